@@ -1,0 +1,1 @@
+"""The application: sources, stages, linking, storage, exports and the command line."""

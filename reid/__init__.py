@@ -1,0 +1,1 @@
+"""Pixels in, (embedding, mask) out: the appearance model of reidpipe."""

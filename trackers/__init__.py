@@ -1,0 +1,1 @@
+"""Per-camera trackers behind one protocol."""
