@@ -1,1 +1,26 @@
-"""Pixels in, (embedding, mask) out: the appearance model of reidpipe."""
+"""Re-identification: pixels in, embedding and mask out.  Training and export are imported by name: they need PyTorch.
+
+    from reidpipe.reid.train import train
+    from reidpipe.reid.export import export
+"""
+
+from .appearance import Appearance, concatenate, merge_tracklet
+from .embedder import SHIPPED_WEIGHTS, Embedder
+from .errors import DatasetError, ExportError, RecipeError, ReidError, WeightsError
+from .similarity import Mode, masked_similarity, shared_mask_share
+
+__all__ = [
+    "SHIPPED_WEIGHTS",
+    "Appearance",
+    "DatasetError",
+    "Embedder",
+    "ExportError",
+    "Mode",
+    "RecipeError",
+    "ReidError",
+    "WeightsError",
+    "concatenate",
+    "masked_similarity",
+    "merge_tracklet",
+    "shared_mask_share",
+]

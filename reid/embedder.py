@@ -1,0 +1,72 @@
+"""What do these crops look like?  Runs exported weights with onnxruntime; PyTorch is not needed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .appearance import Appearance, concatenate
+from .crops import HEIGHT_PX, WIDTH_PX, stack_crops
+from .errors import WeightsError
+
+SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "appearance.onnx"
+KIND = "reidpipe-appearance"
+FORMAT_VERSION = "1"
+BATCH_CROPS = 32  # bounds memory; larger batches are no faster on a CPU
+
+
+class Embedder:
+    """Exported weights, loaded once: crops in, appearances out."""
+
+    def __init__(self, weights: Path = SHIPPED_WEIGHTS, threads: int = 2) -> None:
+        """Load an ONNX file written by `export.export`; `threads` is how many CPU threads one batch may use."""
+        import onnxruntime  # here, so that importing reidpipe.reid stays cheap
+
+        if not weights.is_file():
+            raise WeightsError(f"{weights}: no such weights file")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors only: its warnings are about graph nodes, not about the user's work
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(weights), sess_options=options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's own exceptions share no base class but Exception
+            raise WeightsError(f"{weights}: not a readable ONNX model ({type(error).__name__})") from error
+        self._dimensions = _check_interface(weights, self._session)
+
+    @property
+    def dimensions(self) -> int:
+        """D, the length of one embedding."""
+        return self._dimensions
+
+    def embed(self, crops: Sequence[NDArray[np.uint8]]) -> Appearance:
+        """Look at N crops, uint8 (h, w, 3) BGR of any size → Appearance (N, D); no crops → an empty one."""
+        batches = [crops[start : start + BATCH_CROPS] for start in range(0, len(crops), BATCH_CROPS)]
+        return concatenate([Appearance.empty(self.dimensions), *(self._embed_batch(batch) for batch in batches)])
+
+    def _embed_batch(self, crops: Sequence[NDArray[np.uint8]]) -> Appearance:
+        images = stack_crops(crops)  # (N, 256, 128, 3)
+        embedding, mask = self._session.run(["embedding", "mask"], {"images": images})  # (N, D), (N, D)
+        return Appearance(embedding, mask)
+
+
+def _check_interface(weights: Path, session: object) -> int:
+    """Refuse any ONNX file that is not ours; return D."""
+    import onnxruntime
+
+    assert isinstance(session, onnxruntime.InferenceSession)
+    metadata = session.get_modelmeta().custom_metadata_map
+    found = metadata.get("kind", "none"), metadata.get("format_version", "none")
+    if found != (KIND, FORMAT_VERSION):
+        expected = f"{KIND} version {FORMAT_VERSION}"
+        raise WeightsError(f"{weights}: expected an ONNX model of kind {expected}, got {found[0]} version {found[1]}")
+    inputs = {one.name: (one.type, one.shape[1:]) for one in session.get_inputs()}
+    if inputs != {"images": ("tensor(uint8)", [HEIGHT_PX, WIDTH_PX, 3])}:
+        raise WeightsError(f"{weights}: expected one input, images uint8 (N, {HEIGHT_PX}, {WIDTH_PX}, 3), got {inputs}")
+    outputs = {one.name: one.shape[1:] for one in session.get_outputs()}
+    if set(outputs) != {"embedding", "mask"} or outputs["embedding"] != outputs["mask"]:
+        raise WeightsError(f"{weights}: expected outputs embedding and mask of shape (N, D), got {outputs}")
+    return int(outputs["embedding"][0])

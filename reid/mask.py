@@ -1,0 +1,43 @@
+"""Which dims of an embedding can be trusted, judging by the crop's feature maps?"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+STAGE_CHANNELS = 32  # each stage's map is brought to this many channels before they are put side by side
+GRID = (16, 8)  # the coarsest map of a 256×128 crop
+
+
+class MaskGenerator(nn.Module):
+    """The `lite` mask generator: four feature maps → one value in (0, 1) per embedding dim [summary: ≈ 0.5 M params].
+
+    A 1×1 convolution per stage, pooled to 16×8 and concatenated, two depthwise-separable 3×3 layers, global maximum,
+    Linear, sigmoid.  The last Linear starts at zero, so every mask starts at exactly 0.5 and the masked metric starts
+    as plain cosine [DPM].
+    """
+
+    def __init__(self, map_channels: Sequence[int], dimensions: int) -> None:
+        super().__init__()
+        width = STAGE_CHANNELS * len(map_channels)
+        self.squeeze = nn.ModuleList(nn.Conv2d(channels, STAGE_CHANNELS, 1) for channels in map_channels)
+        self.mix = nn.Sequential(*_separable(width), *_separable(width))
+        self.out = nn.Linear(width, dimensions)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """maps: four of float32 (N, c_l, H_l, W_l) → mask float32 (N, D) in (0, 1)."""
+        stages = [functional.adaptive_avg_pool2d(one(x), GRID) for one, x in zip(self.squeeze, maps, strict=True)]
+        mixed = self.mix(torch.cat(stages, 1))  # (N, width, 16, 8)
+        return torch.sigmoid(self.out(mixed.amax((2, 3))))  # (N, D)
+
+
+def _separable(channels: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    ]

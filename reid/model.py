@@ -1,0 +1,74 @@
+"""What does the trained network compute?  Crops in, embedding and mask out."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .errors import WeightsError
+from .mask import MaskGenerator
+from .osnet import DIMENSIONS, OSNet
+
+MEAN_RGB = (0.485, 0.456, 0.406)  # of ImageNet, in [0, 1]: what the published OSNet weights were trained with
+STD_RGB = (0.229, 0.224, 0.225)
+
+
+class Features(NamedTuple):
+    """Everything the losses need.
+
+    feature: float32 (N, D), before the neck; the triplet loss lives here.
+    neck: float32 (N, D), after it; prototypes, masks and the metric live here.
+    maps: the backbone's four maps, float32 (N, c_l, H_l, W_l), detached.
+    """
+
+    feature: Tensor
+    neck: Tensor
+    maps: tuple[Tensor, ...]
+
+
+class ReidModel(nn.Module):
+    """Backbone, BNNeck [DPM] and mask generator.
+
+    The maps reach the mask generator detached: it learns to read them, it does not shape them [ours].
+    """
+
+    def __init__(self, width: float = 0.25) -> None:
+        super().__init__()
+        self.backbone = OSNet(width)
+        self.neck = nn.BatchNorm1d(DIMENSIONS)
+        self.neck.bias.requires_grad_(False)  # stays at 0, so that the hyperspheres of both losses share a centre [DPM]
+        self.mask = MaskGenerator(self.backbone.map_channels, DIMENSIONS)
+
+    def features(self, images: Tensor) -> Features:
+        """images: float32 (N, 3, 256, 128), normalised."""
+        maps, feature = self.backbone(images)
+        return Features(feature, self.neck(feature), tuple(one.detach() for one in maps))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """images: float32 (N, 3, 256, 128), normalised → embedding (N, D) of unit length, mask (N, D) in (0, 1)."""
+        features = self.features(images)
+        return functional.normalize(features.neck), self.mask(features.maps)
+
+
+def normalise(images: Tensor) -> Tensor:
+    """The one place that turns crops into RGB: uint8 (N, 256, 128, 3) BGR → float32 (N, 3, 256, 128), normalised."""
+    mean = torch.tensor(MEAN_RGB).view(1, 3, 1, 1) * 255
+    std = torch.tensor(STD_RGB).view(1, 3, 1, 1) * 255
+    rgb = images.permute(0, 3, 1, 2)[:, [2, 1, 0]].float()  # (N, 3, 256, 128)
+    return (rgb - mean) / std
+
+
+def load_backbone(backbone: OSNet, weights: Path) -> None:
+    """Copy published OSNet weights (a state dict, possibly with a classifier, possibly from DataParallel) in place."""
+    try:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen unrelated types for a file that is not its own
+        raise WeightsError(f"{weights}: not a readable PyTorch state dict ({type(error).__name__})") from error
+    state = {name.removeprefix("module."): value for name, value in state.get("state_dict", state).items()}
+    state = {name: value for name, value in state.items() if not name.startswith("classifier.")}
+    try:
+        backbone.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(f"{weights}: not an OSNet of this width: {str(error).splitlines()[-1].strip()}") from error

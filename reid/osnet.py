@@ -1,0 +1,128 @@
+"""Which small CNN reads a crop?  OSNet: every block sees several scales at once and gates them per channel.
+
+Source: Zhou, Yang, Cavallaro, Xiang, "Omni-Scale Feature Learning for Person Re-Identification", ICCV 2019.  Written
+from the paper; parameters carry the names that published OSNet weights use, so those load as they are.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+CHANNELS = (64, 256, 384, 512)  # of stem and stages 2 to 4 at width 1.0 (the paper's table 1)
+STREAM_DEPTHS = (1, 2, 3, 4)  # stacked 3×3 layers per stream: receptive fields 3, 5, 7 and 9
+BOTTLENECK = 4  # a block works in 1/4 of its output channels
+GATE_REDUCTION = 16
+DIMENSIONS = 512  # of the feature, at every width
+
+
+class OSNetOutput(NamedTuple):
+    """What one forward pass gives.
+
+    maps: the outputs of stages 2, 3, 4 and 5, float32 (N, c_l, H_l, W_l); for a 256×128 crop H×W is 32×16, then 16×8.
+    feature: float32 (N, 512), not negative (it comes out of a ReLU).
+    """
+
+    maps: tuple[Tensor, Tensor, Tensor, Tensor]
+    feature: Tensor
+
+
+class ConvNorm(nn.Module):
+    """Convolution without bias, BatchNorm, and a ReLU unless `linear`."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, linear: bool = False) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+        self.bn = nn.BatchNorm2d(outputs)
+        self.activation: nn.Module = nn.Identity() if linear else nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) → (N, outputs, H/stride, W/stride)."""
+        return self.activation(self.bn(self.conv(x)))
+
+
+class LightConv3x3(nn.Module):
+    """The paper's lite 3×3: a pointwise convolution, then a depthwise one (fig. 3b)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 1, bias=False)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        self.bn = nn.BatchNorm2d(channels)
+        self.activation = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W), shape kept."""
+        return self.activation(self.bn(self.conv2(self.conv1(x))))
+
+
+class ChannelGate(nn.Module):
+    """Unified aggregation gate: one small network, shared by all streams, weighs each channel (eq. 3)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        hidden = max(1, channels // GATE_REDUCTION)
+        self.fc1 = nn.Conv2d(channels, hidden, 1)
+        self.fc2 = nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W), shape kept."""
+        pooled = x.mean((2, 3), keepdim=True)  # (N, channels, 1, 1)
+        return x * torch.sigmoid(self.fc2(torch.relu(self.fc1(pooled))))
+
+
+class OmniScaleBlock(nn.Module):
+    """Residual block of four gated streams (fig. 4)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        middle = outputs // BOTTLENECK
+        self.conv1 = ConvNorm(inputs, middle)
+        self.conv2a = LightConv3x3(middle)
+        self.conv2b = nn.Sequential(*(LightConv3x3(middle) for _ in range(STREAM_DEPTHS[1])))
+        self.conv2c = nn.Sequential(*(LightConv3x3(middle) for _ in range(STREAM_DEPTHS[2])))
+        self.conv2d = nn.Sequential(*(LightConv3x3(middle) for _ in range(STREAM_DEPTHS[3])))
+        self.gate = ChannelGate(middle)
+        self.conv3 = ConvNorm(middle, outputs, linear=True)
+        self.downsample = ConvNorm(inputs, outputs, linear=True) if inputs != outputs else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) → (N, outputs, H, W)."""
+        narrow = self.conv1(x)  # (N, outputs / 4, H, W)
+        streams = (self.conv2a, self.conv2b, self.conv2c, self.conv2d)
+        fused = sum((self.gate(stream(narrow)) for stream in streams), torch.zeros_like(narrow))
+        skip = x if self.downsample is None else self.downsample(x)
+        return torch.relu(self.conv3(fused) + skip)
+
+
+class OSNet(nn.Module):
+    """OSNet of any width: 256×128 RGB crops in, four maps and a feature out."""
+
+    def __init__(self, width: float = 0.25) -> None:
+        super().__init__()
+        stem, second, third, fourth = (int(channels * width) for channels in CHANNELS)
+        self.map_channels = (second, third, fourth, fourth)
+        self.conv1 = ConvNorm(3, stem, kernel=7, stride=2)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.conv2 = _stage(stem, second, halve=True)
+        self.conv3 = _stage(second, third, halve=True)
+        self.conv4 = _stage(third, fourth, halve=False)
+        self.conv5 = ConvNorm(fourth, fourth)
+        self.fc = nn.Sequential(nn.Linear(fourth, DIMENSIONS), nn.BatchNorm1d(DIMENSIONS), nn.ReLU(inplace=True))
+
+    def forward(self, images: Tensor) -> OSNetOutput:
+        """images: float32 (N, 3, 256, 128), RGB, normalised with `model.normalise`."""
+        second = self.conv2(self.maxpool(self.conv1(images)))  # (N, c2, 32, 16)
+        third = self.conv3(second)  # (N, c3, 16, 8)
+        fourth = self.conv4(third)  # (N, c4, 16, 8)
+        fifth = self.conv5(fourth)  # (N, c4, 16, 8)
+        feature = self.fc(fifth.mean((2, 3)))  # (N, 512)
+        return OSNetOutput((second, third, fourth, fifth), feature)
+
+
+def _stage(inputs: int, outputs: int, halve: bool) -> nn.Sequential:
+    """Two blocks, and the transition that halves the map where the paper has one."""
+    blocks: list[nn.Module] = [OmniScaleBlock(inputs, outputs), OmniScaleBlock(outputs, outputs)]
+    if halve:
+        blocks.append(nn.Sequential(ConvNorm(outputs, outputs), nn.AvgPool2d(2)))
+    return nn.Sequential(*blocks)

@@ -1,0 +1,88 @@
+"""How alike do two people look, counting only what can be seen of both?"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .appearance import Appearance
+
+Mode = Literal["plain", "query", "joint"]
+SMALLEST_ENERGY = np.float32(1e-20)  # under a root: 0/0 becomes 0 where two masks share nothing
+
+
+def masked_similarity(query: Appearance, gallery: Appearance, mode: Mode = "joint") -> NDArray[np.float32]:
+    """Similarity of every query to every gallery row, as matrix products.
+
+    plain: cosine, E_q E_gᵀ.
+    query: (M_q⊙E_q) E_gᵀ / sqrt((M_q²)(E_g²)ᵀ), with M_q⊙E_q brought to unit length; the query's mask alone [DPM].
+    joint: (M_q⊙E_q)(M_g⊙E_g)ᵀ / sqrt([(M_q⊙E_q²)M_gᵀ] ⊙ [M_q(M_g⊙E_g²)ᵀ]), a cosine weighted by M_q⊙M_g [summary];
+    first powers, so that |s| ≤ 1 by Cauchy–Schwarz [ours].  Symmetric.
+
+    Args:
+        query: (Nq, D).
+        gallery: (Ng, D).
+        mode: which of the three.
+
+    Returns:
+        float32 (Nq, Ng) in [-1, 1]; 0 where the two masks have no dim in common.
+    """
+    _check_dimensions(query, gallery)
+    if mode == "plain":
+        return _clipped(query.embedding @ gallery.embedding.T)  # (Nq, Ng)
+    query_mask = _largest_is_one(query.mask)  # (Nq, D)
+    masked_query = query_mask * query.embedding  # (Nq, D)
+    if mode == "query":
+        kept = query_mask**2 @ (gallery.embedding**2).T  # (Nq, Ng), what the query's mask leaves of the gallery row
+        own = (masked_query**2).sum(1, keepdims=True)  # (Nq, 1)
+        return _clipped(masked_query @ gallery.embedding.T / np.sqrt(np.maximum(kept * own, SMALLEST_ENERGY)))
+    if mode != "joint":
+        raise ValueError(f"mode: expected plain, query or joint, got {mode!r}")
+    gallery_mask = _largest_is_one(gallery.mask)  # (Ng, D)
+    dot = masked_query @ (gallery_mask * gallery.embedding).T  # (Nq, Ng)
+    return _clipped(dot / _shared_energy(query.embedding, query_mask, gallery.embedding, gallery_mask))
+
+
+def shared_mask_share(query: Appearance, gallery: Appearance) -> NDArray[np.float32]:
+    """How much of the evidence is reliable in both: the denominator of the joint form, for masks as they are [ours].
+
+    With weights w = m_q⊙m_g it is the geometric mean of Σ w e_q² and Σ w e_g², the parts of the two (unit) squared
+    lengths that the comparison uses.  Masks of 1 everywhere give 1; constant masks a and b give a·b; disjoint give 0.
+
+    Args:
+        query: (Nq, D).
+        gallery: (Ng, D).
+
+    Returns:
+        float32 (Nq, Ng) in [0, 1].
+    """
+    _check_dimensions(query, gallery)
+    share = _shared_energy(query.embedding, query.mask, gallery.embedding, gallery.mask)  # (Nq, Ng)
+    return share.clip(0, 1).astype(np.float32)
+
+
+def _shared_energy(
+    query: NDArray[np.float32],
+    query_mask: NDArray[np.float32],
+    gallery: NDArray[np.float32],
+    gallery_mask: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    of_query = (query_mask * query**2) @ gallery_mask.T  # (Nq, Ng)
+    of_gallery = query_mask @ (gallery_mask * gallery**2).T  # (Nq, Ng)
+    # roots first: the product of two small float32 sums would underflow
+    return np.sqrt(np.maximum(of_query, SMALLEST_ENERGY)) * np.sqrt(np.maximum(of_gallery, SMALLEST_ENERGY))
+
+
+def _largest_is_one(mask: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scaling a mask changes no masked similarity; a fixed scale keeps small masks clear of float32 underflow."""
+    largest = mask.max(1, keepdims=True, initial=0)  # (N, 1)
+    return mask / np.where(largest > 0, largest, 1)
+
+
+def _clipped(similarity: NDArray[np.float32]) -> NDArray[np.float32]:
+    return similarity.clip(-1, 1).astype(np.float32)
+
+
+def _check_dimensions(query: Appearance, gallery: Appearance) -> None:
+    if query.dimensions != gallery.dimensions:
+        raise ValueError(f"gallery: expected {query.dimensions} dimensions like query, got {gallery.dimensions}")
