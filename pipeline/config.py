@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Homography = Annotated[list[Annotated[list[float], Field(min_length=3, max_length=3)]], Field(min_length=3, max_length=3)]
+Row = Annotated[list[float], Field(min_length=3, max_length=3)]
+Homography = Annotated[list[Row], Field(min_length=3, max_length=3)]
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -84,7 +85,8 @@ class LinkingConfig(Section):
     similarity: float = Field(0.5, ge=-1, le=1, description="less alike than this is a new identity")
     max_gap_seconds: float = Field(3600.0, gt=0, description="who was away longer comes back as a new identity")
     max_speed: float = Field(
-        3.5, gt=0, description="metres per second; links that would need faster walking are refused (with homographies)")
+        3.5, gt=0, description="metres per second; with homographies, links that need faster walking are refused"
+    )
     min_observations: int = Field(5, ge=1, description="shorter tracklets get no identity")
 
 

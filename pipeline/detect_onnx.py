@@ -1,0 +1,140 @@
+"""Detection with an exported ONNX model, run by OpenVINO on the processor."""
+
+from __future__ import annotations
+
+import ast
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import openvino as ov
+import supervision as sv
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from openvino.preprocess import PrePostProcessor
+
+from .config import DetectorConfig
+from .errors import WeightsError
+from .types import Image
+
+STRIDE = 32  # YOLO heads need sides that are multiples of it
+PAD_GREY = 114  # what ultralytics pads with in training
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.load(str(path))
+    except (DecodeError, OSError) as error:
+        raise WeightsError(f"detector.weights: {path} is damaged or no ONNX model; export it again") from error
+
+
+def is_plain_detector(path: Path) -> bool:
+    """Whether an ONNX file is a detection export of ultralytics with one raw output (N, 4 + classes, boxes).
+
+    Raises:
+        WeightsError: the file is damaged.
+    """
+    model = _load(path)
+    task = {entry.key: entry.value for entry in model.metadata_props}.get("task")
+    outputs = model.graph.output
+    if task != "detect" or len(outputs) != 1:
+        return False
+    dims = [dim.dim_value for dim in outputs[0].type.tensor_type.shape.dim]
+    end_to_end = len(dims) == 3 and dims[2] == 6  # rows of x1 y1 x2 y2 score class: already suppressed
+    return len(dims) == 3 and not end_to_end
+
+
+class OnnxDetector:
+    """A YOLO detection head in ONNX; pictures keep their shape, so wide cameras cost less than square ones."""
+
+    def __init__(self, path: Path, config: DetectorConfig, threads: int) -> None:
+        model = _load(path)
+        metadata = {entry.key: entry.value for entry in model.metadata_props}
+        names: dict[int, str] = ast.literal_eval(metadata.get("names", "{}"))
+        people = [index for index, name in names.items() if name == "person"]
+        if not people:
+            known = ", ".join(list(names.values())[:5]) or "none"
+            raise WeightsError(f"detector.weights: {path} has no class called person (its classes: {known})")
+        self._person_row = 4 + people[0]
+        self._confidence, self._overlap = config.confidence, config.overlap
+        dims = model.graph.input[0].type.tensor_type.shape.dim
+        fixed = dims[2].dim_value, dims[3].dim_value
+        self._fixed_hw = fixed if all(fixed) else None
+        self._image_size = config.image_size
+        self._threads = threads
+        self._core = ov.Core()
+        self._path = path
+        self._compiled: dict[tuple[int, int], ov.CompiledModel] = {}
+        self._compiling = threading.Lock()
+
+    def detect(self, images: Sequence[Image]) -> list[sv.Detections]:
+        """Find people; see `Detector.detect`."""
+        started = [self._start(image) for image in images]
+        return [self._finish(*job) for job in started]
+
+    def _start(self, image: Image) -> tuple[ov.InferRequest, Image, float, tuple[int, int]]:
+        """Shrink one picture and let the network begin on it; the other pictures of the batch follow at once."""
+        height, width = image.shape[:2]
+        target_h, target_w = self._fixed_hw or network_hw(height, width, self._image_size)
+        scale = min(target_h / height, target_w / width)
+        inner_h, inner_w = round(height * scale), round(width * scale)
+        top, left = (target_h - inner_h) // 2, (target_w - inner_w) // 2
+        padded = np.full((1, target_h, target_w, 3), PAD_GREY, np.uint8)
+        cv2.resize(image, (inner_w, inner_h), dst=padded[0, top : top + inner_h, left : left + inner_w])
+        request = self._network(target_h, target_w).create_infer_request()
+        request.start_async({0: ov.Tensor(padded, shared_memory=True)})
+        return request, padded, scale, (left, top)
+
+    def _finish(
+        self, request: ov.InferRequest, padded: Image, scale: float, corner: tuple[int, int]
+    ) -> sv.Detections:
+        request.wait()
+        raw = request.get_output_tensor(0).data[0]  # (4 + classes, boxes)
+        confidence = raw[self._person_row]
+        rows = np.flatnonzero(confidence >= self._confidence)
+        confidence = confidence[rows].astype(np.float32)
+        centre, size = raw[:2, rows].T, raw[2:4, rows].T
+        xyxy = np.concatenate([centre - size / 2, centre + size / 2], axis=1)  # (N, 4)
+        best = _suppress(xyxy, confidence, self._overlap)
+        xyxy = (xyxy[best] - np.tile(corner, 2)) / scale
+        height, width = np.subtract(padded.shape[1:3], 2 * np.flip(corner)) / scale
+        xyxy = np.clip(xyxy, 0, [width, height, width, height]).astype(np.float32)
+        return sv.Detections(xyxy=xyxy, confidence=confidence[best])
+
+    def _network(self, height: int, width: int) -> ov.CompiledModel:
+        """The network for one input size; cameras of the same shape share it."""
+        with self._compiling:
+            if (height, width) not in self._compiled:
+                self._compiled[height, width] = self._compile(height, width)
+            return self._compiled[height, width]
+
+    def _compile(self, height: int, width: int) -> ov.CompiledModel:
+        """Fold normalisation and colour order into the network, and give every thread a picture of its own."""
+        model = self._core.read_model(self._path)
+        model.reshape([1, 3, height, width])
+        steps = PrePostProcessor(model)
+        steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+        steps.input().tensor().set_color_format(ov.preprocess.ColorFormat.BGR)
+        steps.input().model().set_layout(ov.Layout("NCHW"))
+        steps.input().preprocess().convert_element_type(ov.Type.f32)
+        steps.input().preprocess().convert_color(ov.preprocess.ColorFormat.RGB).scale(255.0)
+        options = {"INFERENCE_NUM_THREADS": self._threads, "NUM_STREAMS": self._threads}
+        return self._core.compile_model(steps.build(), "CPU", options)
+
+
+def network_hw(height: int, width: int, image_size: int) -> tuple[int, int]:
+    """The network's input (height, width) for a picture: long side `image_size`, both multiples of 32."""
+    scale = image_size / max(height, width)
+    return tuple(max(STRIDE, int(np.ceil(side * scale / STRIDE)) * STRIDE) for side in (height, width))  # type: ignore[return-value]
+
+
+def _suppress(
+    xyxy: NDArray[np.float32], confidence: NDArray[np.float32], overlap: float
+) -> NDArray[np.int64]:
+    """Rows of the boxes that no surer box overlaps more than `overlap` (IoU), surest first."""
+    order = np.argsort(-confidence, kind="stable")
+    keep = sv.box_non_max_suppression(np.column_stack([xyxy, confidence])[order], iou_threshold=overlap)
+    return order[keep]

@@ -1,0 +1,74 @@
+"""Footage of all cameras as one stream in time order: decoded side by side, bounded in memory, never dropped."""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from .sources import Source
+from .stopwatch import Stopwatch
+from .types import Frame
+
+FRAMES_AHEAD = 3  # per camera; enough to hide decoding behind detection
+WAIT_SECONDS = 0.2  # how long a wait lasts before the stop event is looked at again
+
+
+class CameraReader:
+    """Decodes one camera in a thread of its own, a few frames ahead of who reads it."""
+
+    def __init__(self, source: Source, stop: threading.Event, clock: Stopwatch) -> None:
+        self._source, self._clock = source, clock
+        self.finished = False  # whether the footage was read to its end
+        self._stop = stop
+        self._frames: queue.Queue[Frame | None] = queue.Queue(FRAMES_AHEAD)
+        self._thread = threading.Thread(target=self._decode, name=f"decode {source.camera}", daemon=True)
+        self._failure: BaseException | None = None
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Frame]:
+        while not self._stop.is_set():
+            try:
+                frame = self._frames.get(timeout=WAIT_SECONDS)
+            except queue.Empty:
+                continue
+            if frame is None:
+                self.finished = True
+                break
+            yield frame
+        self._thread.join()
+        if self._failure is not None:  # a bug of ours: damage in the footage ends the stream without one
+            raise self._failure
+
+    def _decode(self) -> None:
+        frames = self._source.frames(self._stop)
+        try:
+            while True:
+                with self._clock.stage("decode"):
+                    frame = next(frames, None)
+                if frame is None:
+                    break
+                self._put(frame)
+        except BaseException as failure:  # noqa: BLE001  handed to the main thread, which raises it
+            self._failure = failure
+        self._put(None)
+
+    def _put(self, frame: Frame | None) -> None:
+        while not self._stop.is_set():
+            try:
+                return self._frames.put(frame, timeout=WAIT_SECONDS)
+            except queue.Full:
+                continue
+
+
+def in_time_order(cameras: Iterable[Iterable[Frame]]) -> Iterator[Frame]:
+    """Frames of all cameras by their seconds, ties by camera name; the same footage gives the same order."""
+    return heapq.merge(*cameras, key=lambda frame: (frame.seconds, frame.camera))
+
+
+def batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
+    """Lists of `size` frames, the last one shorter."""
+    while batch := list(islice(frames, size)):
+        yield batch

@@ -1,0 +1,66 @@
+"""What one frame tells about its people: how much of each can be seen, how good a view it is, where they stand."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+GRID_COLUMNS, GRID_ROWS = 6, 16  # sample points per box; 96 points tell a covered share to about 1 %
+BORDER_PX = 2.0  # a box this near the picture's border is cut by it
+FULL_QUALITY_HEIGHT_PX = 160.0  # taller crops add nothing to an input of 256 rows
+CUT_QUALITY = 0.5  # a person cut by the border is worth half
+
+
+def visible_shares(xyxy: Array) -> Array:
+    """How much of each box no nearer person covers.
+
+    Nearer is whose box ends lower in the picture: cameras look down, so feet further down are closer [our reading].
+    Shelves and bags are not seen by this measure; the appearance mask is what deals with them.
+
+    Args:
+        xyxy: float32 (N, 4) pixels.
+
+    Returns:
+        float32 (N,) in [0, 1].
+    """
+    columns = (np.arange(GRID_COLUMNS, dtype=np.float32) + 0.5) / GRID_COLUMNS
+    rows = (np.arange(GRID_ROWS, dtype=np.float32) + 0.5) / GRID_ROWS
+    left, top, right, bottom = xyxy.T
+    x = left[:, None] + (right - left)[:, None] * columns  # (N, columns)
+    y = top[:, None] + (bottom - top)[:, None] * rows  # (N, rows)
+    in_x = (x[:, None] >= left[:, None]) & (x[:, None] <= right[:, None])  # (N, N, columns)
+    in_y = (y[:, None] >= top[:, None]) & (y[:, None] <= bottom[:, None])  # (N, N, rows)
+    nearer = bottom[None] > bottom[:, None]  # (N, N), entry [i, j]: j stands in front of i
+    covered = (in_x[:, :, None, :] & in_y[:, :, :, None] & nearer[:, :, None, None]).any(1)  # (N, rows, columns)
+    return np.asarray(1 - covered.mean((1, 2)), np.float32)
+
+
+def crop_quality(xyxy: Array, confidence: Array, visible: Array, width: int, height: int) -> Array:
+    """How good a view of the person each box gives, to choose the crops that are worth an embedding.
+
+    Args:
+        xyxy: float32 (N, 4) pixels.
+        confidence, visible: float32 (N,) in [0, 1].
+        width, height: of the picture, pixels.
+
+    Returns:
+        float32 (N,) in [0, 1].
+    """
+    low, high = xyxy[:, :2], xyxy[:, 2:]
+    cut = (low <= BORDER_PX).any(1) | (high >= np.float32([width, height]) - BORDER_PX).any(1)  # (N,)
+    large = np.minimum(1, (xyxy[:, 3] - xyxy[:, 1]) / FULL_QUALITY_HEIGHT_PX)
+    quality = confidence * visible * large * np.where(cut, CUT_QUALITY, 1)
+    return np.asarray(quality, np.float32)
+
+
+def foot_points(xyxy: Array) -> Array:
+    """Where people touch the floor in the picture: the middle of the box's lower edge; (N, 4) → (N, 2) pixels."""
+    return np.stack([(xyxy[:, 0] + xyxy[:, 2]) / 2, xyxy[:, 3]], axis=1)
+
+
+def to_floor(points: Array, homography: NDArray[np.float64]) -> Array:
+    """Pixels to metres on the floor: (N, 2) → (N, 2) by a 3x3 homography."""
+    raised = np.column_stack([points, np.ones(len(points))]) @ homography.T  # (N, 3)
+    return np.asarray(raised[:, :2] / raised[:, 2:], np.float32)

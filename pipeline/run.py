@@ -1,0 +1,243 @@
+"""The main job: footage of many cameras in; people, tracklets and identities in the database out."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import supervision as sv
+
+from ..trackers import TRACKERS, Tracker, TrackerSettings
+from .config import Config
+from .detect import Detector, open_detector
+from .embed import Embeds, EmbedStage, open_embedder
+from .errors import SourceError
+from .follow import Follower
+from .link import link_tracklets
+from .merge import CameraReader, batches, in_time_order
+from .sources import Source, open_source
+from .stopwatch import Stopwatch
+from .store import CameraRow, RunWriter, Store
+from .types import CameraReport, Frame, Link, Tracklet
+
+BATCHES_AHEAD = 2  # while one batch is tracked, the next ones are being detected
+PATIENCE = 1.5  # the follower waits longer than the tracker, so that it never closes a track that still lives
+INTERRUPTED = "interrupted"
+
+
+class Watcher(Protocol):
+    """Who is told how far a run has come; called in the run's own thread."""
+
+    def opened(self, sources: Mapping[str, Source], reports: Mapping[str, CameraReport]) -> None:
+        """The cameras are open, or have failed; the work begins."""
+
+    def analysed(self, frame: Frame, people: int) -> None:
+        """One frame is done; so many people are followed in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did.
+
+    Attributes:
+        run: its number in the database.
+        status: "complete", or "partial" if a camera failed, footage broke or the run was interrupted.
+        cameras: one report per camera of the config, in its order.
+        observations, tracklets, identities: how many were stored.
+        seconds: wall-clock time of the run.
+        stage_seconds: busy seconds by stage, over all threads.
+    """
+
+    run: int
+    status: str
+    cameras: list[CameraReport]
+    observations: int
+    tracklets: int
+    identities: int
+    seconds: float
+    stage_seconds: dict[str, float]
+
+
+@dataclass(slots=True)
+class _Camera:
+    """One camera's state while it runs."""
+
+    source: Source
+    tracker: Tracker
+    follower: Follower
+
+
+def run(config: Config, config_json: str, watcher: Watcher, stop: threading.Event) -> Outcome:
+    """Process all footage of a config and store the result.
+
+    Args:
+        config: checked, with resolved paths.
+        config_json: the same, as it is kept with the run.
+        watcher: told how far the run has come.
+        stop: set it to end early; what was done so far is stored, and the run marked as partial.
+
+    Raises:
+        SourceError: no camera's footage can be opened.
+        WeightsError: a model cannot be loaded.
+        StoreError: the database cannot be opened or written.
+    """
+    began = time.perf_counter()
+    threads = config.threads or os.cpu_count() or 1
+    sources, failed = open_sources(config)
+    watcher.opened(sources, failed)
+    detector = open_detector(config.detector, threads)
+    embedder = open_embedder(config.appearance, threads)
+    clock = Stopwatch()
+    with Store.open(config.database, create=True) as store:
+        with store.start_run(config_json, [_camera_row(config, name, sources) for name in config.cameras]) as writer:
+            job = Job(config, sources, detector, embedder, writer, clock)
+            try:
+                job.process(watcher, stop)
+                links = job.link()
+            finally:
+                stop.set()  # on an error the decoding threads must end too
+                job.shut_down()
+            reports = [job.report(name) if name in sources else failed[name] for name in config.cameras]
+            for report in reports:
+                writer.report(report)
+            status = "complete" if all(report.status == "complete" for report in reports) else "partial"
+            writer.finish(status)
+        return Outcome(
+            writer.run, status, reports, job.observations, len(job.tracklets),
+            len({link.identity for link in links}), time.perf_counter() - began, clock.seconds,
+        )
+
+
+def open_sources(config: Config) -> tuple[dict[str, Source], dict[str, CameraReport]]:
+    """Open every camera; those that cannot be opened come back as failed reports.
+
+    Raises:
+        SourceError: not one camera could be opened.
+    """
+    sources: dict[str, Source] = {}
+    failed: dict[str, CameraReport] = {}
+    for name, camera in config.cameras.items():
+        try:
+            sources[name] = open_source(name, camera)
+        except SourceError as error:
+            failed[name] = CameraReport(name, status="failed", error=str(error))
+    if not sources:
+        raise SourceError("; ".join(report.error for report in failed.values()))
+    return sources, failed
+
+
+class Job:
+    """One run's stages, from decoded frames to links; everything but decoding and the networks is in one thread."""
+
+    def __init__(
+        self, config: Config, sources: dict[str, Source], detector: Detector, embedder: Embeds,
+        writer: RunWriter, clock: Stopwatch,
+    ) -> None:
+        self._config, self._detector, self._writer, self._clock = config, detector, writer, clock
+        self._cameras = {name: _follow_camera(config, name, source) for name, source in sources.items()}
+        self._embedding = EmbedStage(embedder, config.appearance, clock)
+        self._detecting = ThreadPoolExecutor(BATCHES_AHEAD, thread_name_prefix="detect")
+        self._interrupted: set[str] = set()
+        self.observations = 0
+        self.tracklets: list[Tracklet] = []
+
+    def process(self, watcher: Watcher, stop: threading.Event) -> None:
+        """Take every frame through every stage up to finished tracklets."""
+        readers = {name: CameraReader(camera.source, stop, self._clock) for name, camera in self._cameras.items()}
+        for frame, people in self._detected(in_time_order(readers.values())):
+            watcher.analysed(frame, self._analyse(frame, people))
+        for camera in self._cameras.values():
+            self._close_tracks(camera, math.inf)
+        self._store_tracklets(flush=True)
+        self._interrupted = {name for name, reader in readers.items() if not reader.finished}
+
+    def link(self) -> list[Link]:
+        """Give the tracklets their identities."""
+        with self._clock.stage("link"):
+            on_floor = {name for name, camera in self._config.cameras.items() if camera.homography is not None}
+            links = link_tracklets(self.tracklets, self._config.linking, on_floor)
+        self._writer.add_links(links)
+        return links
+
+    def report(self, name: str) -> CameraReport:
+        """How one camera's footage was used, in the end."""
+        report = self._cameras[name].source.report
+        lost = report.decoded - report.analysed - report.thinned  # decoded, but the run ended before its turn
+        if name in self._interrupted and report.status == "complete":
+            return replace(report, dropped=lost, status="partial", error=INTERRUPTED)
+        return replace(report, dropped=lost)
+
+    def shut_down(self) -> None:
+        """End the worker threads."""
+        self._detecting.shutdown(wait=True, cancel_futures=True)
+        self._embedding.shut_down()
+
+    def _detected(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, sv.Detections]]:
+        """Frames with their people, in order, while the next batches are being detected."""
+        under_way: deque[tuple[list[Frame], Future[list[sv.Detections]]]] = deque()
+        for batch in batches(frames, self._config.detector.batch):
+            under_way.append((batch, self._detecting.submit(self._detect, batch)))
+            if len(under_way) > BATCHES_AHEAD:
+                done, future = under_way.popleft()
+                yield from zip(done, future.result(), strict=True)
+        for done, future in under_way:
+            yield from zip(done, future.result(), strict=True)
+
+    def _detect(self, batch: list[Frame]) -> list[sv.Detections]:
+        with self._clock.stage("detect"):
+            return self._detector.detect([frame.image for frame in batch])
+
+    def _analyse(self, frame: Frame, people: sv.Detections) -> int:
+        """Track one frame's people and store them; returns how many are followed."""
+        camera = self._cameras[frame.camera]
+        with self._clock.stage("track"):
+            observations, crops = camera.follower.follow(frame, camera.tracker.update(people))
+        self._writer.add_observations(observations)
+        self.observations += len(observations.track_ids)
+        camera.source.report.analysed += 1
+        for track, crop in crops:
+            self._embedding.add(track, crop)
+        self._close_tracks(camera, frame.seconds)
+        self._store_tracklets()
+        return len(observations.track_ids)
+
+    def _close_tracks(self, camera: _Camera, now_seconds: float) -> None:
+        for track, crop in camera.follower.finished(now_seconds):
+            if crop is not None:
+                self._embedding.add(track, crop)
+            self._embedding.close(track)
+
+    def _store_tracklets(self, flush: bool = False) -> None:
+        for tracklet in self._embedding.tracklets(flush):
+            self._writer.add_tracklet(tracklet)
+            # Linking needs no pictures; keeping them would make memory grow with the footage.
+            self.tracklets.append(replace(tracklet, crops=[], crop_appearance=None))
+
+
+def _follow_camera(config: Config, name: str, source: Source) -> _Camera:
+    camera, tracker = config.cameras[name], config.tracker
+    rate = min(source.fps / camera.every, camera.fps or math.inf)
+    settings = TrackerSettings(
+        tracker.new_track_confidence, tracker.high_confidence, tracker.low_confidence, tracker.match_cost,
+        lost_frames=max(1, round(tracker.lost_seconds * rate)),
+    )
+    homography = None if camera.homography is None else np.array(camera.homography)
+    follower = Follower(name, config.appearance, PATIENCE * tracker.lost_seconds, homography)
+    return _Camera(source, TRACKERS[tracker.name](settings), follower)
+
+
+def _camera_row(config: Config, name: str, sources: dict[str, Source]) -> CameraRow:
+    camera, source = config.cameras[name], sources.get(name)
+    if source is None:
+        return CameraRow(name, camera.source, 0, 0, 0.0, 0.0, camera.homography)
+    return CameraRow(
+        name, camera.source, source.width, source.height, source.fps, source.start_seconds, camera.homography
+    )

@@ -1,0 +1,33 @@
+"""Where the time goes: busy seconds by stage, over all threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Stopwatch:
+    """Adds up the seconds that threads spend in named stages."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the time of the block towards a stage."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - began
+            with self._lock:
+                self._seconds[name] = self._seconds.get(name, 0.0) + spent
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Busy seconds by stage, a copy."""
+        with self._lock:
+            return dict(self._seconds)
