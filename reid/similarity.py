@@ -15,9 +15,9 @@ def masked_similarity(query: Appearance, gallery: Appearance, mode: Mode = "join
     """Similarity of every query to every gallery row, as matrix products.
 
     plain: cosine, E_q E_gᵀ.
-    query: (M_q⊙E_q) E_gᵀ / sqrt((M_q²)(E_g²)ᵀ), with M_q⊙E_q brought to unit length; the query's mask alone [DPM].
-    joint: (M_q⊙E_q)(M_g⊙E_g)ᵀ / sqrt([(M_q⊙E_q²)M_gᵀ] ⊙ [M_q(M_g⊙E_g²)ᵀ]), a cosine weighted by M_q⊙M_g [summary];
-    first powers, so that |s| ≤ 1 by Cauchy–Schwarz [ours].  Symmetric.
+    query: (M_q⊙E_q)E_gᵀ / sqrt((M_q²)(E_g²)ᵀ), the cosine of e_q and m_q⊙e_g: the query's mask alone [DPM].
+    joint: (M_q⊙E_q)(M_g⊙E_g)ᵀ / sqrt([(M_q⊙E_q²)M_gᵀ] ⊙ [M_q(M_g⊙E_g²)ᵀ]), the cosine weighted by m_q⊙m_g
+    [summary]; first powers, so that |s| ≤ 1 by Cauchy–Schwarz [ours].  Symmetric.
 
     Args:
         query: (Nq, D).
@@ -33,9 +33,8 @@ def masked_similarity(query: Appearance, gallery: Appearance, mode: Mode = "join
     query_mask = _largest_is_one(query.mask)  # (Nq, D)
     masked_query = query_mask * query.embedding  # (Nq, D)
     if mode == "query":
-        kept = query_mask**2 @ (gallery.embedding**2).T  # (Nq, Ng), what the query's mask leaves of the gallery row
-        own = (masked_query**2).sum(1, keepdims=True)  # (Nq, 1)
-        return _clipped(masked_query @ gallery.embedding.T / np.sqrt(np.maximum(kept * own, SMALLEST_ENERGY)))
+        kept = query_mask**2 @ (gallery.embedding**2).T  # (Nq, Ng), what the mask leaves of the gallery row
+        return _clipped(masked_query @ gallery.embedding.T / np.sqrt(np.maximum(kept, SMALLEST_ENERGY)))
     if mode != "joint":
         raise ValueError(f"mode: expected plain, query or joint, got {mode!r}")
     gallery_mask = _largest_is_one(gallery.mask)  # (Ng, D)
@@ -44,10 +43,11 @@ def masked_similarity(query: Appearance, gallery: Appearance, mode: Mode = "join
 
 
 def shared_mask_share(query: Appearance, gallery: Appearance) -> NDArray[np.float32]:
-    """How much of the evidence is reliable in both: the denominator of the joint form, for masks as they are [ours].
+    """How much of the evidence is reliable in both: the denominator of the joint form, masks unscaled [ours].
 
-    With weights w = m_q⊙m_g it is the geometric mean of Σ w e_q² and Σ w e_g², the parts of the two (unit) squared
-    lengths that the comparison uses.  Masks of 1 everywhere give 1; constant masks a and b give a·b; disjoint give 0.
+    With weights w = m_q⊙m_g it is the geometric mean of Σ w e_q² and Σ w e_g², the parts of the two (unit)
+    squared lengths that the comparison uses.  Masks of 1 everywhere give 1; constant masks a and b give a·b;
+    disjoint ones give 0.
 
     Args:
         query: (Nq, D).
@@ -74,7 +74,7 @@ def _shared_energy(
 
 
 def _largest_is_one(mask: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scaling a mask changes no masked similarity; a fixed scale keeps small masks clear of float32 underflow."""
+    """A mask's scale changes no masked similarity; a fixed one keeps small masks clear of float32 underflow."""
     largest = mask.max(1, keepdims=True, initial=0)  # (N, 1)
     return mask / np.where(largest > 0, largest, 1)
 
@@ -85,4 +85,5 @@ def _clipped(similarity: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _check_dimensions(query: Appearance, gallery: Appearance) -> None:
     if query.dimensions != gallery.dimensions:
-        raise ValueError(f"gallery: expected {query.dimensions} dimensions like query, got {gallery.dimensions}")
+        expected, got = query.dimensions, gallery.dimensions
+        raise ValueError(f"gallery: expected {expected} dimensions like query, got {got}")
