@@ -65,6 +65,11 @@ class Outcome:
     seconds: float
     stage_seconds: dict[str, float]
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody ended the run before the footage did."""
+        return any(report.error == INTERRUPTED for report in self.cameras)
+
 
 @dataclass(slots=True)
 class _Camera:
