@@ -1,0 +1,371 @@
+"""Is what a run hands over stored, and is every refusal of the database told in one line?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reidpipe.pipeline.database import parse_database, shown, without_credentials
+from reidpipe.pipeline.errors import StoreError
+from reidpipe.pipeline.run_writer import QUEUE_ITEMS
+from reidpipe.pipeline.store import CameraRow, Store
+from reidpipe.pipeline.types import CameraReport, Crop, Link, Observations, Tracklet
+from reidpipe.reid import Appearance
+
+DIMS = 8
+LINK = Link("door", 1, 1, None, None, None)
+
+
+def camera(name: str = "door") -> CameraRow:
+    return CameraRow(name, f"{name}.mp4", 640, 480, 10.0, 1000.0)
+
+
+def boxes(frame: int, tracks: list[int], name: str = "door") -> Observations:
+    count = len(tracks)
+    xyxy = np.tile(np.array([10, 20, 50, 120], np.float32), (count, 1)) + frame
+    return Observations(name, frame, 1000 + frame / 10, np.array(tracks, np.int64), xyxy,
+                        np.full(count, 0.5, np.float32), np.ones(count, np.float32))
+
+
+def appearance(rows: int, seed: int = 0) -> Appearance:
+    embedding = np.random.default_rng(seed).normal(size=(rows, DIMS)).astype(np.float32)
+    embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
+    return Appearance(embedding, np.full((rows, DIMS), 0.5, np.float32))
+
+
+def tracklet(track: int = 1, crops: int = 6, frames: int = 10, name: str = "door") -> Tracklet:
+    pictures = [Crop(n, 1000 + n / 10, n / 10, np.full((40, 20, 3), 10 * n, np.uint8)) for n in range(crops)]
+    return Tracklet(name, track, 1000.0, 1000 + (frames - 1) / 10, frames, appearance(min(crops, 1)), pictures,
+                    appearance(crops))
+
+
+def rows(path: Path, query: str) -> list[tuple]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def until(path: Path, query: str, expected: list[tuple], seconds: float = 5.0) -> float:
+    """Seconds until the query gave what was expected."""
+    began = time.monotonic()
+    while rows(path, query) != expected:
+        assert time.monotonic() - began < seconds, rows(path, query)
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def small_run(path: Path) -> None:
+    with Store.open(path, create=True) as store, store.start_run("{}", [camera("door"), camera("hall")]) as run:
+        for frame in range(10):
+            run.add_observations(boxes(frame, [1, 2] if frame < 5 else [1]))
+            run.add_observations(boxes(frame, [1] if frame > 2 else [], "hall"))
+        run.add_tracklet(tracklet(2, frames=5))
+        run.add_tracklet(tracklet(1))
+        run.add_tracklet(tracklet(1, frames=7, crops=0, name="hall"))
+        run.add_links([LINK, Link("hall", 1, 1, 0.75, 0.5, 0.3), Link("door", 2, 2, None, None, None)])
+        run.report(CameraReport("door", decoded=10, analysed=10))
+        run.report(CameraReport("hall", decoded=9, analysed=10, damaged=1, status="partial", error="cut off"))
+
+
+def test_a_run_is_stored_whole(tmp_path):
+    path = tmp_path / "with space.db"
+    small_run(path)
+    assert rows(path, "select status, finished_at >= started_at from runs") == [("complete", 1)]
+    assert rows(path, "select name, decoded, damaged, status, error from cameras order by id") == [
+        ("door", 10, 0, "complete", ""), ("hall", 9, 1, "partial", "cut off")]
+    assert rows(path, "select camera_id, track_id, first_seconds, last_seconds, observations, identity_id "
+                      "from tracklets order by id") == [
+        (1, 1, 1000.0, 1000.9, 10, 1), (1, 2, 1000.0, 1000.4, 5, 2), (2, 1, 1000.0, 1000.6, 7, 1)]
+    assert rows(path, "select count(*), min(x1), max(y2) from observations") == [(22, 10.0, 129.0)]
+    assert rows(path, "select camera_id, count(*) from frames group by 1") == [(1, 10), (2, 10)]
+    assert rows(path, "select kind, count(*), sum(length(embedding)) from appearances group by 1") == [
+        ("crop", 12, 12 * DIMS * 2), ("tracklet", 2, 2 * DIMS * 2)]
+    assert rows(path, "select similarity, shared_mask, gap_seconds, by from links order by id") == [
+        (None, None, None, "model"), (0.75, 0.5, 0.3, "model"), (None, None, None, "model")]
+    assert rows(path, "pragma journal_mode") == [("wal",)]
+
+
+def test_only_the_best_crops_are_kept_as_jpeg(tmp_path):
+    small_run(tmp_path / "a.db")
+    stored = rows(tmp_path / "a.db", "select frame_index, quality, jpeg from crops where tracklet_id = 1")
+    assert [(frame, quality) for frame, quality, _ in stored] == [(2, 0.2), (3, 0.3), (4, 0.4), (5, 0.5)]
+    assert all(jpeg.startswith(b"\xff\xd8") for _, _, jpeg in stored)
+
+
+def test_the_same_footage_gives_the_same_rows(tmp_path):
+    small_run(tmp_path / "a.db")
+    small_run(tmp_path / "b.db")
+    for table, columns in {
+        "runs": "id, status, version, config", "cameras": "*", "frames": "*", "identities": "*", "tracklets": "*",
+        "observations": "*", "appearances": "*", "crops": "*",
+        "links": "id, tracklet_id, identity_id, similarity, shared_mask, gap_seconds, by",
+    }.items():
+        query = f"select {columns} from {table} order by 1, 2"
+        first = rows(tmp_path / "a.db", query)
+        assert first, table
+        assert first == rows(tmp_path / "b.db", query), table
+
+
+def test_a_second_run_goes_beside_the_first(tmp_path):
+    small_run(tmp_path / "a.db")
+    small_run(tmp_path / "a.db")
+    assert rows(tmp_path / "a.db", "select run_id, count(*) from cameras group by 1") == [(1, 2), (2, 2)]
+    assert rows(tmp_path / "a.db", "select run_id, number from identities") == [(1, 1), (1, 2), (2, 1), (2, 2)]
+
+
+def test_little_work_is_safe_within_a_second(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store, store.start_run("{}", [camera()]) as run:
+        run.add_observations(boxes(0, [1]))
+        assert until(tmp_path / "a.db", "select count(*) from observations", [(1,)]) < 1.0
+        run.add_observations(boxes(1, [1]))
+        assert until(tmp_path / "a.db", "select observations, last_seconds from tracklets", [(2, 1000.1)]) < 1.0
+
+
+def test_a_later_link_replaces_the_earlier_one(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store, store.start_run("{}", [camera()]) as run:
+        run.add_observations(boxes(0, [1]))
+        run.add_links([LINK])
+        run.add_links([Link("door", 1, 7, 0.9, 0.4, 1.0, by="person")])
+    assert rows(tmp_path / "a.db", "select number from tracklets t join identities i on t.identity_id = i.id") == [(7,)]
+    assert rows(tmp_path / "a.db", "select by from links order by id") == [("model",), ("person",)]
+
+
+def test_an_exception_leaves_a_partial_run_with_what_came_before(tmp_path):
+    with (
+        pytest.raises(RuntimeError, match="mishap"),
+        Store.open(tmp_path / "a.db", create=True) as store,
+        store.start_run("{}", [camera()]) as run,
+    ):
+        run.add_observations(boxes(0, [1, 2]))
+        raise RuntimeError("mishap")
+    assert rows(tmp_path / "a.db", "select status from runs union all select status from cameras") == [
+        ("partial",), ("partial",)]
+    assert rows(tmp_path / "a.db", "select count(*) from observations") == [(2,)]
+
+
+def test_a_finished_run_takes_no_more(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store:
+        run = store.start_run("{}", [camera()])
+        run.finish("complete")
+        run.finish("complete")
+        with pytest.raises(ValueError, match="finished"):
+            run.add_observations(boxes(0, [1]))
+
+
+def test_an_unknown_camera_is_refused_at_once(tmp_path):
+    with (
+        Store.open(tmp_path / "a.db", create=True) as store,
+        store.start_run("{}", [camera()]) as run,
+        pytest.raises(ValueError, match=r"camera: expected one of \['door'\], got 'roof'"),
+    ):
+        run.add_observations(boxes(0, [1], "roof"))
+
+
+def test_credentials_are_not_stored(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store:
+        address = "rtsp://bob:s3cret@host/1"
+        store.start_run(f'{{"source": "{address}"}}', [CameraRow("a", address, 1, 1, 1.0, 0.0)]).finish("complete")
+    assert rows(tmp_path / "a.db", "select config, source from runs join cameras on run_id = runs.id") == [
+        ('{"source": "rtsp://host/1"}', "rtsp://host/1")]
+
+
+def fill(run, frames: int = 100_000) -> None:
+    for frame in range(frames):
+        run.add_observations(boxes(frame, [1, 2, 3]))
+
+
+def test_a_full_disk_is_told_at_the_next_call_and_keeps_what_was_stored(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store:
+        run = store.start_run("{}", [camera()])
+        with store.writing() as connection:
+            pages = connection.exec_driver_sql("pragma page_count").scalar_one()
+            connection.exec_driver_sql(f"pragma max_page_count = {pages + 40}")  # the pool hands it on to the thread
+        with pytest.raises(StoreError, match=r"a\.db: its disk is full") as told:
+            fill(run)
+        assert "\n" not in str(told.value)
+        with pytest.raises(StoreError, match="full"):
+            run.finish("complete")
+    assert rows(tmp_path / "a.db", "select status from runs") == [("partial",)]
+    assert rows(tmp_path / "a.db", "select count(*) > 0 from observations") == [(1,)]
+
+
+def test_a_lock_is_told_without_a_deadlock_on_the_full_queue(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True, busy_seconds=0.3) as store:
+        run = store.start_run("{}", [camera()])
+        other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+        other.execute("begin exclusive")
+        with pytest.raises(StoreError, match="another program has locked it"):
+            fill(run, 20 * QUEUE_ITEMS)
+            run.finish("complete")
+        other.close()
+
+
+def test_a_short_lock_is_waited_for(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store, store.start_run("{}", [camera()]) as run:
+        other = sqlite3.connect(tmp_path / "a.db", isolation_level=None, check_same_thread=False)
+        other.execute("begin exclusive")
+        threading.Timer(0.5, other.close).start()
+        run.add_observations(boxes(0, [1]))
+    assert rows(tmp_path / "a.db", "select status from runs") == [("complete",)]
+
+
+def test_readers_read_while_a_run_writes(tmp_path):
+    with (
+        Store.open(tmp_path / "a.db", create=True) as store,
+        store.start_run("{}", [camera()]) as run,
+        Store.open(tmp_path / "a.db") as reader,
+        reader.reading() as connection,
+    ):
+        assert connection.exec_driver_sql("select count(*) from observations").scalar() == 0
+        fill(run, 2 * QUEUE_ITEMS)
+
+
+KILLED = """
+import sys, time
+from reidpipe.pipeline.store import CameraRow, Store
+store = Store.open(sys.argv[1], create=True)
+run = store.start_run("{}", [CameraRow("door", "x.mp4", 1, 1, 1.0, 0.0)])
+print("started", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_killed_run_is_partial_at_the_next_opening_but_a_living_one_is_not(tmp_path):
+    path = tmp_path / "a.db"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, path], stdout=subprocess.PIPE)
+    try:
+        process.stdout.readline()
+        Store.open(path).close()
+        assert rows(path, "select status from runs") == [("running",)]
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.communicate()
+    Store.open(path).close()
+    assert rows(path, "select status, finished_at = heartbeat_at from runs") == [("partial", 1)]
+    assert rows(path, "select status from cameras") == [("partial",)]
+
+
+def test_our_own_process_number_of_a_former_life_does_not_count_as_alive(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store:
+        store.start_run("{}", [camera()]).finish("complete")
+        with store.writing() as connection:
+            connection.exec_driver_sql("update runs set status = 'running', writer = writer || 'x'")
+    Store.open(tmp_path / "a.db").close()
+    assert rows(tmp_path / "a.db", "select status from runs") == [("partial",)]
+
+
+def refusal(path: Path | str, create: bool = False) -> str:
+    with pytest.raises(StoreError) as told:
+        Store.open(path, create=create, busy_seconds=0.2)
+    assert "\n" not in str(told.value)
+    return str(told.value)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    assert "there is no database" in refusal(tmp_path / "a.db")
+    assert not (tmp_path / "a.db").exists()
+
+
+def test_a_missing_folder_is_told(tmp_path):
+    assert "its folder does not exist" in refusal(tmp_path / "none" / "a.db", create=True)
+
+
+def test_a_folder_is_told(tmp_path):
+    assert "is a folder" in refusal(tmp_path, create=True)
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_file_of_another_kind_is_told(tmp_path, create):
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database " * 100)
+    assert f"{path}: it is not a database" in refusal(path, create)
+    assert path.read_text() == "not a database " * 100
+
+
+def test_a_damaged_database_is_told(tmp_path):
+    small_run(tmp_path / "a.db")
+    content = bytearray((tmp_path / "a.db").read_bytes())
+    content[100:] = b"\x55" * (len(content) - 100)
+    (tmp_path / "a.db").write_bytes(content)
+    assert "a.db: it is damaged" in refusal(tmp_path / "a.db")
+
+
+def test_an_empty_file_is_told_to_readers_and_filled_by_writers(tmp_path):
+    (tmp_path / "a.db").touch()
+    assert "is empty" in refusal(tmp_path / "a.db")
+    Store.open(tmp_path / "a.db", create=True).close()
+
+
+def test_another_programs_database_is_left_alone(tmp_path):
+    connection = sqlite3.connect(tmp_path / "a.db")
+    connection.execute("create table runs (id)")
+    connection.close()
+    before = (tmp_path / "a.db").read_bytes()
+    assert "another program's" in refusal(tmp_path / "a.db", create=True)
+    assert (tmp_path / "a.db").read_bytes() == before
+
+
+def test_a_newer_database_is_told(tmp_path):
+    small_run(tmp_path / "a.db")
+    connection = sqlite3.connect(tmp_path / "a.db")
+    with connection:
+        connection.execute("update reidpipe_revision set version_num = '9999'")
+    connection.close()
+    assert "written by a newer reidpipe" in refusal(tmp_path / "a.db", create=True)
+
+
+def test_a_locked_database_is_told_when_it_is_made(tmp_path):
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("begin exclusive")
+    assert "another program has locked it" in refusal(tmp_path / "a.db", create=True)
+    other.close()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not bind the administrator")
+def test_an_unwritable_folder_is_told(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        assert "check the permissions" in refusal(tmp_path / "a.db", create=True)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize(("database", "said"), [
+    pytest.param("sqlite://", "keeps nothing", id="memory"),
+    pytest.param("nosuch://bob:s3cret@host/x", "no driver for nosuch", id="unknown kind"),
+    pytest.param("://bob:s3cret@host", "not a path or a database URL", id="not a URL"),
+])
+def test_an_address_that_makes_no_sense_is_told_without_credentials(database, said):
+    assert said in refusal(database, create=True)
+    assert "s3cret" not in refusal(database, create=True)
+
+
+def test_a_path_may_start_at_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert shown(parse_database("~/my runs/a.db")) == str(tmp_path / "my runs" / "a.db")
+    assert shown(parse_database("sqlite:///~/a.db")) == str(tmp_path / "a.db")
+
+
+def test_a_database_is_named_without_its_credentials():
+    assert shown(parse_database("postgresql://bob:s3cret@host:5/x?sslpassword=s3cret")) == "postgresql://host:5/x"
+    assert without_credentials("cannot reach http://a:b@c/d") == "cannot reach http://c/d"
+
+
+def test_two_programs_may_make_the_same_database_at_once(tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        for store in pool.map(lambda _: Store.open(tmp_path / "a.db", create=True), range(4)):
+            store.close()
+    assert rows(tmp_path / "a.db", "select count(*) from reidpipe_revision") == [(1,)]
