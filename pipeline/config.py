@@ -20,7 +20,7 @@ def _in_utc(moment: datetime) -> datetime:
 class Section(BaseModel):
     """A part of the config; keys that nobody knows are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class CameraConfig(Section):

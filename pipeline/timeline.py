@@ -1,0 +1,105 @@
+"""When a picture was taken: stream timestamps as strictly increasing seconds, and which pictures to keep."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+SMALLEST_STEP_SECONDS = 0.001  # what a repeated timestamp is moved on by: one tick of the coarsest container, Matroska
+JUMP_BACK_SECONDS = 1.0  # a larger step back is no jitter but a clock that was set anew
+
+
+class TimeBase(Protocol):
+    """The length of one tick of a stream's clock in seconds, as a fraction."""
+
+    @property
+    def numerator(self) -> int: ...  # noqa: D102 - the protocol of every rational number
+
+    @property
+    def denominator(self) -> int: ...  # noqa: D102
+
+
+class Clock:
+    """Seconds since the first picture of one file, one call per picture, strictly increasing.
+
+    Pictures without a timestamp (raw H.264 has none) follow the one before at the nominal rate. A timestamp that
+    repeats or steps back a little is moved just behind its predecessor. One that falls far back means that the
+    recorder's clock was set anew: time goes on from there at the nominal rate.
+    """
+
+    def __init__(self, time_base: TimeBase | None, fps: float) -> None:
+        self._time_base = time_base
+        self._interval_seconds = 1.0 / fps
+        self._first_pts: int | None = None
+        self._shift_seconds = 0.0
+        self._last_seconds: float | None = None
+
+    @property
+    def end_seconds(self) -> float:
+        """Where the next picture is due: one picture interval after the last; 0 before the first."""
+        return 0.0 if self._last_seconds is None else self._last_seconds + self._interval_seconds
+
+    def starts_at(self, pts: int) -> None:
+        """Count from this timestamp, if it is earlier than that of the first picture that is read."""
+        self._first_pts = pts if self._first_pts is None else min(pts, self._first_pts)
+
+    def of_stream(self, pts: int) -> float:
+        """Seconds since the start of the stream that a timestamp stands for, unrepaired."""
+        if self._time_base is None or self._first_pts is None:
+            return self.end_seconds
+        return (pts - self._first_pts) * self._time_base.numerator / self._time_base.denominator
+
+    def seconds(self, pts: int | None) -> float:
+        """The time of the next picture in seconds since the first.
+
+        Args:
+            pts: the picture's presentation timestamp in ticks of the time base, None if it has none.
+        """
+        if pts is None:
+            now = self.end_seconds
+        else:
+            if self._last_seconds is None:
+                self.starts_at(pts)
+            elif self._first_pts is None:  # the pictures so far had no timestamp
+                self._first_pts, self._shift_seconds = pts, self.end_seconds
+            now = self.of_stream(pts) + self._shift_seconds
+        if self._last_seconds is not None and now <= self._last_seconds:
+            now = self._repaired(now, self._last_seconds)
+        self._last_seconds = now
+        return now
+
+    def _repaired(self, now: float, last: float) -> float:
+        if last - now <= JUMP_BACK_SECONDS:
+            return last + SMALLEST_STEP_SECONDS
+        self._shift_seconds += self.end_seconds - now
+        return self.end_seconds
+
+
+class Thinning:
+    """Which pictures are analysed: every N-th, or at most so many per second; one per camera.
+
+    By rate, time is cut into slots of 1/fps from the first picture on, and each slot keeps the first picture that
+    reaches it, give or take half a picture interval: timestamps in milliseconds would else lose one picture in two
+    where the wanted rate is the camera's own.
+    """
+
+    def __init__(self, every: int, fps: float | None, source_fps: float) -> None:
+        self._every = every
+        self._fps = fps
+        self._slack_seconds = 0.49 / source_fps
+        self._next_slot = 0
+
+    def keeps(self, index: int, seconds: float) -> bool:
+        """Whether the picture is analysed.
+
+        Args:
+            index: 0-based number of the picture.
+            seconds: since the first picture, larger at every call.
+        """
+        if self._fps is None:
+            return index % self._every == 0
+        slot = math.floor((seconds + self._slack_seconds) * self._fps)
+        if slot < self._next_slot:
+            return False
+        self._next_slot = slot + 1
+        return True
