@@ -7,6 +7,8 @@
 from .appearance import Appearance, concatenate, merge_tracklet
 from .embedder import SHIPPED_WEIGHTS, Embedder
 from .errors import DatasetError, ExportError, RecipeError, ReidError, WeightsError
+from .evaluation import evaluate_folder
+from .protocol import RankingScores
 from .similarity import Mode, masked_similarity, shared_mask_share
 
 __all__ = [
@@ -16,10 +18,12 @@ __all__ = [
     "Embedder",
     "ExportError",
     "Mode",
+    "RankingScores",
     "RecipeError",
     "ReidError",
     "WeightsError",
     "concatenate",
+    "evaluate_folder",
     "masked_similarity",
     "merge_tracklet",
     "shared_mask_share",

@@ -1,17 +1,12 @@
-"""What changes during training?  The model, the prototypes, two optimisers, and an average of the weights."""
+"""What changes during training?  The model, the prototypes, and two optimisers."""
 
-import math
-import os
 from pathlib import Path
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .dataset import CropSet
-from .errors import WeightsError
 from .held_out import BATCH_CROPS
 from .losses import arcface_logits, hardest_triplet_loss, masked_cosine
 from .model import ReidModel, load_backbone, normalise
@@ -38,22 +33,12 @@ class Learner:
         rest = [*(one for one in learnt if one.requires_grad), self.prototypes, *self.to_teacher.parameters()]
         self.rest_optimiser = torch.optim.AdamW(rest, recipe.learning_rate, weight_decay=recipe.weight_decay)
         self.mask_optimiser = torch.optim.Adam(self.model.mask.parameters(), recipe.mask_learning_rate)
-        # buffers too: the averaged weights' BatchNorm statistics are the averaged ones
-        self.average = AveragedModel(
-            self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True
-        )
-
-    @property
-    def averaged_model(self) -> ReidModel:
-        """The model with averaged weights: the one to evaluate and to keep."""
-        averaged = self.average.module
-        assert isinstance(averaged, ReidModel)
-        return averaged
 
     def start(self, crops: CropSet) -> None:
         """Begin from the recipe's backbone, the neck's statistics and the prototypes being those of the clean crops.
 
-        A prototype starts as its identity's mean direction, so a good backbone is not torn apart by random ones [ours].
+        A prototype starts as its identity's mean direction, so a good backbone is not torn apart by random ones
+        [ours].
         """
         if self.recipe.backbone_weights:
             load_backbone(self.model.backbone, Path(self.recipe.backbone_weights))
@@ -65,7 +50,6 @@ class Learner:
             neck = self.model.eval().neck(feature)  # (N, D)
             sums = torch.zeros_like(self.prototypes).index_add_(0, pids, functional.normalize(neck))
             self.prototypes.copy_(functional.normalize(sums))
-        self.averaged_model.load_state_dict(self.model.state_dict())
 
     def step(self, images: Tensor, labels: Tensor, target: Tensor | None, learning_rate: float) -> dict[str, float]:
         """Learn from one batch.
@@ -100,16 +84,13 @@ class Learner:
         # were, which saves a second forward pass [ours]
         losses["mask"] = self._masked_loss(neck.detach(), mask, self.prototypes.detach(), labels)
         _descend(losses["mask"], self.mask_optimiser)
-        self.average.update_parameters(self.model)
         return {name: loss.item() for name, loss in losses.items()}
 
     def state(self) -> dict[str, object]:
         """Everything that `restore` needs, and what `export.load_model` needs."""
         return {
             "width": self.recipe.width,
-            "model": self.averaged_model.state_dict(),
-            "learning_model": self.model.state_dict(),
-            "averaged_steps": self.average.n_averaged,
+            "model": self.model.state_dict(),
             "prototypes": self.prototypes.detach(),
             "to_teacher": self.to_teacher.state_dict(),
             "rest_optimiser": self.rest_optimiser.state_dict(),
@@ -118,9 +99,7 @@ class Learner:
 
     def restore(self, state: dict[str, object]) -> None:
         """Go back to what `state` returned."""
-        self.averaged_model.load_state_dict(state["model"])
-        self.model.load_state_dict(state["learning_model"])
-        self.average.n_averaged.copy_(state["averaged_steps"])
+        self.model.load_state_dict(state["model"])
         with torch.no_grad():
             self.prototypes.copy_(state["prototypes"])
         self.to_teacher.load_state_dict(state["to_teacher"])

@@ -28,7 +28,6 @@ class Recipe:
         arcface_margin, arcface_scale: in radians; s.
         teacher_weight: of the teacher's term.
         occlusion_probability: for a crop that is not occluded in any case.
-        average_decay: of the exponential moving average of the weights, which is what is kept.
         held_out_identities: per folder, never trained on; the best checkpoint is chosen by them.
         evaluate_every_epochs: how often they are looked at.
         seed: of everything.
@@ -52,7 +51,6 @@ class Recipe:
     arcface_scale: float
     teacher_weight: float
     occlusion_probability: float
-    average_decay: float
     held_out_identities: int
     evaluate_every_epochs: int
     seed: int

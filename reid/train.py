@@ -57,10 +57,10 @@ def train(recipe_path: Path, out: Path, resume: bool = False) -> Path:
         means = {name: float(np.mean([losses[name] for losses in history])) for name in history[0]}
         scores: Scores = {}
         if (epoch + 1) % recipe.evaluate_every_epochs == 0 or epoch + 1 == recipe.epochs:
-            scores = {one.name: evaluate_held_out(learner.averaged_model, one) for one in held_out}
+            scores = {one.name: evaluate_held_out(learner.model, one) for one in held_out}
             if _mean_masked_score(scores) > best_score:
                 best_score = _mean_masked_score(scores)
-                save({"width": recipe.width, "model": learner.averaged_model.state_dict()}, out / "best.pt")
+                save({"width": recipe.width, "model": learner.model.state_dict()}, out / "best.pt")
         save({"epoch": epoch + 1, "best_score": best_score, "learner": learner.state()}, out / "last.pt")
         _log(out / "log.jsonl", epoch, means, scores)
     return out / "best.pt"

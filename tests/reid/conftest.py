@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def kit():
+    """The development data beside the checkout; tests of it are skipped elsewhere."""
+    folder = Path(__file__).parents[2].parent / "shared" / "kit"
+    if not folder.is_dir():
+        pytest.skip(f"needs the development kit at {folder}, which is not part of the repository")
+    return folder
+
+
+@pytest.fixture
+def write_crops():
+    """Write a small folder of made-up people: each identity four bands of colour, each camera a tint."""
+
+    def write(folder, identities=6, cameras=2, each=2, seed=0):
+        folder.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng(seed)
+        for pid in range(1, identities + 1):
+            bands = rng.integers(0, 256, (4, 1, 3))
+            for camid in range(1, cameras + 1):
+                for index in range(each):
+                    noisy = np.repeat(bands, 24, axis=0) + rng.normal(0, 12, (96, 40, 3)) + 6 * camid
+                    name = f"{pid:04d}_c{camid}s1_{index:06d}_00.png"
+                    cv2.imwrite(str(folder / name), noisy.clip(0, 255).astype(np.uint8))
+        return folder
+
+    return write

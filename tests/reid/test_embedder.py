@@ -1,0 +1,152 @@
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from reidpipe.reid import SHIPPED_WEIGHTS, Embedder, ExportError, WeightsError, masked_similarity
+from reidpipe.reid.crops import resize_crop, stack_crops
+from reidpipe.reid.export import export, export_model, load_model
+from reidpipe.reid.held_out import embed_images
+from reidpipe.reid.model import ReidModel
+
+SIZE_LIMIT_BYTES = 10_000_000
+
+
+def random_model(seed=0):
+    torch.manual_seed(seed)
+    model = ReidModel(0.25)
+    torch.nn.init.normal_(model.mask.out.weight)
+    return model.eval()
+
+
+def random_crops(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, 256, (*rng.integers(20, 300, 2), 3), np.uint8) for _ in range(n)]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "model.onnx"
+    export_model(random_model(), path)
+    return path
+
+
+def test_exported_weights_compute_what_pytorch_computes(exported):
+    crops = random_crops(3, seed=1)
+    appearance = Embedder(exported, threads=1).embed(crops)
+    expected = embed_images(random_model(), stack_crops(crops))
+    np.testing.assert_allclose(appearance.embedding, expected.embedding, atol=1e-3)
+    np.testing.assert_allclose(appearance.mask, expected.mask, atol=1e-3)
+
+
+def test_nobody_gives_an_empty_appearance(exported):
+    embedder = Embedder(exported, threads=1)
+    nobody = embedder.embed([])
+    assert len(nobody) == 0
+    assert nobody.dimensions == embedder.dimensions == 512
+
+
+def test_batching_changes_nothing(exported):
+    embedder = Embedder(exported, threads=1)
+    crops = random_crops(35)
+    together = embedder.embed(crops)
+    assert len(together) == 35
+    for row in (0, 31, 32, 34):
+        np.testing.assert_allclose(together.embedding[row], embedder.embed([crops[row]]).embedding[0], atol=1e-4)
+
+
+def test_the_file_says_what_it_takes(exported):
+    properties = {one.key: one.value for one in onnx.load(str(exported)).metadata_props}
+    assert properties["kind"] == "reidpipe-appearance"
+    assert "BGR" in properties["input"]
+    assert properties["dimensions"] == "512"
+    assert "inside the graph" in properties["normalisation"]
+
+
+def test_an_export_that_differs_is_refused_and_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("reidpipe.reid.export.PARITY_TOLERANCE", -1.0)
+    with pytest.raises(ExportError, match="differs from PyTorch by"):
+        export_model(random_model(), tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def other_model(path):
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([node], "other", [value], [out])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, str(path))
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        pytest.param(lambda path: None, "no such weights file", id="missing"),
+        pytest.param(lambda path: path.write_bytes(b"garbage"), "not a readable ONNX model", id="garbage"),
+        pytest.param(lambda path: path.write_bytes(b""), "not a readable ONNX model|got none", id="empty"),
+        pytest.param(
+            lambda path: path.write_bytes(SHIPPED_WEIGHTS.read_bytes()[:5000]), "not a readable ONNX model", id="cut off"
+        ),
+        pytest.param(other_model, "expected an ONNX model of kind reidpipe-appearance", id="another model"),
+    ],
+)
+def test_wrong_weights_are_refused_in_one_line(tmp_path, write, message):
+    path = tmp_path / "model.onnx"
+    write(path)
+    with pytest.raises(WeightsError, match=message) as caught:
+        Embedder(path, threads=1)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(None, "no such checkpoint", id="missing"),
+        pytest.param(b"garbage", "not a readable checkpoint", id="garbage"),
+    ],
+)
+def test_export_refuses_what_is_no_checkpoint(tmp_path, content, message):
+    path = tmp_path / "best.pt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(WeightsError, match=message):
+        export(path, tmp_path / "model.onnx")
+
+
+def test_load_model_refuses_another_programs_checkpoint(tmp_path):
+    torch.save({"state_dict": {}}, tmp_path / "best.pt")
+    with pytest.raises(WeightsError, match="not a checkpoint of this program"):
+        load_model(tmp_path / "best.pt")
+
+
+def test_the_shipped_weights_load_and_are_small():
+    assert SHIPPED_WEIGHTS.stat().st_size <= SIZE_LIMIT_BYTES
+    assert (SHIPPED_WEIGHTS.parent / "MODEL_CARD.md").is_file()
+    people = Embedder(threads=1).embed(random_crops(3))
+    assert people.dimensions == 512
+    similarity = masked_similarity(people, people)
+    np.testing.assert_allclose(np.diag(similarity), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        pytest.param(np.zeros((10, 10, 3), np.float32), id="float"),
+        pytest.param(np.zeros((10, 10), np.uint8), id="grey"),
+        pytest.param(np.zeros((0, 10, 3), np.uint8), id="no rows"),
+        pytest.param(np.zeros((10, 10, 4), np.uint8), id="alpha"),
+    ],
+)
+def test_crops_of_the_wrong_kind_are_refused(crop):
+    with pytest.raises(ValueError, match=r"crop: expected uint8 \(h, w, 3\)"):
+        resize_crop(crop)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (256, 128), (48, 128), (900, 400), (10, 500)])
+def test_crops_of_any_size_become_one_size(height, width):
+    crop = np.full((height, width, 3), 77, np.uint8)
+    resized = resize_crop(crop)
+    assert resized.shape == (256, 128, 3)
+    assert (resized == 77).all()

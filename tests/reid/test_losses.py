@@ -1,0 +1,83 @@
+import math
+
+import pytest
+import torch
+
+from reidpipe.reid.losses import arcface_logits, hardest_triplet_loss, masked_cosine
+
+
+def random_inputs(n=6, classes=9, dimensions=16, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    neck = torch.randn(n, dimensions, generator=generator)
+    mask = torch.rand(n, dimensions, generator=generator)
+    prototypes = torch.randn(classes, dimensions, generator=generator)
+    labels = torch.randint(classes, (n,), generator=generator)
+    return neck, mask, prototypes, labels
+
+
+def test_masked_cosine_equals_the_naive_loop():
+    neck, mask, prototypes, _ = random_inputs()
+    expected = torch.empty(len(neck), len(prototypes))
+    for i, (h, m) in enumerate(zip(neck, mask, strict=True)):
+        for k, w in enumerate(prototypes):
+            expected[i, k] = (m * h / h.norm() * w / w.norm()).sum() / (m * w / w.norm()).norm()
+    torch.testing.assert_close(masked_cosine(neck, mask, prototypes), expected)
+
+
+@pytest.mark.parametrize("constant", [1.0, 0.5, 1e-3])
+def test_constant_mask_gives_the_plain_cosine(constant):
+    neck, mask, prototypes, _ = random_inputs()
+    plain = torch.nn.functional.normalize(neck) @ torch.nn.functional.normalize(prototypes).T
+    torch.testing.assert_close(masked_cosine(neck, torch.full_like(mask, constant), prototypes), plain)
+
+
+def test_masked_cosine_of_an_empty_mask_is_finite_and_has_gradients():
+    neck, mask, prototypes, labels = random_inputs()
+    neck.requires_grad_()
+    mask = torch.zeros_like(mask, requires_grad=True)
+    logits = arcface_logits(masked_cosine(neck, mask, prototypes), labels, 0.3, 30.0)
+    torch.nn.functional.cross_entropy(logits, labels).backward()
+    assert neck.grad.isfinite().all()
+    assert mask.grad.isfinite().all()
+
+
+def test_masked_cosine_is_computed_in_float32_and_stays_below_one():
+    neck = torch.eye(3, dtype=torch.bfloat16)
+    cosine = masked_cosine(neck, torch.ones_like(neck), neck)
+    assert cosine.dtype == torch.float32
+    assert cosine.max() < 1
+
+
+def test_arcface_equals_the_definition_and_touches_the_true_class_only():
+    neck, mask, prototypes, labels = random_inputs()
+    cosine = masked_cosine(neck, mask, prototypes)
+    logits = arcface_logits(cosine, labels, margin=0.4, scale=30.0)
+    for i, label in enumerate(labels):
+        for k in range(len(prototypes)):
+            c = cosine[i, k].item()
+            expected = 30 * (math.cos(math.acos(c) + 0.4) if k == label else c)
+            assert logits[i, k].item() == pytest.approx(expected, abs=1e-3)
+
+
+def test_arcface_falls_back_where_the_angle_leaves_its_range():
+    cosine = torch.tensor([[-0.999, 0.2]])
+    logits = arcface_logits(cosine, torch.tensor([0]), margin=0.5, scale=1.0)
+    assert logits[0, 0].item() == pytest.approx(-0.999 - 0.5 * math.sin(0.5), abs=1e-5)
+
+
+def test_triplet_equals_the_naive_loop():
+    features, _, _, _ = random_inputs(n=8)
+    labels = torch.tensor([0, 0, 1, 1, 2, 2, 2, 3])
+    losses = []
+    for i in range(8):
+        distances = (features[i] - features).norm(dim=1)
+        furthest = max(distances[j].item() for j in range(8) if labels[j] == labels[i])
+        nearest = min(distances[j].item() for j in range(8) if labels[j] != labels[i])
+        losses.append(math.log1p(math.exp(furthest - nearest)))
+    assert hardest_triplet_loss(features, labels).item() == pytest.approx(sum(losses) / 8, abs=1e-4)
+
+
+def test_triplet_of_identical_features_has_finite_gradients():
+    features = torch.ones(4, 5, requires_grad=True)
+    hardest_triplet_loss(features, torch.tensor([0, 0, 1, 1])).backward()
+    assert features.grad.isfinite().all()
