@@ -21,9 +21,9 @@ from .wording import counted
 class VideoSource:
     """One camera's video files, one after the other on one line of time; read it once.
 
-    A file starts where the one before ended: one picture interval after its last picture, or where its header says
-    that it should have ended if it was cut off. How long a file lasted that cannot be opened nobody knows: time
-    goes on as if it was not there. Pictures whose size is not that of the first are counted as damaged.
+    A file starts where the one before ended: one picture interval after its last picture, damaged or not, or where
+    its header says that it should have ended if it was cut off. How long a file lasted that cannot be opened nobody
+    knows: time goes on as if it was not there. Pictures of another size than the first are counted as damaged.
 
     Raises:
         SourceError: none of the files has a picture.

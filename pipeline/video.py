@@ -94,6 +94,7 @@ class VideoReader:
         self._clock = Clock(self._stream.time_base, self.fps)
         self._has_pts = self._container.format.name != "avi"  # AVI stores decoding order alone
         self._first_damage_seconds: float | None = None
+        self._last_damage_seconds = 0.0
         self._packets_end_seconds = 0.0
         self._broke_off = ""
 
@@ -115,8 +116,9 @@ class VideoReader:
     @property
     def end_seconds(self) -> float:
         """Since the first picture: where a video that follows this one begins."""
+        damage_end = self._last_damage_seconds + 1.0 / self.fps if self.damaged else 0.0
         declared = self.duration_seconds or 0.0
-        return max(self._clock.end_seconds, declared if self._broke_off else 0.0)
+        return max(self._clock.end_seconds, damage_end, declared if self._broke_off else 0.0)
 
     @property
     def trouble(self) -> str:
@@ -124,7 +126,7 @@ class VideoReader:
         parts = []
         if self._first_damage_seconds is not None:
             count = counted(self.damaged, "packet")
-            parts.append(f"{count} could not be decoded, the first at {self._first_damage_seconds:.1f} s")
+            parts.append(f"{count} could not be decoded, from {self._first_damage_seconds:.1f} s on")
         if self._broke_off:
             parts.append(self._broke_off)
         return "; ".join(parts)
@@ -165,11 +167,9 @@ class VideoReader:
             self._packets_end_seconds = max(self._packets_end_seconds, end)
         try:
             return self._stream.decode(packet)
-        except av.error.DecoderNotFoundError:
-            self._broke_off = f"there is no decoder for its codec {self.codec}"
         except av.error.FFmpegError:
             self._count_damage(self._seconds_of(packet))
-        return []
+            return []
 
     def _seconds_of(self, packet: Packet[VideoStream] | None) -> float:
         if packet is None or packet.pts is None:
@@ -182,6 +182,7 @@ class VideoReader:
         self.damaged += 1
         if self._first_damage_seconds is None:
             self._first_damage_seconds = max(0.0, seconds)
+        self._last_damage_seconds = max(self._last_damage_seconds, seconds)
 
     def _judge_length(self) -> None:
         """A container that is cut off just ends; only its header knows that there was more."""
@@ -236,7 +237,11 @@ def _opened(path: Path) -> InputContainer:
 def _picture_track(path: Path, container: InputContainer) -> VideoStream:
     for stream in container.streams.video:
         cover = bool(stream.disposition & Disposition.attached_pic)  # the record sleeve of a music file
-        if not cover and stream.codec_context is not None and stream.codec_context.name not in TEXT_CODECS:
+        if cover:
+            continue
+        if stream.codec_context is None:
+            raise SourceError(f"{path}: its pictures are in a codec that cannot be decoded here; {ADVICE}")
+        if stream.codec_context.name not in TEXT_CODECS:
             return stream
     if container.streams.audio:
         raise SourceError(f"{path}: holds sound but no pictures; give the camera's video file")
