@@ -1,7 +1,7 @@
 """Re-identification: pixels in, embedding and mask out.  Training and export are imported by name: they need PyTorch.
 
-    from reidpipe.reid.train import train
-    from reidpipe.reid.export import export
+from reidpipe.reid.train import train
+from reidpipe.reid.export import export
 """
 
 from .appearance import Appearance, concatenate, merge_tracklet

@@ -1,4 +1,4 @@
-"""Where do training and test crops come from?  Folders named in the way of Market-1501, such as 0001_c1s1_000012_00.jpg."""
+"""Where do training and test crops come from?  Folders in Market-1501 naming, such as 0001_c1s1_000012_00.jpg."""
 
 import re
 from collections.abc import Iterator, Sequence

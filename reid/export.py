@@ -1,7 +1,8 @@
-"""How do trained weights leave PyTorch?  As one ONNX file that takes BGR pixels, so nobody can normalise them wrongly."""
+"""How do trained weights leave PyTorch?  As one ONNX file that takes BGR pixels: nobody can normalise them wrongly."""
 
 import logging
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -66,22 +67,28 @@ def export_model(model: ReidModel, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         unchecked = Path(folder) / out.name
-        torch.onnx.export(
-            pixels,
-            (images,),
-            str(unchecked),
-            input_names=["images"],
-            output_names=["embedding", "mask"],
-            dynamic_axes={"images": {0: "n"}, "embedding": {0: "n"}, "mask": {0: "n"}},
-            opset_version=OPSET,
-            dynamo=False,  # the newer exporter needs onnxscript, and gives the same graph
-        )
+        _write(pixels, images, unchecked)
         _describe(unchecked)
         worst = _largest_difference(pixels, unchecked, images)
         if not worst <= PARITY_TOLERANCE:  # also true for NaN
             raise ExportError(f"{out}: differs from PyTorch by {worst:.2g}, expected at most {PARITY_TOLERANCE:g}")
         unchecked.replace(out)
     logger.info("wrote %s, largest difference from PyTorch %.2g", out, worst)
+
+
+def _write(pixels: PixelModel, images: Tensor, path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of dynamo=False, which we chose
+        torch.onnx.export(
+            pixels,
+            (images,),
+            str(path),
+            input_names=["images"],
+            output_names=["embedding", "mask"],
+            dynamic_axes={"images": {0: "n"}, "embedding": {0: "n"}, "mask": {0: "n"}},
+            opset_version=OPSET,
+            dynamo=False,  # the newer exporter needs onnxscript, and gives the same graph
+        )
 
 
 def _describe(path: Path) -> None:

@@ -1,7 +1,6 @@
 """How well do people rank who were never trained on, whole and half hidden?  This is what chooses a checkpoint."""
 
 from dataclasses import dataclass
-
 from pathlib import Path
 
 import numpy as np

@@ -1,6 +1,6 @@
 """What changes during training?  The model, the prototypes, and two optimisers."""
 
-from pathlib import Path
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,17 @@ PLAIN_WEIGHT = MASKED_WEIGHT = 0.5  # of the two classification terms [DPM]
 GRADIENT_LIMIT = 5.0  # a batch-hard triplet now and then throws one very long gradient
 
 
+class LearnerState(TypedDict):
+    """What a checkpoint holds of a learner; also all that `export.load_model` needs."""
+
+    width: float
+    model: dict[str, Tensor]
+    prototypes: Tensor
+    to_teacher: dict[str, Tensor]
+    rest_optimiser: dict[str, Any]  # PyTorch's own layout
+    mask_optimiser: dict[str, Any]
+
+
 class Learner:
     """Training state for one recipe; `step` is one optimisation step of everything, then one of the masks."""
 
@@ -25,7 +36,9 @@ class Learner:
         self.model = ReidModel(recipe.width).to(memory_format=torch.channels_last)  # half the time on a CPU
         dimensions = self.model.neck.num_features
         self.prototypes = nn.Parameter(functional.normalize(torch.randn(identities, dimensions)))  # (C, D)
-        self.to_teacher = nn.Linear(dimensions, teacher_dimensions, bias=False)
+        self.to_teacher: nn.Module = nn.Identity()
+        if teacher_dimensions:
+            self.to_teacher = nn.Linear(dimensions, teacher_dimensions, bias=False)
         self.frozen = [self.model.backbone.get_submodule(name) for name in recipe.frozen_stages]
         for module in self.frozen:
             module.requires_grad_(False)
@@ -40,8 +53,8 @@ class Learner:
         A prototype starts as its identity's mean direction, so a good backbone is not torn apart by random ones
         [ours].
         """
-        if self.recipe.backbone_weights:
-            load_backbone(self.model.backbone, Path(self.recipe.backbone_weights))
+        if self.recipe.backbone_weights is not None:
+            load_backbone(self.model.backbone, self.recipe.backbone_weights)
         feature = _features(self.model, crops)  # (N, D)
         pids = torch.from_numpy(crops.pids)
         with torch.no_grad():
@@ -86,8 +99,8 @@ class Learner:
         _descend(losses["mask"], self.mask_optimiser)
         return {name: loss.item() for name, loss in losses.items()}
 
-    def state(self) -> dict[str, object]:
-        """Everything that `restore` needs, and what `export.load_model` needs."""
+    def state(self) -> LearnerState:
+        """Everything that `restore` needs."""
         return {
             "width": self.recipe.width,
             "model": self.model.state_dict(),
@@ -97,7 +110,7 @@ class Learner:
             "mask_optimiser": self.mask_optimiser.state_dict(),
         }
 
-    def restore(self, state: dict[str, object]) -> None:
+    def restore(self, state: LearnerState) -> None:
         """Go back to what `state` returned."""
         self.model.load_state_dict(state["model"])
         with torch.no_grad():
@@ -128,7 +141,7 @@ def _features(model: ReidModel, crops: CropSet) -> Tensor:
 
 def _descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     parameters = [one for group in optimiser.param_groups for one in group["params"]]
     nn.utils.clip_grad_norm_(parameters, GRADIENT_LIMIT)
     optimiser.step()

@@ -13,6 +13,8 @@ from .osnet import DIMENSIONS, OSNet
 
 MEAN_RGB = (0.485, 0.456, 0.406)  # of ImageNet, in [0, 1]: what the published OSNet weights were trained with
 STD_RGB = (0.229, 0.224, 0.225)
+_MEAN = torch.tensor(MEAN_RGB).view(1, 3, 1, 1) * 255
+_STD = torch.tensor(STD_RGB).view(1, 3, 1, 1) * 255
 
 
 class Features(NamedTuple):
@@ -54,10 +56,8 @@ class ReidModel(nn.Module):
 
 def normalise(images: Tensor) -> Tensor:
     """The one place that turns crops into RGB: uint8 (N, 256, 128, 3) BGR → float32 (N, 3, 256, 128), normalised."""
-    mean = torch.tensor(MEAN_RGB).view(1, 3, 1, 1) * 255
-    std = torch.tensor(STD_RGB).view(1, 3, 1, 1) * 255
     rgb = images.permute(0, 3, 1, 2)[:, [2, 1, 0]].float()  # (N, 3, 256, 128)
-    return (rgb - mean) / std
+    return (rgb - _MEAN) / _STD
 
 
 def load_backbone(backbone: OSNet, weights: Path) -> None:

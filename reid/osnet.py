@@ -38,7 +38,8 @@ class ConvNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) → (N, outputs, H/stride, W/stride)."""
-        return self.activation(self.bn(self.conv(x)))
+        activated: Tensor = self.activation(self.bn(self.conv(x)))
+        return activated
 
 
 class LightConv3x3(nn.Module):
@@ -53,7 +54,8 @@ class LightConv3x3(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W), shape kept."""
-        return self.activation(self.bn(self.conv2(self.conv1(x))))
+        activated: Tensor = self.activation(self.bn(self.conv2(self.conv1(x))))
+        return activated
 
 
 class ChannelGate(nn.Module):

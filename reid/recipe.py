@@ -1,22 +1,22 @@
 """What does a training recipe say?  One YAML file; unknown keys are refused, paths are relative to the file."""
 
-from dataclasses import dataclass, fields
+import json
 from pathlib import Path
-from typing import get_type_hints
 
 import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import RecipeError
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(BaseModel):
     """Everything that decides the outcome of a training run.
 
     Attributes:
         train: folders of crops in Market-1501 naming; their identities are kept apart.
-        backbone_weights: published OSNet weights to start from; "" starts from nothing.
-        teacher: an OpenVINO re-identification network (.xml) whose view of the clean crop is learnt too; "" for none.
+        backbone_weights: published OSNet weights to start from; null starts from nothing.
+        teacher: an OpenVINO re-identification network (.xml) whose view of the clean crop is learnt
+            too; null for none.
         width: of OSNet.
         frozen_stages: backbone modules that stay as they are, such as conv1.
         epochs, steps_per_epoch: how long; a checkpoint is written after every epoch.
@@ -34,9 +34,11 @@ class Recipe:
         threads: CPU threads.
     """
 
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
     train: tuple[Path, ...]
-    backbone_weights: str
-    teacher: str
+    backbone_weights: Path | None
+    teacher: Path | None
     width: float
     frozen_stages: tuple[str, ...]
     epochs: int
@@ -58,7 +60,7 @@ class Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read and check a recipe.
+    """Read and check a recipe; its paths come back relative to the recipe's folder.
 
     Raises:
         RecipeError: the file is missing or no YAML mapping, or a key is unknown, missing or of the wrong type.
@@ -67,25 +69,24 @@ def read_recipe(path: Path) -> Recipe:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"{path}: not a readable recipe ({type(error).__name__})") from error
-    known = {field.name for field in fields(Recipe)}
-    if not isinstance(values, dict):
-        raise RecipeError(f"{path}: expected keys and values, got {type(values).__name__}")
-    if values.keys() != known:
-        unknown, missing = sorted(map(str, values.keys() - known)), sorted(known - values.keys())
-        raise RecipeError(f"{path}: unknown keys {unknown}, missing keys {missing}")
-    types = get_type_hints(Recipe)
-    return Recipe(**{name: _converted(path, name, values[name], types[name]) for name in known})
+    try:
+        # by way of JSON, whose strict mode still reads paths and tuples: "3" and true are no integers
+        recipe = Recipe.model_validate_json(json.dumps(values), strict=True)
+    except (TypeError, ValidationError) as error:
+        raise RecipeError(f"{path}: {_first_complaint(error)}") from error
+    folder = path.parent
+    return recipe.model_copy(
+        update={
+            "train": tuple(folder / one for one in recipe.train),
+            "backbone_weights": recipe.backbone_weights and folder / recipe.backbone_weights,
+            "teacher": recipe.teacher and folder / recipe.teacher,
+        }
+    )
 
 
-def _converted(path: Path, name: str, value: object, kind: object) -> object:
-    """YAML's value as the recipe's type; paths become absolute."""
-    if kind in (tuple[Path, ...], tuple[str, ...]):
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            raise RecipeError(f"{path}: {name}: expected a list of strings, got {value!r}")
-        return tuple(path.parent / one for one in value) if kind == tuple[Path, ...] else tuple(value)
-    allowed = (int, float) if kind is float else (kind,)
-    if isinstance(value, bool) or not isinstance(value, allowed):  # type: ignore[arg-type]
-        raise RecipeError(f"{path}: {name}: expected {getattr(kind, '__name__', kind)}, got {value!r}")
-    if name in ("backbone_weights", "teacher") and value:
-        return str(path.parent / str(value))
-    return float(value) if kind is float else value
+def _first_complaint(error: TypeError | ValidationError) -> str:
+    if isinstance(error, TypeError):  # YAML knows dates, JSON does not
+        return str(error)
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "recipe"
+    return f"{key}: {first['msg']}, got {first['input']!r}"

@@ -76,10 +76,10 @@ def _shared_energy(
 def _largest_is_one(mask: NDArray[np.float32]) -> NDArray[np.float32]:
     """A mask's scale changes no masked similarity; a fixed one keeps small masks clear of float32 underflow."""
     largest = mask.max(1, keepdims=True, initial=0)  # (N, 1)
-    return mask / np.where(largest > 0, largest, 1)
+    return np.asarray(mask / np.where(largest > 0, largest, 1), np.float32)
 
 
-def _clipped(similarity: NDArray[np.float32]) -> NDArray[np.float32]:
+def _clipped(similarity: NDArray[np.floating]) -> NDArray[np.float32]:
     return similarity.clip(-1, 1).astype(np.float32)
 
 

@@ -40,7 +40,7 @@ def train(recipe_path: Path, out: Path, resume: bool = False) -> Path:
     cv2.setNumThreads(1)  # crops are small: its threads would only fight with PyTorch's
     out.mkdir(parents=True, exist_ok=True)
     crops, held_out = _read_crops(recipe)
-    targets = teacher_embeddings(Path(recipe.teacher), crops.images) if recipe.teacher else None  # (N, T)
+    targets = teacher_embeddings(recipe.teacher, crops.images) if recipe.teacher else None  # (N, T)
     learner = Learner(recipe, len(np.unique(crops.pids)), 0 if targets is None else targets.shape[1])
     first_epoch, best_score = _resume(learner, out / "last.pt") if resume else _start(learner, crops)
 

@@ -98,7 +98,9 @@ def test_merging_a_constant_mask_is_the_normalised_mean():
 def test_what_one_crop_hides_another_shows():
     embedding = np.array([[0.6, 0.8], [0.8, 0.6]], np.float32)
     merged = merge_tracklet(Appearance(embedding, np.array([[1, 0], [0, 1]], np.float32)))
-    np.testing.assert_allclose(merged.embedding, np.sqrt([[0.5, 0.5]]), atol=1e-4)  # 0.6 from the first, 0.6 from the second
+    np.testing.assert_allclose(
+        merged.embedding, np.sqrt([[0.5, 0.5]]), atol=1e-4
+    )  # 0.6 from the first, 0.6 from the second
     np.testing.assert_allclose(merged.mask, 1, atol=1e-4)
 
 

@@ -39,7 +39,10 @@ def naive(q, qm, g, gm, mode):
 def test_matrix_form_equals_the_naive_loop(mode):
     query, gallery = random_appearance(5, 1), random_appearance(7, 2)
     expected = [
-        [naive(*map(np.ndarray.tolist, (q, qm, g, gm)), mode) for g, gm in zip(gallery.embedding, gallery.mask, strict=True)]
+        [
+            naive(*map(np.ndarray.tolist, (q, qm, g, gm)), mode)
+            for g, gm in zip(gallery.embedding, gallery.mask, strict=True)
+        ]
         for q, qm in zip(query.embedding, query.mask, strict=True)
     ]
     similarity = masked_similarity(query, gallery, mode)
