@@ -1,0 +1,46 @@
+"""The command line: `python -m sample_videos COMMAND`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_OUT = click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
+_SEED = click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same pictures.")
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    """Group of commands."""
+
+
+@main.command()
+@_OUT
+@_SEED
+@click.option("--count", type=int, default=100, show_default=True, help="Frames.")
+@click.option("--first", type=int, default=0, show_default=True, help="Number of the first frame.")
+def scenes(out: Path, seed: int, count: int, first: int) -> None:
+    """Single frames of other stores with YOLO labels, to train a detector."""
+    from .scenes import write_scenes
+
+    written = sum(1 for _ in write_scenes(out, seed, count, first))
+    click.echo(f"{written} frames written to {out}, {count - written} were there")
+
+
+@main.command()
+@_OUT
+@_SEED
+@click.option("--identities", type=int, default=100, show_default=True, help="People.")
+@click.option("--per-identity", type=int, default=16, show_default=True, help="Crops of each.")
+@click.option("--first", type=int, default=1, show_default=True, help="Number of the first person.")
+def crops(out: Path, seed: int, identities: int, per_identity: int, first: int) -> None:
+    """Single people, 256x128, in Market-1501 naming, to train re-identification."""
+    from .crops import write_crops
+
+    written = sum(1 for _ in write_crops(out, seed, identities, per_identity, first))
+    click.echo(f"{written} crops written to {out}, {identities * per_identity - written} were there")
+
+
+if __name__ == "__main__":
+    main()

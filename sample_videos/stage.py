@@ -1,0 +1,263 @@
+"""How does a frame get drawn? OpenGL: a store lit once per camera, then people drawn over it frame by frame.
+
+All targets have row 0 at the top of the image, so what is read back needs no flip. Images leave as uint8 RGB.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import moderngl
+import numpy as np
+from numpy.typing import NDArray
+
+from .body import Mesh
+from .cameras import Camera
+from .contacts import around, body_balls, lamps_near
+from .labels import print_atlas
+from .people import Look
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+Window = tuple[float, float, float, float]
+_SHADERS = Path(__file__).parent / "shaders"
+
+
+@dataclass(frozen=True)
+class Light:
+    """Colour of lamps and of what the floor throws back (linear RGB), and how strongly the nearest lamps model."""
+
+    sky: tuple[float, float, float] = (1.0, 0.98, 0.94)
+    ground: tuple[float, float, float] = (0.34, 0.33, 0.31)
+    lamps: float = 0.55
+
+
+@dataclass(frozen=True)
+class Film:
+    """What the camera makes of light: gain per channel (exposure times white balance) and its flaws."""
+
+    gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    vignette: float = 0.45
+    grain: float = 0.012
+    contrast: float = 0.25
+    soft: float = 0.0
+
+
+@dataclass
+class Actor:
+    """A person on the GPU and where it stands: bones (17, 4, 4) of this frame, place (4, 4) to world."""
+
+    geometry: moderngl.VertexArray
+    look: Floats
+    buffers: tuple[moderngl.Buffer, moderngl.Buffer]
+    bones: Floats = field(default_factory=lambda: np.zeros((17, 4, 4), np.float32))
+    place: Floats = field(default_factory=lambda: np.eye(4, dtype=np.float32))
+
+    def release(self) -> None:
+        """Free the buffers."""
+        for held in (self.geometry, *self.buffers):
+            held.release()
+
+    def stand(self, bones: Floats, x: float, y: float, heading: float) -> None:
+        """Put the body at a floor point, heading in radians (0 faces +y, positive turns left)."""
+        self.bones = bones
+        c, s = np.cos(heading), np.sin(heading)
+        self.place = np.array([[c, -s, 0, x], [s, c, 0, y], [0, 0, 1, 0], [0, 0, 0, 1]], np.float32)
+
+
+@dataclass
+class Backdrop:
+    """A lit, empty view: radiance (RGBA16F) and world position with depth (RGBA32F), one texel a pixel."""
+
+    camera: Camera
+    light: Light
+    radiance: moderngl.Texture
+    place: moderngl.Texture
+
+    def release(self) -> None:
+        """Free the textures."""
+        self.radiance.release()
+        self.place.release()
+
+
+def source(name: str) -> str:
+    """A shader's text with the noise functions put in."""
+    text = (_SHADERS / name).read_text()
+    return text.replace("//NOISE", (_SHADERS / "noise.glsl").read_text())
+
+
+class Stage:
+    """Holds the OpenGL context, the programs and the targets."""
+
+    def __init__(self) -> None:
+        self.gl = moderngl.create_context(standalone=True, backend="egl")
+        self._quads: dict[str, tuple[moderngl.Program, moderngl.VertexArray]] = {}
+        self._targets: dict[tuple[str, int, int], moderngl.Framebuffer] = {}
+        corners = np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32)
+        self._corners = self.gl.buffer(corners.tobytes())
+        self.geometry = self.gl.program(source("person.vert"), source("gbuffer.frag"))
+        self.prints = self.texture_array(print_atlas())
+        self.gl.enable(moderngl.DEPTH_TEST)
+        self.gl.front_face = "cw"  # targets are upside down for OpenGL
+
+    def texture_array(self, layers: Bytes) -> moderngl.TextureArray:
+        """Upload sRGB layers (L, H, W, 4) as linear mip-mapped textures."""
+        count, height, width, _ = layers.shape
+        linear = layers.astype(np.float32) / 255
+        linear[..., :3] **= 2.2
+        array = self.gl.texture_array((width, height, count), 4, linear.astype(np.float16).tobytes(), dtype="f2")
+        array.build_mipmaps()
+        array.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+        return array
+
+    def quad(self, name: str) -> tuple[moderngl.Program, moderngl.VertexArray]:
+        """Program and full-screen array of one of the screen passes."""
+        if name not in self._quads:
+            program = self.gl.program(source("quad.vert"), source(name))
+            self._quads[name] = program, self.gl.vertex_array(program, [(self._corners, "2f", "corner")])
+        return self._quads[name]
+
+    def target(self, kind: str, width: int, height: int) -> moderngl.Framebuffer:
+        """Cached framebuffers: geometry (rest, normal, world, who), hdr (linear light), wide (float), out (8 bit)."""
+        key = (kind, width, height)
+        if key not in self._targets:
+            size = (width, height)
+            if kind == "hdr":
+                made = self.gl.framebuffer([self.gl.texture(size, 4, dtype="f2")])
+            elif kind == "geometry":
+                texels = [self.gl.texture(size, n, dtype=t) for n, t in ((4, "f4"), (4, "f2"), (4, "f4"), (1, "f1"))]
+                made = self.gl.framebuffer(texels, self.gl.depth_renderbuffer(size))
+            elif kind == "wide":
+                made = self.gl.framebuffer([self.gl.texture(size, 4, dtype="f4")])
+            else:
+                made = self.gl.framebuffer([self.gl.renderbuffer(size, 4)])
+            self._targets[key] = made
+        return self._targets[key]
+
+    def actor(self, look: Look, mesh: Mesh | None = None) -> Actor:
+        """Upload a person."""
+        body = mesh or look.mesh()
+        vertices, faces = self.gl.buffer(body.vertices.tobytes()), self.gl.buffer(body.faces.tobytes())
+        layout = [(vertices, "3f 3f 2f 4u1 4f1", "rest", "rest_normal", "kind", "bone", "weight")]
+        return Actor(self.gl.vertex_array(self.geometry, layout, faces), look.uniforms(), (vertices, faces))
+
+    def _draw_people(self, actors: list[Actor], projection: Floats) -> None:
+        """Fill the bound geometry buffer, behind whatever depth it already holds."""
+        program = self.geometry
+        self.gl.enable(moderngl.CULL_FACE)
+        program["view_projection"].write(projection.T.tobytes())
+        for number, actor in enumerate(actors, 1):
+            program["place"].write(actor.place.T.tobytes())
+            program["bones"].write(np.ascontiguousarray(actor.bones.transpose(0, 2, 1)).tobytes())
+            program["hem"].value, program["identity"].value = float(actor.look[10, 1]), number / 255
+            actor.geometry.render()
+        self.gl.disable(moderngl.CULL_FACE)
+
+    def _shade(self, backdrop: Backdrop, actors: list[Actor], box: Window, size: tuple[int, int]) -> None:
+        """Paint the people of the geometry buffer, one scissored pass each, into the bound target."""
+        program, quad = self.quad("person.frag")
+        buffer = self.target("geometry", *size)
+        for unit, name in enumerate(("rest", "facing", "world", "who")):
+            buffer.color_attachments[unit].use(unit)
+            program[name].value = unit
+        self.prints.use(4)
+        light = backdrop.light
+        values = {"prints": 4, "eye": tuple(backdrop.camera.eye), "sky": light.sky, "ground": light.ground}
+        for name, value in values.items():
+            program[name].value = value
+        self.gl.disable(moderngl.DEPTH_TEST)
+        for number, actor in enumerate(actors, 1):
+            area = around(backdrop.camera, body_balls(actor.place @ actor.bones), box, size)
+            if area is None:
+                continue
+            self.gl.scissor = area
+            program["identity"].value = number / 255
+            program["look"].write(actor.look.tobytes())
+            program["panels"].write(lamps_near(actor.place[:2, 3], light.lamps).tobytes())
+            quad.render(moderngl.TRIANGLE_STRIP)
+        self.gl.scissor = None
+        self.gl.enable(moderngl.DEPTH_TEST)
+
+    def _depth_quad(self, backdrop: Backdrop, part: Window) -> None:
+        """Put the empty view's depth into the bound geometry buffer."""
+        program, quad = self.quad("depth_only.frag")
+        backdrop.place.use(1)
+        program["place"].value, program["window"].value = 1, part
+        self.gl.depth_func = "1"
+        quad.render(moderngl.TRIANGLE_STRIP)
+        self.gl.depth_func = "<"
+
+    def backdrop_quad(self, backdrop: Backdrop, window: Window) -> None:
+        """Draw the empty view into the bound target."""
+        program, quad = self.quad("backdrop.frag")
+        backdrop.radiance.use(0)
+        program["radiance"].value, program["window"].value = 0, window
+        self.gl.disable(moderngl.DEPTH_TEST)
+        quad.render(moderngl.TRIANGLE_STRIP)
+        self.gl.enable(moderngl.DEPTH_TEST)
+
+    def draw(self, backdrop: Backdrop, actors: list[Actor], film: Film, seed: float, window: Window | None = None, size: tuple[int, int] | None = None) -> tuple[Bytes, Bytes]:
+        """The view, or its pixel rectangle `window`, drawn `size` = (W, H) large.
+
+        Returns the image (H, W, 3) RGB and who is seen where (H, W): 1 + the actor's index, 0 for nobody.
+        """
+        camera = backdrop.camera
+        box = window or (0.0, 0.0, float(camera.width), float(camera.frame_height))
+        width, height = size or (camera.width, camera.frame_height)
+        part = (box[0] / camera.width, box[1] / camera.frame_height, box[2] / camera.width, box[3] / camera.frame_height)
+        projection = camera.view_projection(box)
+        geometry, hdr, out = (self.target(kind, width, height) for kind in ("geometry", "hdr", "out"))
+        geometry.use()
+        self._depth_quad(backdrop, part)
+        self._draw_people(actors, projection)
+        hdr.use()
+        self.backdrop_quad(backdrop, part)
+        self._contacts(backdrop, actors, part, (width, height), box)
+        self._shade(backdrop, actors, box, (width, height))
+        geometry.color_attachments[3].use(1)
+        self._develop(hdr, out, film, seed, part)
+        image = np.frombuffer(out.read(components=3, alignment=1), np.uint8).reshape(height, width, 3)
+        who = np.frombuffer(geometry.read(components=1, attachment=3, alignment=1), np.uint8).reshape(height, width)
+        return image, who
+
+    def _develop(self, hdr: moderngl.Framebuffer, out: moderngl.Framebuffer, film: Film, seed: float, part: Window) -> None:
+        program, quad = self.quad("develop.frag")
+        out.use()
+        hdr.color_attachments[0].use(0)
+        values = {"radiance": 0, "who": 1, "gain": film.gain, "vignette": film.vignette, "grain": film.grain, "seed": seed, "contrast": film.contrast, "soft": film.soft, "window": part}
+        for name, value in values.items():
+            program[name].value = value
+        self.gl.disable(moderngl.DEPTH_TEST)
+        quad.render(moderngl.TRIANGLE_STRIP)
+        self.gl.enable(moderngl.DEPTH_TEST)
+
+    def _contacts(self, backdrop: Backdrop, actors: list[Actor], part: Window, size: tuple[int, int], box: Window) -> None:
+        """Darken floor and shelves around each person: occlusion by some spheres along its bones."""
+        program, quad = self.quad("contact.frag")
+        backdrop.place.use(1)
+        program["place"].value, program["window"].value = 1, part
+        self.gl.disable(moderngl.DEPTH_TEST)
+        self.gl.enable(moderngl.BLEND)
+        self.gl.blend_func = moderngl.DST_COLOR, moderngl.ZERO
+        for actor in actors:
+            balls = body_balls(actor.place @ actor.bones)
+            area = around(backdrop.camera, balls, box, size)
+            if area is None:
+                continue
+            program["balls"].write(np.pad(balls, ((0, 24 - len(balls)), (0, 0))).astype(np.float32).tobytes())
+            program["count"].value = len(balls)
+            self.gl.scissor = area
+            quad.render(moderngl.TRIANGLE_STRIP)
+        self.gl.scissor = None
+        self.gl.disable(moderngl.BLEND)
+        self.gl.enable(moderngl.DEPTH_TEST)
+
+    def alone(self, camera: Camera, actor: Actor) -> NDArray[np.bool_]:
+        """The person's own pixels with nothing in front, (H, W) bool."""
+        target = self.target("geometry", camera.width, camera.frame_height)
+        target.use()
+        target.clear(depth=1.0)
+        self._draw_people([actor], camera.view_projection())
+        seen = np.frombuffer(target.read(components=1, attachment=3, alignment=1), np.uint8)
+        return seen.reshape(camera.frame_height, camera.width) > 0
