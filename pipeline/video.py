@@ -95,7 +95,8 @@ class VideoReader:
         self._has_pts = self._container.format.name != "avi"  # AVI stores decoding order alone
         self._first_damage_seconds: float | None = None
         self._last_damage_seconds = 0.0
-        self._packets_end_seconds = 0.0
+        self._damaged_pts: set[int] = set()
+        self._packets_end_seconds = 0.0  # on the file's own clock
         self._broke_off = ""
 
     def __enter__(self) -> VideoReader:
@@ -142,8 +143,8 @@ class VideoReader:
                 if stop.is_set():
                     return
                 seconds = self._clock.seconds(picture.pts if self._has_pts else picture.dts)
-                if picture.is_corrupt:  # the decoder made up what was missing of it
-                    self._count_damage(seconds)
+                if picture.is_corrupt and picture.pts not in self._damaged_pts:
+                    self._count_damage(seconds, picture.pts)  # the decoder made up what was missing of it
                 yield seconds, picture
         if not stop.is_set():
             self._judge_length()
@@ -166,10 +167,13 @@ class VideoReader:
             end = float((packet.pts + (packet.duration or 0)) * self._stream.time_base)
             self._packets_end_seconds = max(self._packets_end_seconds, end)
         try:
-            return self._stream.decode(packet)
+            pictures = self._stream.decode(packet)
         except av.error.FFmpegError:
-            self._count_damage(self._seconds_of(packet))
+            self._count_damage(self._seconds_of(packet), packet.pts if packet else None)
             return []
+        if packet is not None and packet.is_corrupt:  # there is a hole in the file before or in it
+            self._count_damage(self._seconds_of(packet), packet.pts)
+        return pictures
 
     def _seconds_of(self, packet: Packet[VideoStream] | None) -> float:
         if packet is None or packet.pts is None:
@@ -178,8 +182,10 @@ class VideoReader:
             self._clock.starts_at(packet.pts)
         return self._clock.of_stream(packet.pts)
 
-    def _count_damage(self, seconds: float) -> None:
+    def _count_damage(self, seconds: float, pts: int | None) -> None:
         self.damaged += 1
+        if pts is not None:
+            self._damaged_pts.add(pts)
         if self._first_damage_seconds is None:
             self._first_damage_seconds = max(0.0, seconds)
         self._last_damage_seconds = max(self._last_damage_seconds, seconds)
