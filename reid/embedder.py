@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 from .appearance import Appearance, concatenate
 from .crops import HEIGHT_PX, WIDTH_PX, stack_crops
 from .errors import WeightsError
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "appearance.onnx"
 KIND = "reidpipe-appearance"
@@ -22,6 +26,7 @@ class Embedder:
     def __init__(self, weights: Path = SHIPPED_WEIGHTS, threads: int = 2) -> None:
         """Load an ONNX file written by `export.export`; `threads` is how many CPU threads one batch may use."""
         import onnxruntime  # here, so that importing reidpipe.reid stays cheap
+        from onnxruntime.capi import onnxruntime_pybind11_state as raised  # its errors share no base of their own
 
         if not weights.is_file():
             raise WeightsError(f"{weights}: no such weights file")
@@ -33,7 +38,14 @@ class Embedder:
             self._session = onnxruntime.InferenceSession(
                 str(weights), sess_options=options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # onnxruntime's own exceptions share no base class but Exception
+        except (
+            raised.Fail,
+            raised.InvalidArgument,
+            raised.InvalidGraph,
+            raised.InvalidProtobuf,
+            raised.NotImplemented,
+            raised.RuntimeException,
+        ) as error:
             raise WeightsError(f"{weights}: not a readable ONNX model ({type(error).__name__})") from error
         self._dimensions = _check_interface(weights, self._session)
 
@@ -53,11 +65,8 @@ class Embedder:
         return Appearance(embedding, mask)
 
 
-def _check_interface(weights: Path, session: object) -> int:
+def _check_interface(weights: Path, session: "onnxruntime.InferenceSession") -> int:
     """Refuse any ONNX file that is not ours; return D."""
-    import onnxruntime
-
-    assert isinstance(session, onnxruntime.InferenceSession)
     metadata = session.get_modelmeta().custom_metadata_map
     found = metadata.get("kind", "none"), metadata.get("format_version", "none")
     if found != (KIND, FORMAT_VERSION):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .crops import HEIGHT_PX, WIDTH_PX
 from .embedder import FORMAT_VERSION, KIND, Embedder
 from .errors import ExportError, WeightsError
-from .model import MEAN_RGB, STD_RGB, ReidModel, normalise
+from .model import MEAN_RGB, STD_RGB, ReidModel, normalise, read_state
 from .osnet import DIMENSIONS
 
 OPSET = 17  # the newest that onnxruntime and OpenVINO releases of the last years all read
@@ -43,13 +43,8 @@ def export(checkpoint: Path, out: Path) -> None:
 
 def load_model(checkpoint: Path) -> ReidModel:
     """Read the model back out of a checkpoint written by `train.train`."""
-    if not checkpoint.is_file():
-        raise WeightsError(f"{checkpoint}: no such checkpoint")
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen unrelated types for a file that is not its own
-        raise WeightsError(f"{checkpoint}: not a readable checkpoint ({type(error).__name__})") from error
-    if not isinstance(state, dict) or not {"width", "model"} <= state.keys():
+    state = read_state(checkpoint)
+    if not {"width", "model"} <= state.keys():
         raise WeightsError(f"{checkpoint}: not a checkpoint of this program (no width, no model)")
     model = ReidModel(state["width"])
     model.load_state_dict(state["model"])

@@ -9,7 +9,7 @@ from torch.nn import functional
 from .dataset import CropSet
 from .held_out import BATCH_CROPS
 from .losses import arcface_logits, hardest_triplet_loss, masked_cosine
-from .model import ReidModel, load_backbone, normalise
+from .model import ReidModel, load_weights, normalise
 from .recipe import Recipe
 
 PLAIN_WEIGHT = MASKED_WEIGHT = 0.5  # of the two classification terms [DPM]
@@ -48,13 +48,13 @@ class Learner:
         self.mask_optimiser = torch.optim.Adam(self.model.mask.parameters(), recipe.mask_learning_rate)
 
     def start(self, crops: CropSet) -> None:
-        """Begin from the recipe's backbone, the neck's statistics and the prototypes being those of the clean crops.
+        """Begin from the recipe's weights, the neck's statistics and the prototypes being those of the clean crops.
 
         A prototype starts as its identity's mean direction, so a good backbone is not torn apart by random ones
         [ours].
         """
-        if self.recipe.backbone_weights is not None:
-            load_backbone(self.model.backbone, self.recipe.backbone_weights)
+        if self.recipe.start_from is not None:
+            load_weights(self.model, self.recipe.start_from)
         feature = _features(self.model, crops)  # (N, D)
         pids = torch.from_numpy(crops.pids)
         with torch.no_grad():
@@ -78,8 +78,9 @@ class Learner:
         """
         recipe = self.recipe
         self._set_training_mode()
-        feature, neck, maps = self.model.features(images.contiguous(memory_format=torch.channels_last))
-        mask = self.model.mask(maps)  # (N, D)
+        with torch.autocast("cpu", torch.bfloat16):  # half the time; weights and losses stay in float32
+            feature, neck, maps = self.model.features(images.contiguous(memory_format=torch.channels_last))
+            mask = self.model.mask(maps).float()  # (N, D)
         logits = neck @ self.prototypes.T  # (N, C)
         losses = {
             "plain": functional.cross_entropy(logits, labels),

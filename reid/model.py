@@ -1,7 +1,8 @@
 """What does the trained network compute?  Crops in, embedding and mask out."""
 
+import pickle
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,7 @@ class ReidModel(nn.Module):
     def features(self, images: Tensor) -> Features:
         """images: float32 (N, 3, 256, 128), normalised."""
         maps, feature = self.backbone(images)
+        feature = feature.float()  # the backbone may run in bfloat16; what is compared does not
         return Features(feature, self.neck(feature), tuple(one.detach() for one in maps))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,15 +62,34 @@ def normalise(images: Tensor) -> Tensor:
     return (rgb - _MEAN) / _STD
 
 
-def load_backbone(backbone: OSNet, weights: Path) -> None:
-    """Copy published OSNet weights (a state dict, possibly with a classifier, possibly from DataParallel) in place."""
+def load_weights(model: ReidModel, weights: Path) -> None:
+    """Copy weights into `model`, in place.
+
+    Either a checkpoint of this program (width and model), or published OSNet weights for the backbone alone (a state
+    dict, possibly with a classifier, possibly from DataParallel).
+    """
+    state = read_state(weights)
+    target: nn.Module = model
+    if {"width", "model"} <= state.keys():
+        state = state["model"]
+    else:
+        target = model.backbone
+        names = {name.removeprefix("module."): value for name, value in state.get("state_dict", state).items()}
+        state = {name: value for name, value in names.items() if not name.startswith("classifier.")}
+    try:
+        target.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(f"{weights}: not weights of this width: {str(error).splitlines()[-1].strip()}") from error
+
+
+def read_state(weights: Path) -> dict[str, Any]:
+    """Read a dict written by torch.save, without running code from the file."""
+    if not weights.is_file():
+        raise WeightsError(f"{weights}: no such weights file")
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen unrelated types for a file that is not its own
-        raise WeightsError(f"{weights}: not a readable PyTorch state dict ({type(error).__name__})") from error
-    state = {name.removeprefix("module."): value for name, value in state.get("state_dict", state).items()}
-    state = {name: value for name, value in state.items() if not name.startswith("classifier.")}
-    try:
-        backbone.load_state_dict(state)
-    except RuntimeError as error:
-        raise WeightsError(f"{weights}: not an OSNet of this width: {str(error).splitlines()[-1].strip()}") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise WeightsError(f"{weights}: not a readable PyTorch file ({type(error).__name__})") from error
+    if not isinstance(state, dict):
+        raise WeightsError(f"{weights}: expected a dict of weights, got {type(state).__name__}")
+    return state

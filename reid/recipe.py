@@ -14,7 +14,7 @@ class Recipe(BaseModel):
 
     Attributes:
         train: folders of crops in Market-1501 naming; their identities are kept apart.
-        backbone_weights: published OSNet weights to start from; null starts from nothing.
+        start_from: published OSNet weights, or best.pt of an earlier run; null starts from nothing.
         teacher: an OpenVINO re-identification network (.xml) whose view of the clean crop is learnt
             too; null for none.
         width: of OSNet.
@@ -37,7 +37,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     train: tuple[Path, ...]
-    backbone_weights: Path | None
+    start_from: Path | None
     teacher: Path | None
     width: float
     frozen_stages: tuple[str, ...]
@@ -78,7 +78,7 @@ def read_recipe(path: Path) -> Recipe:
     return recipe.model_copy(
         update={
             "train": tuple(folder / one for one in recipe.train),
-            "backbone_weights": recipe.backbone_weights and folder / recipe.backbone_weights,
+            "start_from": recipe.start_from and folder / recipe.start_from,
             "teacher": recipe.teacher and folder / recipe.teacher,
         }
     )

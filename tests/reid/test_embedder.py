@@ -105,8 +105,8 @@ def test_wrong_weights_are_refused_in_one_line(tmp_path, write, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(None, "no such checkpoint", id="missing"),
-        pytest.param(b"garbage", "not a readable checkpoint", id="garbage"),
+        pytest.param(None, "no such weights file", id="missing"),
+        pytest.param(b"garbage", "not a readable PyTorch file", id="garbage"),
     ],
 )
 def test_export_refuses_what_is_no_checkpoint(tmp_path, content, message):

@@ -4,7 +4,7 @@ import torch
 
 from reidpipe.reid import WeightsError
 from reidpipe.reid.mask import MaskGenerator
-from reidpipe.reid.model import ReidModel, load_backbone, normalise
+from reidpipe.reid.model import ReidModel, load_weights, normalise
 from reidpipe.reid.osnet import OSNet
 
 PARAMETER_LIMIT = 600_000
@@ -26,11 +26,11 @@ def test_osnet_gives_four_maps_and_a_feature(width):
 
 def test_osnet_equals_the_published_network(kit):
     onnxruntime = pytest.importorskip("onnxruntime")
-    net = OSNet(0.25)
-    load_backbone(net, kit / "weights" / "osnet_x0_25_msmt17.pth")
+    model = ReidModel(0.25)
+    load_weights(model, kit / "weights" / "osnet_x0_25_msmt17.pth")
     images = normalise(random_images(3))
     with torch.inference_mode():
-        ours = net.eval()(images).feature.numpy()
+        ours = model.backbone.eval()(images).feature.numpy()
     session = onnxruntime.InferenceSession(str(kit / "weights" / "osnet_x0_25_msmt17.onnx"))
     (theirs,) = session.run(None, {"images": images.numpy()})
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
@@ -39,8 +39,8 @@ def test_osnet_equals_the_published_network(kit):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(b"garbage", "not a readable PyTorch state dict", id="not PyTorch's"),
-        pytest.param(None, "not a readable PyTorch state dict", id="missing"),
+        pytest.param(b"garbage", "not a readable PyTorch file", id="not PyTorch's"),
+        pytest.param(None, "no such weights file", id="missing"),
     ],
 )
 def test_unreadable_weights_are_named(tmp_path, content, message):
@@ -48,22 +48,22 @@ def test_unreadable_weights_are_named(tmp_path, content, message):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(WeightsError, match=f"net.pth: {message}"):
-        load_backbone(OSNet(0.25), path)
+        load_weights(ReidModel(0.25), path)
 
 
 def test_weights_of_another_width_are_refused_in_one_line(tmp_path):
     torch.save(OSNet(0.5).state_dict(), tmp_path / "wide.pth")
-    with pytest.raises(WeightsError, match=r"wide.pth: not an OSNet of this width") as caught:
-        load_backbone(OSNet(0.25), tmp_path / "wide.pth")
+    with pytest.raises(WeightsError, match=r"wide.pth: not weights of this width") as caught:
+        load_weights(ReidModel(0.25), tmp_path / "wide.pth")
     assert "\n" not in str(caught.value)
 
 
 def test_weights_load_with_a_classifier_and_a_prefix(tmp_path):
-    source, target = OSNet(0.25), OSNet(0.25)
+    source, target = OSNet(0.25), ReidModel(0.25)
     state = {f"module.{name}": value for name, value in source.state_dict().items()}
     torch.save({"state_dict": {**state, "module.classifier.weight": torch.zeros(3, 512)}}, tmp_path / "net.pth")
-    load_backbone(target, tmp_path / "net.pth")
-    assert all(torch.equal(a, b) for a, b in zip(source.parameters(), target.parameters(), strict=True))
+    load_weights(target, tmp_path / "net.pth")
+    assert all(torch.equal(a, b) for a, b in zip(source.parameters(), target.backbone.parameters(), strict=True))
 
 
 def test_every_mask_starts_at_exactly_one_half():

@@ -12,7 +12,7 @@ from reidpipe.reid.train import learning_rate_at, save, train
 
 TINY = {
     "train": ["crops/train"],
-    "backbone_weights": None,
+    "start_from": None,
     "teacher": None,
     "width": 0.25,
     "frozen_stages": ["conv1", "conv2"],
@@ -123,9 +123,9 @@ def test_files_that_are_no_recipe_are_refused(tmp_path, content):
 
 
 def test_paths_in_a_recipe_are_relative_to_it(tmp_path, write_recipe):
-    recipe = read_recipe(write_recipe(backbone_weights="net.pth"))
+    recipe = read_recipe(write_recipe(start_from="net.pth"))
     assert recipe.train == (tmp_path / "crops" / "train",)
-    assert recipe.backbone_weights == tmp_path / "net.pth"
+    assert recipe.start_from == tmp_path / "net.pth"
     assert recipe.teacher is None
     assert recipe.teacher_weight == 0.0
 
