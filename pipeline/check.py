@@ -149,5 +149,5 @@ def _database_problem(database: str) -> str:
 def _iso(seconds: float) -> str:
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
-    except (OverflowError, ValueError):  # an offset of millennia
+    except (OverflowError, ValueError):  # beyond the year 9999
         return f"{seconds:g} s after 1970"

@@ -29,7 +29,8 @@ class CameraConfig(Section):
     source: str = Field(description="a video file, a folder of images, or a glob of recorded segments")
     start_time: Annotated[datetime, AfterValidator(_in_utc)] | None = Field(
         None, description="UTC time of the first picture; without it, the footage starts at 1970-01-01T00:00:00Z")
-    offset: float = Field(0.0, description="seconds to add to every timestamp, to correct a clock that is off")
+    offset: float = Field(
+        0.0, ge=-1e9, le=1e9, description="seconds to add to every timestamp, to correct a clock that is off")
     fps: float | None = Field(
         None, gt=0, description="analyse at most this many pictures per second; "
         "for a folder of images, also the rate they were taken at")

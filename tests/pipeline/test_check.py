@@ -1,0 +1,116 @@
+"""A check looks at everything, names what is wrong, and lets one bad camera hide no other."""
+
+import os
+
+import pytest
+
+from reidpipe.pipeline.check import check_config
+from reidpipe.pipeline.errors import ConfigError
+
+from .media import cut, write_images, write_video
+
+
+@pytest.fixture
+def checked(tmp_path):
+    def check(text):
+        path = tmp_path / "store.yaml"
+        path.write_text(text)
+        return check_config(path)
+
+    write_video(tmp_path / "entrance.mp4", 20)
+    return check
+
+
+def test_rows_say_what_the_footage_is(checked, tmp_path):
+    write_images(tmp_path / "aisle", 6)
+    for part in (1, 2):
+        write_video(tmp_path / f"till_{part}.mkv", 10)
+    report = checked("""
+cameras:
+  entrance: {source: entrance.mp4, start_time: 2024-05-01T10:00:00+02:00, offset: 0.5}
+  aisle: {source: aisle, fps: 2}
+  till: {source: till_*.mkv}
+""")
+    entrance, aisle, till = report.cameras
+    assert (entrance.camera, entrance.kind, entrance.status, entrance.error) == ("entrance", "video", "ok", "")
+    assert (entrance.width, entrance.height, entrance.fps, entrance.frame_count) == (64, 48, 10.0, 20)
+    assert entrance.duration_seconds == pytest.approx(2.0)
+    assert entrance.start_time == "2024-05-01T08:00:00.500000Z"
+    assert (aisle.kind, len(aisle.files), aisle.duration_seconds) == ("images", 6, 3.0)
+    assert aisle.start_time == "1970-01-01T00:00:00Z"
+    assert (till.kind, [path.name for path in till.files]) == ("segments", ["till_1.mkv", "till_2.mkv"])
+    assert till.frame_count == pytest.approx(20, abs=2)
+    assert report.problems == ()
+    assert report.ok
+
+
+def test_one_bad_camera_hides_no_other(checked, tmp_path):
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    report = checked("""
+cameras:
+  empty: {source: empty.mp4}
+  missing: {source: entrence.mp4}
+  live: {source: 'rtsp://admin:secret@10.0.0.7/1'}
+  none: {source: 'none/*.mp4'}
+  entrance: {source: entrance.mp4}
+""")
+    assert [row.status for row in report.cameras] == ["failed"] * 4 + ["ok"]
+    errors = {row.camera: row.error for row in report.cameras}
+    assert errors["empty"] == f"{tmp_path}/empty.mp4: is empty (0 bytes); copy it again from the recorder"
+    assert errors["missing"].endswith("did you mean entrance.mp4?")
+    assert errors["live"].startswith("rtsp://10.0.0.7/1: live sources are not supported yet")
+    assert not report.ok
+
+
+def test_broken_segments_are_found_before_the_run(checked, tmp_path):
+    for part in (1, 2, 3):
+        write_video(tmp_path / f"till_{part}.mp4", 10)
+    cut(tmp_path / "till_2.mp4")
+    (tmp_path / "till_3.mp4").write_bytes(b"")
+    (row,) = checked("cameras: {till: {source: 'till_*.mp4'}}").cameras
+    assert row.status == "partial"
+    assert "till_2.mp4: was cut off" in row.error
+    assert row.error.endswith("(and 1 more)")
+
+
+CAMERA = "cameras: {entrance: {source: entrance.mp4}}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("detector: {weights: w/mine.onnx}", "detector.weights: no such file {folder}/w/mine.onnx"),
+        ("appearance: {weights: dpmp}", "appearance.weights: no such file dpmp"),
+        ("database: no/out.db", "database: there is no folder {folder}/no; make it first"),
+        ("database: .", "database: {folder} is a folder; give a file in it"),
+        ("database: 'sqlite:////nowhere/out.db'", "database: there is no folder /nowhere; make it first"),
+    ],
+)
+def test_what_is_not_a_camera_is_checked_too(line, problem, checked, tmp_path):
+    report = checked(CAMERA + line)
+    assert report.problems == (problem.format(folder=tmp_path),)
+    assert not report.ok
+
+
+@pytest.mark.parametrize(
+    "line", ["detector: {weights: yolov8n.pt}", "database: out.db", "database: 'postgresql://u:p@db/x'", "threads: 2"])
+def test_what_others_answer_for_is_left_to_them(line, checked):
+    assert checked(CAMERA + line).ok
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="this user may write everywhere")
+def test_a_folder_that_cannot_be_written_is_told(checked, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    (problem,) = checked(CAMERA + "database: locked/out.db").problems
+    assert "cannot be written" in problem
+
+
+def test_a_time_beyond_the_calendar_is_no_crash(checked):
+    camera = "{source: entrance.mp4, start_time: 9999-12-31, offset: 1e9}"
+    (row,) = checked(f"cameras: {{entrance: {camera}}}").cameras
+    assert row.start_time == "2.54402e+11 s after 1970"
+
+
+def test_a_bad_config_is_the_callers_to_tell(checked):
+    with pytest.raises(ConfigError, match="unknown key"):
+        checked(CAMERA + "foo: 1")
