@@ -42,5 +42,33 @@ def crops(out: Path, seed: int, identities: int, per_identity: int, first: int) 
     click.echo(f"{written} crops written to {out}, {identities * per_identity - written} were there")
 
 
+def _report(name: str, frame: int) -> None:
+    if frame % 50 == 0:
+        click.echo(f"{name}: frame {frame}")
+
+
+@main.command()
+@_OUT
+@_SEED
+@click.option("--cameras", default="entrance,aisle_left,aisle_right,checkout", show_default=True, help="Which, by comma.")
+def video(out: Path, seed: int, cameras: str) -> None:
+    """The sample store's four videos and their truth."""
+    from .film import shoot
+    from .productions import sample
+
+    shoot(sample(seed), out, cameras.split(","), _report)
+
+
+@main.command()
+@_OUT
+@_SEED
+def tiny(out: Path, seed: int) -> None:
+    """The small pair of videos that the tests use."""
+    from .film import shoot
+    from .productions import tiny as made
+
+    shoot(made(seed), out, ["left", "right"], _report)
+
+
 if __name__ == "__main__":
     main()

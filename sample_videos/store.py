@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .cameras import Camera
 from .labels import SIGN_FIRST, SIGNS
 from .shelves import CEILING, FLOOR, OUTSIDE, PAINT, SIGN, WALL, WOOD, Collector, shelf
 
@@ -176,10 +175,3 @@ SAMPLE = Store(
         (9.9, 2.5, 2.35, 0, "CHECKOUT 1"), (12.1, 2.5, 2.35, 0, "CHECKOUT 2"), (5.2, 0.03, 2.6, 0, "WELCOME"),
     ],
 )  # fmt: skip
-
-CAMERAS: dict[str, Camera] = {
-    "entrance": Camera(6.3, 5.1, 2.75, 134.0, 19.0, 74.0),
-    "aisle_left": Camera(1.7, 3.1, 2.85, -9.0, 18.0, 72.0),
-    "aisle_right": Camera(5.6, 3.0, 2.75, 10.0, 17.5, 74.0),
-    "checkout": Camera(8.0, 7.0, 2.9, -141.0, 19.5, 74.0),
-}
