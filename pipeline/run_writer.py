@@ -60,7 +60,8 @@ class RunWriter:
         self._rows = RowWriter(run_id, camera_ids)
         self._queue: queue.Queue[Item] = queue.Queue(QUEUE_ITEMS)
         self._error: StoreError | None = None
-        self._finishing = False
+        self._finishing = False  # no more items
+        self._complete = False  # all items are committed
         self._thread = threading.Thread(target=self._work, name=f"run-{run_id}-writer", daemon=True)
         self._thread.start()
 
@@ -129,7 +130,7 @@ class RunWriter:
     def _raise_if_failed(self) -> None:
         if self._error is not None:
             raise StoreError(str(self._error)) from self._error  # a new one: it is raised more than once
-        if not self._thread.is_alive() and not self._finishing:
+        if not self._thread.is_alive() and not self._complete:
             raise StoreError(f"run {self.run}: its writing thread broke off; the log says why")
 
     def _work(self) -> None:
@@ -137,9 +138,12 @@ class RunWriter:
         try:
             while self._write(self._next_batch()):
                 pass
+            self._complete = True
         except StoreError as error:
             self._error = error
-            self._close_after_failure()
+        finally:
+            if not self._complete:  # also after a bug of ours, which Python's thread hook reports
+                self._close_after_failure()
 
     def _next_batch(self) -> list[Item]:
         """What comes until it is time to commit; nothing, if nothing comes until the next heartbeat is due."""

@@ -164,6 +164,18 @@ def test_a_finished_run_takes_no_more(tmp_path):
             run.add_observations(boxes(0, [1]))
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_link_of_an_unknown_tracklet_breaks_the_run_off_and_says_so(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store:
+        run = store.start_run("{}", [camera()])
+        run.add_observations(boxes(0, [2]))
+        until(tmp_path / "a.db", "select count(*) from observations", [(1,)])
+        run.add_links([LINK])
+        with pytest.raises(StoreError, match="broke off"):
+            run.finish("complete")
+    assert rows(tmp_path / "a.db", "select status, (select count(*) from observations) from runs") == [("partial", 1)]
+
+
 def test_an_unknown_camera_is_refused_at_once(tmp_path):
     with (
         Store.open(tmp_path / "a.db", create=True) as store,
