@@ -10,7 +10,7 @@ from .embedder import Embedder
 from .protocol import RankingScores, ranking_scores
 from .similarity import masked_similarity
 
-PERMUTATION_SEED = 0  # the control must be the same in every run
+QUERY_SEED, GALLERY_SEED = 0, 1  # the control is the same in every run, and not the same on both sides
 
 
 def evaluate_folder(embedder: Embedder, root: Path) -> dict[str, RankingScores]:
@@ -42,12 +42,14 @@ def compare_metrics(
     similarities = {
         "plain": masked_similarity(query_appearance, gallery_appearance, "plain"),  # (Nq, Ng)
         "masked": masked_similarity(query_appearance, gallery_appearance, "joint"),
-        "permuted": masked_similarity(_redealt(query_appearance), _redealt(gallery_appearance), "joint"),
+        "permuted": masked_similarity(
+            _redealt(query_appearance, QUERY_SEED), _redealt(gallery_appearance, GALLERY_SEED), "joint"
+        ),
     }
     labels = query.pids, query.camids, gallery.pids, gallery.camids
     return {name: ranking_scores(similarity, *labels) for name, similarity in similarities.items()}
 
 
-def _redealt(appearance: Appearance) -> Appearance:
-    order = np.random.default_rng(PERMUTATION_SEED).permutation(len(appearance))
+def _redealt(appearance: Appearance, seed: int) -> Appearance:
+    order = np.random.default_rng(seed).permutation(len(appearance))
     return Appearance(appearance.embedding, appearance.mask[order])

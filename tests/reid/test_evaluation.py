@@ -26,7 +26,7 @@ def test_a_mask_that_knows_beats_none_and_one_dealt_out_at_random():
     scores = compare_metrics(*seen_by_camera(1), *seen_by_camera(2))
     masked, plain, permuted = (scores[name].mean_average_precision for name in ("masked", "plain", "permuted"))
     assert masked > plain + 0.2
-    assert plain > permuted
+    assert masked > permuted + 0.2
 
 
 def test_constant_masks_make_all_three_equal():
