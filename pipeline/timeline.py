@@ -22,9 +22,10 @@ class TimeBase(Protocol):
 class Clock:
     """Seconds since the first picture of one file, one call per picture, strictly increasing.
 
-    Pictures without a timestamp (raw H.264 has none) follow the one before at the nominal rate. A timestamp that
-    repeats or steps back a little is moved just behind its predecessor. One that falls far back means that the
-    recorder's clock was set anew: time goes on from there at the nominal rate.
+    Pictures without a timestamp (raw H.264 has none) follow the one before at the nominal rate. A timestamp that does
+    not lie between its neighbours, though these are in order, is a damaged one and set in the middle between them.
+    Where time steps back for longer, by a little it is moved on step by step; by a lot, the recorder's clock was set
+    anew, and time goes on from there at the nominal rate.
     """
 
     def __init__(self, time_base: TimeBase | None, fps: float) -> None:
@@ -32,6 +33,7 @@ class Clock:
         self._interval_seconds = 1.0 / fps
         self._first_pts: int | None = None
         self._shift_seconds = 0.0
+        self._last_pts: int | None = None
         self._last_seconds: float | None = None
 
     @property
@@ -49,12 +51,14 @@ class Clock:
             return self.end_seconds
         return (pts - self._first_pts) * self._time_base.numerator / self._time_base.denominator
 
-    def seconds(self, pts: int | None) -> float:
+    def seconds(self, pts: int | None, next_pts: int | None) -> float:
         """The time of the next picture in seconds since the first.
 
         Args:
             pts: the picture's presentation timestamp in ticks of the time base, None if it has none.
+            next_pts: that of the picture after it, None if there is none.
         """
+        pts = self._between_neighbours(pts, next_pts)
         if pts is None:
             now = self.end_seconds
         else:
@@ -67,6 +71,13 @@ class Clock:
             now = self._repaired(now, self._last_seconds)
         self._last_seconds = now
         return now
+
+    def _between_neighbours(self, pts: int | None, next_pts: int | None) -> int | None:
+        last, self._last_pts = self._last_pts, pts
+        if pts is None or last is None or next_pts is None or last < pts <= next_pts or next_pts - last < 2:
+            return pts
+        self._last_pts = (last + next_pts) // 2
+        return self._last_pts
 
     def _repaired(self, now: float, last: float) -> float:
         if last - now <= JUMP_BACK_SECONDS:

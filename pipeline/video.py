@@ -138,16 +138,28 @@ class VideoReader:
         Yields:
             (seconds since the first picture, strictly increasing; the picture).
         """
+        held: VideoFrame | None = None  # whether its timestamp can be believed shows only with the next one
         for packet in self._packets(stop):
             for picture in self._decoded(packet):
                 if stop.is_set():
                     return
-                seconds = self._clock.seconds(picture.pts if self._has_pts else picture.dts)
-                if picture.is_corrupt and picture.pts not in self._damaged_pts:
-                    self._count_damage(seconds, picture.pts)  # the decoder made up what was missing of it
-                yield seconds, picture
-        if not stop.is_set():
-            self._judge_length()
+                if held is not None:
+                    yield self._timed(held, self._timestamp(picture)), held
+                held = picture
+        if stop.is_set():
+            return
+        if held is not None:
+            yield self._timed(held, None), held
+        self._judge_length()
+
+    def _timestamp(self, picture: VideoFrame) -> int | None:
+        return picture.pts if self._has_pts else picture.dts
+
+    def _timed(self, picture: VideoFrame, next_pts: int | None) -> float:
+        seconds = self._clock.seconds(self._timestamp(picture), next_pts)
+        if picture.is_corrupt and picture.pts not in self._damaged_pts:
+            self._count_damage(seconds, picture.pts)  # the decoder made up what was missing of it
+        return seconds
 
     def _packets(self, stop: threading.Event) -> Iterator[Packet[VideoStream] | None]:
         packets = self._container.demux(self._stream)
@@ -230,7 +242,8 @@ def _opened(path: Path) -> InputContainer:
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
     try:
-        return av.open(str(path.absolute()))  # absolute: `a:b.mp4` would be read as an address
+        # Absolute, as `a:b.mp4` would be read as an address; titles in another code than UTF-8 are no damage.
+        return av.open(str(path.absolute()), metadata_errors="replace")
     except av.error.InvalidDataError as error:
         if mark in MP4_MARKS:
             raise SourceError(

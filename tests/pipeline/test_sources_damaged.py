@@ -211,3 +211,45 @@ def test_footage_that_vanishes_after_opening_is_a_failed_camera(video):
     assert read(source) == []
     assert source.report.status == "failed"
     assert "No such file" in source.report.error
+
+
+def test_a_title_in_an_old_code_page_is_no_damage(tmp_path):
+    video = replaced(write_video(tmp_path / "e.mp4"), b"Lavf", b"L\xe4vf")
+    source = open_camera(video)
+    assert numbers(read(source)) == list(range(20))
+    assert source.report.status == "complete"
+
+
+def damaged(content, kind, random):
+    """The content with random bits, bytes or a whole stretch of it gone."""
+    start = int(random.integers(0, len(content)))
+    end = start + int(random.integers(1, len(content) // 4))
+    if kind == "cut":
+        return content[:start]
+    if kind == "lost":
+        return content[:start] + content[end:]
+    if kind == "noise":
+        return content[:start] + random.bytes(len(content[start:end])) + content[end:]
+    flipped = bytearray(content)
+    for place in random.integers(0, len(content), 20):
+        flipped[place] ^= 1 << int(random.integers(0, 8))
+    return bytes(flipped)
+
+
+@pytest.mark.parametrize("kind", ["cut", "lost", "noise", "bits"])
+@pytest.mark.parametrize("name", ["e.mp4", "e.mkv", "e.ts", "e.avi", "e.h264"])
+def test_no_damage_raises_or_turns_time_back(name, kind, tmp_path, capfd):
+    content = write_video(tmp_path / name, container_options=FAST if name == "e.mp4" else {}).read_bytes()
+    random = np.random.default_rng(7)
+    for _ in range(6):
+        (tmp_path / name).write_bytes(damaged(content, kind, random))
+        try:
+            source = open_camera(tmp_path / name, every=2)
+        except SourceError as error:
+            assert "\n" not in str(error)
+            continue
+        frames = read(source)
+        assert_adds_up(source.report)
+        assert np.all(np.diff(seconds_of(frames)) > 0)
+        assert source.report.status in ("complete", "partial")
+    assert capfd.readouterr() == ("", "")

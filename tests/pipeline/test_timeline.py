@@ -13,7 +13,7 @@ MILLISECOND = Fraction(1, 1000)
 
 
 def times(clock, *pts):
-    return [clock.seconds(value) for value in pts]
+    return [clock.seconds(now, after) for now, after in zip(pts, [*pts, None][1:], strict=True)]
 
 
 @given(st.lists(st.none() | st.integers(-(10**9), 10**9), max_size=50), st.floats(0.1, 240))
@@ -33,8 +33,11 @@ def test_good_timestamps_are_kept_whatever_they_start_at(pts, start):
 @pytest.mark.parametrize(
     ("pts", "expected"),
     [
-        pytest.param([0, 100, 100, 200], [0, 0.1, 0.101, 0.2], id="repeated"),
-        pytest.param([0, 100, 80, 200], [0, 0.1, 0.101, 0.2], id="a little back"),
+        pytest.param([0, 100, 100, 200], [0, 0.1, 0.15, 0.2], id="repeated"),
+        pytest.param([0, 100, 80, 200], [0, 0.04, 0.08, 0.2], id="a little back"),
+        pytest.param([0, 100, 100, 100, 200], [0, 0.1, 0.101, 0.15, 0.2], id="repeated twice"),
+        pytest.param([0, 100, 10**9, 300], [0, 0.1, 0.2, 0.3], id="one far ahead"),
+        pytest.param([0, 100, -(10**9), 300], [0, 0.1, 0.2, 0.3], id="one far back"),
         pytest.param([0, 100, 9000, 9100], [0, 0.1, 9.0, 9.1], id="a gap stays"),
         pytest.param([5000, 5100, 0, 100, 200], [0, 0.1, 0.2, 0.3, 0.4], id="clock set anew"),
         pytest.param([0, None, None, 300], [0, 0.1, 0.2, 0.3], id="some without"),
