@@ -70,5 +70,24 @@ def tiny(out: Path, seed: int) -> None:
     shoot(made(seed), out, ["left", "right"], _report)
 
 
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True))
+@click.option("--weights", type=click.Path(path_type=Path, exists=True), required=True, help="Stock yolov8n.pt.")
+@click.option("--confidence", type=float, default=0.25, show_default=True)
+@click.option("--size", type=int, default=640, show_default=True, help="Network input, pixels.")
+@click.option("--every", type=int, default=10, show_default=True, help="Look at every n-th video frame.")
+def stranger(folder: Path, weights: Path, confidence: float, size: int, every: int) -> None:
+    """How many of the half-visible people a stock detector finds in a folder of videos or scenes."""
+    from .stranger import recall_of_scenes, recall_of_video, yolo
+
+    detect = yolo(weights, confidence, size)
+    if (folder / "images").exists():
+        results = {"scenes": recall_of_scenes(folder, detect)}
+    else:
+        results = {path.stem: recall_of_video(folder, path.stem, detect, every) for path in sorted(folder.glob("*.mp4"))}
+    for name, (hits, people, strays) in results.items():
+        click.echo(f"{name}: found {hits} of {people} ({hits / max(people, 1):.1%}), {strays} boxes fit nobody")
+
+
 if __name__ == "__main__":
     main()

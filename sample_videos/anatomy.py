@@ -87,8 +87,8 @@ def torso(build: Build, loose: float = 0.0, hem: float = 0.85) -> Field:
     return field
 
 
-def legs(build: Build, knee: float = 0.062, hem: float = 0.058) -> Field:
-    """Trousers or bare legs: `knee` and `hem` are the radii there for limbs of 1.0."""
+def legs(build: Build, knee: float = 0.062, hem: float = 0.058, shorts: float = 0.0) -> Field:
+    """Trousers or bare legs: `knee` and `hem` are the radii there for limbs of 1.0; `shorts` adds wide legs to that height."""
     limb = build.limbs
     table = np.array(
         [
@@ -108,6 +108,9 @@ def legs(build: Build, knee: float = 0.062, hem: float = 0.058) -> Field:
         muscle = ellipsoid(p, (low[0] - 0.003, -0.025, 0.36), (0.045 * limb, 0.045 * limb, 0.11))
         leg = blend_all([thigh, calf, muscle], 0.03)
         leg = np.maximum(leg, 0.035 - p[:, 2])
+        if shorts:
+            wide = round_cone(p, (hip[0], -0.006, hip[2] - 0.03), (mid[0], mid[1], shorts - 0.02), 0.092 * limb, 0.090 * limb)
+            leg = np.minimum(leg, np.maximum(wide, shorts - p[:, 2]))
         return smooth_union(loft(p, table), leg, 0.04)
 
     return field

@@ -25,8 +25,10 @@ TORSO_CUTS: dict[str, tuple[float, float]] = {  # looseness, hem height
     "jacket": (0.030, 0.80),
     "long_coat": (0.030, 0.52),
 }
-LEG_CUTS: dict[str, tuple[float, float]] = {  # radius at knee, at hem
+LEG_CUTS: dict[str, tuple[float, ...]] = {  # radius at knee, at hem, height of the hem of shorts
     "bare": (0.055, 0.038),
+    "shorts": (0.055, 0.038, 0.56),
+    "short_shorts": (0.055, 0.038, 0.68),
     "slim": (0.060, 0.044),
     "straight": (0.067, 0.062),
     "wide": (0.078, 0.090),
@@ -118,7 +120,7 @@ def hat_part(style: str) -> Mesh:
 def bag_part(style: str) -> Mesh:
     """A bag, moving with the bone that carries it."""
     field, bone = wardrobe.BAGS[style]
-    surface = _grown(field, (-0.36, -0.37, 0.30), (0.98, 0.3, 1.52), 0.019)
+    surface = _grown(field, (-0.36, -0.37, 0.30), (0.98, 0.3, 1.52), 0.0165)
     weights = torso_weights(surface.points) if bone == "spine" else rigid_weights(surface.points, bone)
     return _mesh(surface, weights, BAG)
 

@@ -109,7 +109,7 @@ def _detector_box(rng: np.random.Generator, view: View, actor: Actor, jitter: fl
     low, high = (seen[:, :2] - radius[:, None]).min(0), (seen[:, :2] + radius[:, None]).max(0)
     size = high - low
     off = rng.normal(0, jitter, 4) * (*size, *size)
-    x1, y1, x2, y2 = (low[0] - 0.04 * size[0] + off[0], low[1] + off[1], high[0] + 0.04 * size[0] + off[2], high[1] + off[3])
+    x1, y1, x2, y2 = (low[0] - 0.06 * size[0] + off[0], low[1] - 0.03 * size[1] + off[1], high[0] + 0.06 * size[0] + off[2], high[1] + off[3])
     return float(x1), float(y1), float(x2), float(y2)
 
 
@@ -122,7 +122,7 @@ def _write_crop(stage: Stage, views: list[View], cast: list[tuple[Look, Actor]],
     x, y = _spot(rng, view, hidden and not by_people)
     put(actor, look, random_pose(rng, look), x, y, float(rng.uniform(0, 2 * np.pi)))
     actors = [actor, *(_crowd_in_front(rng, view, cast, x, y) if hidden and by_people else [])]
-    window = _detector_box(rng, view, actor, 0.035)
+    window = _detector_box(rng, view, actor, 0.028)
     image, who = _drawn(stage, view, actors, window, rng)
     seen = box_of(who == 1)
     if hidden and seen and rng.random() < 0.5:  # detectors often box only what they see

@@ -51,7 +51,7 @@ class Look:
     inner: Colour = CLOTHS[4]
     opening: float = 0.0  # 0 closed, 0.3 a button line, 1 worn open
     sleeve: float = 0.53
-    collar: float = 1.47
+    collar: float = 0.08
     vneck: float = 0.0
     print_layer: int = 0
     legs: str = "straight"
@@ -135,7 +135,7 @@ def _upper(rng: np.random.Generator, look: Look) -> Look:
     return replace(
         look, top=cut, top_pattern=pattern, top_scale=float(scale), sleeve=sleeve, top_colours=(_pick(rng, CLOTHS), _pick(rng, CLOTHS)),
         inner=_pick(rng, CLOTHS), opening=float(rng.choice([0.0, 0.3, 1.0], p=[0.2, 0.35, 0.45])) if outer else float(rng.choice([0.0, 0.3], p=[0.75, 0.25])),
-        collar=float(rng.uniform(1.455, 1.49)) + (0.015 if outer else 0.0), vneck=float(rng.choice([0.0, 0.9, 1.6], p=[0.6, 0.25, 0.15])), print_layer=int(rng.integers(PRINT_COUNT)),
+        collar=float(rng.uniform(0.070, 0.10)) - (0.012 if outer else 0.0), vneck=float(rng.choice([0.0, 0.9, 1.6], p=[0.6, 0.25, 0.15])), print_layer=int(rng.integers(PRINT_COUNT)),
     )  # fmt: skip
 
 
@@ -149,7 +149,8 @@ def _lower(rng: np.random.Generator, look: Look, female: bool) -> Look:
             bottom_colours=(_pick(rng, CLOTHS + BOTTOMS), _pick(rng, CLOTHS)), bottom_pattern=pattern, bottom_scale=float(rng.uniform(8, 20)),
         )  # fmt: skip
     if rng.random() < 0.16:
-        return replace(look, legs="straight", leg_end=float(rng.uniform(0.42, 0.62)), bottom_colours=colours, bottom_pattern=int(rng.choice([PLAIN, PLAID])))
+        short = rng.random() < 0.35
+        return replace(look, legs="short_shorts" if short else "shorts", leg_end=0.675 if short else 0.555, bottom_colours=colours, bottom_pattern=int(rng.choice([PLAIN, PLAID])))
     legs = str(rng.choice(["slim", "straight", "wide"], p=[0.35, 0.45, 0.2]))
     pattern = int(rng.choice([PLAIN, DENIM, PLAID, PINSTRIPES], p=[0.46, 0.44, 0.05, 0.05]))
     return replace(look, legs=legs, bottom_colours=colours, bottom_pattern=pattern)

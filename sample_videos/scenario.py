@@ -85,7 +85,7 @@ def cast(seed: int, count: int, staff: tuple[int, ...]) -> list[Look]:
     for index in staff:
         looks[index] = replace(
             looks[index], top="shirt", top_colours=((0.70, 0.08, 0.12), (0.13, 0.16, 0.24)), top_pattern=0, inner=CLOTHS[4], opening=0.0, sleeve=0.17, vneck=0.8,
-            collar=1.47, staff=True, legs="straight", leg_end=0.0, skirt="", bottom_colours=((0.09, 0.09, 0.10), (0.09, 0.09, 0.10)), bottom_pattern=0,
+            collar=0.08, staff=True, legs="straight", leg_end=0.0, skirt="", bottom_colours=((0.09, 0.09, 0.10), (0.09, 0.09, 0.10)), bottom_pattern=0,
             hat="", bag="", shoes=(0.06, 0.06, 0.06), white_soles=False, hair=looks[index].hair or "short",
         )  # fmt: skip
     return looks

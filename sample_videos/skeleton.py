@@ -86,26 +86,27 @@ def _ramp(x: Floats, low: float, high: float) -> Floats:
 
 def arm_coordinate(points: Floats) -> Floats:
     """Metres along the arm from the shoulder joint, negative inside the chest, (V,)."""
-    mirrored = points * np.array([1, 1, 1], np.float32)
-    mirrored[:, 0] = np.abs(points[:, 0])
+    mirrored = np.column_stack([np.abs(points[:, 0]), points[:, 1:]])
     return np.asarray((mirrored - JOINTS[8]) @ _ARM, np.float32)
 
 
-def torso_weights(points: Floats, hem_follow: float = 0.7) -> Floats:
+def torso_weights(points: Floats, hem_follow: float = 0.55) -> Floats:
     """Weights (V, 17) of a garment on torso and arms; below the hip a long hem follows the thighs by `hem_follow`."""
     weights = np.zeros((len(points), len(NAMES)), np.float32)
     z = points[:, 2]
     along = arm_coordinate(points)
     out = np.abs(points[:, 0])
-    arm = _ramp(along, -0.045, 0.07) * _ramp(out, 0.12, 0.18)
+    mirrored = np.column_stack([out, points[:, 1:]])
+    beside = np.linalg.norm(mirrored - JOINTS[8] - along[:, None] * _ARM, axis=1)
+    arm = _ramp(along, -0.045, 0.07) * _ramp(out, 0.12, 0.18) * (1 - _ramp(beside, 0.12, 0.17))
     chest = _ramp(z, 1.10, 1.24)
     spine = _ramp(z, 0.97, 1.08)
     body = 1 - arm
     weights[:, 2] = body * chest
     weights[:, 1] = body * (1 - chest) * spine
     low = body * (1 - chest) * (1 - spine)
-    leg = _ramp(-z, -0.93, -0.70) * hem_follow
-    right = _ramp(points[:, 0], -0.09, 0.09)
+    leg = _ramp(-z, -0.94, -0.62) * hem_follow
+    right = _ramp(points[:, 0], -0.15, 0.15)
     weights[:, 0] = low * (1 - leg)
     weights[:, 11], weights[:, 14] = low * leg * (1 - right), low * leg * right
     elbow, wrist = _ramp(along, 0.24, 0.33), _ramp(along, 0.51, 0.58)

@@ -122,10 +122,12 @@ def backpack(p: Floats) -> Floats:
 def shoulder_bag(p: Floats) -> Floats:
     """A messenger bag at the left hip, its strap across the chest."""
     body = rounded_box(p, (-0.235, 0.0, 0.92), (0.055, 0.145, 0.12), 0.03)
-    front = round_cone(p, (0.10, 0.07, 1.455), (-0.19, 0.11, 1.02), 0.016, 0.016)
-    chest = round_cone(p, (0.04, 0.145, 1.30), (-0.12, 0.15, 1.12), 0.018, 0.018)
-    back = round_cone(p, (0.10, -0.09, 1.44), (-0.20, -0.12, 1.02), 0.02, 0.016)
-    return np.minimum(body, np.minimum(smooth_union(front, chest, 0.05), back))
+    over = round_cone(p, (0.10, -0.07, 1.475), (0.09, 0.075, 1.44), 0.022, 0.022)
+    front = round_cone(p, (0.09, 0.075, 1.44), (0.02, 0.155, 1.28), 0.022, 0.021)
+    across = round_cone(p, (0.02, 0.155, 1.28), (-0.20, 0.125, 0.99), 0.021, 0.019)
+    back = round_cone(p, (0.10, -0.10, 1.44), (-0.20, -0.135, 1.0), 0.022, 0.019)
+    strap = np.minimum(np.minimum(over, front), np.minimum(across, back))
+    return np.minimum(body, strap)
 
 
 def _in_hand(depth: float) -> Point:
@@ -146,8 +148,8 @@ def _hanging(p: Floats, half: Point, drop: float, rounding: float) -> Floats:
     body = rounded_box(local, (0, 0, -drop - half[2]), half, rounding)
     q = local * np.array([1, 0, 1], np.float32)
     q[:, 1] = np.abs(local[:, 1])
-    side = round_cone(q, (0, half[1] * 0.55, -drop - 0.01), (0, 0.05, 0), 0.009, 0.009)
-    bar = round_cone(q, (0, 0, 0), (0, 0.055, 0), 0.011, 0.011)
+    side = round_cone(q, (0, half[1] * 0.55, -drop - 0.01), (0, 0.05, 0), 0.014, 0.014)
+    bar = round_cone(q, (0, 0, 0), (0, 0.055, 0), 0.016, 0.016)
     return np.minimum(body, np.minimum(side, bar))
 
 

@@ -26,7 +26,7 @@ void main() {
     if (a.a > 0.01) {
         vec3 view = normalize(p - eye), up = reflect(view, n);
         float fresnel = 0.04 + 0.96 * pow(1.0 - max(dot(-view, n), 0.0), 5.0);
-        if (up.z > 0.05) c += a.a * fresnel * sky * 5.0 * lamps(p.xy + up.xy / up.z * (ceiling - p.z), 0.3) * open;
+        if (up.z > 0.05) c += a.a * fresnel * sky * 3.2 * lamps(p.xy + up.xy / up.z * (ceiling - p.z), 0.45) * open;
         c += a.a * 0.5 * fresnel * sky;
     }
     colour = vec4(c, 1.0);

@@ -19,7 +19,7 @@ vec3 outline(vec3 c, vec2 texel) {
     float here = texture(who, own).r;
     float nw = texture(who, own + texel * vec2(-1, -1)).r, ne = texture(who, own + texel * vec2(1, -1)).r;
     float sw = texture(who, own + texel * vec2(-1, 1)).r, se = texture(who, own + texel * vec2(1, 1)).r;
-    if (here == nw && here == ne && here == sw && here == se) return c;
+    if (here + nw + ne + sw + se == 0.0) return c;
     float lnw = luma(texture(radiance, own + texel * vec2(-1, -1)).rgb), lne = luma(texture(radiance, own + texel * vec2(1, -1)).rgb);
     float lsw = luma(texture(radiance, own + texel * vec2(-1, 1)).rgb), lse = luma(texture(radiance, own + texel * vec2(1, 1)).rgb);
     vec2 along = vec2(-((lnw + lne) - (lsw + lse)), (lnw + lsw) - (lne + lse));

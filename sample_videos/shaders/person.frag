@@ -30,7 +30,7 @@ vec3 weave(vec2 uv, vec4 first, vec4 second, bool arm, float seed, float pixel) 
     if (pattern > 1.5) c = mix(mix(a, b, 0.5 * (x + y)), vec3(0.9), 0.4 * max(line(uv.x * scale + 0.37, 0.07, w), line(uv.y * scale + 0.37, 0.07, w)));
     if (pattern > 2.5) {
         vec2 at = vec2(r.x, r.z - 1.25) / (r.y > 0.0 ? 0.24 : 0.30) + 0.5;
-        if (r.y < 0.0) at.x = 1.0 - at.x;
+        if (r.y > 0.0) at.x = 1.0 - at.x;
         vec4 t = textureLod(prints, vec3(at.x, 1.0 - at.y, look[3].w), clamp(log2(pixel * 530.0), 0.0, 5.0));
         bool off = arm || any(lessThan(at, vec2(0.0))) || any(greaterThan(at, vec2(1.0))) || (r.y < 0.0 && scale < 10.0);
         c = off ? a : mix(a, t.rgb, t.a);
@@ -48,7 +48,7 @@ vec3 weave(vec2 uv, vec4 first, vec4 second, bool arm, float seed, float pixel) 
     }
     if (pattern > 7.5) c = (uv.y > 1.16 && uv.y < 1.27) ? b : a;
     if (pattern > 8.5) c = arm ? b : a;
-    if (pattern > 9.5) c = mix(a, b, 0.5 + 0.5 * sin(uv.x * 240.0) * sin(uv.y * 300.0));
+    if (pattern > 9.5) c = mix(a, b, 0.35 + 0.35 * sin(uv.x * 240.0) * sin(uv.y * 300.0) * clamp(1.4 - 260.0 * pixel, 0.0, 1.0));
     if (pattern > 10.5) c = a * (0.85 + 0.5 * smoothstep(0.66, 0.78, uv.y) * smoothstep(0.92, 0.8, uv.y) * step(0.0, r.y));
     return c;
 }
@@ -78,7 +78,9 @@ vec3 face(vec3 c, float grain, inout float gloss) {
     return c;
 }
 vec3 top(vec3 c, vec3 skin, float grain, float along, bool arm) {
-    float neck = look[7].y - (r.y > 0.0 ? max(0.0, 0.075 - 1.1 * abs(r.x)) * look[7].w : 0.0);
+    // The neckline is a circle around the neck, drawn out to a V in front.
+    float ring = length(vec2(r.x, r.y + 0.014)) - look[7].y;
+    if (r.y > 0.0) ring = min(ring, max(abs(r.x) * 1.3 - 0.055 * look[7].w, 1.445 - 0.075 * look[7].w + abs(r.x) * 1.1 - r.z));
     float gap = 0.022 + 0.11 * max(0.0, r.z - 1.16);
     bool front = r.y > 0.0 && !arm;
     if (front && look[6].w > 0.5 && abs(r.x) < gap + 0.012) c = abs(r.x) < gap ? look[6].rgb * (0.92 + 0.16 * grain) : look[4].rgb * 0.6;
@@ -86,8 +88,8 @@ vec3 top(vec3 c, vec3 skin, float grain, float along, bool arm) {
     if (front && look[2].w > 0.5 && r.z < 1.27 && abs(r.x) < 0.13) c = look[5].rgb;
     if (front && look[2].w > 0.5 && abs(r.x + 0.08) < 0.035 && abs(r.z - 1.33) < 0.014) c = vec3(0.92);
     if (arm && abs(along - look[7].x) < 0.012) c *= 0.75;
-    if (abs(r.z - look[7].z) < 0.018 || (r.z > neck - 0.012 && abs(r.x) < 0.14)) c *= 0.78;
-    bool bare = (arm && along > look[7].x) || (r.z > neck && abs(r.x) < 0.13);
+    if (abs(r.z - look[7].z) < 0.018 || (ring < 0.011 && r.z > 1.33 && !arm)) c *= 0.78;
+    bool bare = (arm && along > look[7].x) || (ring < 0.0 && r.z > 1.33 && !arm);
     return bare ? skin : c;
 }
 void main() {

@@ -1,0 +1,106 @@
+"""Does a stranger see people here? Stock YOLOv8n's recall on rendered frames, against the truth files."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Boxes = NDArray[np.float64]
+Image = NDArray[np.uint8]
+Detector = Callable[[Image], Boxes]
+LEAST_VISIBLE, OVERLAP = 0.5, 0.5
+
+
+def yolo(weights: Path, confidence: float, size: int) -> Detector:
+    """Person boxes (N, 4) xyxy of an ultralytics model for a BGR image."""
+    os.environ.setdefault("YOLO_OFFLINE", "true")
+    from ultralytics import YOLO, settings
+
+    settings.update({"sync": False})
+    model = YOLO(str(weights))
+
+    def detect(image: Image) -> Boxes:
+        result = model.predict(image, conf=confidence, imgsz=size, classes=[0], verbose=False)[0]
+        return np.asarray(result.boxes.xyxy.cpu().numpy(), float).reshape(-1, 4)
+
+    return detect
+
+
+def overlaps(first: Boxes, second: Boxes) -> Boxes:
+    """Intersection over union (N, M) of boxes xyxy (N, 4) and (M, 4)."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    shared = (high - low).clip(0).prod(2)  # (N, M)
+    areas = [(b[:, 2:] - b[:, :2]).prod(1) for b in (first, second)]
+    return np.asarray(shared / (areas[0][:, None] + areas[1][None] - shared + 1e-9))
+
+
+def read_truth(path: Path) -> dict[int, list[dict[str, float]]]:
+    """Rows of a truth CSV by frame."""
+    rows: dict[int, list[dict[str, float]]] = defaultdict(list)
+    with path.open() as file:
+        for row in csv.DictReader(file):
+            rows[int(row["frame"])].append({key: float(value) for key, value in row.items()})
+    return rows
+
+
+def found(rows: list[dict[str, float]], boxes: Boxes) -> tuple[int, int]:
+    """How many of the half-visible people have a box of their own, and how many people there are."""
+    people = [r for r in rows if r["visible"] >= LEAST_VISIBLE]
+    free = list(range(len(boxes)))
+    hits = 0
+    for person in people:
+        both = np.array([[person[k] for k in ("x1", "y1", "x2", "y2")], [person[f"visible_{k}"] for k in ("x1", "y1", "x2", "y2")]])
+        match = overlaps(both, boxes[free]).max(0) if free else np.zeros(0)
+        if len(match) and match.max() >= OVERLAP:
+            hits += 1
+            free.pop(int(match.argmax()))
+    return hits, len(people)
+
+
+def video_frames(path: Path, every: int) -> Iterator[tuple[int, Image]]:
+    """Every n-th frame of a video: index, BGR image."""
+    with av.open(str(path)) as container:
+        for index, frame in enumerate(container.decode(video=0)):
+            if index % every == 0:
+                yield index, frame.to_ndarray(format="bgr24")
+
+
+def recall_of_video(folder: Path, name: str, detect: Detector, every: int) -> tuple[int, int, int]:
+    """People found, people half visible, boxes that fit nobody, over every n-th frame of folder/NAME.mp4."""
+    rows = read_truth(folder / "truth" / f"{name}.csv")
+    hits = total = strays = 0
+    for index, image in video_frames(folder / f"{name}.mp4", every):
+        boxes = detect(image)
+        good, people = found(rows[index], boxes)
+        hits, total = hits + good, total + people
+        strays += _strays(rows[index], boxes)
+    return hits, total, strays
+
+
+def recall_of_scenes(folder: Path, detect: Detector) -> tuple[int, int, int]:
+    """The same over a folder that `scenes` wrote."""
+    hits = total = strays = 0
+    for path in sorted((folder / "images").glob("*.jpg")):
+        rows = [row for rows in read_truth(folder / "truth" / f"{path.stem}.csv").values() for row in rows]
+        image = np.asarray(cv2.imread(str(path)), np.uint8)
+        boxes = detect(image)
+        good, people = found(rows, boxes)
+        hits, total, strays = hits + good, total + people, strays + _strays(rows, boxes)
+    return hits, total, strays
+
+
+def _strays(rows: list[dict[str, float]], boxes: Boxes) -> int:
+    """Boxes that overlap nobody, however hidden, by 0.3."""
+    people = np.array([[r[k] for k in keys] for r in rows for keys in (("x1", "y1", "x2", "y2"), ("visible_x1", "visible_y1", "visible_x2", "visible_y2"))], float).reshape(-1, 4)
+    if not len(boxes):
+        return 0
+    return int((overlaps(boxes, people).max(1, initial=0.0) < 0.3).sum())
