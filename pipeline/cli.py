@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
-from .errors import INTERRUPTED_EXIT_CODE, ReidpipeError, SourceError
+from .cli_reid import evaluate_reid, export_model, train
+from .cli_results import evaluate, export, runs
+from .cli_tools import FILE, Told, as_json_option, print_json, table_of
+from .errors import INTERRUPTED_EXIT_CODE, ConfigError, ReidpipeError, SourceError
 
 if TYPE_CHECKING:
     from .run import Outcome
-
-FILE = click.Path(dir_okay=False, path_type=Path)
-
-
-class _Told(click.ClickException):
-    """A mishap with an exit code of its own, told in one line."""
-
-    def __init__(self, error: Exception | str, exit_code: int) -> None:
-        super().__init__(str(error))
-        self.exit_code = exit_code
-
-    def show(self, file: IO[str] | None = None) -> None:
-        click.echo(f"reidpipe: {self.message}", err=True, file=file)
 
 
 class _Commands(click.Group):
@@ -42,9 +30,9 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ReidpipeError as error:
-            raise _Told(error, error.exit_code) from error
+            raise Told(error, error.exit_code) from error
         except KeyboardInterrupt as interrupt:
-            raise _Told("interrupted", INTERRUPTED_EXIT_CODE) from interrupt
+            raise Told("interrupted", INTERRUPTED_EXIT_CODE) from interrupt
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,7 +48,7 @@ def main() -> None:
 @main.command()
 @click.option("--cameras", "config_path", type=FILE, required=True, help="the config file, e.g. configs/store.yaml")
 @click.option("--quiet", is_flag=True, help="show nothing but errors")
-@click.option("--json", "as_json", is_flag=True, help="end with one JSON object on standard output")
+@as_json_option
 def run(config_path: Path, quiet: bool, as_json: bool) -> None:
     """Find, follow and link the people of all cameras; keep everything in the database."""
     from rich.console import Console
@@ -77,7 +65,7 @@ def run(config_path: Path, quiet: bool, as_json: bool) -> None:
             with Display(Console(stderr=True)) as display:
                 outcome = run_job(config, config.model_dump_json(), display, stop)
     if as_json:
-        _print_json(outcome)
+        print_json(outcome)
     elif not quiet:
         _print_outcome(outcome, config.database)
     if outcome.interrupted:
@@ -89,17 +77,17 @@ def run(config_path: Path, quiet: bool, as_json: bool) -> None:
 
 def _print_outcome(outcome: Outcome, database: str) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(title=f"run {outcome.run}: {outcome.status}, {outcome.seconds:.0f} s", title_justify="left")
-    for heading in ("camera", "status"):
-        table.add_column(heading)
-    for heading in ("decoded", "analysed", "thinned", "dropped", "damaged"):
-        table.add_column(heading, justify="right")
-    for report in outcome.cameras:
-        counts = (report.decoded, report.analysed, report.thinned, report.dropped, report.damaged)
-        colour = {"complete": "green", "partial": "yellow"}.get(report.status, "red")
-        table.add_row(report.camera, f"[{colour}]{report.status}[/]", *map(str, counts))
+    colours = {"complete": "green", "partial": "yellow"}
+    table = table_of(
+        f"run {outcome.run}: {outcome.status}, {outcome.seconds:.0f} s",
+        ("camera", "status", "decoded", "analysed", "thinned", "dropped", "damaged"),
+        [
+            (one.camera, f"[{colours.get(one.status, 'red')}]{one.status}[/]",
+             one.decoded, one.analysed, one.thinned, one.dropped, one.damaged)
+            for one in outcome.cameras
+        ],
+    )
     console = Console()
     console.print(table)
     console.print(
@@ -107,6 +95,72 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
         highlight=False,
     )
     console.print(f"database: {database}", highlight=False, soft_wrap=True)
+
+
+@main.command()
+@click.argument("config_path", metavar="FILE", type=FILE)
+@as_json_option
+def check(config_path: Path, as_json: bool) -> None:
+    """Validate a config and open every source, without running anything."""
+    from rich.console import Console
+
+    from .check import check_config
+
+    report = check_config(config_path)
+    if as_json:
+        print_json({"ok": report.ok, "cameras": report.cameras, "problems": report.problems})
+    else:
+        Console().print(table_of(
+            str(config_path),
+            ("camera", "status", "kind", "size", "fps", "seconds", "frames", "starts"),
+            [
+                (one.camera, "[green]ok[/]" if one.status == "ok" else f"[red]{one.status}[/]", one.kind,
+                 f"{one.width}x{one.height}", f"{one.fps:.2f}",
+                 "?" if one.duration_seconds is None else f"{one.duration_seconds:.1f}",
+                 "?" if one.frame_count is None else one.frame_count, one.start_time)
+                for one in report.cameras
+            ],
+        ))
+    if report.problems:
+        raise ConfigError("; ".join(report.problems))
+    if not report.ok:
+        raise SourceError("; ".join(camera.error for camera in report.cameras if camera.error))
+
+
+@main.command()
+@click.option("--cameras", "config_path", type=FILE, required=True, help="the config whose footage is measured")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="how often each way is measured")
+@click.option("--peer", help="also measure ultralytics track with these weights (.pt is exported to OpenVINO)")
+@click.option("--twice", is_flag=True, help="also measure peak memory with all footage given twice")
+@as_json_option
+def bench(config_path: Path, rounds: int, peer: str | None, twice: bool, as_json: bool) -> None:
+    """Measure frames/s and memory of the whole pipeline beside a bare decode-and-detect loop."""
+    from rich.console import Console
+
+    from .bench import bench as measure
+    from .configfile import load_config
+
+    result = measure(load_config(config_path), rounds, peer, twice)
+    if as_json:
+        return print_json(result)
+    console = Console()
+    stages = sorted({stage for row in result.rounds for one in row for stage in one.stage_seconds})
+    console.print(table_of(
+        "stages: share of the busy time of all threads",
+        ("what", "frames", "frames/s", "peak MiB", *stages),
+        [
+            (one.what, one.frames, f"{one.frames_per_second:.1f}", f"{one.peak_mib:.0f}",
+             *(f"{100 * one.stage_seconds.get(stage, 0) / (sum(one.stage_seconds.values()) or 1):.1f} %"
+               for stage in stages))
+            for row in result.rounds for one in row
+        ],
+    ))
+    console.print(f"pipeline / bare loop: {result.of_bare:.2f}", highlight=False)
+    if result.of_peer is not None:
+        console.print(f"pipeline / peer: {result.of_peer:.2f}", highlight=False)
+    if result.peak_growth is not None:
+        console.print(f"peak memory, footage twice / once: {result.peak_growth:.3f}", highlight=False)
+    return None
 
 
 @contextmanager
@@ -128,14 +182,5 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _print_json(result: object) -> None:
-    """One JSON object, or list of objects, on standard output."""
-    click.echo(json.dumps(result, default=_plain, indent=2))
-
-
-def _plain(value: object) -> object:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, Path):
-        return str(value)
-    return cast("object", value.tolist() if hasattr(value, "tolist") else str(value))
+for _command in (export, evaluate, runs, train, evaluate_reid, export_model):
+    main.add_command(_command)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +14,10 @@ import supervision as sv
 
 from .config import DetectorConfig
 from .errors import WeightsError
-from .types import Image
+from .stopwatch import Stopwatch
+from .types import Frame, Image
+
+BATCHES_AHEAD = 2  # while one batch is tracked, the next ones are being detected
 
 BUNDLED = {"person": Path(__file__).parent / "weights" / "person.onnx"}
 
@@ -57,3 +63,32 @@ def open_detector(config: DetectorConfig, threads: int) -> Detector:
     from .detect_ultralytics import UltralyticsDetector
 
     return UltralyticsDetector(str(path), config)
+
+
+def detect_ahead(
+    frames: Iterator[Frame], detector: Detector, batch: int, clock: Stopwatch
+) -> Iterator[tuple[Frame, sv.Detections]]:
+    """Frames of all cameras with their people, in order, while the next batches are already being detected.
+
+    Args:
+        frames: in the order in which they are wanted.
+        detector: shared by all cameras.
+        batch: frames per call of the detector.
+        clock: counts the time spent as "detect".
+    """
+
+    def detect(batch: list[Frame]) -> list[sv.Detections]:
+        with clock.stage("detect"):
+            return detector.detect([frame.image for frame in batch])
+
+    under_way: deque[tuple[list[Frame], Future[list[sv.Detections]]]] = deque()
+    with ThreadPoolExecutor(BATCHES_AHEAD, thread_name_prefix="detect") as workers:
+        while True:
+            following = list(islice(frames, batch))
+            if following:
+                under_way.append((following, workers.submit(detect, following)))
+            if under_way and (not following or len(under_way) > BATCHES_AHEAD):
+                done, future = under_way.popleft()
+                yield from zip(done, future.result(), strict=True)
+            if not following and not under_way:
+                return

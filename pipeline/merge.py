@@ -6,7 +6,6 @@ import heapq
 import queue
 import threading
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 from .sources import Source
 from .stopwatch import Stopwatch
@@ -66,9 +65,3 @@ class CameraReader:
 def in_time_order(cameras: Iterable[Iterable[Frame]]) -> Iterator[Frame]:
     """Frames of all cameras by their seconds, ties by camera name; the same footage gives the same order."""
     return heapq.merge(*cameras, key=lambda frame: (frame.seconds, frame.camera))
-
-
-def batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    """Lists of `size` frames, the last one shorter."""
-    while batch := list(islice(frames, size)):
-        yield batch

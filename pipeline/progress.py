@@ -43,6 +43,7 @@ class Display:
         self._tasks: dict[str, TaskID] = {}
         self._start_seconds: dict[str, float] = {}
         self._frames: dict[str, int] = {}
+        self._latest: dict[str, tuple[Frame, int]] = {}
         self._shown: dict[str, float] = {}
         self._began = time.monotonic()
 
@@ -53,6 +54,8 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        for name in self._latest:
+            self._show(name)
         self._progress.stop()
 
     def opened(self, sources: Mapping[str, Source], reports: Mapping[str, CameraReport]) -> None:
@@ -71,14 +74,18 @@ class Display:
         """Move a camera's line forward."""
         name, now = frame.camera, time.monotonic()
         self._frames[name] += 1
-        if now - self._shown.get(name, 0.0) < REFRESH_SECONDS and self._frames[name] > 1:
-            return
-        self._shown[name] = now
+        self._latest[name] = frame, people
+        if now - self._shown.get(name, 0.0) >= REFRESH_SECONDS:
+            self._shown[name] = now
+            self._show(name)
+
+    def _show(self, name: str) -> None:
+        frame, people = self._latest[name]
         minutes, seconds = divmod(int(frame.seconds - self._start_seconds[name]), 60)
         self._progress.update(
             self._tasks[name],
             completed=frame.index + 1,
             position=f"{minutes:02d}:{seconds:02d}",
-            rate=self._frames[name] / max(now - self._began, 1e-3),
+            rate=self._frames[name] / max(time.monotonic() - self._began, 1e-3),
             people=people,
         )

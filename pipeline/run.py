@@ -6,9 +6,7 @@ import math
 import os
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -17,18 +15,17 @@ import supervision as sv
 
 from ..trackers import TRACKERS, Tracker, TrackerSettings
 from .config import Config
-from .detect import Detector, open_detector
+from .detect import Detector, detect_ahead, open_detector
 from .embed import Embeds, EmbedStage, open_embedder
 from .errors import SourceError
 from .follow import Follower
 from .link import link_tracklets
-from .merge import CameraReader, batches, in_time_order
+from .merge import CameraReader, in_time_order
 from .sources import Source, open_source
 from .stopwatch import Stopwatch
 from .store import CameraRow, RunWriter, Store
 from .types import CameraReport, Frame, Link, Tracklet
 
-BATCHES_AHEAD = 2  # while one batch is tracked, the next ones are being detected
 PATIENCE = 1.5  # the follower waits longer than the tracker, so that it never closes a track that still lives
 INTERRUPTED = "interrupted"
 
@@ -149,7 +146,6 @@ class Job:
         self._config, self._detector, self._writer, self._clock = config, detector, writer, clock
         self._cameras = {name: _follow_camera(config, name, source) for name, source in sources.items()}
         self._embedding = EmbedStage(embedder, config.appearance, clock)
-        self._detecting = ThreadPoolExecutor(BATCHES_AHEAD, thread_name_prefix="detect")
         self._interrupted: set[str] = set()
         self.observations = 0
         self.tracklets: list[Tracklet] = []
@@ -157,7 +153,8 @@ class Job:
     def process(self, watcher: Watcher, stop: threading.Event) -> None:
         """Take every frame through every stage up to finished tracklets."""
         readers = {name: CameraReader(camera.source, stop, self._clock) for name, camera in self._cameras.items()}
-        for frame, people in self._detected(in_time_order(readers.values())):
+        frames = in_time_order(readers.values())
+        for frame, people in detect_ahead(frames, self._detector, self._config.detector.batch, self._clock):
             watcher.analysed(frame, self._analyse(frame, people))
         for camera in self._cameras.values():
             self._close_tracks(camera, math.inf)
@@ -181,24 +178,8 @@ class Job:
         return replace(report, dropped=lost)
 
     def shut_down(self) -> None:
-        """End the worker threads."""
-        self._detecting.shutdown(wait=True, cancel_futures=True)
+        """End the worker thread."""
         self._embedding.shut_down()
-
-    def _detected(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, sv.Detections]]:
-        """Frames with their people, in order, while the next batches are being detected."""
-        under_way: deque[tuple[list[Frame], Future[list[sv.Detections]]]] = deque()
-        for batch in batches(frames, self._config.detector.batch):
-            under_way.append((batch, self._detecting.submit(self._detect, batch)))
-            if len(under_way) > BATCHES_AHEAD:
-                done, future = under_way.popleft()
-                yield from zip(done, future.result(), strict=True)
-        for done, future in under_way:
-            yield from zip(done, future.result(), strict=True)
-
-    def _detect(self, batch: list[Frame]) -> list[sv.Detections]:
-        with self._clock.stage("detect"):
-            return self._detector.detect([frame.image for frame in batch])
 
     def _analyse(self, frame: Frame, people: sv.Detections) -> int:
         """Track one frame's people and store them; returns how many are followed."""

@@ -1,0 +1,83 @@
+"""Commands of the appearance model: train, evaluate-reid, export-model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from .cli_tools import FILE, as_json_option, print_json, table_of
+from .errors import ConfigError, ReidpipeError, WeightsError
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """The appearance model's own errors, with the exit codes of the command line."""
+    from .. import reid
+
+    try:
+        yield
+    except reid.WeightsError as error:
+        raise WeightsError(str(error)) from error
+    except (reid.RecipeError, reid.DatasetError) as error:
+        raise ConfigError(str(error)) from error
+    except reid.ReidError as error:
+        raise ReidpipeError(str(error)) from error
+
+
+@click.command()
+@click.option("--config", "recipe", type=FILE, required=True, help="a training recipe, e.g. of configs/train")
+@click.option("--out", type=FOLDER, required=True, help="where checkpoints and the log go")
+@click.option("--resume", is_flag=True, help="go on from the last checkpoint in OUT")
+def train(recipe: Path, out: Path, resume: bool) -> None:
+    """Train an appearance model."""
+    import logging
+
+    from ..reid.train import train as train_model
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with _told():
+        checkpoint = train_model(recipe, out, resume)
+    click.echo(f"checkpoint: {checkpoint}")
+
+
+@click.command("export-model")
+@click.argument("checkpoint", type=FILE)
+@click.argument("out", type=FILE)
+def export_model(checkpoint: Path, out: Path) -> None:
+    """Write a trained CHECKPOINT as ONNX to OUT, and check that both give the same."""
+    from ..reid.export import export
+
+    with _told():
+        export(checkpoint, out)
+    click.echo(f"{out}: {out.stat().st_size / 2**20:.1f} MiB")
+
+
+@click.command("evaluate-reid")
+@click.option("--weights", type=FILE, help="an exported model; the bundled one by default")
+@click.option("--data", type=FOLDER, required=True, help="a folder in Market-1501's layout: query, bounding_box_test")
+@as_json_option
+def evaluate_reid(weights: Path | None, data: Path, as_json: bool) -> None:
+    """Score an appearance model by Market-1501's protocol: plain, masked, and with masks permuted."""
+    from rich.console import Console
+
+    from .. import reid
+    from ..reid.evaluation import evaluate_folder
+
+    with _told():
+        scores = evaluate_folder(reid.Embedder(weights or reid.SHIPPED_WEIGHTS), data)
+    if as_json:
+        return print_json(scores)
+    Console().print(table_of(
+        str(data),
+        ("similarity", "mAP", "rank-1", "rank-5", "rank-10"),
+        [
+            (way, *(f"{100 * share:.1f}" for share in (one.mean_average_precision, one.rank1, one.rank5, one.rank10)))
+            for way, one in scores.items()
+        ],
+    ))
+    return None
