@@ -16,7 +16,7 @@ ADVICE = {  # by the beginning of SQLite's error name
     "SQLITE_FULL": "its disk is full: make room (what was stored before stays)",
     "SQLITE_BUSY": "another program has locked it: close that program, or try again later",
     "SQLITE_LOCKED": "another program has locked it: close that program, or try again later",
-    "SQLITE_READONLY": "it cannot be written: check the permissions of the file and of its folder",
+    "SQLITE_READONLY": "it cannot be written: check the permissions of the file and its folder (readers lock too)",
     "SQLITE_CANTOPEN": "it cannot be opened: check the permissions of the file and of its folder",
     "SQLITE_PERM": "it cannot be opened: check the permissions of the file and of its folder",
     "SQLITE_NOTADB": "it is not a database, or it is damaged: give another path, or restore a copy",

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Insert, bindparam, insert, select, update
 
 from ..reid import Appearance
 from .schema import (
@@ -54,7 +55,8 @@ def pack_tracklet(tracklet: Tracklet) -> PackedTracklet:
     appearances = _pack("tracklet", [tracklet.first_seconds] * len(tracklet.appearance), tracklet.appearance)
     if tracklet.crop_appearance is not None:
         appearances += _pack("crop", [crop.seconds for crop in tracklet.crops], tracklet.crop_appearance)
-    best = sorted(tracklet.crops, key=lambda crop: (-crop.quality, crop.frame_index))[:BEST_CROPS]
+    crops = {crop.frame_index: crop for crop in tracklet.crops}.values()  # one picture of a frame is enough
+    best = sorted(crops, key=lambda crop: (-crop.quality, crop.frame_index))[:BEST_CROPS]
     return PackedTracklet(
         tracklet.key, tracklet.first_seconds, tracklet.last_seconds, tracklet.observations,
         tracklet.appearance.dimensions, appearances, best)
@@ -145,9 +147,9 @@ class RowWriter:
             return known
         found = self._find_tracklet(connection, key)
         if found is None:
-            found = int(connection.execute(insert(TrackletRow).values(
+            found = insert_row(connection, insert(TrackletRow).values(
                 camera_id=self._camera_ids[key[0]], track_id=key[1], first_seconds=first_seconds,
-                last_seconds=first_seconds, observations=0).returning(TrackletRow.id)).scalar_one())
+                last_seconds=first_seconds, observations=0))
         self._open[key] = found
         return found
 
@@ -160,8 +162,13 @@ class RowWriter:
             select(Identity.id).where(Identity.run_id == self._run_id, Identity.number == number))
         if found is not None:
             return found
-        return int(connection.execute(insert(Identity).values(
-            run_id=self._run_id, number=number).returning(Identity.id)).scalar_one())
+        return insert_row(connection, insert(Identity).values(run_id=self._run_id, number=number))
+
+
+def insert_row(connection: Connection, statement: Insert) -> int:
+    """Insert one row; returns its number.  (RETURNING would do it too, but not on MySQL.)"""
+    key = cast("tuple[int]", connection.execute(statement).inserted_primary_key)
+    return key[0]
 
 
 def encode_jpeg(image: NDArray[np.uint8]) -> bytes:

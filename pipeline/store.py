@@ -28,6 +28,7 @@ from .database import (
     without_credentials,
 )
 from .errors import StoreError
+from .rows import insert_row
 from .run_writer import RunWriter
 from .schema import REVISION, Camera, Run
 
@@ -103,19 +104,17 @@ class Store:
         now = datetime.now(UTC)
         camera_ids: dict[str, int] = {}
         with self.writing() as connection:
-            run_id = connection.scalar(insert(Run).values(
+            run_id = insert_row(connection, insert(Run).values(
                 started_at=now, heartbeat_at=now, status="running", version=version("reidpipe"),
-                config=without_credentials(config_json), writer=PROCESS).returning(Run.id))
+                config=without_credentials(config_json), writer=PROCESS))
             for camera in cameras:
-                camera_id = connection.scalar(insert(Camera).values(
+                camera_ids[camera.name] = insert_row(connection, insert(Camera).values(
                     run_id=run_id, name=camera.name, source=without_credentials(camera.source),
                     width=camera.width, height=camera.height, fps=camera.fps,
                     start_seconds=camera.start_seconds,
                     homography=None if camera.homography is None else json.dumps(camera.homography),
-                    decoded=0, analysed=0, thinned=0, dropped=0, damaged=0, status="running", error="",
-                ).returning(Camera.id))
-                camera_ids[camera.name] = int(camera_id or 0)
-        return RunWriter(self.writing, int(run_id or 0), camera_ids)
+                    decoded=0, analysed=0, thinned=0, dropped=0, damaged=0, status="running", error=""))
+        return RunWriter(self.writing, run_id, camera_ids)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

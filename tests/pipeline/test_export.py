@@ -163,10 +163,10 @@ def test_a_failed_export_leaves_the_old_file_and_no_other(store, tmp_path):
 
 
 def test_memory_does_not_grow_with_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr("reidpipe.pipeline.export.ROWS_AT_ONCE", 500)
-    monkeypatch.setattr("reidpipe.pipeline.results.ROWS_AT_ONCE", 500)
+    monkeypatch.setattr("reidpipe.pipeline.export.ROWS_AT_ONCE", 250)
+    monkeypatch.setattr("reidpipe.pipeline.results.ROWS_AT_ONCE", 250)
     peaks = []
-    for frames in (2000, 8000):
+    for frames in (1000, 4000):
         with Store.open(tmp_path / f"{frames}.db", create=True) as store:
             with store.start_run("{}", [CameraRow("a", "a", 1, 1, 1.0, 0.0)]) as run:
                 for frame in range(frames):
