@@ -134,7 +134,7 @@ class Learner:
 def _features(model: ReidModel, crops: CropSet) -> Tensor:
     """Backbone features of clean crops, float32 (N, D)."""
     model.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         starts = range(0, len(crops), BATCH_CROPS)
         batches = (torch.from_numpy(crops.images[start : start + BATCH_CROPS]) for start in starts)
         return torch.cat([model.features(normalise(batch)).feature for batch in batches])

@@ -23,6 +23,8 @@ from .teacher import teacher_embeddings
 
 Scores = dict[str, dict[str, dict[str, RankingScores]]]  # folder, clean or occluded, metric
 
+LOG_EVERY_STEPS = 20
+
 logger = logging.getLogger(__name__)
 
 
@@ -46,21 +48,21 @@ def train(recipe_path: Path, out: Path, resume: bool = False) -> Path:
 
     for epoch in range(first_epoch, recipe.epochs):
         rng = np.random.default_rng([recipe.seed, epoch])
-        people, each = recipe.identities_per_batch, recipe.crops_per_identity
+        each = recipe.crops_per_identity
         history = []
-        for step, rows in enumerate(identity_batches(crops.pids, people, each, recipe.steps_per_epoch, rng)):
+        batches = identity_batches(crops.pids, recipe.identities_per_batch, each, recipe.steps_per_epoch, rng)
+        for step, rows in enumerate(batches):
             images = training_images(crops, rows, each, recipe.occlusion_probability, rng)  # (N, 256, 128, 3)
             labels = torch.from_numpy(crops.pids[rows])  # (N,)
             target = None if targets is None else torch.from_numpy(targets[rows])  # (N, T)
             learning_rate = learning_rate_at(epoch * recipe.steps_per_epoch + step, recipe)
             history.append(learner.step(normalise(torch.from_numpy(images)), labels, target, learning_rate))
+            if step % LOG_EVERY_STEPS == 0:
+                logger.info("epoch %d step %d: %s", epoch, step, history[-1])
         means = {name: float(np.mean([losses[name] for losses in history])) for name in history[0]}
         scores: Scores = {}
         if (epoch + 1) % recipe.evaluate_every_epochs == 0 or epoch + 1 == recipe.epochs:
-            scores = {one.name: evaluate_held_out(learner.model, one) for one in held_out}
-            if _mean_masked_score(scores) > best_score:
-                best_score = _mean_masked_score(scores)
-                save({"width": recipe.width, "model": learner.model.state_dict()}, out / "best.pt")
+            scores, best_score = _keep_best(learner, held_out, best_score, out / "best.pt")
         save({"epoch": epoch + 1, "best_score": best_score, "learner": learner.state()}, out / "last.pt")
         _log(out / "log.jsonl", epoch, means, scores)
     return out / "best.pt"
@@ -107,6 +109,15 @@ def _resume(learner: Learner, checkpoint: Path) -> tuple[int, float]:
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     learner.restore(state["learner"])
     return state["epoch"], state["best_score"]
+
+
+def _keep_best(learner: Learner, held_out: list[HeldOut], best_score: float, path: Path) -> tuple[Scores, float]:
+    """Evaluate, and save the model where it is the best so far; return the scores and the best score."""
+    scores = {one.name: evaluate_held_out(learner.model, one) for one in held_out}
+    score = _mean_masked_score(scores)
+    if score > best_score:
+        save({"width": learner.recipe.width, "model": learner.model.state_dict()}, path)
+    return scores, max(score, best_score)
 
 
 def _mean_masked_score(scores: Scores) -> float:
