@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +63,7 @@ def _grown(field: Field, lower: Point, upper: Point, step: float) -> Surface:
     return grow(field, lower, upper, step)
 
 
-@lru_cache(maxsize=None)
+@cache
 def torso_part(build: str, style: str) -> Mesh:
     """The upper garment of a build."""
     loose, hem = TORSO_CUTS[style]
@@ -72,14 +72,14 @@ def torso_part(build: str, style: str) -> Mesh:
     return _mesh(surface, torso_weights(surface.points), TOP)
 
 
-@lru_cache(maxsize=None)
+@cache
 def leg_part(build: str, style: str) -> Mesh:
     """Trousers or bare legs of a build."""
     surface = _grown(anatomy.legs(anatomy.BUILDS[build], *LEG_CUTS[style]), (-0.32, -0.24, 0.0), (0.32, 0.28, 1.09), 0.025)
     return _mesh(surface, leg_weights(surface.points), LEGS)
 
 
-@lru_cache(maxsize=None)
+@cache
 def skirt_part(build: str, flared: bool) -> Mesh:
     """A skirt of a build."""
     field = anatomy.skirt(anatomy.BUILDS[build], 0.10 if flared else 0.0)
@@ -87,14 +87,14 @@ def skirt_part(build: str, flared: bool) -> Mesh:
     return _mesh(surface, torso_weights(surface.points, 0.8), SKIRT)
 
 
-@lru_cache(maxsize=None)
+@cache
 def head_part(build: str) -> Mesh:
     """Head and neck of a build."""
     surface = _grown(anatomy.head(anatomy.BUILDS[build]), (-0.12, -0.14, 1.40), (0.12, 0.16, 1.79), 0.012)
     return _mesh(surface, head_weights(surface.points), HEAD)
 
 
-@lru_cache(maxsize=None)
+@cache
 def limb_ends() -> Mesh:
     """Shoes and hands, the same for everyone."""
     feet = _grown(anatomy.shoes, (-0.19, -0.14, -0.01), (0.19, 0.21, 0.15), 0.015)
@@ -102,21 +102,21 @@ def limb_ends() -> Mesh:
     return _join([_mesh(feet, leg_weights(feet.points), SHOES), _mesh(hands, torso_weights(hands.points), HANDS)])
 
 
-@lru_cache(maxsize=None)
+@cache
 def hair_part(style: str) -> Mesh:
     """Hair."""
     surface = _grown(wardrobe.HAIR[style], (-0.16, -0.22, 1.26), (0.16, 0.17, 1.86), 0.017)
     return _mesh(surface, head_weights(surface.points), HAIR)
 
 
-@lru_cache(maxsize=None)
+@cache
 def hat_part(style: str) -> Mesh:
     """A hat or scarf."""
     surface = _grown(wardrobe.HATS[style], (-0.22, -0.24, 1.33), (0.22, 0.24, 1.87), 0.016)
     return _mesh(surface, head_weights(surface.points), HAT)
 
 
-@lru_cache(maxsize=None)
+@cache
 def bag_part(style: str) -> Mesh:
     """A bag, moving with the bone that carries it."""
     field, bone = wardrobe.BAGS[style]

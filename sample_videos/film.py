@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from .lighting import Studio
 from .stage import Actor, Film, Light, Stage
 from .store import Store
 
-OPENING = datetime(2026, 3, 2, 9, 0, 0, tzinfo=timezone.utc)  # world time 0
+OPENING = datetime(2026, 3, 2, 9, 0, 0, tzinfo=UTC)  # world time 0
 TICKS = 90_000  # of a second; both 12.5 and 12 frames a second come out whole
 FARTHEST = 13.0  # metres beyond which nobody is drawn
 

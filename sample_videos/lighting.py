@@ -57,6 +57,7 @@ class Studio:
         self._depth.repeat_x = self._depth.repeat_y = False
         self._shadow = gl.framebuffer(depth_attachment=self._depth)
         self._labels = stage.texture_array(product_atlas(seed))
+        self._labels.anisotropy = 8.0  # signs and shelves are seen at a slant
 
     def release(self) -> None:
         """Free what the store holds on the GPU."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .labels import PRODUCTS
+from .labels import PRODUCTS, SIGN_FIRST
 
 Floats = NDArray[np.float32]
 VERTEX = np.dtype([("point", "f4", 3), ("normal", "f4", 3), ("texcoord", "f4", 2), ("tint", "f4", 3), ("material", "f4", 2)])
@@ -119,17 +119,17 @@ def stocked_side(
     rounds: list[tuple[NDArray[np.float64], float, float, int]] = []
     for board, above in spans:
         a, b = np.zeros(3), np.zeros(3)
-        a[axis], b[axis], a[2], b[2] = low[axis], high[axis], board - 0.035, board
+        a[axis], b[axis], a[2], b[2] = low[axis] + 0.035, high[axis] - 0.035, board - 0.035, board
         a[across], b[across] = sorted((face, face - side * depth))
         out.boxes(a, b, np.array(tint), PAINT)
         rail_a, rail_b = a.copy(), b.copy()
         rail_a[across], rail_b[across] = sorted((face, face + side * 0.012))
         rail_a[2] = board - 0.045
         out.boxes(rail_a, rail_b, np.array((0.93, 0.93, 0.88)) if rng.random() < 0.6 else np.array((0.85, 0.2, 0.2)), PAINT)
-        for start, width, height, layer, is_round in _row(rng, length, above - board - 0.06):
+        for start, width, height, layer, is_round in _row(rng, length - 0.07, above - board - 0.06):
             back = face - side * float(rng.uniform(0.01, 0.06))
             p, q = np.zeros(3), np.zeros(3)
-            p[axis], q[axis] = low[axis] + start, low[axis] + start + width
+            p[axis], q[axis] = low[axis] + 0.035 + start, low[axis] + 0.035 + start + width
             p[2], q[2] = board, board + height
             p[across], q[across] = sorted((back, back - side * min(0.25, depth * 0.8)))
             if is_round:
@@ -147,7 +147,7 @@ def stocked_side(
 def shelf(out: Collector, rng: np.random.Generator, rect: tuple[float, float, float, float], height: float, axis: int, sides: tuple[int, ...], tint: tuple[float, float, float]) -> None:
     """A gondola: base, back panel or middle wall, end panels, stocked boards on the given sides, tops carry stock too."""
     x1, y1, x2, y2 = rect
-    out.boxes(np.array((x1, y1, 0)), np.array((x2, y2, 0.10)), np.array(tint) * 0.5, PAINT)
+    out.boxes(np.array((x1 + 0.02, y1 + 0.02, 0)), np.array((x2 - 0.02, y2 - 0.02, 0.10)), np.array(tint) * 0.5, PAINT)
     low, high = np.array([x1, y1, 0.0]), np.array([x2, y2, height])
     across = 1 - axis
     wall_low, wall_high = low.copy(), high.copy()
@@ -162,6 +162,13 @@ def shelf(out: Collector, rng: np.random.Generator, rect: tuple[float, float, fl
         a, b = low.copy(), high.copy()
         a[axis], b[axis] = end, end + 0.03
         out.boxes(a, b, np.array(tint) * 0.9, PAINT)
+        if len(sides) == 2:  # a poster on the end
+            outward = -1 if end == low[axis] else 1
+            p, q = a.copy(), b.copy()
+            p[axis], q[axis] = sorted((end if outward < 0 else end + 0.03, (end if outward < 0 else end + 0.03) + outward * 0.012))
+            p[across], q[across] = low[across] + 0.1, high[across] - 0.1
+            p[2], q[2] = height - 0.62, height - 0.14
+            out.boxes(p, q, np.ones(3), SIGN, float(SIGN_FIRST + rng.choice((3, 6, 10, 11, 15))))
     gap = float(rng.uniform(0.30, 0.38))
     boards = [0.13, *np.arange(0.13 + gap, height - 0.12, gap).tolist()]
     for side in sides:

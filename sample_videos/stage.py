@@ -108,7 +108,6 @@ class Stage:
         linear[..., :3] **= 2.2
         array = self.gl.texture_array((width, height, count), 4, linear.astype(np.float16).tobytes(), dtype="f2")
         array.build_mipmaps()
-        array.anisotropy = 8.0
         array.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         return array
 

@@ -95,9 +95,22 @@ def _shell(out: Collector, store: Store) -> None:
             _box(out, (left, -0.14, 2.32), (right, 0.02, 2.4), (0.55, 0.57, 0.6))
             _box(out, (left + 0.1, -1.0, 0.0), (right - 0.1, 0.9, 0.008), (0.20, 0.20, 0.22), PAINT, shell=True)
         at = right
-    _box(out, (-3, -5.2, -0.1), (w + 3, -5.0, 4.5), (0.72, 0.80, 0.88), OUTSIDE, shell=True)
+    _outside(out, w)
     for rect in store.partitions:
         _box(out, (rect[0], rect[1], 0), (rect[2], rect[3], min(2.5, top)), store.wall, WALL)
+
+
+def _outside(out: Collector, width: float) -> None:
+    """Pavement, street, a hedge and houses across, all in daylight."""
+    _box(out, (-3, -2.9, -0.1), (width + 3, -0.21, 0.003), (0.66, 0.65, 0.63), OUTSIDE, shell=True)
+    _box(out, (-3, -5.0, -0.1), (width + 3, -2.9, 0.003), (0.42, 0.43, 0.45), OUTSIDE, shell=True)
+    _box(out, (-8, -5.4, -0.1), (width + 8, -5.0, 0.9), (0.38, 0.43, 0.34), OUTSIDE, shell=True)
+    for i, x in enumerate(np.arange(-8.0, width + 8, 3.7)):
+        tint = [(0.74, 0.62, 0.52), (0.82, 0.80, 0.74), (0.66, 0.70, 0.74)][i % 3]
+        _box(out, (float(x), -6.4, 0), (float(x) + 3.6, -6.0, 2.7 + 0.5 * (i % 2)), (tint[0], tint[1], tint[2]), OUTSIDE, shell=True)
+        _box(out, (float(x) + 0.6, -5.99, 1.3), (float(x) + 1.5, -5.95, 2.2), (0.35, 0.42, 0.50), OUTSIDE, shell=True)
+        _box(out, (float(x) + 2.1, -5.99, 1.3), (float(x) + 3.0, -5.95, 2.2), (0.35, 0.42, 0.50), OUTSIDE, shell=True)
+    _box(out, (-12, -8.2, -0.1), (width + 12, -8.0, 7.0), (0.78, 0.85, 0.93), OUTSIDE, shell=True)
 
 
 def _front(out: Collector, store: Store, left: float, right: float) -> None:
@@ -167,7 +180,7 @@ SAMPLE = Store(
         Gondola((8.6, 7.4, 12.6, 8.0), 1.5, 0, (-1, 1)),
     ],
     tills=[Till((9.6, 2.6, 10.25, 4.8)), Till((11.75, 2.6, 12.4, 4.8))],
-    bins=[(1.1, 4.35, 2.2, 5.05), (4.5, 0.35, 5.6, 1.05)],
+    bins=[(1.1, 4.35, 2.2, 5.05), (4.5, 0.35, 5.6, 1.05), (8.2, 0.3, 9.5, 0.95)],
     doors=[(2.0, 4.0), (10.6, 12.2)],
     partitions=[(7.0, 0.0, 7.2, 3.6)],
     signs=[

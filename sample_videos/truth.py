@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .cameras import Camera
 from .stage import Actor, Stage
 
-HEADER = "frame,seconds,identity,x1,y1,x2,y2,visible_x1,visible_y1,visible_x2,visible_y2,visible,floor_x,floor_y".split(",")
+HEADER = ["frame", "seconds", "identity", "x1", "y1", "x2", "y2", "visible_x1", "visible_y1", "visible_x2", "visible_y2", "visible", "floor_x", "floor_y"]
 Box = tuple[int, int, int, int]
 
 

@@ -112,9 +112,9 @@ def backpack(p: Floats) -> Floats:
     body = rounded_box(p, (0, -0.225, 1.22), (0.145, 0.085, 0.215), 0.06)
     pocket = rounded_box(p, (0, -0.315, 1.13), (0.105, 0.03, 0.095), 0.025)
     q = np.abs(p) * np.array([1, 0, 1], np.float32) + p * np.array([0, 1, 0], np.float32)
-    over = round_cone(q, (0.095, -0.12, 1.43), (0.098, 0.05, 1.47), 0.019, 0.02)
-    down = round_cone(q, (0.098, 0.05, 1.47), (0.115, 0.125, 1.30), 0.02, 0.019)
-    under = round_cone(q, (0.115, 0.125, 1.30), (0.16, -0.05, 1.13), 0.019, 0.016)
+    over = round_cone(q, (0.095, -0.14, 1.43), (0.100, 0.03, 1.500), 0.021, 0.023)
+    down = round_cone(q, (0.100, 0.03, 1.500), (0.118, 0.152, 1.32), 0.023, 0.022)
+    under = round_cone(q, (0.118, 0.152, 1.32), (0.195, -0.02, 1.13), 0.022, 0.018)
     straps = np.minimum(np.minimum(over, down), under)
     return smooth_union(smooth_union(body, pocket, 0.02), straps, 0.015)
 

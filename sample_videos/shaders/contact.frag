@@ -12,7 +12,7 @@ void main() {
         vec3 to = balls[i].xyz - here.xyz;
         float d2 = dot(to, to) + 1e-4, d = sqrt(d2), r2 = balls[i].w * balls[i].w;
         float facing = here.z < 0.02 ? max(to.z / d, 0.0) : 0.35;
-        open *= 1.0 - clamp(facing * r2 / max(d2, r2) * (here.z < 0.02 ? 1.15 : 0.5), 0.0, 0.9);
+        open *= 1.0 - clamp(facing * r2 / max(d2, r2) * (here.z < 0.02 ? 1.5 : 0.5), 0.0, 0.9);
     }
-    colour = vec4(vec3(mix(0.16, 1.0, open)), 1.0);
+    colour = vec4(vec3(mix(0.12, 1.0, open)), 1.0);
 }

@@ -38,6 +38,7 @@ void main() {
     c = film(c * 0.80);
     c = pow(c, vec3(1.0 / 2.2));
     c = mix(c, c * c * (3.0 - 2.0 * c), contrast);
+    c = mix(vec3(dot(c, vec3(0.3, 0.59, 0.11))), c, 0.86);
     float g = hash(vec3(gl_FragCoord.xy, seed)) + hash(vec3(gl_FragCoord.yx + 17.0, seed + 3.0)) - 1.0;
     colour = vec4(c + grain * g, 1.0);
 }

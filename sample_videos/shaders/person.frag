@@ -102,8 +102,8 @@ void main() {
     float open = g1.w, gloss = 0.03, fold = 0.0, pixel = length(eye - p) * 0.0016;
     bool lower = kind == 2.0 || kind == 8.0;
     float along = dot(vec3(abs(r.x), r.yz) - SHOULDER, ARM);
-    bool arm = kind == 1.0 && along > 0.03 && abs(r.x) > 0.175;
     vec3 side = vec3(abs(r.x), r.yz) - SHOULDER - ARM * along;
+    bool arm = kind == 1.0 && along > 0.03 && abs(r.x) > 0.175 && length(side) < 0.125;
     vec2 uv = vec2(atan(r.x, abs(r.y) + 0.03) * 0.17, r.z);
     if (arm) uv = vec2(atan(side.y, dot(side, vec3(0.766044, 0.0, 0.642788))) * 0.05, 1.40 - along);
     if (kind == 2.0) uv.x = atan(abs(r.x) - 0.1, r.y + 0.01) * 0.07;
@@ -127,8 +127,8 @@ void main() {
     }
     if (kind == 8.0) { fold = 0.4; albedo = cloth * (r.z < look[10].y + 0.012 ? 0.75 : 1.0); }
     if (dot(normal, view) < -0.3) { normal = -normal; open *= 0.6; }
-    vec3 q = r * vec3(15.0, 15.0, 8.0) + look[10].w;
-    normal = normalize(normal - fold * 0.36 * (noise_gradient(q).yzw + noise_gradient(q * 2.3).yzw));
+    vec3 q = r * vec3(17.0, 17.0, 7.0) + look[10].w;
+    normal = normalize(normal - fold * 0.27 * (noise_gradient(q).yzw + noise_gradient(q * 2.3).yzw));
     vec3 light = mix(ground, sky * 0.9, 0.5 + 0.5 * normal.z) * open * mix(0.7, 1.0, smoothstep(-0.1, 1.3, p.z));
     vec3 shine = vec3(0.0);
     for (int i = 0; i < 4; i++) {
