@@ -110,7 +110,9 @@ def _detector_box(rng: np.random.Generator, view: View, actor: Actor, jitter: fl
     size = high - low
     off = rng.normal(0, jitter, 4) * (*size, *size)
     x1, y1, x2, y2 = (low[0] - 0.06 * size[0] + off[0], low[1] - 0.03 * size[1] + off[1], high[0] + 0.06 * size[0] + off[2], high[1] + off[3])
-    return float(x1), float(y1), float(x2), float(y2)
+    camera = view.backdrop.camera
+    x1, x2, y1, y2 = max(x1, 0.0), min(x2, camera.width), max(y1, 0.0), min(y2, camera.frame_height)
+    return float(x1), float(y1), float(max(x2, x1 + 16)), float(max(y2, y1 + 32))
 
 
 def _write_crop(stage: Stage, views: list[View], cast: list[tuple[Look, Actor]], out: Path, seed: int, pid: int, k: int) -> Path:

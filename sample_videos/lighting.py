@@ -78,6 +78,7 @@ class Studio:
         small = gl.texture((camera.width, camera.frame_height), 4, _shrunk(radiance, size, finer).astype(np.float16).tobytes(), dtype="f2")
         own_albedo, own_facing, own_place, own_buffer = self._geometry(camera, (camera.width, camera.frame_height))
         own_place.filter = (moderngl.NEAREST, moderngl.NEAREST)
+        small.repeat_x = small.repeat_y = own_place.repeat_x = own_place.repeat_y = False
         for held in (albedo, facing, place, buffer, lit, lamp_target, own_albedo, own_facing, own_buffer):
             held.release()
         return Backdrop(camera, light, small, own_place)
