@@ -1,0 +1,43 @@
+"""Which colour does an identity have?  The same one in every camera and video."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Chosen one after the other, each as far from the earlier ones as possible in CIELAB, and from grey, black and white:
+# any two are at least 22 apart, where 2 can just be told apart.  The strongest stand first.
+IDENTITY_COLOURS = (
+    "#3088f0", "#f0e018", "#f00048", "#00f8d8", "#c810b0", "#f86810", "#60f870", "#f8a0c8", "#28c0e8",
+    "#a06818", "#208000", "#b8c880", "#8058e8", "#209070", "#f8a080", "#9058a0", "#b05058", "#f8a818",
+    "#f84898", "#88c008", "#f088f8", "#687830", "#b8b0f8", "#20c070", "#a09808", "#0080b8", "#f8c870",
+    "#c04828", "#a0f090", "#d0e060", "#28b828", "#f86870", "#78d0a0", "#60f0f8", "#a088f8", "#78b048",
+)
+NOBODY_COLOUR = "#a0a0a0"  # of tracklets without an identity
+PALETTE = (NOBODY_COLOUR, *IDENTITY_COLOURS)
+
+
+def colour_indexes(identities: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places in PALETTE.
+
+    Args:
+        identities: int64 (N,), 1-based numbers; 0 is nobody.
+
+    Returns:
+        int64 (N,).  Where there are more identities than colours, they begin anew; grey stays nobody's.
+    """
+    return np.where(identities > 0, 1 + (identities - 1) % len(IDENTITY_COLOURS), 0)
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """The parts of `#rrggbb`, 0 to 255."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue
+
+
+def text_colour(background: str) -> str:
+    """Black or white, whichever contrasts more with a background (WCAG 2.2, relative luminance)."""
+    share = np.array(rgb(background)) / 255  # (3,)
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ (0.2126, 0.7152, 0.0722))
+    return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"
