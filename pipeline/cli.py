@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .cli_detector import evaluate_detector, train_detector
 from .cli_reid import evaluate_reid, export_model, train
 from .cli_results import evaluate, export, runs
 from .cli_tools import FILE, Told, as_json_option, print_json, table_of
@@ -83,8 +84,15 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
         f"run {outcome.run}: {outcome.status}, {outcome.seconds:.0f} s",
         ("camera", "status", "decoded", "analysed", "thinned", "dropped", "damaged"),
         [
-            (one.camera, f"[{colours.get(one.status, 'red')}]{one.status}[/]",
-             one.decoded, one.analysed, one.thinned, one.dropped, one.damaged)
+            (
+                one.camera,
+                f"[{colours.get(one.status, 'red')}]{one.status}[/]",
+                one.decoded,
+                one.analysed,
+                one.thinned,
+                one.dropped,
+                one.damaged,
+            )
             for one in outcome.cameras
         ],
     )
@@ -110,17 +118,25 @@ def check(config_path: Path, as_json: bool) -> None:
     if as_json:
         print_json({"ok": report.ok, "cameras": report.cameras, "problems": report.problems})
     else:
-        Console().print(table_of(
-            str(config_path),
-            ("camera", "status", "kind", "size", "fps", "seconds", "frames", "starts"),
-            [
-                (one.camera, "[green]ok[/]" if one.status == "ok" else f"[red]{one.status}[/]", one.kind,
-                 f"{one.width}x{one.height}", f"{one.fps:.2f}",
-                 "?" if one.duration_seconds is None else f"{one.duration_seconds:.1f}",
-                 "?" if one.frame_count is None else one.frame_count, one.start_time)
-                for one in report.cameras
-            ],
-        ))
+        Console().print(
+            table_of(
+                str(config_path),
+                ("camera", "status", "kind", "size", "fps", "seconds", "frames", "starts"),
+                [
+                    (
+                        one.camera,
+                        "[green]ok[/]" if one.status == "ok" else f"[red]{one.status}[/]",
+                        one.kind,
+                        f"{one.width}x{one.height}",
+                        f"{one.fps:.2f}",
+                        "?" if one.duration_seconds is None else f"{one.duration_seconds:.1f}",
+                        "?" if one.frame_count is None else one.frame_count,
+                        one.start_time,
+                    )
+                    for one in report.cameras
+                ],
+            )
+        )
     if report.problems:
         raise ConfigError("; ".join(report.problems))
     if not report.ok:
@@ -145,16 +161,26 @@ def bench(config_path: Path, rounds: int, peer: str | None, twice: bool, as_json
         return print_json(result)
     console = Console()
     stages = sorted({stage for row in result.rounds for one in row for stage in one.stage_seconds})
-    console.print(table_of(
-        "stages: share of the busy time of all threads",
-        ("what", "frames", "frames/s", "peak MiB", *stages),
-        [
-            (one.what, one.frames, f"{one.frames_per_second:.1f}", f"{one.peak_mib:.0f}",
-             *(f"{100 * one.stage_seconds.get(stage, 0) / (sum(one.stage_seconds.values()) or 1):.1f} %"
-               for stage in stages))
-            for row in result.rounds for one in row
-        ],
-    ))
+    console.print(
+        table_of(
+            "stages: share of the busy time of all threads",
+            ("what", "frames", "frames/s", "peak MiB", *stages),
+            [
+                (
+                    one.what,
+                    one.frames,
+                    f"{one.frames_per_second:.1f}",
+                    f"{one.peak_mib:.0f}",
+                    *(
+                        f"{100 * one.stage_seconds.get(stage, 0) / (sum(one.stage_seconds.values()) or 1):.1f} %"
+                        for stage in stages
+                    ),
+                )
+                for row in result.rounds
+                for one in row
+            ],
+        )
+    )
     console.print(f"pipeline / bare loop: {result.of_bare:.2f}", highlight=False)
     if result.of_peer is not None:
         console.print(f"pipeline / peer: {result.of_peer:.2f}", highlight=False)
@@ -182,5 +208,14 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-for _command in (export, evaluate, runs, train, evaluate_reid, export_model):
+for _command in (
+    export,
+    evaluate,
+    runs,
+    train,
+    evaluate_reid,
+    export_model,
+    train_detector,
+    evaluate_detector,
+):
     main.add_command(_command)

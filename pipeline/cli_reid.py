@@ -72,12 +72,17 @@ def evaluate_reid(weights: Path | None, data: Path, as_json: bool) -> None:
         scores = evaluate_folder(reid.Embedder(weights or reid.SHIPPED_WEIGHTS), data)
     if as_json:
         return print_json(scores)
-    Console().print(table_of(
-        str(data),
-        ("similarity", "mAP", "rank-1", "rank-5", "rank-10"),
-        [
-            (way, *(f"{100 * share:.1f}" for share in (one.mean_average_precision, one.rank1, one.rank5, one.rank10)))
-            for way, one in scores.items()
-        ],
-    ))
+    Console().print(
+        table_of(
+            str(data),
+            ("similarity", "mAP", "rank-1", "rank-5", "rank-10"),
+            [
+                (
+                    way,
+                    *(f"{100 * share:.1f}" for share in (one.mean_average_precision, one.rank1, one.rank5, one.rank10)),
+                )
+                for way, one in scores.items()
+            ],
+        )
+    )
     return None

@@ -27,8 +27,14 @@ if TYPE_CHECKING:
 @run_option
 @as_json_option
 def render(
-    folder: Path, only: tuple[str, ...], no_mosaic: bool, quiet: bool, database: str | None,
-    config_path: Path | None, run: int | None, as_json: bool,
+    folder: Path,
+    only: tuple[str, ...],
+    no_mosaic: bool,
+    quiet: bool,
+    database: str | None,
+    config_path: Path | None,
+    run: int | None,
+    as_json: bool,
 ) -> None:
     """Draw boxes, identities and paths into a run's footage: a video per camera, and one of all in step."""
     from rich.console import Console
@@ -55,11 +61,13 @@ def _print_rendering(rendering: Rendering) -> None:
     from rich.console import Console
 
     rows: list[tuple[object, ...]] = [
-        (camera.camera, camera.frames, camera.path or "[red]failed[/]") for camera in rendering.cameras]
+        (camera.camera, camera.frames, camera.path or "[red]failed[/]") for camera in rendering.cameras
+    ]
     if rendering.mosaic:
         rows.append(("all", rendering.mosaic_frames, rendering.mosaic))
-    Console().print(table_of(
-        f"run {rendering.run}: rendered in {rendering.seconds:.0f} s", ("camera", "frames", "video"), rows))
+    Console().print(
+        table_of(f"run {rendering.run}: rendered in {rendering.seconds:.0f} s", ("camera", "frames", "video"), rows)
+    )
 
 
 @contextmanager

@@ -27,11 +27,16 @@ def runs(database: str | None, config_path: Path | None, as_json: bool) -> None:
         found = list_runs(store)
     if as_json:
         return print_json(found)
-    Console().print(table_of(
-        "runs",
-        ("run", "status", "started", "cameras", "people", "tracklets", "observations"),
-        [(one.run, one.status, one.started, one.cameras, one.people, one.tracklets, one.observations) for one in found],
-    ))
+    Console().print(
+        table_of(
+            "runs",
+            ("run", "status", "started", "cameras", "people", "tracklets", "observations"),
+            [
+                (one.run, one.status, one.started, one.cameras, one.people, one.tracklets, one.observations)
+                for one in found
+            ],
+        )
+    )
     return None
 
 
@@ -51,7 +56,12 @@ def export() -> None:
 @run_option
 @as_json_option
 def trajectories(
-    out: Path, file_format: str, summary: bool, database: str | None, config_path: Path | None, run: int | None,
+    out: Path,
+    file_format: str,
+    summary: bool,
+    database: str | None,
+    config_path: Path | None,
+    run: int | None,
     as_json: bool,
 ) -> None:
     """Write who was where and when to OUT (a folder for MOTChallenge text)."""
@@ -66,19 +76,31 @@ def trajectories(
 
 @click.command()
 @click.option(
-    "--truth", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True,
+    "--truth",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
     help="a folder with CAMERA.csv, or CAMERA.txt in MOTChallenge text",
 )
-@click.option("--min-visible", type=click.FloatRange(0, 1), default=0.3, show_default=True,
-              help="people less visible than this are neither demanded nor held against the run")
+@click.option(
+    "--min-visible",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+    show_default=True,
+    help="people less visible than this are neither demanded nor held against the run",
+)
 @click.option("--labelled-only", is_flag=True, help="the truth is incomplete: leave out boxes that match nothing in it")
 @database_option
 @cameras_option
 @run_option
 @as_json_option
 def evaluate(
-    truth: Path, min_visible: float, labelled_only: bool, database: str | None, config_path: Path | None,
-    run: int | None, as_json: bool,
+    truth: Path,
+    min_visible: float,
+    labelled_only: bool,
+    database: str | None,
+    config_path: Path | None,
+    run: int | None,
+    as_json: bool,
 ) -> None:
     """Score a run against ground truth: IDF1 per camera and over all cameras."""
     from rich.console import Console
@@ -90,15 +112,24 @@ def evaluate(
     if as_json:
         return print_json(result)
     console = Console()
-    console.print(table_of(
-        f"run {result.run}: people at least {100 * min_visible:.0f} % visible",
-        ("camera", "people", "boxes", "tracking IDF1", "identity IDF1", "MOTA", "switches"),
-        [
-            (one.camera, one.people, one.truth_boxes, _percent(one.tracking_idf1), _percent(one.identity_idf1),
-             _percent(one.mota), one.switches)
-            for one in result.cameras
-        ],
-    ))
+    console.print(
+        table_of(
+            f"run {result.run}: people at least {100 * min_visible:.0f} % visible",
+            ("camera", "people", "boxes", "tracking IDF1", "identity IDF1", "MOTA", "switches"),
+            [
+                (
+                    one.camera,
+                    one.people,
+                    one.truth_boxes,
+                    _percent(one.tracking_idf1),
+                    _percent(one.identity_idf1),
+                    _percent(one.mota),
+                    one.switches,
+                )
+                for one in result.cameras
+            ],
+        )
+    )
     console.print(
         f"cross-camera IDF1 [bold]{_percent(result.cross_idf1)}[/] "
         f"(IDP {_percent(result.cross_idp)}, IDR {_percent(result.cross_idr)}), "

@@ -33,7 +33,7 @@ class Told(click.ClickException):
 
     def __init__(self, error: Exception | str, exit_code: int) -> None:
         super().__init__(str(error))
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # click declares it on the class, to be set like this
 
     def show(self, file: IO[str] | None = None) -> None:
         """Print the line to standard error."""

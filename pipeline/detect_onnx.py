@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,9 +89,7 @@ class OnnxDetector:
         request.start_async({0: ov.Tensor(padded, shared_memory=True)})
         return request, padded, scale, (left, top)
 
-    def _finish(
-        self, request: ov.InferRequest, padded: Image, scale: float, corner: tuple[int, int]
-    ) -> sv.Detections:
+    def _finish(self, request: ov.InferRequest, padded: Image, scale: float, corner: tuple[int, int]) -> sv.Detections:
         request.wait()
         raw = request.get_output_tensor(0).data[0]  # (4 + classes, boxes)
         confidence = raw[self._person_row]
@@ -127,14 +126,15 @@ class OnnxDetector:
 
 def network_hw(height: int, width: int, image_size: int) -> tuple[int, int]:
     """The network's input (height, width) for a picture: long side `image_size`, both multiples of 32."""
-    scale = image_size / max(height, width)
-    return tuple(max(STRIDE, int(np.ceil(side * scale / STRIDE)) * STRIDE) for side in (height, width))  # type: ignore[return-value]
+
+    def whole_strides(side: int) -> int:
+        return max(1, math.ceil(side * image_size / max(height, width) / STRIDE)) * STRIDE
+
+    return whole_strides(height), whole_strides(width)
 
 
-def _suppress(
-    xyxy: NDArray[np.float32], confidence: NDArray[np.float32], overlap: float
-) -> NDArray[np.int64]:
+def _suppress(xyxy: NDArray[np.float32], confidence: NDArray[np.float32], overlap: float) -> NDArray[np.int64]:
     """Rows of the boxes that no surer box overlaps more than `overlap` (IoU), surest first."""
     order = np.argsort(-confidence, kind="stable")
     keep = sv.box_non_max_suppression(np.column_stack([xyxy, confidence])[order], iou_threshold=overlap)
-    return order[keep]
+    return np.asarray(order[keep], np.int64)

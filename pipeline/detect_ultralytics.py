@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import supervision as sv
+from numpy.typing import NDArray
 
 from ..trackers import silence_ultralytics
 from .config import DetectorConfig
@@ -18,8 +19,17 @@ from .types import Image
 
 # Every format has a loader of its own, and each fails in ways of its own on a damaged or foreign file.
 LOADING_ERRORS = (
-    RuntimeError, OSError, EOFError, LookupError, AttributeError, TypeError, ValueError, ImportError, AssertionError,
-    pickle.UnpicklingError, zipfile.BadZipFile,
+    RuntimeError,
+    OSError,
+    EOFError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    ImportError,
+    AssertionError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
 )
 
 
@@ -31,8 +41,11 @@ class UltralyticsDetector:
         from ultralytics import YOLO
 
         self._options = {
-            "conf": config.confidence, "iou": config.overlap, "imgsz": config.image_size,
-            "device": config.device, "verbose": False,
+            "conf": config.confidence,
+            "iou": config.overlap,
+            "imgsz": config.image_size,
+            "device": config.device,
+            "verbose": False,
         }
         self._one_at_a_time = threading.Lock()  # ultralytics' predictors keep state between calls
         try:
@@ -61,6 +74,6 @@ class UltralyticsDetector:
         return [_people(result.boxes.xyxy.cpu().numpy(), result.boxes.conf.cpu().numpy()) for result in results]
 
 
-def _people(xyxy: np.ndarray, confidence: np.ndarray) -> sv.Detections:  # type: ignore[type-arg]
+def _people(xyxy: NDArray[np.float32], confidence: NDArray[np.float32]) -> sv.Detections:
     order = np.argsort(-confidence, kind="stable")
     return sv.Detections(xyxy=xyxy[order].astype(np.float32), confidence=confidence[order].astype(np.float32))

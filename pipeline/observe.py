@@ -49,7 +49,7 @@ def crop_quality(xyxy: Array, confidence: Array, visible: Array, width: int, hei
         float32 (N,) in [0, 1].
     """
     low, high = xyxy[:, :2], xyxy[:, 2:]
-    cut = (low <= BORDER_PX).any(1) | (high >= np.float32([width, height]) - BORDER_PX).any(1)  # (N,)
+    cut = (low <= BORDER_PX).any(1) | (high >= np.array([width, height], np.float32) - BORDER_PX).any(1)  # (N,)
     large = np.minimum(1, (xyxy[:, 3] - xyxy[:, 1]) / FULL_QUALITY_HEIGHT_PX)
     quality = confidence * visible * large * np.where(cut, CUT_QUALITY, 1)
     return np.asarray(quality, np.float32)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import supervision as sv
@@ -21,13 +21,13 @@ from .errors import SourceError
 from .follow import Follower
 from .link import link_tracklets
 from .merge import CameraReader, in_time_order
+from .run_writer import RunWriter
 from .sources import Source, open_source
 from .stopwatch import Stopwatch
-from .store import CameraRow, RunWriter, Store
+from .store import CameraRow, Store
 from .types import CameraReport, Frame, Link, Tracklet
 
 PATIENCE = 1.5  # the follower waits longer than the tracker, so that it never closes a track that still lives
-INTERRUPTED = "interrupted"
 
 
 class Watcher(Protocol):
@@ -46,6 +46,7 @@ class Outcome:
 
     Attributes:
         run: its number in the database.
+        interrupted: whether somebody ended it before the footage did.
         status: "complete", or "partial" if a camera failed, footage broke or the run was interrupted.
         cameras: one report per camera of the config, in its order.
         observations, tracklets, identities: how many were stored.
@@ -54,6 +55,7 @@ class Outcome:
     """
 
     run: int
+    interrupted: bool
     status: str
     cameras: list[CameraReport]
     observations: int
@@ -61,11 +63,6 @@ class Outcome:
     identities: int
     seconds: float
     stage_seconds: dict[str, float]
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether somebody ended the run before the footage did."""
-        return any(report.error == INTERRUPTED for report in self.cameras)
 
 
 @dataclass(slots=True)
@@ -103,6 +100,7 @@ def run(config: Config, config_json: str, watcher: Watcher, stop: threading.Even
             job = Job(config, sources, detector, embedder, writer, clock)
             try:
                 job.process(watcher, stop)
+                interrupted = stop.is_set()
                 links = job.link()
             finally:
                 stop.set()  # on an error the decoding threads must end too
@@ -110,11 +108,19 @@ def run(config: Config, config_json: str, watcher: Watcher, stop: threading.Even
             reports = [job.report(name) if name in sources else failed[name] for name in config.cameras]
             for report in reports:
                 writer.report(report)
-            status = "complete" if all(report.status == "complete" for report in reports) else "partial"
+            whole = all(report.status == "complete" for report in reports)
+            status: Literal["complete", "partial"] = "complete" if whole else "partial"
             writer.finish(status)
         return Outcome(
-            writer.run, status, reports, job.observations, len(job.tracklets),
-            len({link.identity for link in links}), time.perf_counter() - began, clock.seconds,
+            writer.run,
+            interrupted,
+            status,
+            reports,
+            job.observations,
+            len(job.tracklets),
+            len({link.identity for link in links}),
+            time.perf_counter() - began,
+            clock.seconds,
         )
 
 
@@ -140,13 +146,18 @@ class Job:
     """One run's stages, from decoded frames to links; everything but decoding and the networks is in one thread."""
 
     def __init__(
-        self, config: Config, sources: dict[str, Source], detector: Detector, embedder: Embeds,
-        writer: RunWriter, clock: Stopwatch,
+        self,
+        config: Config,
+        sources: dict[str, Source],
+        detector: Detector,
+        embedder: Embeds,
+        writer: RunWriter,
+        clock: Stopwatch,
     ) -> None:
         self._config, self._detector, self._writer, self._clock = config, detector, writer, clock
         self._cameras = {name: _follow_camera(config, name, source) for name, source in sources.items()}
         self._embedding = EmbedStage(embedder, config.appearance, clock)
-        self._interrupted: set[str] = set()
+        self._unread: set[str] = set()
         self.observations = 0
         self.tracklets: list[Tracklet] = []
 
@@ -159,7 +170,7 @@ class Job:
         for camera in self._cameras.values():
             self._close_tracks(camera, math.inf)
         self._store_tracklets(flush=True)
-        self._interrupted = {name for name, reader in readers.items() if not reader.finished}
+        self._unread = {name for name, reader in readers.items() if not reader.finished}
 
     def link(self) -> list[Link]:
         """Give the tracklets their identities."""
@@ -173,8 +184,8 @@ class Job:
         """How one camera's footage was used, in the end."""
         report = self._cameras[name].source.report
         lost = report.decoded - report.analysed - report.thinned  # decoded, but the run ended before its turn
-        if name in self._interrupted and report.status == "complete":
-            return replace(report, dropped=lost, status="partial", error=INTERRUPTED)
+        if name in self._unread and report.status == "complete":
+            return replace(report, dropped=lost, status="partial", error=f"camera {name}: stopped before its end")
         return replace(report, dropped=lost)
 
     def shut_down(self) -> None:
@@ -212,7 +223,10 @@ def _follow_camera(config: Config, name: str, source: Source) -> _Camera:
     camera, tracker = config.cameras[name], config.tracker
     rate = min(source.fps / camera.every, camera.fps or math.inf)
     settings = TrackerSettings(
-        tracker.new_track_confidence, tracker.high_confidence, tracker.low_confidence, tracker.match_cost,
+        tracker.new_track_confidence,
+        tracker.high_confidence,
+        tracker.low_confidence,
+        tracker.match_cost,
         lost_frames=max(1, round(tracker.lost_seconds * rate)),
     )
     homography = None if camera.homography is None else np.array(camera.homography)

@@ -37,4 +37,4 @@ def _apart_at_once(one: Tracklet, other: Tracklet) -> NDArray[np.float64]:
     seconds = other.path[:, 0]
     during = other.path[(seconds <= until) | (seconds == seconds[0])]  # (K, 3)
     x, y = (np.interp(during[:, 0] + shift, one.path[:, 0], one.path[:, axis]) for axis in (1, 2))
-    return np.hypot(x - during[:, 1], y - during[:, 2])
+    return np.asarray(np.hypot(x - during[:, 1], y - during[:, 2]), np.float64)
