@@ -55,16 +55,15 @@ class Painter:
             seconds: UTC epoch seconds of the picture.
         """
         order = np.argsort(people.xyxy[:, 3], kind="stable")  # who stands nearer is drawn over who is behind
-        people = people[order]
+        people = people[order]  # a copy
         identities = np.asarray(people.class_id, np.int64)  # (N,)
         colours = colour_indexes(identities)  # (N,)
-        image[:] = self._trace.annotate(image, people, custom_color_lookup=colours)
-        shown = people[:]
-        shown.xyxy = self._inside(people.xyxy)
-        image[:] = self._box.annotate(image, shown, custom_color_lookup=colours)
+        self._trace.annotate(image, people, custom_color_lookup=colours)  # annotators draw in place
+        people.xyxy = self._inside(people.xyxy)
+        self._box.annotate(image, people, custom_color_lookup=colours)
         badge = self._badge(seconds)
         badge_width = sum(patch.size_wh[0] for patch in badge)
-        self._put_labels(image, shown.xyxy, identities, (0, 0, badge_width, badge[0].size_wh[1]))
+        self._put_labels(image, people.xyxy, identities, (0, 0, badge_width, badge[0].size_wh[1]))
         left = 0
         for patch in badge:
             patch.blend(image, left, 0)

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -164,8 +164,7 @@ class _Board:
             self.writer.write(image, float(self.writer.frames / self._mosaic.fps))
         tile = self._mosaic.tiles[frame.camera]
         image = shrunk(frame.image, tile)
-        small = people[:]
-        small.xyxy = people.xyxy * np.float32(tile.width / frame.image.shape[1])
+        small = replace(people, xyxy=people.xyxy * np.float32(tile.width / frame.image.shape[1]))
         self._painters[frame.camera].paint(image, small, frame.seconds)
         self._mosaic.show(frame.camera, image, frame.seconds)
 
