@@ -11,6 +11,7 @@ from .skeleton import INDEX, JOINTS
 Floats = NDArray[np.float32]
 LAMP_PITCH = (2.4, 3.0)  # metres between ceiling lamps in x and y, as in place.frag
 LAMP_HEIGHT = 3.4
+SHADOW_REACH = 0.8  # metres from the pelvis where contact.frag has faded to nothing
 
 _BALLS: list[tuple[str, float, float, float, float]] = [  # bone, rest x, y, z, radius
     ("head", 0, 0, 1.66, 0.11), ("chest", 0.08, 0, 1.36, 0.12), ("chest", -0.08, 0, 1.36, 0.12), ("spine", 0, 0, 1.14, 0.15),
@@ -33,9 +34,9 @@ def body_balls(world_bones: Floats) -> Floats:
     return np.column_stack([points[:, :3], _RADII]).astype(np.float32)
 
 
-def around(camera: Camera, balls: Floats, window: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[int, int, int, int] | None:
-    """Target rectangle x, y, w, h that holds a body and half a metre of floor around it; None if out of view."""
-    low, high = balls[:, :3].min(0) - (0.6, 0.6, 0.1), balls[:, :3].max(0) + (0.6, 0.6, 0.1)
+def around(camera: Camera, balls: Floats, window: tuple[float, float, float, float], size: tuple[int, int], margin: float = 0.5) -> tuple[int, int, int, int] | None:
+    """Target rectangle x, y, w, h that holds a body, its bags, and `margin` metres around; None if out of view."""
+    low, high = balls[:, :3].min(0) - (margin, margin, 0.1), balls[:, :3].max(0) + (margin, margin, 0.2)
     corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (0.0, high[2])])
     seen = camera.project(corners)
     if (seen[:, 2] < 0.3).any():

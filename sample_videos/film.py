@@ -50,7 +50,7 @@ class Production:
     parts: list[Part]
     shots: dict[str, Shot]
     seed: int
-    crf: int = 25
+    crf: int = 28
 
 
 def shoot(production: Production, out: Path, names: list[str], report: Callable[[str, int], None]) -> None:
@@ -89,7 +89,7 @@ def _shoot_one(production: Production, stage: Stage, studio: Studio, actors: lis
         stream = container.add_stream("libx264", rate=shot.rate)
         stream.width, stream.height, stream.pix_fmt = shot.camera.width, shot.camera.frame_height, "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, TICKS)
-        stream.codec_context.options = {"crf": str(production.crf), "preset": "slow", "g": "50", "bf": "2"}
+        stream.codec_context.options = {"crf": str(production.crf), "preset": "medium", "g": "50", "bf": "2"}
         for frame in range(shot.frames):
             seconds = shot.seconds(frame)
             cast = _place(production.parts, actors, shot.camera, seconds)

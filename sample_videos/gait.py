@@ -20,7 +20,7 @@ _HIP = np.array([27, 23, 15, 5, -4, -10, -5, 12, 25, 29, 27])
 _KNEE = np.array([4, 15, 16, 10, 5, 11, 36, 60, 52, 20, 4])
 _ANKLE = np.array([0, -4, 4, 8, 11, 6, -17, -8, 0, 1, 0])
 
-STRIDE_METRES = 1.36  # two steps of an average adult at ease
+STRIDE_METRES = 1.16  # what the legs of the tables above reach in two steps, so that feet do not slide
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _arm(pose: Pose, side: str, turns: dict[str, Floats]) -> None:
     inward = _about(np.array([sign * np.sin(ARM_ANGLE), 0.0, -np.cos(ARM_ANGLE)]), np.radians(-sign * (20 + 25 * fold)))
     turns[f"forearm_{side}"] = (inward @ bend).astype(np.float32)
     if heavy:  # what hangs from a hand hangs straight
-        turns[f"hand_{side}"] = _about(axis, np.radians(-elbow * 0.8 - flex * 0.8))
+        turns[f"hand_{side}"] = (rotation(y=sign * abduct) @ _about(axis, np.radians(-elbow * 0.9 - flex * 0.9))).astype(np.float32)
 
 
 def _about(axis: NDArray[np.float64], angle: float) -> Floats:

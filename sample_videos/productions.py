@@ -20,10 +20,10 @@ _USUAL, _SLOWER = Fraction(25, 2), Fraction(12)
 def sample(seed: int) -> Production:
     """The sample store: aisle_right starts three seconds late, checkout runs at 12 frames a second."""
     shots = {
-        "entrance": Shot(Camera(6.3, 5.1, 2.75, 134.0, 19.0, 74.0), Film((1.12, 1.04, 0.92), 0.5, 0.006, 0.20), 0.0, _USUAL, 750),
-        "aisle_left": Shot(Camera(1.7, 3.1, 2.85, -9.0, 18.0, 72.0), Film((1.0, 1.0, 1.0), 0.45, 0.006, 0.25), 0.0, _USUAL, 750),
-        "aisle_right": Shot(Camera(5.6, 3.0, 2.75, 10.0, 17.5, 74.0), Film((0.80, 0.87, 0.98), 0.6, 0.008, 0.15, 0.6), 3.0, _USUAL, 712),
-        "checkout": Shot(Camera(8.0, 7.0, 2.9, -141.0, 19.5, 74.0), Film((1.16, 1.22, 1.06), 0.4, 0.006, 0.32), 0.0, _SLOWER, 720),
+        "entrance": Shot(Camera(6.3, 5.1, 2.75, 134.0, 19.0, 74.0), Film((1.12, 1.04, 0.92), 0.5, 0.004, 0.20), 0.0, _USUAL, 750),
+        "aisle_left": Shot(Camera(1.7, 3.1, 2.85, -9.0, 18.0, 72.0), Film((1.0, 1.0, 1.0), 0.45, 0.004, 0.25), 0.0, _USUAL, 750),
+        "aisle_right": Shot(Camera(5.6, 3.0, 2.75, 10.0, 17.5, 74.0), Film((0.80, 0.87, 0.98), 0.6, 0.005, 0.15, 0.6), 3.0, _USUAL, 712),
+        "checkout": Shot(Camera(8.0, 7.0, 2.9, -141.0, 19.5, 74.0), Film((1.16, 1.22, 1.06), 0.4, 0.004, 0.32), 0.0, _SLOWER, 720),
     }
     return Production(SAMPLE, Light(), sample_minute(seed), shots, seed)
 

@@ -46,13 +46,13 @@ PLANS: list[tuple[float | str, str]] = [
     ("c1", "c1:9 pay2:12" + _HOME),
     ("b4", "b4:15 a2l3:6 queue1:3 pay1:10" + _HOME),
     ("a1l1", "a1l1:16 a1r3:8 e1:12 out:0 away:99"),
-    (9.5, f"{_SHOP} e1:8 a1l1:9 a1r2:8 c2:9"),
-    (15.5, f"{_SHOP} e3:9 a2r2:11 pay2:9" + _HOME),
-    (23.5, f"{_SHOP} e2:9 e1b:5 wait1:6 a1l1:12"),
-    (31.0, f"{_SHOP} e1:8 meet2:8 a2r1:12"),
+    (9.5, f"{_SHOP} e1:8 a1l1:9 a1r2:16"),
+    (15.5, f"{_SHOP} e3:9 a2r2:15 pay2:9" + _HOME),
+    (23.5, f"{_SHOP} e2:9 e1b:6 a1l1:14"),
+    (31.0, f"{_SHOP} e1:7 meet2:5 a2r1:14"),
     ("c2", "c2:18 c1:12 a2r1:8 pay2:9" + _HOME),
     ("wait1", "wait1:15 e2:4 a2r3:9 c2:8 pay1:8"),
-    (36.5, f"{_SHOP} wait1:7 e1b:9 a2l1:9"),
+    (36.5, f"{_SHOP} wait1:5 e1b:6 a2l1:9"),
 ]  # fmt: skip
 STAFF = (0, 1)
 

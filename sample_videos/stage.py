@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .body import Mesh
 from .cameras import Camera
-from .contacts import around, body_balls, lamps_near
+from .contacts import SHADOW_REACH, around, body_balls, lamps_near
 from .labels import print_atlas
 from .people import Look
 
@@ -49,6 +49,7 @@ class Actor:
     """A person on the GPU and where it stands: bones (17, 4, 4) of this frame, place (4, 4) to world."""
 
     geometry: moderngl.VertexArray
+    mask: moderngl.VertexArray
     look: Floats
     buffers: tuple[moderngl.Buffer, moderngl.Buffer]
     bones: Floats = field(default_factory=lambda: np.zeros((17, 4, 4), np.float32))
@@ -56,7 +57,7 @@ class Actor:
 
     def release(self) -> None:
         """Free the buffers."""
-        for held in (self.geometry, *self.buffers):
+        for held in (self.geometry, self.mask, *self.buffers):
             held.release()
 
     def stand(self, bones: Floats, x: float, y: float, heading: float) -> None:
@@ -97,6 +98,7 @@ class Stage:
         corners = np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32)
         self._corners = self.gl.buffer(corners.tobytes())
         self.geometry = self.gl.program(source("person.vert"), source("gbuffer.frag"))
+        self.mask = self.gl.program(source("person.vert"), source("mask.frag"))
         self.prints = self.texture_array(print_atlas())
         self.gl.enable(moderngl.DEPTH_TEST)
         self.gl.front_face = "cw"  # targets are upside down for OpenGL
@@ -111,12 +113,14 @@ class Stage:
         array.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         return array
 
-    def quad(self, name: str) -> tuple[moderngl.Program, moderngl.VertexArray]:
-        """Program and full-screen array of one of the screen passes."""
-        if name not in self._quads:
-            program = self.gl.program(source("quad.vert"), source(name))
-            self._quads[name] = program, self.gl.vertex_array(program, [(self._corners, "2f", "corner")])
-        return self._quads[name]
+    def quad(self, name: str, *defines: str) -> tuple[moderngl.Program, moderngl.VertexArray]:
+        """Program, compiled with some symbols defined, and full-screen array of one of the screen passes."""
+        key = " ".join((name, *defines))
+        if key not in self._quads:
+            text = source(name).replace("#version 330", "#version 330\n" + "".join(f"#define {d}\n" for d in defines))
+            program = self.gl.program(source("quad.vert"), text)
+            self._quads[key] = program, self.gl.vertex_array(program, [(self._corners, "2f", "corner")])
+        return self._quads[key]
 
     def target(self, kind: str, width: int, height: int) -> moderngl.Framebuffer:
         """Cached framebuffers: geometry (rest, normal, world, who), hdr (linear light), wide (float), out (8 bit)."""
@@ -128,6 +132,8 @@ class Stage:
             elif kind == "geometry":
                 texels = [self.gl.texture(size, n, dtype=t) for n, t in ((4, "f4"), (4, "f2"), (4, "f4"), (1, "f1"))]
                 made = self.gl.framebuffer(texels, self.gl.depth_renderbuffer(size))
+            elif kind == "mask":
+                made = self.gl.framebuffer([self.gl.renderbuffer(size, 1)], self.gl.depth_renderbuffer(size))
             elif kind == "wide":
                 made = self.gl.framebuffer([self.gl.texture(size, 4, dtype="f4")])
             else:
@@ -140,18 +146,21 @@ class Stage:
         body = mesh or look.mesh()
         vertices, faces = self.gl.buffer(body.vertices.tobytes()), self.gl.buffer(body.faces.tobytes())
         layout = [(vertices, "3f 3f 2f 4u1 4f1", "rest", "rest_normal", "kind", "bone", "weight")]
-        return Actor(self.gl.vertex_array(self.geometry, layout, faces), look.uniforms(), (vertices, faces))
+        flat = [(vertices, "3f 12x 2f 4u1 4f1", "rest", "kind", "bone", "weight")]
+        return Actor(self.gl.vertex_array(self.geometry, layout, faces), self.gl.vertex_array(self.mask, flat, faces), look.uniforms(), (vertices, faces))
 
-    def _draw_people(self, actors: list[Actor], projection: Floats) -> None:
-        """Fill the bound geometry buffer, behind whatever depth it already holds."""
-        program = self.geometry
+    def _draw_people(self, actors: list[Actor], projection: Floats, mask: bool = False) -> None:
+        """Fill the bound geometry buffer (or mask), behind whatever depth it already holds."""
+        program = self.mask if mask else self.geometry
         self.gl.enable(moderngl.CULL_FACE)
         program["view_projection"].write(projection.T.tobytes())
         for number, actor in enumerate(actors, 1):
             program["place"].write(actor.place.T.tobytes())
             program["bones"].write(np.ascontiguousarray(actor.bones.transpose(0, 2, 1)).tobytes())
-            program["hem"].value, program["identity"].value = float(actor.look[10, 1]), number / 255
-            actor.geometry.render()
+            program["hem"].value = float(actor.look[10, 1])
+            if not mask:
+                program["identity"].value = number / 255
+            (actor.mask if mask else actor.geometry).render()
         self.gl.disable(moderngl.CULL_FACE)
 
     def _shade(self, backdrop: Backdrop, actors: list[Actor], box: Window, size: tuple[int, int]) -> None:
@@ -179,14 +188,18 @@ class Stage:
         self.gl.scissor = None
         self.gl.enable(moderngl.DEPTH_TEST)
 
-    def _depth_quad(self, backdrop: Backdrop, part: Window) -> None:
-        """Put the empty view's depth into the bound geometry buffer."""
+    def _depth_quad(self, target: moderngl.Framebuffer, backdrop: Backdrop, part: Window) -> None:
+        """Put the empty view's depth and nobody into the geometry buffer; what else it holds is then never read."""
         program, quad = self.quad("depth_only.frag")
+        target.color_mask = [(False,) * 4] * 3 + [(True,) * 4]
+        target.use()
         backdrop.place.use(1)
         program["place"].value, program["window"].value = 1, part
         self.gl.depth_func = "1"
         quad.render(moderngl.TRIANGLE_STRIP)
         self.gl.depth_func = "<"
+        target.color_mask = [(True,) * 4] * 4
+        target.use()
 
     def backdrop_quad(self, backdrop: Backdrop, window: Window) -> None:
         """Draw the empty view into the bound target."""
@@ -208,28 +221,38 @@ class Stage:
         part = (box[0] / camera.width, box[1] / camera.frame_height, box[2] / camera.width, box[3] / camera.frame_height)
         projection = camera.view_projection(box)
         geometry, hdr, out = (self.target(kind, width, height) for kind in ("geometry", "hdr", "out"))
-        geometry.use()
-        self._depth_quad(backdrop, part)
+        self._depth_quad(geometry, backdrop, part)
         self._draw_people(actors, projection)
         hdr.use()
         self.backdrop_quad(backdrop, part)
         self._contacts(backdrop, actors, part, (width, height), box)
         self._shade(backdrop, actors, box, (width, height))
         geometry.color_attachments[3].use(1)
-        self._develop(hdr, out, film, seed, part)
+        areas = [around(camera, body_balls(a.place @ a.bones), box, (width, height)) for a in actors]
+        self._develop(hdr, out, film, seed, part, [a for a in areas if a])
         image = np.frombuffer(out.read(components=3, alignment=1), np.uint8).reshape(height, width, 3)
         who = np.frombuffer(geometry.read(components=1, attachment=3, alignment=1), np.uint8).reshape(height, width)
         return image, who
 
-    def _develop(self, hdr: moderngl.Framebuffer, out: moderngl.Framebuffer, film: Film, seed: float, part: Window) -> None:
-        program, quad = self.quad("develop.frag")
+    def _develop(self, hdr: moderngl.Framebuffer, out: moderngl.Framebuffer, film: Film, seed: float, part: Window, areas: list[tuple[int, int, int, int]]) -> None:
+        """Expose into 8 bits; around people (areas x, y, w, h) also smooth their outlines."""
         out.use()
         hdr.color_attachments[0].use(0)
-        values = {"radiance": 0, "who": 1, "gain": film.gain, "vignette": film.vignette, "grain": film.grain, "seed": seed, "contrast": film.contrast, "soft": film.soft, "window": part}
-        for name, value in values.items():
-            program[name].value = value
+        values = {"radiance": 0, "gain": film.gain, "vignette": film.vignette, "grain": film.grain, "seed": seed, "contrast": film.contrast, "window": part}
+        soft = ("SOFT",) if film.soft > 0 else ()
         self.gl.disable(moderngl.DEPTH_TEST)
-        quad.render(moderngl.TRIANGLE_STRIP)
+        for defines, scissors in ((soft, [None]), ((*soft, "OUTLINE"), areas)):
+            program, quad = self.quad("develop.frag", *defines)
+            for name, value in values.items():
+                program[name].value = value
+            if soft:
+                program["soft"].value = film.soft
+            if "OUTLINE" in defines:
+                program["who"].value = 1
+            for area in scissors:
+                self.gl.scissor = area
+                quad.render(moderngl.TRIANGLE_STRIP)
+        self.gl.scissor = None
         self.gl.enable(moderngl.DEPTH_TEST)
 
     def _contacts(self, backdrop: Backdrop, actors: list[Actor], part: Window, size: tuple[int, int], box: Window) -> None:
@@ -242,7 +265,7 @@ class Stage:
         self.gl.blend_func = moderngl.DST_COLOR, moderngl.ZERO
         for actor in actors:
             balls = body_balls(actor.place @ actor.bones)
-            area = around(backdrop.camera, balls, box, size)
+            area = around(backdrop.camera, balls, box, size, SHADOW_REACH)
             if area is None:
                 continue
             program["balls"].write(np.pad(balls, ((0, 24 - len(balls)), (0, 0))).astype(np.float32).tobytes())
@@ -253,11 +276,17 @@ class Stage:
         self.gl.disable(moderngl.BLEND)
         self.gl.enable(moderngl.DEPTH_TEST)
 
-    def alone(self, camera: Camera, actor: Actor) -> NDArray[np.bool_]:
-        """The person's own pixels with nothing in front, (H, W) bool."""
-        target = self.target("geometry", camera.width, camera.frame_height)
+    def alone(self, camera: Camera, actor: Actor) -> tuple[NDArray[np.bool_], tuple[int, int]]:
+        """The person's own pixels with nothing in front, (h, w) bool, and that part's left and top in the image."""
+        size = (camera.width, camera.frame_height)
+        area = around(camera, body_balls(actor.place @ actor.bones), (0.0, 0.0, float(size[0]), float(size[1])), size)
+        if area is None:
+            return np.zeros((0, 0), bool), (0, 0)
+        target = self.target("mask", *size)
         target.use()
-        target.clear(depth=1.0)
-        self._draw_people([actor], camera.view_projection())
-        seen = np.frombuffer(target.read(components=1, attachment=3, alignment=1), np.uint8)
-        return seen.reshape(camera.frame_height, camera.width) > 0
+        self.gl.scissor = area
+        target.clear(viewport=area, depth=1.0)
+        self._draw_people([actor], camera.view_projection(), mask=True)
+        self.gl.scissor = None
+        seen = np.frombuffer(target.read(viewport=area, components=1, alignment=1), np.uint8)
+        return seen.reshape(area[3], area[2]) > 0, area[:2]

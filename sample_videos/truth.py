@@ -43,10 +43,11 @@ def sightings(stage: Stage, camera: Camera, actors: list[Actor], who: NDArray[np
     for index, actor in enumerate(actors):
         if present[index + 1] == 0:
             continue
-        own = stage.alone(camera, actor)
-        full, seen = box_of(own), box_of(who == index + 1)
-        if full is None or seen is None:
+        own, (left, top) = stage.alone(camera, actor)
+        part, seen = box_of(own), box_of(who == index + 1)
+        if part is None or seen is None:
             continue
+        full = (part[0] + left, part[1] + top, part[2] + left, part[3] + top)
         share = min(1.0, float(present[index + 1]) / float(own.sum()))
         found.append(Sighting(index, full, seen, share, (float(actor.place[0, 3]), float(actor.place[1, 3]))))
     return found

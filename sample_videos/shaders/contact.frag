@@ -1,4 +1,5 @@
 #version 330
+// Soft shadow of one body on what surrounds it: how much ceiling its spheres hide, faded out at 0.8 m.
 uniform sampler2D place;
 uniform vec4 balls[24];
 uniform int count;
@@ -6,13 +7,14 @@ in vec2 uv;
 out vec4 colour;
 void main() {
     vec4 here = texture(place, uv);
-    vec3 normal = here.z < 0.02 ? vec3(0, 0, 1) : vec3(0);
+    bool ground = here.z < 0.02;
     float open = 1.0;
     for (int i = 0; i < count; i++) {
         vec3 to = balls[i].xyz - here.xyz;
-        float d2 = dot(to, to) + 1e-4, d = sqrt(d2), r2 = balls[i].w * balls[i].w;
-        float facing = here.z < 0.02 ? max(to.z / d, 0.0) : 0.35;
-        open *= 1.0 - clamp(facing * r2 / max(d2, r2) * (here.z < 0.02 ? 1.5 : 0.5), 0.0, 0.9);
+        float d2 = dot(to, to) + 1e-4, r2 = balls[i].w * balls[i].w;
+        float facing = ground ? max(to.z, 0.0) * inversesqrt(d2) * 4.0 : 0.3;
+        open *= 1.0 - clamp(facing * r2 / max(d2, r2), 0.0, 0.8);
     }
-    colour = vec4(vec3(mix(0.12, 1.0, open)), 1.0);
+    float fade = 1.0 - smoothstep(0.15, 0.8, length(balls[4].xy - here.xy));
+    colour = vec4(vec3(1.0 - 0.85 * (1.0 - open) * fade), 1.0);
 }

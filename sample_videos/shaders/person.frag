@@ -65,11 +65,11 @@ vec3 face(vec3 c, float grain, inout float gloss) {
         c *= 1.0 - 0.5 * smoothstep(0.0022, 0.0, abs(r.z - 1.5785)) * step(x, 0.021);
         c *= 1.0 - 0.45 * step(length(vec2(x - 0.0065, r.z - 1.603)), 0.004);
         c = mix(look[1].rgb * 0.8, c, smoothstep(0.0045, 0.0075, length(vec2((x - 0.034) / 2.6, r.z - 1.671 - 0.08 * (0.034 - x)))));
-        vec2 e = vec2(x - 0.0315, (r.z - 1.6485) * 1.9);
+        vec2 e = vec2(x - 0.0315, (r.z - 1.6485) * 2.2);
         float d = length(e);
         if (d < 0.0165) c *= r.z > 1.6485 ? 0.4 : 0.75;
-        if (d < 0.0135) { c = vec3(0.60, 0.57, 0.54); gloss = 0.3; }
-        if (d < 0.0135 && length(vec2(e.x, e.y / 1.9)) < 0.0068) c = vec3(0.06, 0.04, 0.03);
+        if (d < 0.0125) { c = vec3(0.48, 0.45, 0.42); gloss = 0.3; }
+        if (d < 0.0125 && length(vec2(e.x, e.y / 2.2)) < 0.0068) c = vec3(0.06, 0.04, 0.03);
     }
     vec2 g = vec2(x - 0.034, r.z - 1.647);
     bool rim = r.y > 0.05 && abs(length(max(abs(g) - vec2(0.017, 0.010), 0.0)) - 0.008) < 0.0028;
