@@ -8,11 +8,12 @@ from torch.nn import functional
 
 from .dataset import CropSet
 from .held_out import BATCH_CROPS
-from .losses import arcface_logits, hardest_triplet_loss, masked_cosine
+from .losses import arcface_logits, hardest_triplet_loss, masked_cosine, masked_pair_loss
 from .model import ReidModel, load_weights, normalise
 from .recipe import Recipe
 
 PLAIN_WEIGHT = MASKED_WEIGHT = 0.5  # of the two classification terms [DPM]
+PAIR_SCALE = 16.0  # inverse temperature: cosines of different people spread over about ±0.3
 GRADIENT_LIMIT = 5.0  # a batch-hard triplet now and then throws one very long gradient
 
 
@@ -84,7 +85,7 @@ class Learner:
         logits = neck @ self.prototypes.T  # (N, C)
         losses = {
             "plain": functional.cross_entropy(logits, labels),
-            "masked": self._masked_loss(neck, mask.detach(), self.prototypes, labels),
+            "masked": self._masked_loss(neck, mask.detach(), labels),
             "triplet": hardest_triplet_loss(feature, labels),
         }
         total = PLAIN_WEIGHT * losses["plain"] + MASKED_WEIGHT * losses["masked"] + losses["triplet"]
@@ -96,7 +97,7 @@ class Learner:
         _descend(total, self.rest_optimiser)
         # the mask generator's own step, after the rest has moved [DPM]; on this batch's maps and features as they
         # were, which saves a second forward pass [ours]
-        losses["mask"] = self._masked_loss(neck.detach(), mask, self.prototypes.detach(), labels)
+        losses["mask"] = masked_pair_loss(neck.detach(), mask, labels, PAIR_SCALE)
         _descend(losses["mask"], self.mask_optimiser)
         return {name: loss.item() for name, loss in losses.items()}
 
@@ -120,8 +121,8 @@ class Learner:
         self.rest_optimiser.load_state_dict(state["rest_optimiser"])
         self.mask_optimiser.load_state_dict(state["mask_optimiser"])
 
-    def _masked_loss(self, neck: Tensor, mask: Tensor, prototypes: Tensor, labels: Tensor) -> Tensor:
-        cosine = masked_cosine(neck, mask, prototypes)  # (N, C)
+    def _masked_loss(self, neck: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
+        cosine = masked_cosine(neck, mask, self.prototypes)  # (N, C)
         logits = arcface_logits(cosine, labels, self.recipe.arcface_margin, self.recipe.arcface_scale)
         return functional.cross_entropy(logits, labels)
 

@@ -72,3 +72,42 @@ def hardest_triplet_loss(features: Tensor, labels: Tensor) -> Tensor:
     positive = distance.masked_fill(~same, -torch.inf).amax(1)  # (N,)
     negative = distance.masked_fill(same, torch.inf).amin(1)  # (N,)
     return functional.softplus(positive - negative).mean()
+
+
+def joint_similarity(embedding: Tensor, mask: Tensor) -> Tensor:
+    """Joint masked similarity of every row with every row: `similarity.masked_similarity`, with gradients.
+
+    Args:
+        embedding: float (N, D), of unit length.
+        mask: float (N, D) in [0, 1].
+
+    Returns:
+        float (N, N) in [-1, 1], symmetric.
+    """
+    masked = mask * embedding  # (N, D)
+    energy = (masked * embedding) @ mask.T  # (N, N), Σ m_i m_j e_i²
+    return (masked @ masked.T) / (energy * energy.T).clamp_min(SMALLEST_SQUARE).sqrt()
+
+
+def masked_pair_loss(neck: Tensor, mask: Tensor, labels: Tensor, scale: float) -> Tensor:
+    """Tell the batch's pairs apart by the very metric that is used later [ours].
+
+    Supervised contrastive loss (Khosla et al., NeurIPS 2020, eq. 2) over joint masked similarities.  It replaces
+    DPM's classification loss for the mask generator: that one scored below plain cosine on held-out people, since
+    a mask may lower it by spelling out a training identity; this one knows identities only as pairs.
+
+    Args:
+        neck: h, float (N, D); no gradient is wanted here.
+        mask: m, float (N, D) in [0, 1].
+        labels: int64 (N,), everybody at least twice.
+        scale: inverse temperature.
+
+    Returns:
+        A scalar.
+    """
+    similarity = scale * joint_similarity(functional.normalize(neck), mask)  # (N, N)
+    itself = torch.eye(len(labels), dtype=torch.bool)
+    same = (labels[:, None] == labels[None, :]) & ~itself  # (N, N)
+    others = similarity.masked_fill(itself, -torch.inf)
+    log_share = similarity - others.logsumexp(1, keepdim=True)  # (N, N)
+    return -((log_share * same).sum(1) / same.sum(1)).mean()

@@ -3,7 +3,14 @@ import math
 import pytest
 import torch
 
-from reidpipe.reid.losses import arcface_logits, hardest_triplet_loss, masked_cosine
+from reidpipe.reid import Appearance, masked_similarity
+from reidpipe.reid.losses import (
+    arcface_logits,
+    hardest_triplet_loss,
+    joint_similarity,
+    masked_cosine,
+    masked_pair_loss,
+)
 
 
 def random_inputs(n=6, classes=9, dimensions=16, seed=0):
@@ -81,3 +88,34 @@ def test_triplet_of_identical_features_has_finite_gradients():
     features = torch.ones(4, 5, requires_grad=True)
     hardest_triplet_loss(features, torch.tensor([0, 0, 1, 1])).backward()
     assert features.grad.isfinite().all()
+
+
+def test_joint_similarity_is_the_metric_in_use():
+    neck, mask, _, _ = random_inputs()
+    embedding = torch.nn.functional.normalize(neck)
+    appearance = Appearance(embedding.numpy(), mask.numpy())
+    expected = torch.from_numpy(masked_similarity(appearance, appearance, "joint"))
+    torch.testing.assert_close(joint_similarity(embedding, mask), expected, atol=1e-5, rtol=0)
+
+
+def test_pair_loss_equals_the_naive_loop():
+    neck, mask, _, _ = random_inputs(n=6)
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    similarity = 4 * joint_similarity(torch.nn.functional.normalize(neck), mask)
+    losses = []
+    for i in range(6):
+        everybody = math.log(sum(math.exp(similarity[i, j]) for j in range(6) if j != i))
+        own = [everybody - similarity[i, j].item() for j in range(6) if j != i and labels[j] == labels[i]]
+        losses.append(sum(own) / len(own))
+    assert masked_pair_loss(neck, mask, labels, 4.0).item() == pytest.approx(sum(losses) / 6, abs=1e-4)
+
+
+def test_pair_loss_teaches_a_mask_to_hide_noise():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(8).repeat_interleave(2)
+    own = torch.randn(8, 8, generator=generator).repeat_interleave(2, 0)
+    neck = torch.cat([own, 3 * torch.randn(16, 8, generator=generator)], 1)  # the second half is noise
+    logits = torch.zeros(16, requires_grad=True)
+    masked_pair_loss(neck, torch.sigmoid(logits).expand(16, 16), labels, 16.0).backward()
+    assert (logits.grad[:8] < 0).all()
+    assert logits.grad[:8].mean() < logits.grad[8:].mean()
