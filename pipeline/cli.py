@@ -16,8 +16,9 @@ import click
 
 from .cli_detector import evaluate_detector, train_detector
 from .cli_reid import evaluate_reid, export_model, train
+from .cli_render import render
 from .cli_results import evaluate, export, runs
-from .cli_tools import FILE, Told, as_json_option, print_json, table_of
+from .cli_tools import FILE, Told, as_json_option, print_json, table_of, terminal
 from .errors import INTERRUPTED_EXIT_CODE, ConfigError, ReidpipeError, SourceError
 
 if TYPE_CHECKING:
@@ -77,8 +78,6 @@ def run(config_path: Path, quiet: bool, as_json: bool) -> None:
 
 
 def _print_outcome(outcome: Outcome, database: str) -> None:
-    from rich.console import Console
-
     colours = {"complete": "green", "partial": "yellow"}
     table = table_of(
         f"run {outcome.run}: {outcome.status}, {outcome.seconds:.0f} s",
@@ -96,13 +95,12 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
             for one in outcome.cameras
         ],
     )
-    console = Console()
+    console = terminal()
     console.print(table)
     console.print(
         f"[bold]{outcome.identities}[/] people in {outcome.tracklets} tracklets, {outcome.observations} observations",
-        highlight=False,
     )
-    console.print(f"database: {database}", highlight=False, soft_wrap=True)
+    console.print(f"database: {database}", soft_wrap=True)
 
 
 @main.command()
@@ -110,15 +108,13 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
 @as_json_option
 def check(config_path: Path, as_json: bool) -> None:
     """Validate a config and open every source, without running anything."""
-    from rich.console import Console
-
     from .check import check_config
 
     report = check_config(config_path)
     if as_json:
         print_json({"ok": report.ok, "cameras": report.cameras, "problems": report.problems})
     else:
-        Console().print(
+        terminal().print(
             table_of(
                 str(config_path),
                 ("camera", "status", "kind", "size", "fps", "seconds", "frames", "starts"),
@@ -151,15 +147,13 @@ def check(config_path: Path, as_json: bool) -> None:
 @as_json_option
 def bench(config_path: Path, rounds: int, peer: str | None, twice: bool, as_json: bool) -> None:
     """Measure frames/s and memory of the whole pipeline beside a bare decode-and-detect loop."""
-    from rich.console import Console
-
     from .bench import bench as measure
     from .configfile import load_config
 
     result = measure(load_config(config_path), rounds, peer, twice)
     if as_json:
         return print_json(result)
-    console = Console()
+    console = terminal()
     stages = sorted({stage for row in result.rounds for one in row for stage in one.stage_seconds})
     console.print(
         table_of(
@@ -181,11 +175,11 @@ def bench(config_path: Path, rounds: int, peer: str | None, twice: bool, as_json
             ],
         )
     )
-    console.print(f"pipeline / bare loop: {result.of_bare:.2f}", highlight=False)
+    console.print(f"pipeline / bare loop: {result.of_bare:.2f}")
     if result.of_peer is not None:
-        console.print(f"pipeline / peer: {result.of_peer:.2f}", highlight=False)
+        console.print(f"pipeline / peer: {result.of_peer:.2f}")
     if result.peak_growth is not None:
-        console.print(f"peak memory, footage twice / once: {result.peak_growth:.3f}", highlight=False)
+        console.print(f"peak memory, footage twice / once: {result.peak_growth:.3f}")
     return None
 
 
@@ -210,6 +204,7 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
 
 for _command in (
     export,
+    render,
     evaluate,
     runs,
     train,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .cli_tools import FILE, as_json_option, print_json, table_of
+from .cli_tools import FILE, as_json_option, print_json, table_of, terminal
 from .errors import ConfigError
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -42,8 +42,6 @@ def evaluate_detector(
     config_path: Path, truth: Path | None, reference: str | None, min_visible: float, as_json: bool
 ) -> None:
     """Score the person detector of a config."""
-    from rich.console import Console
-
     from .configfile import load_config
     from .detector_evaluation import score_against_truth, score_agreement
 
@@ -59,7 +57,7 @@ def evaluate_detector(
             ("camera", "people", "AP50", "recall at 0.25"),
             [(one.camera, one.people, f"{one.average_precision:.3f}", f"{one.recall:.3f}") for one in scores],
         )
-        return Console().print(table)
+        return terminal().print(table)
     agreement = score_agreement(config, str(reference))
     if as_json:
         return print_json(agreement)
@@ -71,4 +69,4 @@ def evaluate_detector(
             for one in agreement
         ],
     )
-    return Console().print(table)
+    return terminal().print(table)

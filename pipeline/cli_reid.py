@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .cli_tools import FILE, as_json_option, print_json, table_of
+from .cli_tools import FILE, as_json_option, print_json, table_of, terminal
 from .errors import ConfigError, ReidpipeError, WeightsError
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -63,8 +63,6 @@ def export_model(checkpoint: Path, out: Path) -> None:
 @as_json_option
 def evaluate_reid(weights: Path | None, data: Path, as_json: bool) -> None:
     """Score an appearance model by Market-1501's protocol: plain, masked, and with masks permuted."""
-    from rich.console import Console
-
     from .. import reid
     from ..reid.evaluation import evaluate_folder
 
@@ -72,7 +70,7 @@ def evaluate_reid(weights: Path | None, data: Path, as_json: bool) -> None:
         scores = evaluate_folder(reid.Embedder(weights or reid.SHIPPED_WEIGHTS), data)
     if as_json:
         return print_json(scores)
-    Console().print(
+    terminal().print(
         table_of(
             str(data),
             ("similarity", "mAP", "rank-1", "rank-5", "rank-10"),

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from .cli_tools import as_json_option, cameras_option, database_option, open_store, print_json, run_option, table_of
+from .cli_tools import (
+    as_json_option,
+    cameras_option,
+    database_option,
+    open_store,
+    print_json,
+    run_option,
+    table_of,
+    terminal,
+)
 
 if TYPE_CHECKING:
     from .export import Format
@@ -19,15 +28,13 @@ if TYPE_CHECKING:
 @as_json_option
 def runs(database: str | None, config_path: Path | None, as_json: bool) -> None:
     """List the runs in a database."""
-    from rich.console import Console
-
     from .results import list_runs
 
     with open_store(database, config_path) as store:
         found = list_runs(store)
     if as_json:
         return print_json(found)
-    Console().print(
+    terminal().print(
         table_of(
             "runs",
             ("run", "status", "started", "cameras", "people", "tracklets", "observations"),
@@ -103,15 +110,13 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Score a run against ground truth: IDF1 per camera and over all cameras."""
-    from rich.console import Console
-
     from .evaluate import evaluate as score
 
     with open_store(database, config_path) as store:
         result = score(store, truth, run, min_visible, labelled_only)
     if as_json:
         return print_json(result)
-    console = Console()
+    console = terminal()
     console.print(
         table_of(
             f"run {result.run}: people at least {100 * min_visible:.0f} % visible",
@@ -134,10 +139,9 @@ def evaluate(
         f"cross-camera IDF1 [bold]{_percent(result.cross_idf1)}[/] "
         f"(IDP {_percent(result.cross_idp)}, IDR {_percent(result.cross_idr)}), "
         f"{result.identities} identities for {result.people} people",
-        highlight=False,
     )
     if result.without_truth:
-        console.print(f"no truth for: {', '.join(result.without_truth)}", highlight=False)
+        console.print(f"no truth for: {', '.join(result.without_truth)}")
     return None
 
 

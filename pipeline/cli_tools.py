@@ -13,12 +13,14 @@ import click
 from .errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from .store import Store
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 DEFAULT_DATABASE = "reidpipe.db"
+PIPE_COLUMNS = 200
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="print JSON on standard output instead")
 run_option = click.option("--run", "run", type=click.IntRange(1), help="the run's number; the newest by default")
@@ -66,6 +68,14 @@ def _plain(value: object) -> object:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
+def terminal() -> Console:
+    """Standard output; where it is no terminal, tables are as wide as they need to be."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_COLUMNS)
+
+
 def table_of(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table for the terminal; the first column and words are left-aligned, figures right-aligned."""
     from rich.table import Table
@@ -74,7 +84,7 @@ def table_of(title: str, headings: Sequence[str], rows: Iterable[Sequence[object
     table = Table(title=title, title_justify="left")
     for column, heading in enumerate(headings):
         figures = all(line[column][:1].isdigit() or line[column] in ("?", "-") for line in lines)
-        table.add_column(heading, justify="right" if figures and lines and column else "left", no_wrap=True)
+        table.add_column(heading, justify="right" if figures and lines and column else "left")
     for line in lines:
         table.add_row(*line)
     return table

@@ -26,7 +26,7 @@ ADVICE = {  # by the beginning of SQLite's error name
 CREDENTIALS = re.compile(r"(?<=://)[^/\s\"']*@")
 
 
-def without_credentials(text: str) -> str:
+def without_passwords(text: str) -> str:
     """The text with `user:password@` cut out of every address in it."""
     return CREDENTIALS.sub("", text)
 
@@ -42,7 +42,7 @@ def parse_database(database: str | Path) -> URL:
     try:
         url = make_url(str(database))
     except ArgumentError as error:
-        raise StoreError(f"{without_credentials(str(database))}: not a path or a database URL") from error
+        raise StoreError(f"{without_passwords(str(database))}: not a path or a database URL") from error
     if url.get_backend_name() != "sqlite":
         return url
     if url.database in (None, "", ":memory:"):
@@ -101,7 +101,7 @@ def explain(url: URL, error: SQLAlchemyError) -> StoreError:
     first_line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     if url.password:
         first_line = first_line.replace(str(url.password), "***")
-    return StoreError(f"{shown(url)}: {without_credentials(first_line)}")
+    return StoreError(f"{shown(url)}: {without_passwords(first_line)}")
 
 
 def use_write_ahead_log(engine: Engine) -> None:

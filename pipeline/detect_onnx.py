@@ -6,6 +6,7 @@ import ast
 import math
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -70,14 +71,15 @@ class OnnxDetector:
         self._path = path
         self._compiled: dict[tuple[int, int], ov.CompiledModel] = {}
         self._compiling = threading.Lock()
+        self._workers = ThreadPoolExecutor(threads, thread_name_prefix="network")
+        self._own = threading.local()  # every worker's infer requests; each holds its activations in memory
 
     def detect(self, images: Sequence[Image]) -> list[sv.Detections]:
         """Find people; see `Detector.detect`."""
-        started = [self._start(image) for image in images]
-        return [self._finish(*job) for job in started]
+        return list(self._workers.map(self._detect, images))
 
-    def _start(self, image: Image) -> tuple[ov.InferRequest, Image, float, tuple[int, int]]:
-        """Shrink one picture and let the network begin on it; the other pictures of the batch follow at once."""
+    def _detect(self, image: Image) -> sv.Detections:
+        """Shrink one picture, pad it, let the network look at it, and take its boxes back to the picture."""
         height, width = image.shape[:2]
         target_h, target_w = self._fixed_hw or network_hw(height, width, self._image_size)
         scale = min(target_h / height, target_w / width)
@@ -85,23 +87,29 @@ class OnnxDetector:
         top, left = (target_h - inner_h) // 2, (target_w - inner_w) // 2
         padded = np.full((1, target_h, target_w, 3), PAD_GREY, np.uint8)
         cv2.resize(image, (inner_w, inner_h), dst=padded[0, top : top + inner_h, left : left + inner_w])
-        request = self._network(target_h, target_w).create_infer_request()
-        request.start_async({0: ov.Tensor(padded, shared_memory=True)})
-        return request, padded, scale, (left, top)
+        request = self._request(target_h, target_w)
+        request.infer({0: ov.Tensor(padded, shared_memory=True)})
+        xyxy, confidence = self._people(request.get_output_tensor(0).data[0])
+        xyxy = (xyxy - np.array([left, top] * 2)) / scale
+        xyxy = xyxy.clip(0, [width, height] * 2).astype(np.float32)
+        return sv.Detections(xyxy=xyxy, confidence=confidence)
 
-    def _finish(self, request: ov.InferRequest, padded: Image, scale: float, corner: tuple[int, int]) -> sv.Detections:
-        request.wait()
-        raw = request.get_output_tensor(0).data[0]  # (4 + classes, boxes)
+    def _people(self, raw: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The head's output (4 + classes, boxes) → people's boxes (N, 4) in network pixels and confidences (N,)."""
         confidence = raw[self._person_row]
         rows = np.flatnonzero(confidence >= self._confidence)
         confidence = confidence[rows].astype(np.float32)
         centre, size = raw[:2, rows].T, raw[2:4, rows].T
         xyxy = np.concatenate([centre - size / 2, centre + size / 2], axis=1)  # (N, 4)
         best = _suppress(xyxy, confidence, self._overlap)
-        xyxy = (xyxy[best] - np.tile(corner, 2)) / scale
-        height, width = np.subtract(padded.shape[1:3], 2 * np.flip(corner)) / scale
-        xyxy = np.clip(xyxy, 0, [width, height, width, height]).astype(np.float32)
-        return sv.Detections(xyxy=xyxy, confidence=confidence[best])
+        return xyxy[best], confidence[best]
+
+    def _request(self, height: int, width: int) -> ov.InferRequest:
+        """The calling worker's request for one input size."""
+        own: dict[tuple[int, int], ov.InferRequest] = self._own.__dict__.setdefault("requests", {})
+        if (height, width) not in own:
+            own[height, width] = self._network(height, width).create_infer_request()
+        return own[height, width]
 
     def _network(self, height: int, width: int) -> ov.CompiledModel:
         """The network for one input size; cameras of the same shape share it."""

@@ -102,10 +102,11 @@ def score_agreement(config: Config, reference: str) -> list[Agreement]:
             int((~_fits(certain, allowed.xyxy)).sum()),
         ]
     counts["all"] = np.sum(list(counts.values()), axis=0)
-    return [
-        Agreement(name, int(known), float(found / max(known, 1)), int(false), int(other_false))
-        for name, (known, found, false, other_false) in counts.items()
-    ]
+    return [_agreement(name, *row.tolist()) for name, row in counts.items()]
+
+
+def _agreement(camera: str, known: int, found: int, false: int, other_false: int) -> Agreement:
+    return Agreement(camera, known, found / max(known, 1), false, other_false)
 
 
 def _with_detector(config: Config, **changes: object) -> Config:

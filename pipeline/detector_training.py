@@ -33,6 +33,7 @@ LABEL_IMAGE_SIZE = 960  # larger than at work, so that the labels are better tha
 JPEG_QUALITY = 92
 LOSS_GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # ultralytics' own
 FROZEN_STAGES = 10  # the backbone: what it sees in real pictures serves for rendered ones too
+AVERAGE_DECAY = 0.99  # the exported weights are the average over about the last hundred steps
 PAD_GREY = 114
 
 
@@ -70,7 +71,7 @@ def train_detector(
     optimiser = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=5e-4)
     steps = epochs * (len(pictures) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=steps, pct_start=0.1)
-    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99))
+    average = torch.optim.swa_utils.AveragedModel(model, avg_fn=_moving_average)
     rng = np.random.default_rng(0)
     for step, (images, targets) in enumerate(_batches(pictures, epochs, batch, hw, rng), start=1):
         model.eval()  # keeps the statistics of batch normalisation; gradients flow all the same
@@ -86,6 +87,10 @@ def train_detector(
             log.info("step %d of %d: %s", step, steps, {name: round(float(part), 3) for name, part in parts.items()})
             save(average.module, weights, out / "person.pt")
     return export(out / "person.pt", out / "person.onnx", max(hw))
+
+
+def _moving_average(average: torch.Tensor, now: torch.Tensor, _steps: torch.Tensor | int) -> torch.Tensor:
+    return torch.lerp(average, now, 1 - AVERAGE_DECAY)
 
 
 def person_row(weights: Path) -> DetectionModel:
@@ -172,7 +177,7 @@ def _batches(
 
 def _augmented(path: Path, hw: tuple[int, int], rng: np.random.Generator) -> tuple[Image, Boxes]:
     """One picture and its boxes (M, 4) as centre and size in [0, 1]: mirrored, scaled, shifted and tinted at random."""
-    image = cv2.imread(str(path))
+    image = np.asarray(cv2.imread(str(path)), np.uint8)
     text = path.parents[1].joinpath("labels", f"{path.stem}.txt").read_text().split()
     boxes = np.array(text, np.float32).reshape(-1, 5)[:, 1:]  # (M, 4)
     height, width = image.shape[:2]

@@ -52,9 +52,7 @@ def link_tracklets(
     return _explain(chosen, looks, similarity, labels)
 
 
-def _possible(
-    tracklets: Sequence[Tracklet], config: LinkingConfig, on_floor: Container[str]
-) -> NDArray[np.bool_]:
+def _possible(tracklets: Sequence[Tracklet], config: LinkingConfig, on_floor: Container[str]) -> NDArray[np.bool_]:
     """bool (T, T): may these two be one person, going by time and place alone?"""
     first = np.array([t.first_seconds for t in tracklets])
     last = np.array([t.last_seconds for t in tracklets])

@@ -25,7 +25,7 @@ from .database import (
     require_file,
     shown,
     use_write_ahead_log,
-    without_credentials,
+    without_passwords,
 )
 from .errors import StoreError
 from .rows import insert_row
@@ -106,10 +106,10 @@ class Store:
         with self.writing() as connection:
             run_id = insert_row(connection, insert(Run).values(
                 started_at=now, heartbeat_at=now, status="running", version=version("reidpipe"),
-                config=without_credentials(config_json), writer=PROCESS))
+                config=without_passwords(config_json), writer=PROCESS))
             for camera in cameras:
                 camera_ids[camera.name] = insert_row(connection, insert(Camera).values(
-                    run_id=run_id, name=camera.name, source=without_credentials(camera.source),
+                    run_id=run_id, name=camera.name, source=without_passwords(camera.source),
                     width=camera.width, height=camera.height, fps=camera.fps,
                     start_seconds=camera.start_seconds,
                     homography=None if camera.homography is None else json.dumps(camera.homography),

@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from .networks import write_detector
 
 from reidpipe.pipeline.config import DetectorConfig
 from reidpipe.pipeline.detect import BUNDLED, detect_ahead, open_detector
 from reidpipe.pipeline.errors import WeightsError
 from reidpipe.pipeline.stopwatch import Stopwatch
 from reidpipe.pipeline.types import Frame
+
+from .networks import write_detector
 
 ONE = [[320, 192, 64, 128, 0.9]]
 
