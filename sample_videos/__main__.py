@@ -50,7 +50,9 @@ def _report(name: str, frame: int) -> None:
 @main.command()
 @_OUT
 @_SEED
-@click.option("--cameras", default="entrance,aisle_left,aisle_right,checkout", show_default=True, help="Which, by comma.")
+@click.option(
+    "--cameras", default="entrance,aisle_left,aisle_right,checkout", show_default=True, help="Which, by comma."
+)
 def video(out: Path, seed: int, cameras: str) -> None:
     """The sample store's four videos and their truth."""
     from .film import shoot
@@ -84,7 +86,9 @@ def stranger(folder: Path, weights: Path, confidence: float, size: int, every: i
     if (folder / "images").exists():
         results = {"scenes": recall_of_scenes(folder, detect)}
     else:
-        results = {path.stem: recall_of_video(folder, path.stem, detect, every) for path in sorted(folder.glob("*.mp4"))}
+        results = {
+            path.stem: recall_of_video(folder, path.stem, detect, every) for path in sorted(folder.glob("*.mp4"))
+        }
     for name, (hits, people, strays) in results.items():
         click.echo(f"{name}: found {hits} of {people} ({hits / max(people, 1):.1%}), {strays} boxes fit nobody")
 

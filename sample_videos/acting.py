@@ -45,7 +45,12 @@ class Part:
         def mix(values: Doubles) -> float:
             return float(values[low] * (1 - t) + values[low + 1] * t)
 
-        return self._pose(seconds, mix(self.phase), mix(self.walk), mix(self.browse), mix(self.talk)), mix(self.x), mix(self.y), mix(self.heading)
+        return (
+            self._pose(seconds, mix(self.phase), mix(self.walk), mix(self.browse), mix(self.talk)),
+            mix(self.x),
+            mix(self.y),
+            mix(self.heading),
+        )
 
     def _pose(self, seconds: float, phase: float, walk: float, browse: float, talk: float) -> Pose:
         f = self.rhythm
@@ -56,12 +61,18 @@ class Part:
         left = loaded or f[5] < 0.5
         wave = max(0.0, float(np.sin(seconds * (1.3 + f[2])))) * talk
         return Pose(
-            phase=phase % 1.0, walk=walk,
-            reach_l=0.95 * grasp * browse if left else 0.0, reach_r=0.0 if left else 0.95 * grasp * browse,
-            fold_l=0.65 * wave if left else 0.0, fold_r=0.0 if left else 0.65 * wave,
-            heavy_r=0.9 if loaded else 0.0, glance=float(26 * wander * browse + 12 * slow * walk + 8 * wander * talk),
-            nod=float(browse * (8 + 8 * slow)), stoop=float(browse * max(0.0, 20 * np.sin(seconds * 0.21 + 6.3 * f[4]) - 6)), sway=float(0.8 * slow * (1 - walk)),
-        )  # fmt: skip
+            phase=phase % 1.0,
+            walk=walk,
+            reach_l=0.95 * grasp * browse if left else 0.0,
+            reach_r=0.0 if left else 0.95 * grasp * browse,
+            fold_l=0.65 * wave if left else 0.0,
+            fold_r=0.0 if left else 0.65 * wave,
+            heavy_r=0.9 if loaded else 0.0,
+            glance=float(26 * wander * browse + 12 * slow * walk + 8 * wander * talk),
+            nod=float(browse * (8 + 8 * slow)),
+            stoop=float(browse * max(0.0, 20 * np.sin(seconds * 0.21 + 6.3 * f[4]) - 6)),
+            sway=float(0.8 * slow * (1 - walk)),
+        )
 
 
 def _pulse(turn: float) -> float:

@@ -88,7 +88,7 @@ def torso(build: Build, loose: float = 0.0, hem: float = 0.85) -> Field:
 
 
 def legs(build: Build, knee: float = 0.062, hem: float = 0.058, shorts: float = 0.0) -> Field:
-    """Trousers or bare legs: `knee` and `hem` are the radii there for limbs of 1.0; `shorts` adds wide legs to that height."""
+    """Trousers or bare legs: radii at `knee` and `hem` for limbs of 1.0; `shorts` adds wide legs to that height."""
     limb = build.limbs
     table = np.array(
         [
@@ -109,7 +109,9 @@ def legs(build: Build, knee: float = 0.062, hem: float = 0.058, shorts: float = 
         leg = blend_all([thigh, calf, muscle], 0.03)
         leg = np.maximum(leg, 0.035 - p[:, 2])
         if shorts:
-            wide = round_cone(p, (hip[0], -0.006, hip[2] - 0.03), (mid[0], mid[1], shorts - 0.02), 0.092 * limb, 0.090 * limb)
+            wide = round_cone(
+                p, (hip[0], -0.006, hip[2] - 0.03), (mid[0], mid[1], shorts - 0.02), 0.092 * limb, 0.090 * limb
+            )
             leg = np.minimum(leg, np.maximum(wide, shorts - p[:, 2]))
         return smooth_union(loft(p, table), leg, 0.04)
 
@@ -162,7 +164,10 @@ def head(build: Build) -> Field:
         nose = round_cone(p, (0, 0.086, 1.65), (0, 0.106, 1.612), 0.008, 0.0135)
         lips = ellipsoid(p, (0, 0.089, 1.578), (0.022, 0.011, 0.009))
         shape = blend_all([shape, nose, lips, eye], 0.012)
-        ear = cut(ellipsoid(p, (0.077, -0.008, 1.632), (0.010, 0.023, 0.032)), ellipsoid(p, (0.088, 0, 1.635), (0.008, 0.014, 0.02)))
+        ear = cut(
+            ellipsoid(p, (0.077, -0.008, 1.632), (0.010, 0.023, 0.032)),
+            ellipsoid(p, (0.088, 0, 1.635), (0.008, 0.014, 0.02)),
+        )
         return smooth_union(shape, ear, 0.01)
 
     return field
@@ -184,8 +189,6 @@ def skirt(build: Build, flare: float) -> Field:
     def field(points: Floats) -> Floats:
         angle = np.arctan2(points[:, 1], points[:, 0])
         pleat = 0.010 * np.sin(11 * angle) * ((0.95 - points[:, 2]) / 0.5).clip(0, 1)
-        return loft(points, table, 2.0) + pleat.astype(np.float32)
+        return np.asarray(loft(points, table, 2.0) + pleat, np.float32)
 
     return field
-
-

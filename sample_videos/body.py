@@ -75,7 +75,9 @@ def torso_part(build: str, style: str) -> Mesh:
 @cache
 def leg_part(build: str, style: str) -> Mesh:
     """Trousers or bare legs of a build."""
-    surface = _grown(anatomy.legs(anatomy.BUILDS[build], *LEG_CUTS[style]), (-0.32, -0.24, 0.0), (0.32, 0.28, 1.09), 0.025)
+    surface = _grown(
+        anatomy.legs(anatomy.BUILDS[build], *LEG_CUTS[style]), (-0.32, -0.24, 0.0), (0.32, 0.28, 1.09), 0.025
+    )
     return _mesh(surface, leg_weights(surface.points), LEGS)
 
 

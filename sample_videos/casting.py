@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from .cameras import Camera
 from .gait import Pose, joint_turns
 from .people import Look
+from .props import Actor
 from .skeleton import skin_matrices
-from .stage import Actor
 from .store import Rect, Store
 
 Floats = NDArray[np.float32]
@@ -26,12 +26,18 @@ def random_pose(rng: np.random.Generator, look: Look) -> Pose:
     fold = rng.random() < (0.15 if walking else 0.4)
     left = bool(rng.random() < 0.5) or loaded
     return Pose(
-        phase=float(rng.random()), walk=float(rng.uniform(0.75, 1.1)) if walking else 0.0,
-        reach_l=float(rng.uniform(0.4, 1.2)) if reach and left else 0.0, reach_r=float(rng.uniform(0.4, 1.2)) if reach and not left else 0.0,
-        fold_l=float(rng.uniform(0.4, 1.0)) if fold and left and not reach else 0.0, fold_r=float(rng.uniform(0.4, 1.0)) if fold and not left and not reach else 0.0,
-        heavy_r=0.9 if loaded else 0.0, glance=float(rng.normal(0, 22)), nod=float(rng.uniform(-4, 22)),
-        stoop=float(rng.choice([0.0, rng.uniform(5, 18), rng.uniform(25, 45)], p=[0.72, 0.23, 0.05])), sway=float(rng.uniform(-1, 1)),
-    )  # fmt: skip
+        phase=float(rng.random()),
+        walk=float(rng.uniform(0.75, 1.1)) if walking else 0.0,
+        reach_l=float(rng.uniform(0.4, 1.2)) if reach and left else 0.0,
+        reach_r=float(rng.uniform(0.4, 1.2)) if reach and not left else 0.0,
+        fold_l=float(rng.uniform(0.4, 1.0)) if fold and left and not reach else 0.0,
+        fold_r=float(rng.uniform(0.4, 1.0)) if fold and not left and not reach else 0.0,
+        heavy_r=0.9 if loaded else 0.0,
+        glance=float(rng.normal(0, 22)),
+        nod=float(rng.uniform(-4, 22)),
+        stoop=float(rng.choice([0.0, rng.uniform(5, 18), rng.uniform(25, 45)], p=[0.72, 0.23, 0.05])),
+        sway=float(rng.uniform(-1, 1)),
+    )
 
 
 def put(actor: Actor, look: Look, pose: Pose, x: float, y: float, heading: float) -> None:
@@ -48,17 +54,26 @@ def free(points: Doubles, obstacles: list[Rect], margin: float = BODY_RADIUS) ->
     return np.asarray((gap > margin).all(1))
 
 
-def floor_points(rng: np.random.Generator, store: Store, camera: Camera, count: int, depth: tuple[float, float] = (2.4, 11.0)) -> Doubles:
+def floor_points(
+    rng: np.random.Generator, store: Store, camera: Camera, count: int, depth: tuple[float, float] = (2.4, 11.0)
+) -> Doubles:
     """Up to `count` free floor points (N, 2) that the camera has in view, obstacles or not in between."""
     points = rng.uniform((0.3, 0.3), np.array(store.size) - 0.3, (count * 12, 2))
     points = points[free(points, store.obstacles())]
     chest = camera.project(np.column_stack([points, np.full(len(points), 1.2)]))
-    inside = (chest[:, 2] > depth[0]) & (chest[:, 2] < depth[1]) & (chest[:, 0] > -20) & (chest[:, 0] < camera.width + 20) & (chest[:, 1] > 0) & (chest[:, 1] < camera.frame_height)
+    inside = (
+        (chest[:, 2] > depth[0])
+        & (chest[:, 2] < depth[1])
+        & (chest[:, 0] > -20)
+        & (chest[:, 0] < camera.width + 20)
+        & (chest[:, 1] > 0)
+        & (chest[:, 1] < camera.frame_height)
+    )
     return np.asarray(points[inside][:count])
 
 
 def open_share(place: Floats, camera: Camera, points: Doubles) -> Doubles:
-    """Share of six heights on each standing person (N, 2) that no shelf hides, (N,); place is the backdrop's (H, W, 4)."""
+    """Share of six heights on each person (N, 2) that no shelf hides, (N,); place: the backdrop's (H, W, 4)."""
     heights = np.array([0.15, 0.45, 0.75, 1.05, 1.35, 1.62])
     body = np.concatenate([np.repeat(points, len(heights), 0), np.tile(heights, len(points))[:, None]], 1)
     seen = camera.project(body)

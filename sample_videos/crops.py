@@ -15,7 +15,8 @@ from .contacts import body_balls
 from .lighting import Studio
 from .other_stores import random_camera, random_film, random_light, random_store
 from .people import Look, random_look
-from .stage import Actor, Backdrop, Film, Stage
+from .props import Actor, Backdrop, Film
+from .stage import Stage
 from .truth import box_of
 
 CAMERAS = 6
@@ -88,14 +89,18 @@ def _spot(rng: np.random.Generator, view: View, hidden: bool) -> tuple[float, fl
     return float(x), float(y)
 
 
-def _crowd_in_front(rng: np.random.Generator, view: View, cast: list[tuple[Look, Actor]], x: float, y: float) -> list[Actor]:
+def _crowd_in_front(
+    rng: np.random.Generator, view: View, cast: list[tuple[Look, Actor]], x: float, y: float
+) -> list[Actor]:
     """Put one or two of the others between the person and the camera, some to the side."""
     toward = view.backdrop.camera.eye[:2] - (x, y)
     toward = toward / np.linalg.norm(toward)
     across = np.array([-toward[1], toward[0]])
     actors = []
     for look, actor in cast[1 : 1 + int(rng.integers(1, 3))]:
-        spot = np.array([x, y]) + toward * rng.uniform(0.5, 1.1) + across * rng.choice([-1, 1]) * rng.uniform(0.12, 0.45)
+        spot = (
+            np.array([x, y]) + toward * rng.uniform(0.5, 1.1) + across * rng.choice([-1, 1]) * rng.uniform(0.12, 0.45)
+        )
         put(actor, look, random_pose(rng, look), float(spot[0]), float(spot[1]), float(rng.uniform(0, 2 * np.pi)))
         actors.append(actor)
     return actors
@@ -109,13 +114,20 @@ def _detector_box(rng: np.random.Generator, view: View, actor: Actor, jitter: fl
     low, high = (seen[:, :2] - radius[:, None]).min(0), (seen[:, :2] + radius[:, None]).max(0)
     size = high - low
     off = rng.normal(0, jitter, 4) * (*size, *size)
-    x1, y1, x2, y2 = (low[0] - 0.06 * size[0] + off[0], low[1] - 0.03 * size[1] + off[1], high[0] + 0.06 * size[0] + off[2], high[1] + off[3])
+    x1, y1, x2, y2 = (
+        low[0] - 0.06 * size[0] + off[0],
+        low[1] - 0.03 * size[1] + off[1],
+        high[0] + 0.06 * size[0] + off[2],
+        high[1] + off[3],
+    )
     camera = view.backdrop.camera
     x1, x2, y1, y2 = max(x1, 0.0), min(x2, camera.width), max(y1, 0.0), min(y2, camera.frame_height)
     return float(x1), float(y1), float(max(x2, x1 + 16)), float(max(y2, y1 + 32))
 
 
-def _write_crop(stage: Stage, views: list[View], cast: list[tuple[Look, Actor]], out: Path, seed: int, pid: int, k: int) -> Path:
+def _write_crop(
+    stage: Stage, views: list[View], cast: list[tuple[Look, Actor]], out: Path, seed: int, pid: int, k: int
+) -> Path:
     rng = np.random.default_rng([seed, 33, pid, k])
     camid = (k + pid) % CAMERAS
     view = views[camid]
@@ -139,7 +151,9 @@ def _write_crop(stage: Stage, views: list[View], cast: list[tuple[Look, Actor]],
     return path
 
 
-def _drawn(stage: Stage, view: View, actors: list[Actor], window: Boxf, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _drawn(
+    stage: Stage, view: View, actors: list[Actor], window: Boxf, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw at about the size the camera would give, in steps of 16 pixels so that targets are reused."""
     height = int(np.clip(round((window[3] - window[1]) / 32) * 32, 64, 320))
     width = int(np.clip(round((window[2] - window[0]) / 16) * 16, 32, 192))

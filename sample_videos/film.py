@@ -18,7 +18,8 @@ from .acting import Part
 from .cameras import Camera
 from .casting import put
 from .lighting import Studio
-from .stage import Actor, Film, Light, Stage
+from .props import Actor, Film, Light
+from .stage import Stage
 from .store import Store
 
 OPENING = datetime(2026, 3, 2, 9, 0, 0, tzinfo=UTC)  # world time 0
@@ -73,19 +74,32 @@ def write_cameras(production: Production, path: Path) -> None:
         start = OPENING + timedelta(seconds=shot.start)
         matrix = [[float(f"{v:.8g}") for v in row] for row in shot.camera.image_to_floor()]
         cameras[name] = {
-            "start_time": start.isoformat().replace("+00:00", "Z"), "fps": float(shot.rate),
-            "width": shot.camera.width, "height": shot.camera.frame_height, "image_to_floor": matrix,
-        }  # fmt: skip
+            "start_time": start.isoformat().replace("+00:00", "Z"),
+            "fps": float(shot.rate),
+            "width": shot.camera.width,
+            "height": shot.camera.frame_height,
+            "image_to_floor": matrix,
+        }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(cameras, indent=1) + "\n")
 
 
-def _shoot_one(production: Production, stage: Stage, studio: Studio, actors: list[Actor], out: Path, name: str, report: Callable[[str, int], None]) -> None:
+def _shoot_one(
+    production: Production,
+    stage: Stage,
+    studio: Studio,
+    actors: list[Actor],
+    out: Path,
+    name: str,
+    report: Callable[[str, int], None],
+) -> None:
     shot = production.shots[name]
     backdrop = studio.backdrop(shot.camera, production.light, samples=96)
     unfinished = out / f".{name}.part.mp4"
     rows: list[list[str]] = []
-    with av.open(str(unfinished), "w", format="mp4", options={"movflags": "+faststart", "video_track_timescale": str(TICKS)}) as container:
+    with av.open(
+        str(unfinished), "w", format="mp4", options={"movflags": "+faststart", "video_track_timescale": str(TICKS)}
+    ) as container:
         stream = container.add_stream("libx264", rate=shot.rate)
         stream.width, stream.height, stream.pix_fmt = shot.camera.width, shot.camera.frame_height, "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, TICKS)
@@ -104,7 +118,9 @@ def _shoot_one(production: Production, stage: Stage, studio: Studio, actors: lis
     backdrop.release()
 
 
-def _encode(container: av.container.OutputContainer, stream: av.VideoStream, image: NDArray[np.uint8], ticks: int) -> None:
+def _encode(
+    container: av.container.OutputContainer, stream: av.VideoStream, image: NDArray[np.uint8], ticks: int
+) -> None:
     picture = av.VideoFrame.from_ndarray(image, format="rgb24")
     picture.pts, picture.time_base = ticks, Fraction(1, TICKS)
     container.mux(stream.encode(picture))

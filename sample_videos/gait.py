@@ -81,7 +81,9 @@ def _arm(pose: Pose, side: str, turns: dict[str, Floats]) -> None:
     inward = _about(np.array([sign * np.sin(ARM_ANGLE), 0.0, -np.cos(ARM_ANGLE)]), np.radians(-sign * (20 + 25 * fold)))
     turns[f"forearm_{side}"] = (inward @ bend).astype(np.float32)
     if heavy:  # what hangs from a hand hangs straight
-        turns[f"hand_{side}"] = (rotation(y=sign * abduct) @ _about(axis, np.radians(-elbow * 0.9 - flex * 0.9))).astype(np.float32)
+        turns[f"hand_{side}"] = (
+            rotation(y=sign * abduct) @ _about(axis, np.radians(-elbow * 0.9 - flex * 0.9))
+        ).astype(np.float32)
 
 
 def _about(axis: NDArray[np.float64], angle: float) -> Floats:
@@ -95,11 +97,20 @@ def joint_turns(pose: Pose) -> dict[str, Floats]:
     """Joint rotations (3, 3) by joint name, for skeleton.skin_matrices."""
     turns: dict[str, Floats] = {}
     wave = np.cos(2 * np.pi * pose.phase) * pose.walk
-    turns["pelvis"] = rotation(y=np.radians(2.0 * np.sin(2 * np.pi * pose.phase) * pose.walk + 2.0 * pose.sway * (1 - pose.walk)), z=np.radians(5.0 * wave))
+    turns["pelvis"] = rotation(
+        y=np.radians(2.0 * np.sin(2 * np.pi * pose.phase) * pose.walk + 2.0 * pose.sway * (1 - pose.walk)),
+        z=np.radians(5.0 * wave),
+    )
     turns["spine"] = rotation(x=np.radians(-0.5 * pose.stoop - 1.0), z=np.radians(-5.0 * wave))
-    turns["chest"] = rotation(x=np.radians(-0.5 * pose.stoop - 1.0 - 2.0 * pose.walk), y=np.radians(-2.0 * pose.sway), z=np.radians(-5.0 * wave + 0.12 * pose.glance))
+    turns["chest"] = rotation(
+        x=np.radians(-0.5 * pose.stoop - 1.0 - 2.0 * pose.walk),
+        y=np.radians(-2.0 * pose.sway),
+        z=np.radians(-5.0 * wave + 0.12 * pose.glance),
+    )
     turns["neck"] = rotation(x=np.radians(0.3 * pose.stoop - 0.3 * pose.nod), z=np.radians(0.3 * pose.glance))
-    turns["head"] = rotation(x=np.radians(0.3 * pose.stoop - 0.7 * pose.nod + 2), z=np.radians(5.0 * wave + 0.58 * pose.glance))
+    turns["head"] = rotation(
+        x=np.radians(0.3 * pose.stoop - 0.7 * pose.nod + 2), z=np.radians(5.0 * wave + 0.58 * pose.glance)
+    )
     _leg(pose, "l", 0.0, turns)
     _leg(pose, "r", 0.5, turns)
     _arm(pose, "l", turns)

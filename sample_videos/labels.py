@@ -12,16 +12,52 @@ Bytes = NDArray[np.uint8]
 SIZE = 128
 PRODUCTS = 56
 SIGNS = (
-    "FRESH", "DAIRY", "BAKERY", "SALE -30%", "PAY HERE", "WELCOME", "ORGANIC", "DRINKS",
-    "SNACKS", "HOUSEHOLD", "2 FOR 1", "COFFEE", "CHECKOUT 1", "CHECKOUT 2", "EXIT", "NEW!",
-)  # fmt: skip
+    "FRESH",
+    "DAIRY",
+    "BAKERY",
+    "SALE -30%",
+    "PAY HERE",
+    "WELCOME",
+    "ORGANIC",
+    "DRINKS",
+    "SNACKS",
+    "HOUSEHOLD",
+    "2 FOR 1",
+    "COFFEE",
+    "CHECKOUT 1",
+    "CHECKOUT 2",
+    "EXIT",
+    "NEW!",
+)
 SIGN_FIRST = PRODUCTS
-_BRANDS = ("NOVA", "Milo", "ALPA", "Bella", "ORO", "Zest", "KIWI", "Luna", "PURE", "Fizz", "TERRA", "Vita", "MOKA", "Sun", "RIVA", "Eco")
+_BRANDS = (
+    "NOVA",
+    "Milo",
+    "ALPA",
+    "Bella",
+    "ORO",
+    "Zest",
+    "KIWI",
+    "Luna",
+    "PURE",
+    "Fizz",
+    "TERRA",
+    "Vita",
+    "MOKA",
+    "Sun",
+    "RIVA",
+    "Eco",
+)
 
 
 def _bright(rng: np.random.Generator) -> tuple[int, int, int]:
     # Groceries are mostly red, yellow, orange, green and blue; violet is rare. OpenCV counts hues to 180.
-    tone = int(rng.choice([0, 8, 15, 24, 28, 40, 58, 72, 98, 108, 115, 150], p=[0.14, 0.1, 0.1, 0.12, 0.08, 0.06, 0.1, 0.05, 0.07, 0.1, 0.05, 0.03]))
+    tone = int(
+        rng.choice(
+            [0, 8, 15, 24, 28, 40, 58, 72, 98, 108, 115, 150],
+            p=[0.14, 0.1, 0.1, 0.12, 0.08, 0.06, 0.1, 0.05, 0.07, 0.1, 0.05, 0.03],
+        )
+    )
     hue = np.array([[[tone, int(rng.integers(90, 225)), int(rng.integers(120, 250))]]], np.uint8)
     r, g, b = cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0].tolist()
     return int(r), int(g), int(b)

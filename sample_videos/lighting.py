@@ -8,15 +8,17 @@ from numpy.typing import NDArray
 
 from .cameras import Camera
 from .labels import product_atlas
-from .stage import Backdrop, Light, Stage, source
+from .props import Backdrop, Light
+from .stage import Stage, source
 from .store import Store
+from .uniforms import set_arrays, set_values
 
 Floats = NDArray[np.float32]
 _SHADOW_SIZE = 1024
 
 
 def lamp_directions(count: int, seed: int) -> Floats:
-    """Directions (count, 3) towards the ceiling, cosine-weighted and stratified, at most 72 degrees from the vertical."""
+    """Directions (count, 3) to the ceiling, cosine-weighted and stratified, at most 72 degrees off the vertical."""
     rng = np.random.default_rng([seed, 5])
     rank = (np.arange(count) + rng.random(count)) / count
     sine = np.sqrt(rank) * np.sin(np.radians(72))
@@ -49,7 +51,11 @@ class Studio:
         vertices, faces, self._casting = store.build(seed)
         self._vertices, self._faces = gl.buffer(vertices.tobytes()), gl.buffer(faces.tobytes())
         self._program = gl.program(source("place.vert"), source("place.frag"))
-        self._array = gl.vertex_array(self._program, [(self._vertices, "3f 3f 2f 3f 2f", "point", "normal", "texcoord", "tint", "material")], self._faces)
+        self._array = gl.vertex_array(
+            self._program,
+            [(self._vertices, "3f 3f 2f 3f 2f", "point", "normal", "texcoord", "tint", "material")],
+            self._faces,
+        )
         self._shade = gl.program(source("place.vert"), source("shadow.frag"))
         self._shadow_array = gl.vertex_array(self._shade, [(self._vertices, "3f 40x", "point")], self._faces)
         self._depth = gl.depth_texture((_SHADOW_SIZE, _SHADOW_SIZE))
@@ -61,7 +67,17 @@ class Studio:
 
     def release(self) -> None:
         """Free what the store holds on the GPU."""
-        for held in (self._array, self._shadow_array, self._vertices, self._faces, self._program, self._shade, self._shadow, self._depth, self._labels):
+        for held in (
+            self._array,
+            self._shadow_array,
+            self._vertices,
+            self._faces,
+            self._program,
+            self._shade,
+            self._shadow,
+            self._depth,
+            self._labels,
+        ):
             held.release()
 
     def backdrop(self, camera: Camera, light: Light, samples: int = 64, finer: int = 2) -> Backdrop:
@@ -75,7 +91,12 @@ class Studio:
         for direction in lamp_directions(samples, self.seed):
             self._add_lamp(lamp_target, facing, place, direction, samples)
         radiance = self._compose(camera, light, albedo, facing, place, lit)
-        small = gl.texture((camera.width, camera.frame_height), 4, _shrunk(radiance, size, finer).astype(np.float16).tobytes(), dtype="f2")
+        small = gl.texture(
+            (camera.width, camera.frame_height),
+            4,
+            _shrunk(radiance, size, finer).astype(np.float16).tobytes(),
+            dtype="f2",
+        )
         own_albedo, own_facing, own_place, own_buffer = self._geometry(camera, (camera.width, camera.frame_height))
         own_place.filter = (moderngl.NEAREST, moderngl.NEAREST)
         small.repeat_x = small.repeat_y = own_place.repeat_x = own_place.repeat_y = False
@@ -83,39 +104,51 @@ class Studio:
             held.release()
         return Backdrop(camera, light, small, own_place)
 
-    def _geometry(self, camera: Camera, size: tuple[int, int]) -> tuple[moderngl.Texture, moderngl.Texture, moderngl.Texture, moderngl.Framebuffer]:
+    def _geometry(
+        self, camera: Camera, size: tuple[int, int]
+    ) -> tuple[moderngl.Texture, moderngl.Texture, moderngl.Texture, moderngl.Framebuffer]:
         gl = self.stage.gl
-        albedo, facing, place = gl.texture(size, 4, dtype="f2"), gl.texture(size, 4, dtype="f2"), gl.texture(size, 4, dtype="f4")
+        albedo, facing, place = (
+            gl.texture(size, 4, dtype="f2"),
+            gl.texture(size, 4, dtype="f2"),
+            gl.texture(size, 4, dtype="f4"),
+        )
         buffer = gl.framebuffer([albedo, facing, place], gl.depth_renderbuffer(size))
         buffer.use()
         buffer.clear(depth=1.0)
         self._labels.use(0)
         program, (a, b, tile, gloss) = self._program, self.store.floor
-        program["labels"].value = 0
-        program["floor_a"].value = (*(np.array(a) ** 2.2).tolist(), tile)
-        program["floor_b"].value = (*(np.array(b) ** 2.2).tolist(), gloss)
-        program["view_projection"].write(camera.view_projection().T.tobytes())
+        set_values(program, labels=0)
+        set_values(program, floor_a=(*(np.array(a) ** 2.2).tolist(), tile))
+        set_values(program, floor_b=(*(np.array(b) ** 2.2).tolist(), gloss))
+        set_arrays(program, view_projection=camera.view_projection())
         self._array.render()
         for texture in (albedo, facing, place):
             texture.filter = (moderngl.NEAREST, moderngl.NEAREST)
         return albedo, facing, place, buffer
 
-    def _add_lamp(self, target: moderngl.Framebuffer, facing: moderngl.Texture, place: moderngl.Texture, direction: Floats, samples: int) -> None:
+    def _add_lamp(
+        self,
+        target: moderngl.Framebuffer,
+        facing: moderngl.Texture,
+        place: moderngl.Texture,
+        direction: Floats,
+        samples: int,
+    ) -> None:
         gl = self.stage.gl
         projection = lamp_projection(direction, self.store.size, 2.6)
         self._shadow.use()
         self._shadow.clear(depth=1.0)
-        self._shade["view_projection"].write(projection.T.tobytes())
+        set_arrays(self._shade, view_projection=projection)
         self._shadow_array.render(vertices=self._casting * 3)
         target.use()
         program, quad = self.stage.quad("lamp.frag")
         for unit, (name, texture) in enumerate((("place", place), ("facing", facing), ("depth", self._depth))):
             texture.use(unit)
-            program[name].value = unit
-        program["window"].value = (0.0, 0.0, 1.0, 1.0)
-        program["lamp_projection"].write(projection.T.tobytes())
-        program["direction"].value = tuple(direction.tolist())
-        program["strength"].value = 1.0 / (samples * max(float(direction[2]), 0.2))
+            set_values(program, **{name: unit})
+        strength = 1.0 / (samples * max(float(direction[2]), 0.2))
+        set_values(program, window=(0.0, 0.0, 1.0, 1.0), direction=tuple(direction.tolist()), strength=strength)
+        set_arrays(program, lamp_projection=projection)
         gl.disable(moderngl.DEPTH_TEST)
         gl.enable(moderngl.BLEND)
         gl.blend_func = moderngl.ONE, moderngl.ONE
@@ -123,16 +156,25 @@ class Studio:
         gl.disable(moderngl.BLEND)
         gl.enable(moderngl.DEPTH_TEST)
 
-    def _compose(self, camera: Camera, light: Light, albedo: moderngl.Texture, facing: moderngl.Texture, place: moderngl.Texture, lit: moderngl.Texture) -> Floats:
+    def _compose(
+        self,
+        camera: Camera,
+        light: Light,
+        albedo: moderngl.Texture,
+        facing: moderngl.Texture,
+        place: moderngl.Texture,
+        lit: moderngl.Texture,
+    ) -> Floats:
         program, quad = self.stage.quad("compose.frag")
         target = self.stage.target("wide", *albedo.size)
         target.use()
-        for unit, (name, texture) in enumerate((("albedo", albedo), ("facing", facing), ("place", place), ("light", lit))):
+        for unit, (name, texture) in enumerate(
+            (("albedo", albedo), ("facing", facing), ("place", place), ("light", lit))
+        ):
             texture.use(unit)
-            program[name].value = unit
-        values = {"window": (0.0, 0.0, 1.0, 1.0), "sky": light.sky, "ground": light.ground, "eye": tuple(camera.eye), "ceiling": self.store.ceiling}
-        for name, value in values.items():
-            program[name].value = value
+            set_values(program, **{name: unit})
+        set_values(program, window=(0.0, 0.0, 1.0, 1.0), sky=light.sky, ground=light.ground)
+        set_values(program, eye=tuple(camera.eye), ceiling=self.store.ceiling)
         self.stage.gl.disable(moderngl.DEPTH_TEST)
         quad.render(moderngl.TRIANGLE_STRIP)
         self.stage.gl.enable(moderngl.DEPTH_TEST)

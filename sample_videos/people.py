@@ -11,18 +11,62 @@ from .body import TORSO_CUTS, Mesh, dress
 
 Colour = tuple[float, float, float]  # sRGB in [0, 1]
 
-SKINS: list[Colour] = [(0.93, 0.76, 0.66), (0.87, 0.68, 0.55), (0.78, 0.57, 0.43), (0.62, 0.43, 0.31), (0.44, 0.30, 0.22), (0.95, 0.80, 0.72)]
-HAIRS: list[Colour] = [(0.10, 0.08, 0.07), (0.22, 0.14, 0.09), (0.38, 0.24, 0.13), (0.72, 0.55, 0.30), (0.55, 0.25, 0.12), (0.62, 0.60, 0.58), (0.05, 0.05, 0.06)]
+SKINS: list[Colour] = [
+    (0.93, 0.76, 0.66),
+    (0.87, 0.68, 0.55),
+    (0.78, 0.57, 0.43),
+    (0.62, 0.43, 0.31),
+    (0.44, 0.30, 0.22),
+    (0.95, 0.80, 0.72),
+]
+HAIRS: list[Colour] = [
+    (0.10, 0.08, 0.07),
+    (0.22, 0.14, 0.09),
+    (0.38, 0.24, 0.13),
+    (0.72, 0.55, 0.30),
+    (0.55, 0.25, 0.12),
+    (0.62, 0.60, 0.58),
+    (0.05, 0.05, 0.06),
+]
 CLOTHS: list[Colour] = [
-    (0.80, 0.12, 0.14), (0.12, 0.25, 0.62), (0.10, 0.45, 0.28), (0.93, 0.76, 0.15), (0.92, 0.90, 0.86), (0.09, 0.09, 0.11),
-    (0.45, 0.47, 0.50), (0.88, 0.45, 0.12), (0.50, 0.18, 0.48), (0.93, 0.55, 0.66), (0.25, 0.65, 0.75), (0.55, 0.38, 0.24),
-    (0.78, 0.70, 0.55), (0.40, 0.05, 0.12), (0.55, 0.72, 0.35), (0.15, 0.17, 0.32), (0.65, 0.75, 0.90),
-]  # fmt: skip
+    (0.80, 0.12, 0.14),
+    (0.12, 0.25, 0.62),
+    (0.10, 0.45, 0.28),
+    (0.93, 0.76, 0.15),
+    (0.92, 0.90, 0.86),
+    (0.09, 0.09, 0.11),
+    (0.45, 0.47, 0.50),
+    (0.88, 0.45, 0.12),
+    (0.50, 0.18, 0.48),
+    (0.93, 0.55, 0.66),
+    (0.25, 0.65, 0.75),
+    (0.55, 0.38, 0.24),
+    (0.78, 0.70, 0.55),
+    (0.40, 0.05, 0.12),
+    (0.55, 0.72, 0.35),
+    (0.15, 0.17, 0.32),
+    (0.65, 0.75, 0.90),
+]
 BOTTOMS: list[Colour] = [
-    (0.14, 0.19, 0.33), (0.30, 0.40, 0.58), (0.08, 0.08, 0.09), (0.36, 0.36, 0.38), (0.68, 0.60, 0.46), (0.38, 0.28, 0.20),
-    (0.88, 0.86, 0.82), (0.33, 0.36, 0.24), (0.45, 0.10, 0.15), (0.55, 0.65, 0.78),
-]  # fmt: skip
-SHOES: list[Colour] = [(0.08, 0.08, 0.08), (0.90, 0.90, 0.90), (0.40, 0.24, 0.14), (0.70, 0.12, 0.12), (0.20, 0.28, 0.50), (0.55, 0.55, 0.55)]
+    (0.14, 0.19, 0.33),
+    (0.30, 0.40, 0.58),
+    (0.08, 0.08, 0.09),
+    (0.36, 0.36, 0.38),
+    (0.68, 0.60, 0.46),
+    (0.38, 0.28, 0.20),
+    (0.88, 0.86, 0.82),
+    (0.33, 0.36, 0.24),
+    (0.45, 0.10, 0.15),
+    (0.55, 0.65, 0.78),
+]
+SHOES: list[Colour] = [
+    (0.08, 0.08, 0.08),
+    (0.90, 0.90, 0.90),
+    (0.40, 0.24, 0.14),
+    (0.70, 0.12, 0.12),
+    (0.20, 0.28, 0.50),
+    (0.55, 0.55, 0.55),
+]
 PLAIN, STRIPES, PLAID, PRINT, BLOCK, DOTS, PINSTRIPES, FLORAL, BAND, RAGLAN, TWEED, DENIM = range(12)
 PRINT_COUNT = 16
 
@@ -113,30 +157,65 @@ def _pick(rng: np.random.Generator, choices: list[Colour], spread: float = 0.05)
 def random_look(rng: np.random.Generator) -> Look:
     """Any shopper."""
     female = bool(rng.random() < 0.5)
-    build = str(rng.choice(["woman", "slim_woman", "big_woman"] if female else ["man", "slim_man", "big_man"], p=[0.5, 0.28, 0.22]))
+    build = str(
+        rng.choice(
+            ["woman", "slim_woman", "big_woman"] if female else ["man", "slim_man", "big_man"], p=[0.5, 0.28, 0.22]
+        )
+    )
     height = float(np.clip(rng.normal(1.65 if female else 1.77, 0.065), 1.50, 1.94))
-    hair = str(rng.choice(["long", "bob", "ponytail", "bun", "afro", "short"], p=[0.32, 0.2, 0.2, 0.12, 0.06, 0.1])) if female else str(rng.choice(["short", "parted", "afro", "", "bob"], p=[0.45, 0.28, 0.07, 0.14, 0.06]))
+    hair = (
+        str(rng.choice(["long", "bob", "ponytail", "bun", "afro", "short"], p=[0.32, 0.2, 0.2, 0.12, 0.06, 0.1]))
+        if female
+        else str(rng.choice(["short", "parted", "afro", "", "bob"], p=[0.45, 0.28, 0.07, 0.14, 0.06]))
+    )
     look = Look(
-        build=build, height=height, girth=float(rng.uniform(0.95, 1.06)), skin=_pick(rng, SKINS, 0.015), hair=hair,
-        hair_colour=_pick(rng, HAIRS, 0.025), glasses=bool(rng.random() < 0.22), shoes=_pick(rng, SHOES, 0.03),
+        build=build,
+        height=height,
+        girth=float(rng.uniform(0.95, 1.06)),
+        skin=_pick(rng, SKINS, 0.015),
+        hair=hair,
+        hair_colour=_pick(rng, HAIRS, 0.025),
+        glasses=bool(rng.random() < 0.22),
+        shoes=_pick(rng, SHOES, 0.03),
         beard=float(rng.choice([0.0, 0.45, 0.85], p=[0.55, 0.2, 0.25])) if not female else 0.0,
-        white_soles=bool(rng.random() < 0.5), grain=float(rng.uniform(0, 30)),
-    )  # fmt: skip
+        white_soles=bool(rng.random() < 0.5),
+        grain=float(rng.uniform(0, 30)),
+    )
     return _carry(rng, _head_wear(rng, _lower(rng, _upper(rng, look), female), female))
 
 
 def _upper(rng: np.random.Generator, look: Look) -> Look:
     cut = str(rng.choice(["fitted", "shirt", "jacket", "long_coat"], p=[0.3, 0.34, 0.24, 0.12]))
     outer = cut in ("jacket", "long_coat")
-    weights = [0.26, 0.13, 0.11, 0.14, 0.07, 0.05, 0.04, 0.07, 0.06, 0.05, 0.02] if not outer else [0.55, 0.02, 0.12, 0.03, 0.08, 0.0, 0.02, 0.04, 0.03, 0.03, 0.08]
+    weights = (
+        [0.26, 0.13, 0.11, 0.14, 0.07, 0.05, 0.04, 0.07, 0.06, 0.05, 0.02]
+        if not outer
+        else [0.55, 0.02, 0.12, 0.03, 0.08, 0.0, 0.02, 0.04, 0.03, 0.03, 0.08]
+    )
     pattern = int(rng.choice(11, p=weights))
     sleeve = 0.56 if outer else float(rng.choice([0.14, 0.2, 0.32, 0.53], p=[0.25, 0.25, 0.08, 0.42]))
-    scale = {STRIPES: rng.uniform(9, 24), PLAID: rng.uniform(8, 18), DOTS: rng.uniform(18, 34), PINSTRIPES: rng.uniform(18, 40), FLORAL: rng.uniform(8, 18)}.get(pattern, rng.uniform(8, 16))
+    scale = {
+        STRIPES: rng.uniform(9, 24),
+        PLAID: rng.uniform(8, 18),
+        DOTS: rng.uniform(18, 34),
+        PINSTRIPES: rng.uniform(18, 40),
+        FLORAL: rng.uniform(8, 18),
+    }.get(pattern, rng.uniform(8, 16))
     return replace(
-        look, top=cut, top_pattern=pattern, top_scale=float(scale), sleeve=sleeve, top_colours=(_pick(rng, CLOTHS), _pick(rng, CLOTHS)),
-        inner=_pick(rng, CLOTHS), opening=float(rng.choice([0.0, 0.3, 1.0], p=[0.2, 0.35, 0.45])) if outer else float(rng.choice([0.0, 0.3], p=[0.75, 0.25])),
-        collar=float(rng.uniform(0.070, 0.10)) - (0.012 if outer else 0.0), vneck=float(rng.choice([0.0, 0.9, 1.6], p=[0.6, 0.25, 0.15])), print_layer=int(rng.integers(PRINT_COUNT)),
-    )  # fmt: skip
+        look,
+        top=cut,
+        top_pattern=pattern,
+        top_scale=float(scale),
+        sleeve=sleeve,
+        top_colours=(_pick(rng, CLOTHS), _pick(rng, CLOTHS)),
+        inner=_pick(rng, CLOTHS),
+        opening=float(rng.choice([0.0, 0.3, 1.0], p=[0.2, 0.35, 0.45]))
+        if outer
+        else float(rng.choice([0.0, 0.3], p=[0.75, 0.25])),
+        collar=float(rng.uniform(0.070, 0.10)) - (0.012 if outer else 0.0),
+        vneck=float(rng.choice([0.0, 0.9, 1.6], p=[0.6, 0.25, 0.15])),
+        print_layer=int(rng.integers(PRINT_COUNT)),
+    )
 
 
 def _lower(rng: np.random.Generator, look: Look, female: bool) -> Look:
@@ -145,12 +224,24 @@ def _lower(rng: np.random.Generator, look: Look, female: bool) -> Look:
         pattern = int(rng.choice([PLAIN, STRIPES, PLAID, FLORAL, DOTS], p=[0.5, 0.1, 0.15, 0.15, 0.1]))
         legs = str(rng.choice(["bare", "slim"], p=[0.6, 0.4]))
         return replace(
-            look, skirt=str(rng.choice(["flared", "straight"])), skirt_end=float(rng.uniform(0.33, 0.62)), legs=legs, leg_end=1.2 if legs == "bare" else 0.0,
-            bottom_colours=(_pick(rng, CLOTHS + BOTTOMS), _pick(rng, CLOTHS)), bottom_pattern=pattern, bottom_scale=float(rng.uniform(8, 20)),
-        )  # fmt: skip
+            look,
+            skirt=str(rng.choice(["flared", "straight"])),
+            skirt_end=float(rng.uniform(0.33, 0.62)),
+            legs=legs,
+            leg_end=1.2 if legs == "bare" else 0.0,
+            bottom_colours=(_pick(rng, CLOTHS + BOTTOMS), _pick(rng, CLOTHS)),
+            bottom_pattern=pattern,
+            bottom_scale=float(rng.uniform(8, 20)),
+        )
     if rng.random() < 0.16:
         short = rng.random() < 0.35
-        return replace(look, legs="short_shorts" if short else "shorts", leg_end=0.675 if short else 0.555, bottom_colours=colours, bottom_pattern=int(rng.choice([PLAIN, PLAID])))
+        return replace(
+            look,
+            legs="short_shorts" if short else "shorts",
+            leg_end=0.675 if short else 0.555,
+            bottom_colours=colours,
+            bottom_pattern=int(rng.choice([PLAIN, PLAID])),
+        )
     legs = str(rng.choice(["slim", "straight", "wide"], p=[0.35, 0.45, 0.2]))
     pattern = int(rng.choice([PLAIN, DENIM, PLAID, PINSTRIPES], p=[0.46, 0.44, 0.05, 0.05]))
     return replace(look, legs=legs, bottom_colours=colours, bottom_pattern=pattern)
@@ -159,12 +250,25 @@ def _lower(rng: np.random.Generator, look: Look, female: bool) -> Look:
 def _head_wear(rng: np.random.Generator, look: Look, female: bool) -> Look:
     if rng.random() > 0.27:
         return look
-    hat = str(rng.choice(["cap", "beanie", "brimmed", "headscarf"], p=[0.4, 0.25, 0.15, 0.2])) if female else str(rng.choice(["cap", "beanie", "brimmed"], p=[0.5, 0.35, 0.15]))
+    hat = (
+        str(rng.choice(["cap", "beanie", "brimmed", "headscarf"], p=[0.4, 0.25, 0.15, 0.2]))
+        if female
+        else str(rng.choice(["cap", "beanie", "brimmed"], p=[0.5, 0.35, 0.15]))
+    )
     under = {"headscarf": ""}.get(hat, look.hair if look.hair in ("long", "bob") else "" if not look.hair else "short")
     return replace(look, hat=hat, hat_colour=_pick(rng, CLOTHS), hair=under)
 
 
 def _carry(rng: np.random.Generator, look: Look) -> Look:
-    bag = str(rng.choice(["", "backpack", "shoulder_bag", "handbag", "carrier", "basket"], p=[0.38, 0.18, 0.14, 0.08, 0.08, 0.14]))
+    bag = str(
+        rng.choice(
+            ["", "backpack", "shoulder_bag", "handbag", "carrier", "basket"], p=[0.38, 0.18, 0.14, 0.08, 0.08, 0.14]
+        )
+    )
     colour = (0.80, 0.12, 0.12) if bag == "basket" else (0.72, 0.55, 0.36) if bag == "carrier" else None
-    return replace(look, bag=bag, bag_colour=colour or _pick(rng, CLOTHS), bag_style=2 if bag == "basket" else int(bag == "carrier"))
+    return replace(
+        look,
+        bag=bag,
+        bag_colour=colour or _pick(rng, CLOTHS),
+        bag_style=2 if bag == "basket" else int(bag == "carrier"),
+    )

@@ -13,7 +13,8 @@ from .casting import floor_points, put, random_pose
 from .lighting import Studio
 from .other_stores import random_camera, random_film, random_light, random_store
 from .people import random_look
-from .stage import Actor, Backdrop, Stage
+from .props import Actor, Backdrop
+from .stage import Stage
 from .store import Store
 
 FRAMES_PER_VIEW = 12  # lighting an empty store costs as much as a dozen frames
@@ -43,7 +44,11 @@ def write_scenes(out: Path, seed: int, count: int, first: int = 0) -> Iterator[P
 
 def _crowd(rng: np.random.Generator, stage: Stage, store: Store, backdrop: Backdrop) -> list[Actor]:
     """Nobody, a few, many, and now and then people close together."""
-    wanted = int(rng.choice([0, int(rng.integers(1, 4)), int(rng.integers(3, 8)), int(rng.integers(8, 16))], p=[0.07, 0.33, 0.42, 0.18]))
+    wanted = int(
+        rng.choice(
+            [0, int(rng.integers(1, 4)), int(rng.integers(3, 8)), int(rng.integers(8, 16))], p=[0.07, 0.33, 0.42, 0.18]
+        )
+    )
     points = floor_points(rng, store, backdrop.camera, 60)
     kept: list[tuple[float, float]] = []
     for x, y in points.tolist():
@@ -69,11 +74,14 @@ def _write_scene(stage: Stage, store: Store, backdrop: Backdrop, out: Path, seed
     for sighting in found:
         x1, y1, x2, y2 = sighting.full
         if sighting.visible >= LEAST_VISIBLE:
-            lines.append(f"0 {(x1 + x2) / 2 / width:.5f} {(y1 + y2) / 2 / height:.5f} {(x2 - x1) / width:.5f} {(y2 - y1) / height:.5f}\n")
+            middle, size = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height), ((x2 - x1) / width, (y2 - y1) / height)
+            lines.append("0 " + " ".join(f"{v:.5f}" for v in (*middle, *size)) + "\n")
     (out / "labels" / f"{name}.txt").write_text("".join(lines))
     truth.write(out / "truth" / f"{name}.csv", [truth.row(number, 0.0, s.index + 1, s) for s in found])
     path = out / "images" / f"{name}.jpg"
-    cv2.imwrite(str(path), np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 95))])
+    cv2.imwrite(
+        str(path), np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 95))]
+    )
     for actor in actors:
         actor.release()
     return path

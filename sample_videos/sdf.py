@@ -32,7 +32,7 @@ def round_cone(points: Floats, start: Point, end: Point, start_radius: float, en
     axis = np.asarray(end, np.float32) - a
     along = ((points - a) @ axis / float(axis @ axis)).clip(0, 1)  # (N,)
     radius = start_radius + (end_radius - start_radius) * along
-    return np.linalg.norm(points - a - along[:, None] * axis, axis=1).astype(np.float32) - radius.astype(np.float32)
+    return np.asarray(np.linalg.norm(points - a - along[:, None] * axis, axis=1) - radius, np.float32)
 
 
 def ellipsoid(points: Floats, centre: Point, radii: Point) -> Floats:
@@ -59,7 +59,7 @@ def loft(points: Floats, knots: NDArray[np.float32], power: float = 2.3) -> Floa
     y = np.abs(points[:, 1] - shift) / depth
     radial = ((x**power + y**power) ** (1 / power) - 1.0) * np.minimum(width, depth)
     caps = np.maximum(knots[0, 0] - z, z - knots[-1, 0])
-    return np.maximum(radial, caps).astype(np.float32)
+    return np.asarray(np.maximum(radial, caps), np.float32)
 
 
 def _smooth_interp(x: Floats, knots: Floats, values: Floats) -> Floats:
@@ -95,7 +95,7 @@ def cut(field: Floats, away: Floats) -> Floats:
 
 
 def grow(field: Field, lower: Point, upper: Point, step: float) -> Surface:
-    """Mesh the zero level of a field inside a box, `step` metres a voxel, normals and openness from the field itself."""
+    """Mesh the zero level of a field inside a box, `step` metres a voxel; normals and openness from the field."""
     from skimage.measure import marching_cubes  # only growing needs it, not drawing
 
     axes = [np.arange(lo, hi + step, step, dtype=np.float32) for lo, hi in zip(lower, upper, strict=True)]

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .labels import PRODUCTS, SIGN_FIRST
 
 Floats = NDArray[np.float32]
-VERTEX = np.dtype([("point", "f4", 3), ("normal", "f4", 3), ("texcoord", "f4", 2), ("tint", "f4", 3), ("material", "f4", 2)])
+Span = tuple[NDArray[np.float64], NDArray[np.float64]]
+Tint = tuple[float, float, float]
+Numbers = NDArray[np.float32] | NDArray[np.float64] | NDArray[np.int_]
+VERTEX = np.dtype(
+    [("point", "f4", 3), ("normal", "f4", 3), ("texcoord", "f4", 2), ("tint", "f4", 3), ("material", "f4", 2)]
+)
+PANEL = 0.035  # metres: end panels are a little thinner, so that no two faces fight for the same pixels
 PAINT, FLOOR, PRODUCT, SIGN, WALL, CEILING, WOOD, OUTSIDE = range(8)
 
-_CORNERS = np.array([[[s if a == axis else (u if a == (axis + 1) % 3 else v) for a in range(3)] for u, v in ((0, 0), (1, 0), (1, 1), (0, 1))] for axis in range(3) for s in (0, 1)], np.float32)  # (6, 4, 3)
+_CORNERS = np.array(
+    [
+        [
+            [s if a == axis else (u if a == (axis + 1) % 3 else v) for a in range(3)]
+            for u, v in ((0, 0), (1, 0), (1, 1), (0, 1))
+        ]
+        for axis in range(3)
+        for s in (0, 1)
+    ],
+    np.float32,
+)  # (6, 4, 3)
 _NORMALS = np.array([[(2 * s - 1) * (a == axis) for a in range(3)] for axis in range(3) for s in (0, 1)], np.float32)
 _QUAD = np.array([[0, 1, 2], [0, 2, 3]], np.uint32)
 
@@ -38,7 +56,15 @@ class Collector:
         self._vertices: dict[bool, list[NDArray[np.void]]] = {True: [], False: []}
         self._faces: dict[bool, list[NDArray[np.uint32]]] = {True: [], False: []}
 
-    def boxes(self, lower: Floats, upper: Floats, tint: Floats, material: int, layer: Floats | float = 0, shell: bool = False) -> None:
+    def boxes(
+        self,
+        lower: Numbers,
+        upper: Numbers,
+        tint: Numbers,
+        material: int,
+        layer: Numbers | float = 0,
+        shell: bool = False,
+    ) -> None:
         """Boxes from lower to upper (B, 3) metres; tint (B, 3) sRGB; layer (B,) of the label array."""
         lower, upper, tint = (np.atleast_2d(np.asarray(a, np.float32)) for a in (lower, upper, tint))
         count = len(lower)
@@ -53,7 +79,9 @@ class Collector:
         self._vertices[shell].append(vertices.reshape(-1))
         self._faces[shell].append(faces.reshape(-1, 3).astype(np.uint32))
 
-    def cylinders(self, foot: Floats, radius: Floats, height: Floats, tint: Floats, layer: Floats, sides: int = 10) -> None:
+    def cylinders(
+        self, foot: Floats, radius: Floats, height: Floats, tint: Floats, layer: Floats, sides: int = 10
+    ) -> None:
         """Upright labelled cylinders: foot (B, 3), radius, height (B,) metres, tint (B, 3), layer (B,)."""
         angle = np.linspace(0, 2 * np.pi, sides + 1, dtype=np.float32)
         ring = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], 1)
@@ -105,47 +133,73 @@ def _row(rng: np.random.Generator, length: float, room: float) -> list[tuple[flo
     return facings
 
 
-def stocked_side(
-    out: Collector, rng: np.random.Generator, rect: tuple[float, float, float, float], heights: list[float], axis: int, side: int, tint: tuple[float, float, float]
-) -> None:
-    """Boards and products on one side of a shelf that runs along `axis` (0 x, 1 y) and faces `side` (-1 or +1)."""
-    low, high = np.array(rect[:2]), np.array(rect[2:])
-    across = 1 - axis
-    face = high[across] if side > 0 else low[across]
-    depth = min(0.42, (high - low)[across] * (0.5 if (high - low)[across] > 0.7 else 1.0))
-    length = float((high - low)[axis])
-    spans = list(zip(heights, [*heights[1:], heights[-1] + 0.32], strict=True))
-    boxes: list[tuple[NDArray[np.float64], NDArray[np.float64], int]] = []
-    rounds: list[tuple[NDArray[np.float64], float, float, int]] = []
-    for board, above in spans:
+@dataclass(frozen=True)
+class Side:
+    """One side of a shelf along `axis` (0 x, 1 y): the stretch low..high, where its face is, which way it looks."""
+
+    axis: int
+    low: float
+    high: float
+    face: float
+    looks: int
+    depth: float
+
+    def span(self, along: tuple[float, float], back: tuple[float, float], heights: tuple[float, float]) -> Span:
+        """Corners (3,), (3,) of a box: metres along the shelf, metres behind the face, heights."""
         a, b = np.zeros(3), np.zeros(3)
-        a[axis], b[axis], a[2], b[2] = low[axis] + 0.035, high[axis] - 0.035, board - 0.035, board
-        a[across], b[across] = sorted((face, face - side * depth))
-        out.boxes(a, b, np.array(tint), PAINT)
-        rail_a, rail_b = a.copy(), b.copy()
-        rail_a[across], rail_b[across] = sorted((face, face + side * 0.012))
-        rail_a[2] = board - 0.045
-        out.boxes(rail_a, rail_b, np.array((0.93, 0.93, 0.88)) if rng.random() < 0.6 else np.array((0.85, 0.2, 0.2)), PAINT)
-        for start, width, height, layer, is_round in _row(rng, length - 0.07, above - board - 0.06):
-            back = face - side * float(rng.uniform(0.01, 0.06))
-            p, q = np.zeros(3), np.zeros(3)
-            p[axis], q[axis] = low[axis] + 0.035 + start, low[axis] + 0.035 + start + width
-            p[2], q[2] = board, board + height
-            p[across], q[across] = sorted((back, back - side * min(0.25, depth * 0.8)))
+        a[self.axis], b[self.axis] = along
+        ends = sorted(self.face - self.looks * metres for metres in back)
+        a[1 - self.axis], b[1 - self.axis] = ends
+        a[2], b[2] = heights
+        return a, b
+
+
+def side_of(rect: tuple[float, float, float, float], axis: int, looks: int) -> Side:
+    """The side of a footprint that looks to -1 or +1 across `axis`."""
+    across = 1 - axis
+    thick = rect[across + 2] - rect[across]
+    face = rect[across + 2] if looks > 0 else rect[across]
+    depth = min(0.42, thick * (0.5 if thick > 0.7 else 1.0))
+    return Side(axis, rect[axis] + PANEL, rect[axis + 2] - PANEL, face, looks, depth)
+
+
+def _stock(out: Collector, rng: np.random.Generator, side: Side, heights: list[float], tint: Tint) -> None:
+    """Boards with price rails, and products on them."""
+    boxes: list[tuple[Span, int]] = []
+    rounds: list[tuple[NDArray[np.float64], float, float, int]] = []
+    along = (side.low, side.high)
+    for board, above in zip(heights, [*heights[1:], heights[-1] + 0.32], strict=True):
+        out.boxes(*side.span(along, (0.0, side.depth), (board - 0.035, board)), np.array(tint), PAINT)
+        rail = np.array((0.93, 0.93, 0.88) if rng.random() < 0.6 else (0.85, 0.2, 0.2))
+        out.boxes(*side.span(along, (-0.012, 0.0), (board - 0.045, board)), rail, PAINT)
+        for start, width, height, layer, is_round in _row(rng, side.high - side.low, above - board - 0.06):
+            back = float(rng.uniform(0.01, 0.06))
+            at = side.low + start
             if is_round:
-                foot = (p + q) / 2
-                foot[across], foot[2] = back - side * width / 2, board
+                foot, _ = side.span((at + width / 2, at), (back + width / 2, back + width / 2), (board, board))
                 rounds.append((foot, width / 2, height, layer))
             else:
-                boxes.append((p, q, layer))
+                deep = back + min(0.25, side.depth * 0.8)
+                boxes.append((side.span((at, at + width), (back, deep), (board, board + height)), layer))
     if boxes:
-        out.boxes(np.array([b[0] for b in boxes]), np.array([b[1] for b in boxes]), np.array([[0.8, 0.8, 0.8]]), PRODUCT, np.array([b[2] for b in boxes]))
+        lower, upper = (np.array([span[i] for span, _ in boxes]) for i in (0, 1))
+        out.boxes(lower, upper, np.array([[0.8, 0.8, 0.8]]), PRODUCT, np.array([layer for _, layer in boxes]))
     if rounds:
-        out.cylinders(np.array([r[0] for r in rounds], np.float32), np.array([r[1] for r in rounds], np.float32), np.array([r[2] for r in rounds], np.float32), rng.uniform(0.2, 0.9, (len(rounds), 3)).astype(np.float32), np.array([r[3] for r in rounds], np.float32))
+        feet, radii, tall, layers = (np.array([r[i] for r in rounds], np.float32) for i in range(4))
+        tints = rng.uniform(0.2, 0.9, (len(rounds), 3)).astype(np.float32)
+        out.cylinders(feet, radii, tall, tints, layers)
 
 
-def shelf(out: Collector, rng: np.random.Generator, rect: tuple[float, float, float, float], height: float, axis: int, sides: tuple[int, ...], tint: tuple[float, float, float]) -> None:
-    """A gondola: base, back panel or middle wall, end panels, stocked boards on the given sides, tops carry stock too."""
+def shelf(
+    out: Collector,
+    rng: np.random.Generator,
+    rect: tuple[float, float, float, float],
+    height: float,
+    axis: int,
+    sides: tuple[int, ...],
+    tint: tuple[float, float, float],
+) -> None:
+    """A gondola: base, back panel or middle wall, end panels, stocked boards on the given sides."""
     x1, y1, x2, y2 = rect
     out.boxes(np.array((x1 + 0.02, y1 + 0.02, 0)), np.array((x2 - 0.02, y2 - 0.02, 0.10)), np.array(tint) * 0.5, PAINT)
     low, high = np.array([x1, y1, 0.0]), np.array([x2, y2, height])
@@ -165,11 +219,13 @@ def shelf(out: Collector, rng: np.random.Generator, rect: tuple[float, float, fl
         if len(sides) == 2:  # a poster on the end
             outward = -1 if end == low[axis] else 1
             p, q = a.copy(), b.copy()
-            p[axis], q[axis] = sorted((end if outward < 0 else end + 0.03, (end if outward < 0 else end + 0.03) + outward * 0.012))
+            p[axis], q[axis] = sorted(
+                (end if outward < 0 else end + 0.03, (end if outward < 0 else end + 0.03) + outward * 0.012)
+            )
             p[across], q[across] = low[across] + 0.1, high[across] - 0.1
             p[2], q[2] = height - 0.62, height - 0.14
             out.boxes(p, q, np.ones(3), SIGN, float(SIGN_FIRST + rng.choice((3, 6, 10, 11, 15))))
     gap = float(rng.uniform(0.30, 0.38))
     boards = [0.13, *np.arange(0.13 + gap, height - 0.12, gap).tolist()]
     for side in sides:
-        stocked_side(out, rng, rect, boards, axis, side, tint)
+        _stock(out, rng, side_of(rect, axis, side), boards, tint)

@@ -15,10 +15,24 @@ ARM_ANGLE = np.radians(40.0)
 _ARM = np.array([np.sin(ARM_ANGLE), 0.0, -np.cos(ARM_ANGLE)])
 
 NAMES = (
-    "pelvis", "spine", "chest", "neck", "head",
-    "arm_l", "forearm_l", "hand_l", "arm_r", "forearm_r", "hand_r",
-    "thigh_l", "shin_l", "foot_l", "thigh_r", "shin_r", "foot_r",
-)  # fmt: skip
+    "pelvis",
+    "spine",
+    "chest",
+    "neck",
+    "head",
+    "arm_l",
+    "forearm_l",
+    "hand_l",
+    "arm_r",
+    "forearm_r",
+    "hand_r",
+    "thigh_l",
+    "shin_l",
+    "foot_l",
+    "thigh_r",
+    "shin_r",
+    "foot_r",
+)
 INDEX = {name: i for i, name in enumerate(NAMES)}
 PARENT = (-1, 0, 1, 2, 3, 2, 5, 6, 2, 8, 9, 0, 11, 12, 0, 14, 15)
 
@@ -31,11 +45,20 @@ def _side(sign: float) -> list[tuple[float, float, float]]:
 
 
 _ROWS: list[tuple[float, float, float]] = [
-    (0, 0, 0.95), (0, 0, 1.06), (0, 0, 1.22), (0, -0.012, 1.47), (0, 0, 1.56),
-    *_side(-1), *_side(1),
-    (-0.09, 0, 0.92), (-0.1, 0.005, 0.50), (-0.105, -0.015, 0.085),
-    (0.09, 0, 0.92), (0.1, 0.005, 0.50), (0.105, -0.015, 0.085),
-]  # fmt: skip
+    (0, 0, 0.95),
+    (0, 0, 1.06),
+    (0, 0, 1.22),
+    (0, -0.012, 1.47),
+    (0, 0, 1.56),
+    *_side(-1),
+    *_side(1),
+    (-0.09, 0, 0.92),
+    (-0.1, 0.005, 0.50),
+    (-0.105, -0.015, 0.085),
+    (0.09, 0, 0.92),
+    (0.1, 0.005, 0.50),
+    (0.105, -0.015, 0.085),
+]
 JOINTS = np.array(_ROWS, np.float32)  # (17, 3)
 HAND_END = {"l": JOINTS[7] + 0.17 * np.array([-_ARM[0], 0, _ARM[2]]), "r": JOINTS[10] + 0.17 * _ARM}
 

@@ -5,7 +5,7 @@ All targets have row 0 at the top of the image, so what is read back needs no fl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import moderngl
@@ -17,69 +17,14 @@ from .cameras import Camera
 from .contacts import SHADOW_REACH, around, body_balls, lamps_near
 from .labels import print_atlas
 from .people import Look
+from .props import Actor, Backdrop, Film
+from .uniforms import set_arrays, set_values
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Window = tuple[float, float, float, float]
+Area = tuple[int, int, int, int]
 _SHADERS = Path(__file__).parent / "shaders"
-
-
-@dataclass(frozen=True)
-class Light:
-    """Colour of lamps and of what the floor throws back (linear RGB), and how strongly the nearest lamps model."""
-
-    sky: tuple[float, float, float] = (1.0, 0.98, 0.94)
-    ground: tuple[float, float, float] = (0.34, 0.33, 0.31)
-    lamps: float = 0.55
-
-
-@dataclass(frozen=True)
-class Film:
-    """What the camera makes of light: gain per channel (exposure times white balance) and its flaws."""
-
-    gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    vignette: float = 0.45
-    grain: float = 0.012
-    contrast: float = 0.25
-    soft: float = 0.0
-
-
-@dataclass
-class Actor:
-    """A person on the GPU and where it stands: bones (17, 4, 4) of this frame, place (4, 4) to world."""
-
-    geometry: moderngl.VertexArray
-    mask: moderngl.VertexArray
-    look: Floats
-    buffers: tuple[moderngl.Buffer, moderngl.Buffer]
-    bones: Floats = field(default_factory=lambda: np.zeros((17, 4, 4), np.float32))
-    place: Floats = field(default_factory=lambda: np.eye(4, dtype=np.float32))
-
-    def release(self) -> None:
-        """Free the buffers."""
-        for held in (self.geometry, self.mask, *self.buffers):
-            held.release()
-
-    def stand(self, bones: Floats, x: float, y: float, heading: float) -> None:
-        """Put the body at a floor point, heading in radians (0 faces +y, positive turns left)."""
-        self.bones = bones
-        c, s = np.cos(heading), np.sin(heading)
-        self.place = np.array([[c, -s, 0, x], [s, c, 0, y], [0, 0, 1, 0], [0, 0, 0, 1]], np.float32)
-
-
-@dataclass
-class Backdrop:
-    """A lit, empty view: radiance (RGBA16F) and world position with depth (RGBA32F), one texel a pixel."""
-
-    camera: Camera
-    light: Light
-    radiance: moderngl.Texture
-    place: moderngl.Texture
-
-    def release(self) -> None:
-        """Free the textures."""
-        self.radiance.release()
-        self.place.release()
 
 
 def source(name: str) -> str:
@@ -88,11 +33,19 @@ def source(name: str) -> str:
     return text.replace("//NOISE", (_SHADERS / "noise.glsl").read_text())
 
 
+def _texture(buffer: moderngl.Framebuffer, index: int) -> moderngl.Texture:
+    """A framebuffer's attachment that later passes read."""
+    held = buffer.color_attachments[index]
+    if not isinstance(held, moderngl.Texture):
+        raise TypeError(f"attachment {index}: expected a texture, got {type(held).__name__}")
+    return held
+
+
 class Stage:
     """Holds the OpenGL context, the programs and the targets."""
 
     def __init__(self) -> None:
-        self.gl = moderngl.create_context(standalone=True, backend="egl")
+        self.gl = moderngl.create_context(standalone=True, backend="egl")  # type: ignore[arg-type]
         self._quads: dict[str, tuple[moderngl.Program, moderngl.VertexArray]] = {}
         self._targets: dict[tuple[str, int, int], moderngl.Framebuffer] = {}
         corners = np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32)
@@ -147,19 +100,23 @@ class Stage:
         vertices, faces = self.gl.buffer(body.vertices.tobytes()), self.gl.buffer(body.faces.tobytes())
         layout = [(vertices, "3f 3f 2f 4u1 4f1", "rest", "rest_normal", "kind", "bone", "weight")]
         flat = [(vertices, "3f 12x 2f 4u1 4f1", "rest", "kind", "bone", "weight")]
-        return Actor(self.gl.vertex_array(self.geometry, layout, faces), self.gl.vertex_array(self.mask, flat, faces), look.uniforms(), (vertices, faces))
+        return Actor(
+            self.gl.vertex_array(self.geometry, layout, faces),
+            self.gl.vertex_array(self.mask, flat, faces),
+            look.uniforms(),
+            (vertices, faces),
+        )
 
     def _draw_people(self, actors: list[Actor], projection: Floats, mask: bool = False) -> None:
         """Fill the bound geometry buffer (or mask), behind whatever depth it already holds."""
         program = self.mask if mask else self.geometry
         self.gl.enable(moderngl.CULL_FACE)
-        program["view_projection"].write(projection.T.tobytes())
+        set_arrays(program, view_projection=projection)
         for number, actor in enumerate(actors, 1):
-            program["place"].write(actor.place.T.tobytes())
-            program["bones"].write(np.ascontiguousarray(actor.bones.transpose(0, 2, 1)).tobytes())
-            program["hem"].value = float(actor.look[10, 1])
+            set_arrays(program, place=actor.place, bones=actor.bones)
+            set_values(program, hem=float(actor.look[10, 1]))
             if not mask:
-                program["identity"].value = number / 255
+                set_values(program, identity=number / 255)
             (actor.mask if mask else actor.geometry).render()
         self.gl.disable(moderngl.CULL_FACE)
 
@@ -168,22 +125,19 @@ class Stage:
         program, quad = self.quad("person.frag")
         buffer = self.target("geometry", *size)
         for unit, name in enumerate(("rest", "facing", "world", "who")):
-            buffer.color_attachments[unit].use(unit)
-            program[name].value = unit
+            _texture(buffer, unit).use(unit)
+            set_values(program, **{name: unit})
         self.prints.use(4)
         light = backdrop.light
-        values = {"prints": 4, "eye": tuple(backdrop.camera.eye), "sky": light.sky, "ground": light.ground}
-        for name, value in values.items():
-            program[name].value = value
+        set_values(program, prints=4, eye=tuple(backdrop.camera.eye), sky=light.sky, ground=light.ground)
         self.gl.disable(moderngl.DEPTH_TEST)
         for number, actor in enumerate(actors, 1):
             area = around(backdrop.camera, body_balls(actor.place @ actor.bones), box, size)
             if area is None:
                 continue
             self.gl.scissor = area
-            program["identity"].value = number / 255
-            program["look"].write(actor.look.tobytes())
-            program["panels"].write(lamps_near(actor.place[:2, 3], light.lamps).tobytes())
+            set_values(program, identity=number / 255)
+            set_arrays(program, look=actor.look, panels=lamps_near(actor.place[:2, 3], light.lamps))
             quad.render(moderngl.TRIANGLE_STRIP)
         self.gl.scissor = None
         self.gl.enable(moderngl.DEPTH_TEST)
@@ -191,26 +145,34 @@ class Stage:
     def _depth_quad(self, target: moderngl.Framebuffer, backdrop: Backdrop, part: Window) -> None:
         """Put the empty view's depth and nobody into the geometry buffer; what else it holds is then never read."""
         program, quad = self.quad("depth_only.frag")
-        target.color_mask = [(False,) * 4] * 3 + [(True,) * 4]
+        target.color_mask = [(False,) * 4] * 3 + [(True,) * 4]  # type: ignore[assignment]
         target.use()
         backdrop.place.use(1)
-        program["place"].value, program["window"].value = 1, part
+        set_values(program, place=1, window=part)
         self.gl.depth_func = "1"
         quad.render(moderngl.TRIANGLE_STRIP)
         self.gl.depth_func = "<"
-        target.color_mask = [(True,) * 4] * 4
+        target.color_mask = [(True,) * 4] * 4  # type: ignore[assignment]
         target.use()
 
     def backdrop_quad(self, backdrop: Backdrop, window: Window) -> None:
         """Draw the empty view into the bound target."""
         program, quad = self.quad("backdrop.frag")
         backdrop.radiance.use(0)
-        program["radiance"].value, program["window"].value = 0, window
+        set_values(program, radiance=0, window=window)
         self.gl.disable(moderngl.DEPTH_TEST)
         quad.render(moderngl.TRIANGLE_STRIP)
         self.gl.enable(moderngl.DEPTH_TEST)
 
-    def draw(self, backdrop: Backdrop, actors: list[Actor], film: Film, seed: float, window: Window | None = None, size: tuple[int, int] | None = None) -> tuple[Bytes, Bytes]:
+    def draw(
+        self,
+        backdrop: Backdrop,
+        actors: list[Actor],
+        film: Film,
+        seed: float,
+        window: Window | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> tuple[Bytes, Bytes]:
         """The view, or its pixel rectangle `window`, drawn `size` = (W, H) large.
 
         Returns the image (H, W, 3) RGB and who is seen where (H, W): 1 + the actor's index, 0 for nobody.
@@ -218,7 +180,12 @@ class Stage:
         camera = backdrop.camera
         box = window or (0.0, 0.0, float(camera.width), float(camera.frame_height))
         width, height = size or (camera.width, camera.frame_height)
-        part = (box[0] / camera.width, box[1] / camera.frame_height, box[2] / camera.width, box[3] / camera.frame_height)
+        part = (
+            box[0] / camera.width,
+            box[1] / camera.frame_height,
+            box[2] / camera.width,
+            box[3] / camera.frame_height,
+        )
         projection = camera.view_projection(box)
         geometry, hdr, out = (self.target(kind, width, height) for kind in ("geometry", "hdr", "out"))
         self._depth_quad(geometry, backdrop, part)
@@ -227,39 +194,49 @@ class Stage:
         self.backdrop_quad(backdrop, part)
         self._contacts(backdrop, actors, part, (width, height), box)
         self._shade(backdrop, actors, box, (width, height))
-        geometry.color_attachments[3].use(1)
+        _texture(geometry, 3).use(1)
         areas = [around(camera, body_balls(a.place @ a.bones), box, (width, height)) for a in actors]
         self._develop(hdr, out, film, seed, part, [a for a in areas if a])
         image = np.frombuffer(out.read(components=3, alignment=1), np.uint8).reshape(height, width, 3)
         who = np.frombuffer(geometry.read(components=1, attachment=3, alignment=1), np.uint8).reshape(height, width)
         return image, who
 
-    def _develop(self, hdr: moderngl.Framebuffer, out: moderngl.Framebuffer, film: Film, seed: float, part: Window, areas: list[tuple[int, int, int, int]]) -> None:
+    def _develop(
+        self,
+        hdr: moderngl.Framebuffer,
+        out: moderngl.Framebuffer,
+        film: Film,
+        seed: float,
+        part: Window,
+        areas: list[Area],
+    ) -> None:
         """Expose into 8 bits; around people (areas x, y, w, h) also smooth their outlines."""
         out.use()
-        hdr.color_attachments[0].use(0)
-        values = {"radiance": 0, "gain": film.gain, "vignette": film.vignette, "grain": film.grain, "seed": seed, "contrast": film.contrast, "window": part}
+        _texture(hdr, 0).use(0)
         soft = ("SOFT",) if film.soft > 0 else ()
         self.gl.disable(moderngl.DEPTH_TEST)
-        for defines, scissors in ((soft, [None]), ((*soft, "OUTLINE"), areas)):
+        passes: list[tuple[tuple[str, ...], Sequence[Area | None]]] = [(soft, [None]), ((*soft, "OUTLINE"), areas)]
+        for defines, scissors in passes:
             program, quad = self.quad("develop.frag", *defines)
-            for name, value in values.items():
-                program[name].value = value
+            set_values(program, radiance=0, gain=film.gain, vignette=film.vignette, grain=film.grain)
+            set_values(program, seed=seed, contrast=film.contrast, window=part)
             if soft:
-                program["soft"].value = film.soft
+                set_values(program, soft=film.soft)
             if "OUTLINE" in defines:
-                program["who"].value = 1
+                set_values(program, who=1)
             for area in scissors:
                 self.gl.scissor = area
                 quad.render(moderngl.TRIANGLE_STRIP)
         self.gl.scissor = None
         self.gl.enable(moderngl.DEPTH_TEST)
 
-    def _contacts(self, backdrop: Backdrop, actors: list[Actor], part: Window, size: tuple[int, int], box: Window) -> None:
+    def _contacts(
+        self, backdrop: Backdrop, actors: list[Actor], part: Window, size: tuple[int, int], box: Window
+    ) -> None:
         """Darken floor and shelves around each person: occlusion by some spheres along its bones."""
         program, quad = self.quad("contact.frag")
         backdrop.place.use(1)
-        program["place"].value, program["window"].value = 1, part
+        set_values(program, place=1, window=part)
         self.gl.disable(moderngl.DEPTH_TEST)
         self.gl.enable(moderngl.BLEND)
         self.gl.blend_func = moderngl.DST_COLOR, moderngl.ZERO
@@ -268,8 +245,8 @@ class Stage:
             area = around(backdrop.camera, balls, box, size, SHADOW_REACH)
             if area is None:
                 continue
-            program["balls"].write(np.pad(balls, ((0, 24 - len(balls)), (0, 0))).astype(np.float32).tobytes())
-            program["count"].value = len(balls)
+            set_arrays(program, balls=np.pad(balls, ((0, 24 - len(balls)), (0, 0))))
+            set_values(program, count=len(balls))
             self.gl.scissor = area
             quad.render(moderngl.TRIANGLE_STRIP)
         self.gl.scissor = None

@@ -71,7 +71,15 @@ class Store:
         return out.mesh()
 
 
-def _box(out: Collector, a: tuple[float, float, float], b: tuple[float, float, float], tint: Tint, material: int = PAINT, layer: float = 0, shell: bool = False) -> None:
+def _box(
+    out: Collector,
+    a: tuple[float, float, float],
+    b: tuple[float, float, float],
+    tint: Tint,
+    material: int = PAINT,
+    layer: float = 0,
+    shell: bool = False,
+) -> None:
     out.boxes(np.array(a, np.float32), np.array(b, np.float32), np.array(tint, np.float32), material, layer, shell)
 
 
@@ -107,7 +115,14 @@ def _outside(out: Collector, width: float) -> None:
     _box(out, (-8, -5.4, -0.1), (width + 8, -5.0, 0.9), (0.38, 0.43, 0.34), OUTSIDE, shell=True)
     for i, x in enumerate(np.arange(-8.0, width + 8, 3.7)):
         tint = [(0.74, 0.62, 0.52), (0.82, 0.80, 0.74), (0.66, 0.70, 0.74)][i % 3]
-        _box(out, (float(x), -6.4, 0), (float(x) + 3.6, -6.0, 2.7 + 0.5 * (i % 2)), (tint[0], tint[1], tint[2]), OUTSIDE, shell=True)
+        _box(
+            out,
+            (float(x), -6.4, 0),
+            (float(x) + 3.6, -6.0, 2.7 + 0.5 * (i % 2)),
+            (tint[0], tint[1], tint[2]),
+            OUTSIDE,
+            shell=True,
+        )
         _box(out, (float(x) + 0.6, -5.99, 1.3), (float(x) + 1.5, -5.95, 2.2), (0.35, 0.42, 0.50), OUTSIDE, shell=True)
         _box(out, (float(x) + 2.1, -5.99, 1.3), (float(x) + 3.0, -5.95, 2.2), (0.35, 0.42, 0.50), OUTSIDE, shell=True)
     _box(out, (-12, -8.2, -0.1), (width + 12, -8.0, 7.0), (0.78, 0.85, 0.93), OUTSIDE, shell=True)
@@ -129,7 +144,15 @@ def _front(out: Collector, store: Store, left: float, right: float) -> None:
     for i in range(count):
         if (i + int(left)) % 2 == 0:
             x = left + (i + 0.3) * (right - left) / count
-            _box(out, (x, -0.07, 1.0), (x + 0.5, -0.05, 1.8), (1, 1, 1), SIGN, SIGN_FIRST + (3 + 5 * i) % len(SIGNS), True)
+            _box(
+                out,
+                (x, -0.07, 1.0),
+                (x + 0.5, -0.05, 1.8),
+                (1, 1, 1),
+                SIGN,
+                SIGN_FIRST + (3 + 5 * i) % len(SIGNS),
+                True,
+            )
 
 
 def _till(out: Collector, rng: np.random.Generator, rect: Rect) -> None:
@@ -144,7 +167,14 @@ def _till(out: Collector, rng: np.random.Generator, rect: Rect) -> None:
     for _ in range(9):
         x, y = rng.uniform(x1 + 0.1, x2 - 0.25), rng.uniform(y1 + 0.8, y2 - 0.3)
         size = rng.uniform(0.06, 0.16, 3)
-        _box(out, (x, y, 0.895), (x + size[0], y + size[1], 0.895 + size[2]), tuple(rng.uniform(0.1, 0.95, 3).tolist()), 2, float(rng.integers(50)))
+        _box(
+            out,
+            (x, y, 0.895),
+            (x + size[0], y + size[1], 0.895 + size[2]),
+            tuple(rng.uniform(0.1, 0.95, 3).tolist()),
+            2,
+            float(rng.integers(50)),
+        )
     _box(out, (x2 - 0.08, y2 - 0.08, 0.88), (x2 - 0.03, y2 - 0.03, 2.0), (0.6, 0.6, 0.6))
 
 
@@ -158,7 +188,14 @@ def _bin(out: Collector, rng: np.random.Generator, rect: Rect) -> None:
         heap = 0.62 + 0.22 * (1 - abs(2 * (x - x1) / (x2 - x1) - 1)) * rng.random()
         side = rng.uniform(0.08, 0.13)
         colour = np.clip(tint + rng.normal(0, 0.12, 3), 0.05, 1)
-        _box(out, (x, y, heap - 0.05), (x + side, y + side, heap + side), tuple(colour.tolist()), 2 if rng.random() < 0.4 else PAINT, float(rng.integers(50)))
+        _box(
+            out,
+            (x, y, heap - 0.05),
+            (x + side, y + side, heap + side),
+            tuple(colour.tolist()),
+            2 if rng.random() < 0.4 else PAINT,
+            float(rng.integers(50)),
+        )
 
 
 def _sign(out: Collector, x: float, y: float, z: float, axis: int, text: str) -> None:
@@ -184,7 +221,12 @@ SAMPLE = Store(
     doors=[(2.0, 4.0), (10.6, 12.2)],
     partitions=[(7.0, 0.0, 7.2, 3.6)],
     signs=[
-        (1.8, 8.3, 2.55, 0, "FRESH"), (5.4, 8.3, 2.55, 0, "SNACKS"), (3.6, 12.4, 2.6, 0, "DAIRY"), (3.0, 0.05, 2.42, 0, "EXIT"),
-        (9.9, 2.5, 2.35, 0, "CHECKOUT 1"), (12.1, 2.5, 2.35, 0, "CHECKOUT 2"), (5.2, 0.03, 2.6, 0, "WELCOME"),
+        (1.8, 8.3, 2.55, 0, "FRESH"),
+        (5.4, 8.3, 2.55, 0, "SNACKS"),
+        (3.6, 12.4, 2.6, 0, "DAIRY"),
+        (3.0, 0.05, 2.42, 0, "EXIT"),
+        (9.9, 2.5, 2.35, 0, "CHECKOUT 1"),
+        (12.1, 2.5, 2.35, 0, "CHECKOUT 2"),
+        (5.2, 0.03, 2.6, 0, "WELCOME"),
     ],
-)  # fmt: skip
+)

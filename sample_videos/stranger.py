@@ -58,7 +58,9 @@ def found(rows: list[dict[str, float]], boxes: Boxes) -> tuple[int, int]:
     free = list(range(len(boxes)))
     hits = 0
     for person in people:
-        both = np.array([[person[k] for k in ("x1", "y1", "x2", "y2")], [person[f"visible_{k}"] for k in ("x1", "y1", "x2", "y2")]])
+        both = np.array(
+            [[person[k] for k in ("x1", "y1", "x2", "y2")], [person[f"visible_{k}"] for k in ("x1", "y1", "x2", "y2")]]
+        )
         match = overlaps(both, boxes[free]).max(0) if free else np.zeros(0)
         if len(match) and match.max() >= OVERLAP:
             hits += 1
@@ -71,7 +73,7 @@ def video_frames(path: Path, every: int) -> Iterator[tuple[int, Image]]:
     with av.open(str(path)) as container:
         for index, frame in enumerate(container.decode(video=0)):
             if index % every == 0:
-                yield index, frame.to_ndarray(format="bgr24")
+                yield index, np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
 
 
 def recall_of_video(folder: Path, name: str, detect: Detector, every: int) -> tuple[int, int, int]:
@@ -100,7 +102,14 @@ def recall_of_scenes(folder: Path, detect: Detector) -> tuple[int, int, int]:
 
 def _strays(rows: list[dict[str, float]], boxes: Boxes) -> int:
     """Boxes that overlap nobody, however hidden, by 0.3."""
-    people = np.array([[r[k] for k in keys] for r in rows for keys in (("x1", "y1", "x2", "y2"), ("visible_x1", "visible_y1", "visible_x2", "visible_y2"))], float).reshape(-1, 4)
+    people = np.array(
+        [
+            [r[k] for k in keys]
+            for r in rows
+            for keys in (("x1", "y1", "x2", "y2"), ("visible_x1", "visible_y1", "visible_x2", "visible_y2"))
+        ],
+        float,
+    ).reshape(-1, 4)
     if not len(boxes):
         return 0
     return int((overlaps(boxes, people).max(1, initial=0.0) < 0.3).sum())

@@ -11,9 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cameras import Camera
-from .stage import Actor, Stage
+from .props import Actor
+from .stage import Stage
 
-HEADER = ["frame", "seconds", "identity", "x1", "y1", "x2", "y2", "visible_x1", "visible_y1", "visible_x2", "visible_y2", "visible", "floor_x", "floor_y"]
+HEADER = [
+    "frame",
+    "seconds",
+    "identity",
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+    "visible_x1",
+    "visible_y1",
+    "visible_x2",
+    "visible_y2",
+    "visible",
+    "floor_x",
+    "floor_y",
+]
 Box = tuple[int, int, int, int]
 
 
@@ -56,7 +72,15 @@ def sightings(stage: Stage, camera: Camera, actors: list[Actor], who: NDArray[np
 def row(frame: int, seconds: float, identity: int, sighting: Sighting) -> list[str]:
     """One CSV line."""
     boxes = [str(v) for v in (*sighting.full, *sighting.seen)]
-    return [str(frame), f"{seconds:.3f}", str(identity), *boxes, f"{sighting.visible:.3f}", f"{sighting.floor[0]:.2f}", f"{sighting.floor[1]:.2f}"]
+    return [
+        str(frame),
+        f"{seconds:.3f}",
+        str(identity),
+        *boxes,
+        f"{sighting.visible:.3f}",
+        f"{sighting.floor[0]:.2f}",
+        f"{sighting.floor[1]:.2f}",
+    ]
 
 
 def write(path: Path, rows: Iterable[list[str]]) -> None:

@@ -97,7 +97,7 @@ def _push_out(position: Doubles, obstacles: Doubles) -> Doubles:
     for x1, y1, x2, y2 in obstacles:
         left, right = position[0] - (x1 - WALL_GAP), (x2 + WALL_GAP) - position[0]
         low, high = position[1] - (y1 - WALL_GAP), (y2 + WALL_GAP) - position[1]
-        depth = min(left, right, low, high)
+        depth: float = min(left, right, low, high)
         if depth > 0:
             if depth == left:
                 position[0] -= left
@@ -150,12 +150,19 @@ def _give_way(here: Doubles, velocity: Doubles, others: list[tuple[Doubles, Doub
             continue
         closing = max(0.0, float((velocity - their) @ to) / distance)
         side = 1.0 if right @ to <= 0.05 or float(their @ forward) < -0.2 else -1.0
-        strength = closing * max(0.0, 1.0 - abs(right @ to) / 0.8) * (1.7 - distance) / 1.2
+        strength = closing * max(0.0, 1.0 - abs(float(right @ to)) / 0.8) * (1.7 - distance) / 1.2
         turned += right * side * strength * 1.3 - forward * strength * 0.35
     return turned
 
 
-def simulate(walkers: list[Walker], obstacles: list[Rect], lower: tuple[float, float], upper: tuple[float, float], first: float, last: float) -> Doubles:
+def simulate(
+    walkers: list[Walker],
+    obstacles: list[Rect],
+    lower: tuple[float, float],
+    upper: tuple[float, float],
+    first: float,
+    last: float,
+) -> Doubles:
     """Run everyone from `first` to `last` seconds; fills each walker's path; returns the times (T,)."""
     grid, solid = Grid(lower, upper, obstacles), np.array(obstacles).reshape(-1, 4)
     times = np.arange(first, last + STEP_SECONDS / 2, STEP_SECONDS)
@@ -176,7 +183,9 @@ def simulate(walkers: list[Walker], obstacles: list[Rect], lower: tuple[float, f
     return times
 
 
-def _step(walkers: list[Walker], active: list[int], here: Doubles, pace: Doubles, solid: Doubles, seconds: float, grid: Grid) -> None:
+def _step(
+    walkers: list[Walker], active: list[int], here: Doubles, pace: Doubles, solid: Doubles, seconds: float, grid: Grid
+) -> None:
     before = here.copy()
     for i in active:
         wish = _wish(walkers[i], here[i], seconds, grid)

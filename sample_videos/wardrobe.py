@@ -1,4 +1,4 @@
-"""What does a person wear on head and back, and carry? Distance fields of hair, hats and bags, and what they hang on."""
+"""What does a person wear on head and back, and carry? Distance fields of hair, hats and bags."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _shell(thickness: float, lift: float = 0.0) -> Field:
 def _face_gap(p: Floats, brow: float) -> Floats:
     """The space in front of the face, up to the hairline `brow` metres above the skull's middle."""
     slope = 0.55 * (p[:, 2] - SKULL[0][2] - brow) + 0.02
-    return np.maximum(slope.astype(np.float32), 0.022 - p[:, 1])
+    return np.asarray(np.maximum(slope, 0.022 - p[:, 1]), np.float32)
 
 
 def _above(p: Floats, height: float, tilt: float = 0.0) -> Floats:
@@ -81,7 +81,9 @@ def afro(p: Floats) -> Floats:
 def cap(p: Floats) -> Floats:
     """A baseball cap."""
     crown = np.maximum(_shell(0.022, 0.012)(p), _above(p, 1.695))
-    brim = np.maximum(ellipsoid(p, (0, 0.10, 1.700), (0.078, 0.1, 0.03)), np.abs(p[:, 2] - 1.702 + 0.25 * (p[:, 1] - 0.1)) - 0.008)
+    brim = np.maximum(
+        ellipsoid(p, (0, 0.10, 1.700), (0.078, 0.1, 0.03)), np.abs(p[:, 2] - 1.702 + 0.25 * (p[:, 1] - 0.1)) - 0.008
+    )
     return smooth_union(crown, cut(brim, ellipsoid(p, *SKULL)), 0.01)
 
 
@@ -169,8 +171,14 @@ def basket(p: Floats) -> Floats:
 
 
 HAIR: dict[str, Field] = {
-    "short": short, "parted": parted, "bob": bob, "long": long, "ponytail": ponytail, "bun": bun, "afro": afro,
-}  # fmt: skip
+    "short": short,
+    "parted": parted,
+    "bob": bob,
+    "long": long,
+    "ponytail": ponytail,
+    "bun": bun,
+    "afro": afro,
+}
 HATS: dict[str, Field] = {"cap": cap, "beanie": beanie, "brimmed": brimmed, "headscarf": headscarf}
 BAGS: dict[str, tuple[Field, str]] = {
     "backpack": (backpack, "chest"),
