@@ -113,16 +113,20 @@ def test_enough_people_and_most_appear_in_two_cameras():
     seen = {camera: set(rows_of("sample", camera)[:, 2].astype(int)) for camera in CAMERAS["sample"]}
     everybody = set.union(*seen.values())
     assert everybody == set(range(1, len(everybody) + 1))
-    assert len(everybody) >= 14
-    assert all(sum(person in people for people in seen.values()) >= 2 for person in everybody)
+    assert len(everybody) >= 16
+    assert sum(sum(person in people for people in seen.values()) >= 2 for person in everybody) >= 14
 
 
 def test_aisles_overlap_and_the_same_person_stands_at_one_place():
     left, right = rows_of("sample", "aisle_left"), rows_of("sample", "aisle_right")
-    places = {(round(row[1], 2), int(row[2])): row[12:14] for row in left}
-    both = [(places[key], row[12:14]) for row in right if (key := (round(row[1], 2), int(row[2]))) in places]
-    assert len(both) > 500
-    assert max(np.linalg.norm(a - b) for a, b in both) < 0.02
+    apart = []  # metres between the two cameras' floor points of a person, half a frame apart in time
+    for person in np.unique(right[:, 2]):
+        ours, theirs = left[left[:, 2] == person], right[right[:, 2] == person]
+        late = np.abs(ours[:, None, 1] - theirs[None, :, 1])  # (N, M)
+        mine, yours = np.nonzero(late < 0.045)
+        apart.extend(np.linalg.norm(ours[mine, 12:14] - theirs[yours, 12:14], axis=1))
+    assert len(apart) > 500
+    assert max(apart) < 0.12
 
 
 def test_checkout_shares_no_floor_with_another_camera():
