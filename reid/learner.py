@@ -8,12 +8,11 @@ from torch.nn import functional
 
 from .dataset import CropSet
 from .held_out import BATCH_CROPS
-from .losses import arcface_logits, hardest_triplet_loss, masked_cosine, masked_pair_loss
+from .losses import PAIR_SCALE, arcface_logits, hardest_triplet_loss, masked_cosine, masked_pair_loss
 from .model import ReidModel, load_weights, normalise
 from .recipe import Recipe
 
 PLAIN_WEIGHT = MASKED_WEIGHT = 0.5  # of the two classification terms [DPM]
-PAIR_SCALE = 16.0  # inverse temperature: cosines of different people spread over about ±0.3
 GRADIENT_LIMIT = 5.0  # a batch-hard triplet now and then throws one very long gradient
 
 

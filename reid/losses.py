@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 SMALLEST_SQUARE = 1e-12
+PAIR_SCALE = 16.0  # inverse temperature: cosines of different people spread over about ±0.3
 COSINE_LIMIT = 1 - 1e-6  # the derivative of the angle is infinite at ±1
 
 
