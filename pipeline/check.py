@@ -139,9 +139,8 @@ def _database_problem(database: str) -> str:
     path = Path(database.removeprefix(SQLITE_FILE).partition("?")[0] if is_url else database)
     if path.is_dir():
         return f"database: {path} is a folder; give a file in it"
-    if not path.parent.is_dir():
-        return f"database: there is no folder {path.parent}; make it first"
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+    nearest = next(place for place in (path, *path.absolute().parents) if place.exists())  # the rest will be made
+    if not os.access(nearest, os.W_OK) or (nearest != path and not nearest.is_dir()):
         return f"database: {path} cannot be written; change its rights, or choose another place"
     return ""
 

@@ -85,7 +85,7 @@ class AppearanceConfig(Section):
     """Which crops are embedded, and by what."""
 
     weights: str = Field(default="dpmpp", description="`dpmpp` (bundled), or the path of an exported ONNX model")
-    batch: int = Field(default=16, ge=1, description="crops per call")
+    batch: int = Field(default=8, ge=1, description="crops per call")
     interval_seconds: float = Field(default=1.0, gt=0, description="a person is embedded at most once in this time")
     crops_per_tracklet: int = Field(
         default=16, ge=1, description="embeddings kept of one tracklet, the best views first"

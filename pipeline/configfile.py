@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from glob import escape, has_magic
+from os.path import normpath
 from pathlib import Path
 
 import yaml
@@ -161,7 +162,7 @@ def _source(source: str, folder: Path) -> str:
         return source
     path = _below(folder, source)
     if has_magic(source) and not Path(path).exists() and not Path(source).expanduser().is_absolute():
-        return str(Path(escape(str(folder))) / source)  # a bracket in the folder's own name is no pattern
+        return normpath(Path(escape(str(folder))) / source)  # a bracket in the folder's own name is no pattern
     return path
 
 
@@ -178,4 +179,4 @@ def _is_url(database: str) -> bool:
 
 
 def _below(folder: Path, name: str) -> str:
-    return str(folder / Path(name).expanduser())
+    return normpath(folder / Path(name).expanduser())  # messages name the path as a person would

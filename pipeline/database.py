@@ -58,10 +58,10 @@ def shown(url: URL) -> str:
 
 
 def require_file(url: URL, create: bool) -> None:
-    """Say what is wrong with an SQLite path before SQLite does, which says less.
+    """Say what is wrong with an SQLite path before SQLite does, which says less; with `create`, make its folder.
 
     Raises:
-        StoreError: the file (or, with `create`, its folder) is missing, or the path is a folder.
+        StoreError: the file is missing, its folder cannot be made, or the path is a folder.
     """
     if url.get_backend_name() != "sqlite":
         return
@@ -70,8 +70,10 @@ def require_file(url: URL, create: bool) -> None:
         raise StoreError(f"{path} is a folder: give the path of a database file")
     if not create and not path.exists():
         raise StoreError(f"{path}: there is no database: run the pipeline first, or give the right path")
-    if not path.parent.is_dir():
-        raise StoreError(f"{path}: its folder does not exist: create it, or give another path")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path}: its folder cannot be made ({error.strerror}): give another path") from error
 
 
 def make_engine(url: URL, busy_seconds: float) -> Engine:

@@ -56,10 +56,11 @@ def open_detector(config: DetectorConfig, threads: int) -> Detector:
         if not path.is_file():
             raise WeightsError(f"detector.weights: {path} does not exist; put the exported model there")
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO then uses its silent stub
-        from .detect_onnx import OnnxDetector, is_plain_detector
+        from .detect_onnx import OnnxDetector, is_plain_detector, read_network
 
-        if is_plain_detector(path):
-            return OnnxDetector(path, config, threads)
+        network = read_network(path)
+        if is_plain_detector(network):
+            return OnnxDetector(network, config, threads)
     from .detect_ultralytics import UltralyticsDetector
 
     return UltralyticsDetector(str(path), config)

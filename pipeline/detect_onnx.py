@@ -11,10 +11,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import openvino as ov
 import supervision as sv
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from openvino.preprocess import PrePostProcessor
 
@@ -22,53 +20,55 @@ from .config import DetectorConfig
 from .errors import WeightsError
 from .types import Image
 
+END_TO_END_COLUMNS = 6  # rows of x1 y1 x2 y2 score class: already suppressed
 STRIDE = 32  # YOLO heads need sides that are multiples of it
 PAD_GREY = 114  # what ultralytics pads with in training
 
 
-def _load(path: Path) -> onnx.ModelProto:
-    try:
-        return onnx.load(str(path))
-    except (DecodeError, OSError) as error:
-        raise WeightsError(f"detector.weights: {path} is damaged or no ONNX model; export it again") from error
-
-
-def is_plain_detector(path: Path) -> bool:
-    """Whether an ONNX file is a detection export of ultralytics with one raw output (N, 4 + classes, boxes).
+def read_network(path: Path) -> ov.Model:
+    """Read an ONNX file.
 
     Raises:
         WeightsError: the file is damaged.
     """
-    model = _load(path)
-    task = {entry.key: entry.value for entry in model.metadata_props}.get("task")
-    outputs = model.graph.output
-    if task != "detect" or len(outputs) != 1:
-        return False
-    dims = [dim.dim_value for dim in outputs[0].type.tensor_type.shape.dim]
-    end_to_end = len(dims) == 3 and dims[2] == 6  # rows of x1 y1 x2 y2 score class: already suppressed
-    return len(dims) == 3 and not end_to_end
+    try:
+        return ov.Core().read_model(path)
+    except RuntimeError as error:  # the one kind that OpenVINO raises
+        raise WeightsError(f"detector.weights: {path} is damaged or no ONNX model; export it again") from error
+
+
+def is_plain_detector(network: ov.Model) -> bool:
+    """Whether this is a detection export of ultralytics with one raw output (N, 4 + classes, boxes)."""
+    shape = network.outputs[0].partial_shape
+    plain = len(network.outputs) == 1 and len(shape) == 3
+    end_to_end = plain and shape[2].is_static and shape[2].get_length() == END_TO_END_COLUMNS
+    return plain and not end_to_end and _metadata(network).get("task") == "detect"
+
+
+def _metadata(network: ov.Model) -> dict[str, str]:
+    """What ultralytics wrote into the file at export."""
+    if "framework" not in network.rt_info:
+        return {}
+    return {key: value.value for key, value in network.rt_info["framework"].items()}
 
 
 class OnnxDetector:
     """A YOLO detection head in ONNX; pictures keep their shape, so wide cameras cost less than square ones."""
 
-    def __init__(self, path: Path, config: DetectorConfig, threads: int) -> None:
-        model = _load(path)
-        metadata = {entry.key: entry.value for entry in model.metadata_props}
-        names: dict[int, str] = ast.literal_eval(metadata.get("names", "{}"))
+    def __init__(self, network: ov.Model, config: DetectorConfig, threads: int) -> None:
+        names: dict[int, str] = ast.literal_eval(_metadata(network).get("names", "{}"))
         people = [index for index, name in names.items() if name == "person"]
         if not people:
             known = ", ".join(list(names.values())[:5]) or "none"
-            raise WeightsError(f"detector.weights: {path} has no class called person (its classes: {known})")
+            raise WeightsError(f"detector.weights: {config.weights} has no class called person (its classes: {known})")
         self._person_row = 4 + people[0]
         self._confidence, self._overlap = config.confidence, config.overlap
-        dims = model.graph.input[0].type.tensor_type.shape.dim
-        fixed = dims[2].dim_value, dims[3].dim_value
-        self._fixed_hw = fixed if all(fixed) else None
+        _, _, height, width = network.inputs[0].partial_shape
+        fixed = height.is_static and width.is_static
+        self._fixed_hw = (height.get_length(), width.get_length()) if fixed else None
         self._image_size = config.image_size
         self._threads = threads
-        self._core = ov.Core()
-        self._path = path
+        self._model = network
         self._compiled: dict[tuple[int, int], ov.CompiledModel] = {}
         self._compiling = threading.Lock()
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="network")
@@ -120,7 +120,7 @@ class OnnxDetector:
 
     def _compile(self, height: int, width: int) -> ov.CompiledModel:
         """Fold normalisation and colour order into the network, and give every thread a picture of its own."""
-        model = self._core.read_model(self._path)
+        model = self._model.clone()
         model.reshape([1, 3, height, width])
         steps = PrePostProcessor(model)
         steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
@@ -129,7 +129,7 @@ class OnnxDetector:
         steps.input().preprocess().convert_element_type(ov.Type.f32)
         steps.input().preprocess().convert_color(ov.preprocess.ColorFormat.RGB).scale(255.0)
         options = {"INFERENCE_NUM_THREADS": self._threads, "NUM_STREAMS": self._threads}
-        return self._core.compile_model(steps.build(), "CPU", options)
+        return ov.Core().compile_model(steps.build(), "CPU", options)
 
 
 def network_hw(height: int, width: int, image_size: int) -> tuple[int, int]:

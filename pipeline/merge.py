@@ -11,7 +11,7 @@ from .sources import Source
 from .stopwatch import Stopwatch
 from .types import Frame
 
-FRAMES_AHEAD = 3  # per camera; enough to hide decoding behind detection
+FRAMES_AHEAD = 2  # per camera; enough to hide decoding behind detection
 WAIT_SECONDS = 0.2  # how long a wait lasts before the stop event is looked at again
 
 

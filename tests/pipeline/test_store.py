@@ -306,7 +306,13 @@ def test_a_missing_file_is_told(tmp_path):
 
 
 def test_a_missing_folder_is_told(tmp_path):
-    assert "its folder does not exist" in refusal(tmp_path / "none" / "a.db", create=True)
+    (tmp_path / "file").write_text("no folder")
+    assert "its folder cannot be made" in refusal(tmp_path / "file" / "a.db", create=True)
+
+
+def test_the_folder_of_a_new_database_is_made(tmp_path):
+    Store.open(tmp_path / "new" / "deep" / "a.db", create=True).close()
+    assert (tmp_path / "new" / "deep" / "a.db").is_file()
 
 
 def test_a_folder_is_told(tmp_path):
