@@ -23,8 +23,6 @@ class Recipe(BaseModel):
         identities_per_batch, crops_per_identity: P and K.
         learning_rate: of everything but the mask generator; warmed up, then a cosine down to 0.
         mask_learning_rate: of the mask generator, constant [DPM].
-        mask_batches, mask_epochs: after the last epoch the mask generator alone goes `mask_epochs` times over this
-            many stored batches; 0 for no such thing.
         weight_decay: of everything but the mask generator.
         warmup_steps: how many steps the learning rate rises.
         arcface_margin, arcface_scale: in radians; s.
@@ -49,8 +47,6 @@ class Recipe(BaseModel):
     crops_per_identity: int
     learning_rate: float
     mask_learning_rate: float
-    mask_batches: int
-    mask_epochs: int
     weight_decay: float
     warmup_steps: int
     arcface_margin: float

@@ -19,7 +19,6 @@ from .learner import Learner
 from .model import normalise
 from .protocol import RankingScores
 from .recipe import Recipe, read_recipe
-from .refine import refine_mask
 from .teacher import teacher_embeddings
 
 Scores = dict[str, dict[str, dict[str, RankingScores]]]  # folder, clean or occluded, metric
@@ -66,10 +65,6 @@ def train(recipe_path: Path, out: Path, resume: bool = False) -> Path:
             scores, best_score = _keep_best(learner, held_out, best_score, out / "best.pt")
         save({"epoch": epoch + 1, "best_score": best_score, "learner": learner.state()}, out / "last.pt")
         _log(out / "log.jsonl", epoch, means, scores)
-    if recipe.mask_epochs:
-        refine_mask(learner.model, crops, recipe)
-        scores, _ = _keep_best(learner, held_out, best_score, out / "best.pt")
-        _log(out / "log.jsonl", recipe.epochs, {}, scores)
     return out / "best.pt"
 
 

@@ -22,8 +22,6 @@ TINY = {
     "crops_per_identity": 2,
     "learning_rate": 1e-3,
     "mask_learning_rate": 1e-3,
-    "mask_batches": 2,
-    "mask_epochs": 1,
     "weight_decay": 5e-4,
     "warmup_steps": 1,
     "arcface_margin": 0.3,
@@ -70,7 +68,7 @@ def test_train_resume_export_embed_evaluate(tmp_path, write_recipe, write_crops)
     assert scores["plain"].queries == 6
     assert 0 < scores["plain"].mean_average_precision <= 1
     lines = [json.loads(line) for line in (tmp_path / "unbroken" / "log.jsonl").read_text().splitlines()]
-    assert [line["epoch"] for line in lines] == [0, 1, 2]
+    assert [line["epoch"] for line in lines] == [0, 1]
     assert set(lines[0]["losses"]) == {"plain", "masked", "triplet", "mask"}
     assert set(lines[0]["held_out"]["crops/train"]) == {"clean", "occluded"}
 
