@@ -61,7 +61,7 @@ class DetectorConfig(Section):
     )
     confidence: Share = Field(default=0.1, description="boxes below this are not even given to the tracker")
     overlap: Share = Field(
-        default=0.7, description="of two boxes that overlap more than this (IoU) the weaker is dropped"
+        default=0.5, description="of two boxes that overlap more than this (IoU) the weaker is dropped"
     )
     image_size: int = Field(
         default=640, ge=32, multiple_of=32, description="long side in pixels that pictures are resized to"
@@ -73,12 +73,12 @@ class DetectorConfig(Section):
 class TrackerConfig(Section):
     """Who is the same from one picture to the next."""
 
-    name: Literal["bytetrack", "botsort", "ocsort"] = Field(default="bytetrack", description="the tracking algorithm")
+    name: Literal["bytetrack", "botsort", "ocsort"] = Field(default="botsort", description="the tracking algorithm")
     new_track_confidence: Share = Field(default=0.5, description="a box must be at least this sure to start a track")
     high_confidence: Share = Field(default=0.35, description="boxes from here on are matched first")
     low_confidence: Share = Field(default=0.1, description="boxes from here on may still continue a track")
-    match_cost: Share = Field(default=0.8, description="largest cost (1 - IoU, fused with confidence) of a match")
-    lost_seconds: float = Field(default=2.0, gt=0, description="how long a track waits for its person to come back")
+    match_cost: Share = Field(default=0.7, description="largest cost (1 - IoU, fused with confidence) of a match")
+    lost_seconds: float = Field(default=1.0, gt=0, description="how long a track waits for its person to come back")
 
 
 class AppearanceConfig(Section):
@@ -98,7 +98,7 @@ class LinkingConfig(Section):
     """Which tracklets are one person."""
 
     mode: Literal["joint", "query", "plain"] = Field(default="joint", description="how two masks enter the similarity")
-    similarity: float = Field(default=0.5, ge=-1, le=1, description="less alike than this is a new identity")
+    similarity: float = Field(default=0.55, ge=-1, le=1, description="less alike than this is a new identity")
     max_gap_seconds: float = Field(default=3600.0, gt=0, description="who was away longer comes back as a new identity")
     max_speed: float = Field(
         default=3.5,

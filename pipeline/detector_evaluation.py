@@ -24,8 +24,9 @@ from .types import Frame
 SAME = 0.5  # two boxes that overlap this much (IoU) are the same person
 CERTAIN = 0.4  # boxes from here on count in an agreement
 WORKING = 0.25  # what the detector under test finds from here on counts as found
-REFEREE_IMAGE_SIZE = 1280  # the referee looks closer than either, and
-REFEREE_CONFIDENCE = 0.1  # lets even a doubtful person excuse a box
+REFEREE_IMAGE_SIZES = (640, 1280)  # the referee looks twice, once closer than either, and
+REFEREE_CONFIDENCE = 0.05  # lets even a doubtful person excuse a box
+INSIDE = 0.7  # a box around a half-hidden person may hold or lie in the referee's, by this share of the smaller one
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Agreement:
         reference_boxes: what the reference finds at confidence >= 0.4.
         found: share of those that the detector finds at confidence >= 0.25, in [0, 1].
         false_boxes, reference_false_boxes: boxes at confidence >= 0.4 of the detector and of the reference where a
-            referee (the reference at twice the picture size, down to confidence 0.1) sees nobody.
+            referee (the reference at two picture sizes, down to confidence 0.05) sees nobody.
     """
 
     camera: str
@@ -87,19 +88,21 @@ def score_agreement(config: Config, reference: str) -> list[Agreement]:
     """Agreement of a config's detector with reference weights, the cameras first and all together last."""
     detector = _detector(config)
     other = _detector(_with_detector(config, weights=reference))
-    referee = _detector(
-        _with_detector(config, weights=reference, image_size=REFEREE_IMAGE_SIZE, confidence=REFEREE_CONFIDENCE)
-    )
+    referees = [
+        _detector(_with_detector(config, weights=reference, image_size=size, confidence=REFEREE_CONFIDENCE))
+        for size in REFEREE_IMAGE_SIZES
+    ]
     counts = {name: np.zeros(4, np.int64) for name in config.cameras}
     for frame, found in _detections(config, detector):
-        (known,), (allowed,) = other.detect([frame.image]), referee.detect([frame.image])
+        (known,) = other.detect([frame.image])
+        people = np.concatenate([referee.detect([frame.image])[0].xyxy for referee in referees])
         certain = known.xyxy[known.confidence >= CERTAIN]
         working = found.xyxy[found.confidence >= WORKING]
         counts[frame.camera] += [
             len(certain),
             int(_fits(certain, working).sum()),
-            int((~_fits(found.xyxy[found.confidence >= CERTAIN], allowed.xyxy)).sum()),
-            int((~_fits(certain, allowed.xyxy)).sum()),
+            int((~_on_somebody(found.xyxy[found.confidence >= CERTAIN], people)).sum()),
+            int((~_on_somebody(certain, people)).sum()),
         ]
     counts["all"] = np.sum(list(counts.values()), axis=0)
     return [_agreement(name, *row.tolist()) for name, row in counts.items()]
@@ -145,6 +148,14 @@ def _fits(xyxy: NDArray[np.float32], others: NDArray[np.floating]) -> NDArray[np
     """Which of the boxes (N, 4) overlap one of the others (M, 4) enough, bool (N,)."""
     alike = overlaps(xyxy.astype(np.float64), others.astype(np.float64))
     return np.asarray(alike.max(1, initial=0) >= SAME, np.bool_)
+
+
+def _on_somebody(xyxy: NDArray[np.float32], people: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of the boxes (N, 4) overlap one of the people (M, 4) enough, or hold or lie in one, bool (N,)."""
+    shared = np.minimum(xyxy[:, None, 2:], people[None, :, 2:]) - np.maximum(xyxy[:, None, :2], people[None, :, :2])
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (xyxy, people)]
+    inside = shared.clip(0).prod(2) / np.minimum(areas[0][:, None], areas[1][None]).clip(1e-6)  # (N, M)
+    return np.asarray(_fits(xyxy, people) | (inside.max(1, initial=0) >= INSIDE), np.bool_)
 
 
 def _truth_score(camera: str, rows: NDArray[np.float64], people: int) -> TruthScore:

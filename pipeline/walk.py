@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .types import Tracklet
 
-FLOOR_SLACK_METRES = 2.5  # foot points are off by this much when shelves hide the feet
+FLOOR_SLACK_METRES = 4.0  # foot points are off by metres when shelves hide the feet
 
 
 def walkable(one: Tracklet, other: Tracklet, max_speed: float) -> bool:
