@@ -14,7 +14,6 @@ from .crops import HEIGHT_PX, WIDTH_PX
 from .embedder import FORMAT_VERSION, KIND, Embedder
 from .errors import ExportError, WeightsError
 from .model import MEAN_RGB, STD_RGB, ReidModel, normalise, read_state
-from .osnet import DIMENSIONS
 
 OPSET = 17  # the newest that onnxruntime and OpenVINO releases of the last years all read
 PARITY_TOLERANCE = 1e-3
@@ -44,9 +43,9 @@ def export(checkpoint: Path, out: Path) -> None:
 def load_model(checkpoint: Path) -> ReidModel:
     """Read the model back out of a checkpoint written by `train.train`."""
     state = read_state(checkpoint)
-    if not {"width", "model"} <= state.keys():
-        raise WeightsError(f"{checkpoint}: not a checkpoint of this program (no width, no model)")
-    model = ReidModel(state["width"])
+    if not {"width", "anchored", "model"} <= state.keys():
+        raise WeightsError(f"{checkpoint}: not a checkpoint of this program (width, anchored, model)")
+    model = ReidModel(state["width"], state["anchored"])
     model.load_state_dict(state["model"])
     return model.eval()
 
@@ -63,7 +62,7 @@ def export_model(model: ReidModel, out: Path) -> None:
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         unchecked = Path(folder) / out.name
         _write(pixels, images, unchecked)
-        _describe(unchecked)
+        _describe(unchecked, model.dimensions)
         worst = _largest_difference(pixels, unchecked, images)
         if not worst <= PARITY_TOLERANCE:  # also true for NaN
             raise ExportError(f"{out}: differs from PyTorch by {worst:.2g}, expected at most {PARITY_TOLERANCE:g}")
@@ -86,7 +85,7 @@ def _write(pixels: PixelModel, images: Tensor, path: Path) -> None:
         )
 
 
-def _describe(path: Path) -> None:
+def _describe(path: Path, dimensions: int) -> None:
     """Put into the file what an integrator must know."""
     graph = onnx.load(str(path))
     properties = {
@@ -94,8 +93,8 @@ def _describe(path: Path) -> None:
         "format_version": FORMAT_VERSION,
         "input": f"images uint8 (N, {HEIGHT_PX}, {WIDTH_PX}, 3), colour order BGR, 0 to 255",
         "normalisation": f"inside the graph: RGB / 255, mean {MEAN_RGB}, std {STD_RGB}",
-        "output": f"embedding float32 (N, {DIMENSIONS}) of unit length; mask float32 (N, {DIMENSIONS}) in [0, 1]",
-        "dimensions": str(DIMENSIONS),
+        "output": f"embedding float32 (N, {dimensions}) of unit length; mask float32 (N, {dimensions}) in [0, 1]",
+        "dimensions": str(dimensions),
     }
     onnx.helper.set_model_props(graph, properties)
     onnx.checker.check_model(graph)

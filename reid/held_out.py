@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from .appearance import Appearance
 from .dataset import CropSet
@@ -63,11 +62,11 @@ def evaluate_held_out(model: ReidModel, held_out: HeldOut) -> dict[str, dict[str
 
 def embed_images(model: ReidModel, images: NDArray[np.uint8]) -> Appearance:
     """uint8 (N, 256, 128, 3) BGR → Appearance (N, D), by PyTorch; the model is left in evaluation mode."""
-    neck, mask = [], []
+    embedding, mask = [], []
     model.eval()
     with torch.inference_mode():
         for start in range(0, len(images), BATCH_CROPS):
-            features = model.features(normalise(torch.from_numpy(images[start : start + BATCH_CROPS])))
-            neck.append(functional.normalize(features.neck))
-            mask.append(model.mask(features.maps))
-    return Appearance(torch.cat(neck).numpy(), torch.cat(mask).numpy())
+            one, its_mask = model(normalise(torch.from_numpy(images[start : start + BATCH_CROPS])))
+            embedding.append(one)
+            mask.append(its_mask)
+    return Appearance(torch.cat(embedding).numpy(), torch.cat(mask).numpy())

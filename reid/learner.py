@@ -17,9 +17,10 @@ GRADIENT_LIMIT = 5.0  # a batch-hard triplet now and then throws one very long g
 
 
 class LearnerState(TypedDict):
-    """What a checkpoint holds of a learner; also all that `export.load_model` needs."""
+    """What a checkpoint holds of a learner."""
 
     width: float
+    anchored: bool
     model: dict[str, Tensor]
     prototypes: Tensor
     to_teacher: dict[str, Tensor]
@@ -33,7 +34,9 @@ class Learner:
     def __init__(self, recipe: Recipe, identities: int, teacher_dimensions: int) -> None:
         """`teacher_dimensions` is T, or 0 without a teacher."""
         self.recipe = recipe
-        self.model = ReidModel(recipe.width).to(memory_format=torch.channels_last)  # half the time on a CPU
+        self.model = ReidModel(recipe.width, recipe.anchored).to(
+            memory_format=torch.channels_last
+        )  # half the time on a CPU
         dimensions = self.model.neck.num_features
         self.prototypes = nn.Parameter(functional.normalize(torch.randn(identities, dimensions)))  # (C, D)
         self.to_teacher: nn.Module = nn.Identity()
@@ -104,12 +107,17 @@ class Learner:
         """Everything that `restore` needs."""
         return {
             "width": self.recipe.width,
+            "anchored": self.recipe.anchored,
             "model": self.model.state_dict(),
             "prototypes": self.prototypes.detach(),
             "to_teacher": self.to_teacher.state_dict(),
             "rest_optimiser": self.rest_optimiser.state_dict(),
             "mask_optimiser": self.mask_optimiser.state_dict(),
         }
+
+    def weights(self) -> dict[str, object]:
+        """The part of `state` that `export.load_model` needs."""
+        return {"width": self.recipe.width, "anchored": self.recipe.anchored, "model": self.model.state_dict()}
 
     def restore(self, state: LearnerState) -> None:
         """Go back to what `state` returned."""
@@ -128,7 +136,7 @@ class Learner:
     def _set_training_mode(self) -> None:
         self.model.train()
         for module in self.frozen:
-            module.eval()  # or their BatchNorm statistics would drift
+            module.eval()  # or its BatchNorm statistics would drift
 
 
 def _features(model: ReidModel, crops: CropSet) -> Tensor:

@@ -1,5 +1,6 @@
 """What does the trained network compute?  Crops in, embedding and mask out."""
 
+import math
 import pickle
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from torch.nn import functional
 
 from .errors import WeightsError
 from .mask import MaskGenerator
-from .osnet import DIMENSIONS, OSNet
+from .osnet import DIMENSIONS, OSNet, OSNetHead
 
 MEAN_RGB = (0.485, 0.456, 0.406)  # of ImageNet, in [0, 1]: what the published OSNet weights were trained with
 STD_RGB = (0.229, 0.224, 0.225)
@@ -32,17 +33,25 @@ class Features(NamedTuple):
 
 
 class ReidModel(nn.Module):
-    """Backbone, BNNeck [DPM] and mask generator.
+    """Backbone, BNNeck [DPM] and mask generator; and, if `anchored`, a second head that training leaves as it was.
 
-    The maps reach the mask generator detached: it learns to read them, it does not shape them [ours].
+    The maps reach the mask generator detached: it learns to read them, it does not shape them [ours].  The anchor is
+    the later half of the published network, on the same first two stages (which then must be frozen).  Fine-tuning on
+    few people forgets what sets others apart; the mean of both cosines forgets less [ours].
     """
 
-    def __init__(self, width: float = 0.25) -> None:
+    def __init__(self, width: float = 0.25, anchored: bool = False) -> None:
         super().__init__()
         self.backbone = OSNet(width)
         self.neck = nn.BatchNorm1d(DIMENSIONS)
         self.neck.bias.requires_grad_(False)  # stays at 0, so that the hyperspheres of both losses share a centre [DPM]
         self.mask = MaskGenerator(self.backbone.map_channels, DIMENSIONS)
+        self.anchor = OSNetHead(width).requires_grad_(False) if anchored else None
+
+    @property
+    def dimensions(self) -> int:
+        """D."""
+        return DIMENSIONS if self.anchor is None else 2 * DIMENSIONS
 
     def features(self, images: Tensor) -> Features:
         """images: float32 (N, 3, 256, 128), normalised."""
@@ -51,9 +60,17 @@ class ReidModel(nn.Module):
         return Features(feature, self.neck(feature), tuple(one.detach() for one in maps))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """images: float32 (N, 3, 256, 128), normalised → embedding (N, D) of unit length, mask (N, D) in (0, 1)."""
+        """images: float32 (N, 3, 256, 128), normalised → embedding (N, D) of unit length, mask (N, D) in (0, 1).
+
+        The anchor's mask is 0.5 throughout.
+        """
         features = self.features(images)
-        return functional.normalize(features.neck), self.mask(features.maps)
+        embedding, mask = functional.normalize(features.neck), self.mask(features.maps)  # (N, 512), (N, 512)
+        if self.anchor is None:
+            return embedding, mask
+        anchor = functional.normalize(self.anchor.head(features.maps[0]).feature)  # (N, 512)
+        both = torch.cat([embedding, anchor], 1) / math.sqrt(2)  # (N, 1024), cosines become their mean
+        return both, torch.cat([mask, torch.full_like(mask, 0.5)], 1)
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -65,12 +82,12 @@ def normalise(images: Tensor) -> Tensor:
 def load_weights(model: ReidModel, weights: Path) -> None:
     """Copy weights into `model`, in place.
 
-    Either a checkpoint of this program (width and model), or published OSNet weights for the backbone alone (a state
+    Either a checkpoint of this program (width and model), or published OSNet weights for backbone and anchor (a state
     dict, possibly with a classifier, possibly from DataParallel).
     """
     state = read_state(weights)
     target: nn.Module = model
-    if {"width", "model"} <= state.keys():
+    if {"width", "anchored", "model"} <= state.keys():
         state = state["model"]
     else:
         target = model.backbone
@@ -80,6 +97,9 @@ def load_weights(model: ReidModel, weights: Path) -> None:
         target.load_state_dict(state)
     except RuntimeError as error:
         raise WeightsError(f"{weights}: not weights of this width: {str(error).splitlines()[-1].strip()}") from error
+    if model.anchor is not None and target is model.backbone:
+        own = model.anchor.state_dict()
+        model.anchor.load_state_dict({name: state[name] for name in own})
 
 
 def read_state(weights: Path) -> dict[str, Any]:

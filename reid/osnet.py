@@ -97,29 +97,45 @@ class OmniScaleBlock(nn.Module):
         return torch.relu(self.conv3(fused) + skip)
 
 
-class OSNet(nn.Module):
-    """OSNet of any width: 256×128 RGB crops in, four maps and a feature out."""
+class OSNetHead(nn.Module):
+    """The later half: stages 3 to 5 and the feature; several may read one earlier half."""
 
     def __init__(self, width: float = 0.25) -> None:
         super().__init__()
-        stem, second, third, fourth = (int(channels * width) for channels in CHANNELS)
-        self.map_channels = (second, third, fourth, fourth)
-        self.conv1 = ConvNorm(3, stem, kernel=7, stride=2)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.conv2 = _stage(stem, second, halve=True)
+        _, second, third, fourth = _channels(width)
         self.conv3 = _stage(second, third, halve=True)
         self.conv4 = _stage(third, fourth, halve=False)
         self.conv5 = ConvNorm(fourth, fourth)
         self.fc = nn.Sequential(nn.Linear(fourth, DIMENSIONS), nn.BatchNorm1d(DIMENSIONS), nn.ReLU(inplace=True))
 
-    def forward(self, images: Tensor) -> OSNetOutput:
-        """images: float32 (N, 3, 256, 128), RGB, normalised with `model.normalise`."""
-        second = self.conv2(self.maxpool(self.conv1(images)))  # (N, c2, 32, 16)
+    def head(self, second: Tensor) -> OSNetOutput:
+        """second: the output of stage 2, float32 (N, c2, 32, 16)."""
         third = self.conv3(second)  # (N, c3, 16, 8)
         fourth = self.conv4(third)  # (N, c4, 16, 8)
         fifth = self.conv5(fourth)  # (N, c4, 16, 8)
         feature = self.fc(fifth.mean((2, 3)))  # (N, 512)
         return OSNetOutput((second, third, fourth, fifth), feature)
+
+
+class OSNet(OSNetHead):
+    """OSNet of any width: 256×128 RGB crops in, four maps and a feature out."""
+
+    def __init__(self, width: float = 0.25) -> None:
+        super().__init__(width)
+        stem, second, third, fourth = _channels(width)
+        self.map_channels = (second, third, fourth, fourth)
+        self.conv1 = ConvNorm(3, stem, kernel=7, stride=2)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.conv2 = _stage(stem, second, halve=True)
+
+    def forward(self, images: Tensor) -> OSNetOutput:
+        """images: float32 (N, 3, 256, 128), RGB, normalised with `model.normalise`."""
+        return self.head(self.conv2(self.maxpool(self.conv1(images))))
+
+
+def _channels(width: float) -> tuple[int, int, int, int]:
+    stem, second, third, fourth = (int(channels * width) for channels in CHANNELS)
+    return stem, second, third, fourth
 
 
 def _stage(inputs: int, outputs: int, halve: bool) -> nn.Sequential:

@@ -18,6 +18,7 @@ class Recipe(BaseModel):
         teacher: an OpenVINO re-identification network (.xml) whose view of the clean crop is learnt
             too; null for none.
         width: of OSNet.
+        anchored: whether a second head stays as published; then start_from is needed and conv1 and conv2 are frozen.
         frozen_stages: backbone modules that stay as they are, such as conv1.
         epochs, steps_per_epoch: how long; a checkpoint is written after every epoch.
         identities_per_batch, crops_per_identity: P and K.
@@ -40,6 +41,7 @@ class Recipe(BaseModel):
     start_from: Path | None
     teacher: Path | None
     width: float
+    anchored: bool
     frozen_stages: tuple[str, ...]
     epochs: int
     steps_per_epoch: int
@@ -74,6 +76,8 @@ def read_recipe(path: Path) -> Recipe:
         recipe = Recipe.model_validate_json(json.dumps(values), strict=True)
     except (TypeError, ValidationError) as error:
         raise RecipeError(f"{path}: {_first_complaint(error)}") from error
+    if recipe.anchored and (recipe.start_from is None or not {"conv1", "conv2"} <= set(recipe.frozen_stages)):
+        raise RecipeError(f"{path}: anchored: expected a start_from, and conv1 and conv2 among frozen_stages")
     folder = path.parent
     return recipe.model_copy(
         update={

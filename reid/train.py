@@ -116,7 +116,7 @@ def _keep_best(learner: Learner, held_out: list[HeldOut], best_score: float, pat
     scores = {one.name: evaluate_held_out(learner.model, one) for one in held_out}
     score = _mean_masked_score(scores)
     if score > best_score:
-        save({"width": learner.recipe.width, "model": learner.model.state_dict()}, path)
+        save(learner.weights(), path)
     return scores, max(score, best_score)
 
 

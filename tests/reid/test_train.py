@@ -15,6 +15,7 @@ TINY = {
     "start_from": None,
     "teacher": None,
     "width": 0.25,
+    "anchored": False,
     "frozen_stages": ["conv1", "conv2"],
     "epochs": 2,
     "steps_per_epoch": 2,
@@ -105,6 +106,7 @@ def test_resuming_without_a_checkpoint_says_so(tmp_path, write_recipe):
         pytest.param({"epochz": 3}, "epochz: Extra inputs are not permitted", id="unknown key"),
         pytest.param({"epochs": "many"}, "epochs: Input should be a valid integer", id="wrong type"),
         pytest.param({"epochs": True}, "epochs: Input should be a valid integer", id="a boolean is no integer"),
+        pytest.param({"anchored": True}, "anchored: expected a start_from", id="an anchor on nothing"),
         pytest.param({"train": "crops"}, "train: Input should be a valid array", id="a string is no list"),
     ],
 )
