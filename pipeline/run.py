@@ -20,7 +20,6 @@ from .embed import Embeds, EmbedStage, open_embedder
 from .errors import SourceError
 from .follow import Follower
 from .link import link_tracklets
-from .memory import return_freed_pictures
 from .merge import CameraReader, in_time_order
 from .run_writer import RunWriter
 from .sources import Source, open_source
@@ -90,7 +89,6 @@ def run(config: Config, config_json: str, watcher: Watcher, stop: threading.Even
         StoreError: the database cannot be opened or written.
     """
     began = time.perf_counter()
-    return_freed_pictures()
     threads = config.threads or os.cpu_count() or 1
     sources, failed = open_sources(config)
     watcher.opened(sources, failed)

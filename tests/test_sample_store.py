@@ -1,0 +1,94 @@
+"""The whole line on the small rendered store: run, evaluate, export, with the bundled models."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from reidpipe.pipeline.check import check_config
+from reidpipe.pipeline.cli import main
+
+ROOT = Path(__file__).parents[1]
+KIT = ROOT.parent / "shared" / "kit"
+
+
+def reidpipe(*arguments):
+    done = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def small_store(tmp_path_factory):
+    """The config of the small store with a database of its own, already run."""
+    folder = tmp_path_factory.mktemp("small")
+    text = (ROOT / "configs" / "tiny.yaml").read_text().replace("../sample_videos", str(ROOT / "sample_videos"))
+    lines = [line for line in text.splitlines() if not line.startswith("database:")]
+    path = folder / "small.yaml"
+    path.write_text("\n".join([*lines, f"database: {folder / 'small.db'}"]))
+    outcome = json.loads(reidpipe("run", "--cameras", path, "--json"))
+    return path, outcome
+
+
+def test_every_decodable_frame_is_accounted_for(small_store):
+    _, outcome = small_store
+    counts = {one["camera"]: (one["decoded"], one["analysed"], one["status"]) for one in outcome["cameras"]}
+    assert counts == {"left": (100, 100, "complete"), "right": (100, 100, "complete")}
+
+
+def test_people_are_followed_across_the_cameras(small_store):
+    path, outcome = small_store
+    scores = json.loads(reidpipe("evaluate", "--cameras", path, "--truth", ROOT / "sample_videos/tiny/truth", "--json"))
+    assert scores["people"] == 6
+    # Far below what is measured, far above what unlinked or mixed-up tracklets reach.
+    assert scores["cross_idf1"] > 0.6
+    assert all(camera["mota"] > 0.6 for camera in scores["cameras"])
+    assert 4 <= outcome["identities"] <= 12
+
+
+def test_the_export_has_one_row_per_observation_and_true_times(small_store, tmp_path):
+    path, outcome = small_store
+    reidpipe("export", "trajectories", tmp_path / "all.csv", "--cameras", path)
+    with (tmp_path / "all.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == outcome["observations"]
+    assert rows[0]["time"].startswith("2026-03-02T09:00:0")
+    assert all(row["floor_x"] and row["floor_y"] for row in rows)
+    shared = {
+        identity
+        for identity in {row["identity"] for row in rows} - {""}
+        if {row["camera"] for row in rows if row["identity"] == identity} == {"left", "right"}
+    }
+    assert shared, "somebody is seen by both cameras under one number"
+
+
+def test_visits_sum_up_the_observations(small_store, tmp_path):
+    path, _ = small_store
+    reidpipe("export", "trajectories", tmp_path / "all.csv", "--cameras", path)
+    reidpipe("export", "trajectories", "--summary", tmp_path / "visits.csv", "--cameras", path)
+    with (tmp_path / "all.csv").open() as file:
+        identified = sum(bool(row["identity"]) for row in csv.DictReader(file))
+    with (tmp_path / "visits.csv").open() as file:
+        assert sum(int(row["observations"]) for row in csv.DictReader(file)) == identified
+
+
+@pytest.mark.parametrize("name", ["store.yaml", "tiny.yaml"])
+def test_the_sample_configs_are_sound(name):
+    report = check_config(ROOT / "configs" / name)
+    assert report.ok, (report.problems, [camera.error for camera in report.cameras])
+
+
+@pytest.mark.skipif(not KIT.is_dir(), reason="the development kit is not beside this checkout")
+def test_real_footage_of_four_cameras_runs_through(tmp_path):
+    cameras = {f"cam{number}": f"{KIT}/mc/lab4/cam{number}.mp4" for number in range(4)}
+    listed = "".join(f"  {name}: {{source: {source}, every: 5}}\n" for name, source in cameras.items())
+    path = tmp_path / "lab.yaml"
+    path.write_text(f"database: lab.db\ncameras:\n{listed}")
+    outcome = json.loads(reidpipe("run", "--cameras", path, "--json"))
+    assert all(camera["decoded"] == 268 for camera in outcome["cameras"])
+    scores = json.loads(
+        reidpipe("evaluate", "--cameras", path, "--truth", KIT / "mc/lab4/gt", "--labelled-only", "--json")
+    )
+    assert scores["cross_idf1"] > 0.6
