@@ -95,7 +95,15 @@ def test_what_is_not_a_camera_is_checked_too(line, problem, checked, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ["detector: {weights: yolov8n.pt}", "database: out.db", "database: no/out.db", "database: 'postgresql://u:p@db/x'", "threads: 2"])
+    "line",
+    [
+        "detector: {weights: yolov8n.pt}",
+        "database: out.db",
+        "database: no/out.db",
+        "database: 'postgresql://u:p@db/x'",
+        "threads: 2",
+    ],
+)
 def test_what_others_answer_for_is_left_to_them(line, checked):
     assert checked(CAMERA + line).ok
 

@@ -7,7 +7,7 @@ import torch
 
 from reidpipe.pipeline.config import CameraConfig, Config, DetectorConfig
 from reidpipe.pipeline.detect import open_detector
-from reidpipe.pipeline.detector_evaluation import score_agreement, score_against_truth
+from reidpipe.pipeline.detector_evaluation import score_against_truth, score_agreement
 from reidpipe.pipeline.detector_training import PERSON, person_row, train_detector
 
 from .media import write_video
