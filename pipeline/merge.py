@@ -6,6 +6,7 @@ import heapq
 import queue
 import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from .sources import Source
 from .stopwatch import Stopwatch
@@ -23,9 +24,9 @@ class CameraReader:
         self.finished = False  # whether the footage was read to its end
         self._stop = stop
         self._frames: queue.Queue[Frame | None] = queue.Queue(FRAMES_AHEAD)
-        self._thread = threading.Thread(target=self._decode, name=f"decode {source.camera}", daemon=True)
-        self._failure: BaseException | None = None
-        self._thread.start()
+        worker = ThreadPoolExecutor(1, thread_name_prefix=f"decode {source.camera}")
+        self._decoding = worker.submit(self._decode)
+        worker.shutdown(wait=False)  # takes no more work; the thread ends with the footage or the stop event
 
     def __iter__(self) -> Iterator[Frame]:
         while not self._stop.is_set():
@@ -37,9 +38,7 @@ class CameraReader:
                 self.finished = True
                 break
             yield frame
-        self._thread.join()
-        if self._failure is not None:  # a bug of ours: damage in the footage ends the stream without one
-            raise self._failure
+        self._decoding.result()  # raises what went wrong; damage in the footage ends the stream without an error
 
     def _decode(self) -> None:
         frames = self._source.frames(self._stop)
@@ -50,9 +49,8 @@ class CameraReader:
                 if frame is None:
                     break
                 self._put(frame)
-        except BaseException as failure:  # noqa: BLE001  handed to the main thread, which raises it
-            self._failure = failure
-        self._put(None)
+        finally:
+            self._put(None)
 
     def _put(self, frame: Frame | None) -> None:
         while not self._stop.is_set():
