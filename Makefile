@@ -42,5 +42,5 @@ clean:
 	touch $@
 
 .venv/developer: .venv/installed
-	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --editable '.[dev]'
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --editable '.[dev,render]'
 	touch $@

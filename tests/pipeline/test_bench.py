@@ -17,7 +17,7 @@ from .networks import write_detector
 def config(tmp_path):
     weights = write_detector(tmp_path / "person.onnx", [[320, 240, 60, 140, 0.9]])
     for name in ("left", "right"):
-        write_video(tmp_path / f"{name}.mp4", 20, size=(160, 120))
+        write_video(tmp_path / f"{name}.mp4", 20, size=(640, 480))
     path = tmp_path / "store.yaml"
     cameras = {name: {"source": f"{name}.mp4"} for name in ("left", "right")}
     path.write_text(yaml.safe_dump({"cameras": cameras, "detector": {"weights": str(weights)}, "database": "own.db"}))
