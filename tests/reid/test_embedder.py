@@ -127,7 +127,7 @@ def test_the_shipped_weights_load_and_are_small():
     assert SHIPPED_WEIGHTS.stat().st_size <= SIZE_LIMIT_BYTES
     assert (SHIPPED_WEIGHTS.parent / "MODEL_CARD.md").is_file()
     people = Embedder(threads=1).embed(random_crops(3))
-    assert people.dimensions == 512
+    assert people.dimensions == 1024
     similarity = masked_similarity(people, people)
     np.testing.assert_allclose(np.diag(similarity), 1, atol=1e-4)
 
