@@ -84,6 +84,8 @@ class EmbedStage:
         Args:
             flush: also embed what does not fill a batch, so that every closed track comes out.
         """
+        if not self._closing:
+            return []  # asked after every frame, and most frames end no track
         if flush and self._waiting:
             self._send()
         while self._in_flight and (flush or len(self._in_flight) >= BATCHES_IN_FLIGHT):

@@ -16,14 +16,10 @@ from reidpipe.pipeline.config import CameraConfig, Config
 from reidpipe.pipeline.errors import ConfigError, OutputError, SourceError, StoreError
 from reidpipe.pipeline.h264 import VideoWriter
 from reidpipe.pipeline.mosaic import Mosaic, lay_out
-from reidpipe.pipeline.paint import clock_time, place_label
 from reidpipe.pipeline.palette import (
     IDENTITY_COLOURS,
     NOBODY_COLOUR,
-    PALETTE,
-    colour_indexes,
     rgb,
-    text_colour,
 )
 from reidpipe.pipeline.progress import Silent
 from reidpipe.pipeline.render import render
@@ -196,29 +192,6 @@ def test_the_mosaic_leaves_out_time_in_which_nobody_shows_anything():
     assert brightness(last[-1][:, mosaic.size_wh[0] // 2 :][:-20]) == pytest.approx(200)
 
 
-@pytest.mark.parametrize(
-    ("count", "shape", "size_wh"),
-    [
-        pytest.param(1, (960, 540), (1280, 720), id="one"),
-        pytest.param(2, (960, 540), (1280, 360), id="two side by side"),
-        pytest.param(4, (960, 540), (1280, 720), id="four"),
-        pytest.param(4, (540, 960), (1280, 568), id="four upright in a row"),
-        pytest.param(5, (960, 540), (1920, 720), id="five"),
-        pytest.param(9, (960, 540), (1920, 1080), id="nine"),
-    ],
-)
-def test_tiles_fill_the_mosaic_and_do_not_touch(count, shape, size_wh):
-    (width, height), tiles = lay_out({str(number): shape for number in range(count)})
-    assert width % 2 == height % 2 == 0
-    assert (width, height) == pytest.approx(size_wh, abs=6)
-    covered = np.zeros((height, width), int)
-    for tile in tiles.values():
-        covered[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width] += 1
-        assert tile.width / tile.height == pytest.approx(shape[0] / shape[1], rel=0.02)
-    assert covered.max() == 1
-    assert covered.mean() > 0.95 * count / (round(width / (tiles["0"].width + 4)) * round(height / tiles["0"].height))
-
-
 def test_a_camera_whose_footage_is_gone_is_left_out(two, tmp_path):
     (tmp_path / "door.mp4").unlink()
     result = CliRunner().invoke(
@@ -312,41 +285,3 @@ def test_an_interrupted_rendering_leaves_nothing_behind_and_old_videos_alone(two
         render(two, tmp_path / "out", watcher=Impatient())
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["door.mp4"]
     assert (tmp_path / "out" / "door.mp4").read_text() == "of yesterday"
-
-
-def test_colours_are_told_apart_and_their_text_is_readable():
-    assert len(set(PALETTE)) == len(PALETTE) > 30
-    assert colour_indexes(np.array([0, 1, 36, 37])).tolist() == [0, 1, 36, 1]  # grey stays nobody's
-
-    def luminance(colour):
-        share = np.array(rgb(colour)) / 255
-        return float(np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-                     @ [0.2126, 0.7152, 0.0722])
-
-    for colour in PALETTE:
-        low, high = sorted([luminance(colour), luminance(text_colour(colour))])
-        assert (high + 0.05) / (low + 0.05) >= 4.5  # WCAG 2.2, AA
-
-
-def test_labels_do_not_cover_each_other():
-    boxes = np.array([[100, 60, 180, 150], [102, 61, 180, 150], [104, 60, 180, 150], [0, 0, 319, 179]], np.float32)
-    taken = [(0, 0, 120, 17)]
-    for box in boxes:
-        taken.append(place_label(box, (30, 17), SIZE, taken))
-    covered = np.zeros((SIZE[1], SIZE[0]), int)
-    for x1, y1, x2, y2 in taken:
-        covered[y1:y2, x1:x2] += 1
-    assert covered.max() == 1
-    assert covered.sum() == 120 * 17 + 4 * 30 * 17  # all of them inside the picture
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        pytest.param(START.timestamp() + 3.46, "12:00:03.4", id="cut"),
-        pytest.param(START.timestamp() + 0.3 - 1e-7, "12:00:00.3", id="a sum of floats"),
-        pytest.param(0.0, "00:00:00.0", id="footage without a start"),
-    ],
-)
-def test_the_clock(seconds, text):
-    assert clock_time(seconds) == text
