@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import numpy as np
 import pytest
 
 from reidpipe.pipeline.mosaic import lay_out
-
-SIZE = (320, 180)
-START = datetime(2026, 1, 31, 12, tzinfo=UTC)
-BOX = (100, 60, 180, 150)  # of the person
-OTHER_BOX = (220, 60, 290, 150)  # of nobody
-FRAMES = 12
 
 
 @pytest.mark.parametrize(

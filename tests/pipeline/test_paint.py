@@ -17,9 +17,6 @@ from reidpipe.pipeline.palette import (
 
 SIZE = (320, 180)
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
-BOX = (100, 60, 180, 150)  # of the person
-OTHER_BOX = (220, 60, 290, 150)  # of nobody
-FRAMES = 12
 
 
 def test_colours_are_told_apart_and_their_text_is_readable():
