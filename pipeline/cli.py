@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .cli_detector import evaluate_detector, train_detector
-from .cli_reid import evaluate_reid, export_model, train
+from .cli_reid import export_model, train
+from .cli_reid_evaluation import evaluate_reid
 from .cli_render import render
 from .cli_results import evaluate, export, runs
 from .cli_tools import FILE, Told, as_json_option, print_json, table_of, terminal

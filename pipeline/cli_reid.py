@@ -1,4 +1,4 @@
-"""Commands of the appearance model: train, evaluate-reid, export-model."""
+"""Commands of the appearance model: train, export-model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import click
 
-from .cli_tools import FILE, as_json_option, print_json, table_of, terminal
+from .cli_tools import FILE
 from .errors import ConfigError, ReidpipeError, WeightsError
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """The appearance model's own errors, with the exit codes of the command line."""
     from .. import reid
 
@@ -40,7 +40,7 @@ def train(recipe: Path, out: Path, resume: bool) -> None:
     from ..reid.train import train as train_model
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with _told():
+    with told():
         checkpoint = train_model(recipe, out, resume)
     click.echo(f"checkpoint: {checkpoint}")
 
@@ -52,35 +52,6 @@ def export_model(checkpoint: Path, out: Path) -> None:
     """Write a trained CHECKPOINT as ONNX to OUT, and check that both give the same."""
     from ..reid.export import export
 
-    with _told():
+    with told():
         export(checkpoint, out)
     click.echo(f"{out}: {out.stat().st_size / 2**20:.1f} MiB")
-
-
-@click.command("evaluate-reid")
-@click.option("--weights", type=FILE, help="an exported model; the bundled one by default")
-@click.option("--data", type=FOLDER, required=True, help="a folder in Market-1501's layout: query, bounding_box_test")
-@as_json_option
-def evaluate_reid(weights: Path | None, data: Path, as_json: bool) -> None:
-    """Score an appearance model by Market-1501's protocol: plain, masked, and with masks permuted."""
-    from .. import reid
-    from ..reid.evaluation import evaluate_folder
-
-    with _told():
-        scores = evaluate_folder(reid.Embedder(weights or reid.SHIPPED_WEIGHTS), data)
-    if as_json:
-        return print_json(scores)
-    terminal().print(
-        table_of(
-            str(data),
-            ("similarity", "mAP", "rank-1", "rank-5", "rank-10"),
-            [
-                (
-                    way,
-                    *(f"{100 * share:.1f}" for share in (one.mean_average_precision, one.rank1, one.rank5, one.rank10)),
-                )
-                for way, one in scores.items()
-            ],
-        )
-    )
-    return None
