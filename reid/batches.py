@@ -38,7 +38,7 @@ def training_images(
         place = position % crops_per_identity
         always = place == crops_per_identity - 1
         if always or (place > 0 and rng.random() < occlusion_probability):
-            image, _ = occlude(image, crops.images, rng)
+            image = occlude(image, crops.images, rng).image
         elif place > 0 and rng.random() < ERASING_PROBABILITY:
             image = erase(image, rng)
         images[position] = augment(image, rng)

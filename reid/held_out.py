@@ -45,7 +45,7 @@ def split_held_out(folder: Path, crops: CropSet, identities: int, seed: int) -> 
     query, gallery = held[is_query], held[~is_query]
     hidden = np.empty_like(query.images)
     for row, image in enumerate(query.images):
-        hidden[row], _ = occlude(image, gallery.images, rng)
+        hidden[row] = occlude(image, gallery.images, rng).image
     occluded_query = CropSet(hidden, query.pids, query.camids)
     return crops[~taken], HeldOut(f"{folder.parent.name}/{folder.name}", query, occluded_query, gallery)
 

@@ -1,9 +1,12 @@
-"""What hides people in training?  Pieces of other crops, other people, flat and textured things, pasted over them.
+"""What hides people in training?  Pieces of other crops, other people, cut-outs, flat and textured things.
 
-All of it is our own and synthetic, and none of it is the patch transfer of [SPT], which needs a saliency selector.
+All of it is our own and synthetic; the patch transfer of [SPT], which needs a saliency selector, is in
+`patch_transfer`.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -11,13 +14,40 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]  # (H, W, 3) BGR
 Cover = NDArray[np.float32]  # (H, W) in [0, 1], 1 where the person is hidden
+Points = NDArray[np.float32]  # (n, 2), (x, y) in shares of the crop's width and height
 Rng = np.random.Generator
 
+NOBODY = -1  # in place of a donor's row: the paint shows no person who could be told
 LIGHTEST, HEAVIEST = 0.15, 0.65  # share of the crop that a straight cover takes; past 2/3 nobody could tell
-EDGE_SOFTNESS_PX = 1.5  # real edges in small crops are never one pixel wide
+EDGE_SOFTNESS_PX = 3.0  # real edges in small crops are never one pixel wide
+NEAREST_SHIFT, FARTHEST_SHIFT = 0.15, 0.75  # in crop widths: from almost in line to only an arm in the crop
+SMALLEST_SCALE, LARGEST_SCALE = 0.9, 1.35  # who stands in front is nearer, so seldom smaller
 
 
-def occlude(image: Image, others: NDArray[np.uint8], rng: Rng) -> tuple[Image, Cover]:
+class Occlusion(NamedTuple):
+    """One crop with a part of it hidden, and what hides it.
+
+    Attributes:
+        image: uint8 (H, W, 3) BGR.
+        cover: float32 (H, W) in [0, 1], 1 where the person is hidden, 0 where no pixel has changed.
+        donor: row of `others` whose person is to be seen in the cover; of two people the one in front; NOBODY (-1)
+            where the paint is no person who could be told.
+    """
+
+    image: Image
+    cover: Cover
+    donor: int
+
+
+class Layer(NamedTuple):
+    """What one kind of occlusion paints, where, and whom it shows; fields as in `Occlusion`."""
+
+    paint: Image
+    cover: Cover
+    donor: int = NOBODY
+
+
+def occlude(image: Image, others: NDArray[np.uint8], rng: Rng) -> Occlusion:
     """Hide a part of one crop.
 
     Args:
@@ -26,15 +56,11 @@ def occlude(image: Image, others: NDArray[np.uint8], rng: Rng) -> tuple[Image, C
         rng: where all chance comes from.
 
     Returns:
-        The occluded copy, uint8 (H, W, 3), and what was hidden, float32 (H, W).
+        The occluded copy, what was hidden, and who hides it.
     """
-    height, width = image.shape[:2]
-    donor = others[rng.integers(len(others))]  # (H, W, 3)
-    kind = KINDS[rng.choice(len(KINDS), p=KIND_ODDS)]
-    paint, cover = kind(donor, height, width, rng)
-    weight = cover[:, :, None]  # (H, W, 1)
-    blended = image * (1 - weight) + paint * weight
-    return blended.round().clip(0, 255).astype(np.uint8), cover
+    kind = KINDS[np.searchsorted(np.cumsum(KIND_ODDS[:-1]), rng.random(), side="right")]
+    paint, cover, donor = kind(others, image.shape[0], image.shape[1], rng)
+    return Occlusion(_blend(image, paint, cover), cover, donor)
 
 
 def erase(image: Image, rng: Rng) -> Image:
@@ -49,97 +75,193 @@ def erase(image: Image, rng: Rng) -> Image:
     return erased
 
 
-def _piece_of_scene(donor: Image, height: int, width: int, rng: Rng) -> tuple[Image, Cover]:
+def _blend(below: Image, above: Image, cover: Cover) -> Image:
+    """`above` over `below`, rounded.  uint8 (H, W, 3); exactly `below` where the cover is 0."""
+    return np.asarray(cv2.blendLinear(below, above, 1 - cover, cover), np.uint8)
+
+
+def _piece_of_scene(others: NDArray[np.uint8], height: int, width: int, rng: Rng) -> Layer:
     """Somebody else's crop, enlarged at random, behind a straight edge: furniture, bags, other people's backs."""
+    donor = int(rng.integers(len(others)))
     zoom = rng.uniform(1.0, 2.5)
-    enlarged = cv2.resize(donor, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
-    top = rng.integers(enlarged.shape[0] - height + 1)
-    left = rng.integers(enlarged.shape[1] - width + 1)
-    return enlarged[top : top + height, left : left + width], _straight_cover(height, width, rng)
+    tall, wide = max(1, int(height / zoom)), max(1, int(width / zoom))
+    top, left = rng.integers(height - tall + 1), rng.integers(width - wide + 1)
+    piece = others[donor, top : top + tall, left : left + wide]
+    enlarged = cv2.resize(piece, (width, height), interpolation=cv2.INTER_LINEAR)
+    return Layer(np.asarray(enlarged, np.uint8), _straight_cover(height, width, rng), donor)
 
 
-def _blurred_scene(donor: Image, height: int, width: int, rng: Rng) -> tuple[Image, Cover]:
+def _blurred_scene(others: NDArray[np.uint8], height: int, width: int, rng: Rng) -> Layer:
     """The donor's colours out of focus: something close to the camera."""
-    sigma = rng.uniform(0.04, 0.12) * height
-    tiny = cv2.resize(donor, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
-    blurred = cv2.GaussianBlur(tiny, (0, 0), sigma / 4)
-    return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), _straight_cover(height, width, rng)
+    donor = others[rng.integers(len(others))]
+    tiny = cv2.resize(donor, (max(1, width // 8), max(1, height // 8)), interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(tiny, (0, 0), rng.uniform(0.005, 0.015) * height)  # 0.04 to 0.12 of the full height
+    paint = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
+    return Layer(np.asarray(paint, np.uint8), _straight_cover(height, width, rng))
 
 
-def _flat(donor: Image, height: int, width: int, rng: Rng) -> tuple[Image, Cover]:
+def _flat(others: NDArray[np.uint8], height: int, width: int, rng: Rng) -> Layer:
     """One colour with a slight gradient and noise: a wall, a counter, a pillar."""
-    ramp = np.linspace(-1, 1, height)[:, None, None] * rng.uniform(-30, 30)  # (H, 1, 1)
+    top, left = rng.integers(height), rng.integers(width)
+    grain = _noise_field(2 * height, 2 * width)[top : top + height, left : left + width]  # (H, W)
+    down, _ = _grid(height, width)
+    level = grain * rng.uniform(0, 6) + (down * rng.uniform(-60, 60) + 128)  # (H, W), around 128
     colour = rng.uniform(20, 235) + rng.normal(0, 18, 3)  # (3,)
-    paint = colour + ramp + rng.normal(0, rng.uniform(0, 6), (height, width, 1))  # (H, W, 3)
-    return paint.clip(0, 255).astype(np.uint8), _straight_cover(height, width, rng)
+    table = (np.arange(256)[:, None] - 128 + colour).clip(0, 255).astype(np.uint8)  # (256, 3)
+    return Layer(_coloured(level.clip(0, 255).astype(np.uint8), table), _straight_cover(height, width, rng))
 
 
-def _textured_shape(donor: Image, height: int, width: int, rng: Rng) -> tuple[Image, Cover]:
-    """Random polygons in stripes of two random colours: shelves, boxes, trolleys, plants."""
-    angle, period = rng.uniform(0, np.pi), rng.uniform(4, 40)
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    wave = np.sin((columns * np.cos(angle) + rows * np.sin(angle)) * (2 * np.pi / period))  # (H, W)
-    stripe = (wave > rng.uniform(-0.8, 0.8))[:, :, None]  # (H, W, 1)
-    paint = np.where(stripe, rng.integers(0, 256, 3), rng.integers(0, 256, 3)).astype(np.uint8)  # (H, W, 3)
-    cover = np.zeros((height, width), np.float32)
+def _textured_shape(others: NDArray[np.uint8], height: int, width: int, rng: Rng) -> Layer:
+    """Random polygons, striped or blotched in two random colours: shelves, boxes, trolleys, plants."""
+    table = np.repeat(rng.integers(0, 256, (2, 3), np.uint8), 128, axis=0)  # (256, 3), two colours
+    if rng.random() < 0.7:
+        angle, period = rng.uniform(0, np.pi), rng.uniform(4, 40)
+        down, across = _grid(height, width)
+        x = across * np.float32(2 * np.pi / period * width * np.cos(angle))  # (1, W)
+        y = down * np.float32(2 * np.pi / period * height * np.sin(angle))  # (H, 1)
+        wave = np.sin(x) * np.cos(y) + np.cos(x) * np.sin(y)  # (H, W), sin(x + y) at the cost of H + W sines
+        level = (wave * 100 + rng.uniform(50, 200)).clip(0, 255).astype(np.uint8)
+    else:
+        blotches = rng.integers(0, 256, (rng.integers(8, 48), rng.integers(4, 24)), np.uint8)
+        level = np.asarray(cv2.resize(blotches, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    shape = np.zeros((height, width), np.uint8)
     for _ in range(rng.integers(1, 4)):
-        centre = rng.uniform((0.0, 0.3), (1.0, 1.0)) * (width, height)
         turns = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 9)))
-        radii = rng.uniform(0.15, 0.5, len(turns)) * width
-        corners = centre + radii[:, None] * np.stack([np.cos(turns), 1.6 * np.sin(turns)], 1)  # (corners, 2)
-        cv2.fillPoly(cover, [corners.round().astype(np.int32)], 1.0)
-    return paint, _softened(cover)
+        radii = rng.uniform(0.15, 0.5, len(turns))[:, None]
+        centre = rng.uniform((0.0, 0.3), (1.0, 1.0))
+        _fill(shape, centre + radii * np.stack([np.cos(turns), 0.8 * np.sin(turns)], 1))
+    return Layer(_coloured(level, table), _softened(shape))
 
 
-def _person(donor: Image, height: int, width: int, rng: Rng) -> tuple[Image, Cover]:
-    """Another person, cut out by a rounded outline and standing half in front."""
-    outline = _person_outline(height, width, rng)  # (H, W)
-    shift_share = rng.choice((-1, 1)) * rng.uniform(0.2, 0.65)
-    scale, down_share = rng.uniform(0.9, 1.35), rng.uniform(-0.05, 0.3)
-    left = (1 - scale) * width / 2 + shift_share * width
-    top = (1 - scale) * height / 2 + down_share * height
-    move = np.array([[scale, 0, left], [0, scale, top]], np.float32)
-    paint = cv2.warpAffine(donor, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    return paint, cv2.warpAffine(outline, move, (width, height)).clip(0, 1)
+def _person(others: NDArray[np.uint8], height: int, width: int, rng: Rng) -> Layer:
+    """Another person half in front, at the left or the right."""
+    shift = rng.choice((-1, 1)) * rng.uniform(NEAREST_SHIFT, FARTHEST_SHIFT)
+    return _pasted_person(others, height, width, shift, rng.uniform(-0.05, 0.3), _body(rng), rng)
 
 
-def _person_outline(height: int, width: int, rng: Rng) -> Cover:
-    """A head and a body as filled ellipses and a rounded block; roughly where pedestrian crops have them."""
-    cover = np.zeros((height, width), np.float32)
-    middle = int(width * rng.uniform(0.45, 0.55))
-    head = int(width * rng.uniform(0.14, 0.2)), int(height * rng.uniform(0.07, 0.1))
-    trunk = int(width * rng.uniform(0.28, 0.42)), int(height * rng.uniform(0.22, 0.28))
-    legs = int(width * rng.uniform(0.2, 0.36)), int(height * rng.uniform(0.28, 0.34))
-    for (wide, tall), level in ((head, 0.1), (trunk, 0.36), (legs, 0.72)):
-        cv2.ellipse(cover, (middle, int(height * level)), (wide, tall), 0, 0, 360, 1.0, cv2.FILLED)
-    return _softened(cover)
+def _two_people(others: NDArray[np.uint8], height: int, width: int, rng: Rng) -> Layer:
+    """One at each side, or one half behind another at one side; never both in the middle."""
+    side = rng.choice((-1, 1))
+    shifts = side * rng.uniform(0.3, FARTHEST_SHIFT), -side * rng.uniform(0.35, FARTHEST_SHIFT)
+    if rng.random() < 0.3:
+        shifts = shifts[0], side * rng.uniform(0.5, FARTHEST_SHIFT)
+    behind, front = (
+        _pasted_person(others, height, width, shift, rng.uniform(-0.05, 0.3), _body(rng), rng) for shift in shifts
+    )
+    paint = _blend(behind.paint, front.paint, front.cover)
+    return Layer(paint, np.maximum(behind.cover, front.cover), front.donor)
+
+
+def _part_of_person(others: NDArray[np.uint8], height: int, width: int, rng: Rng) -> Layer:
+    """Head and trunk of somebody near, from below; or the legs alone of somebody higher up, from above."""
+    shift = rng.uniform(-0.5, 0.5)
+    trunk_only = bool(rng.random() < 0.65)
+    down = rng.uniform(0.3, 0.65) if trunk_only else rng.uniform(-0.55, -0.2)
+    return _pasted_person(others, height, width, shift, down, _body(rng, legs=not trunk_only, trunk=trunk_only), rng)
+
+
+def _pasted_person(
+    others: NDArray[np.uint8], height: int, width: int, shift: float, down: float, body: list[Points], rng: Rng
+) -> Layer:
+    """A random donor's crop, moved by shares of the crop, and the outline that moves with it."""
+    donor = int(rng.integers(len(others)))
+    scale = rng.uniform(SMALLEST_SCALE, LARGEST_SCALE)
+    offset = np.array([(1 - scale) / 2 + shift, (1 - scale) / 2 + down])  # (2,), shares
+    move = np.array([[scale, 0, offset[0] * width], [0, scale, offset[1] * height]], np.float32)
+    shape = np.zeros((height, width), np.uint8)
+    for part in body:
+        _fill(shape, part * scale + offset)
+    paint = cv2.warpAffine(others[donor], move, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return Layer(np.asarray(paint, np.uint8), _softened(shape), donor)
+
+
+def _body(rng: Rng, legs: bool = True, trunk: bool = True) -> list[Points]:
+    """An outline where pedestrian crops have one: a sagging coat of straight seams, a head, two tapering legs.
+
+    Returns:
+        Polygons, shares of the crop, each convex or nearly so.
+    """
+    middle, lean = rng.uniform(0.44, 0.56), rng.uniform(-0.05, 0.05)
+    shoulder, waist, hem = rng.uniform(0.2, 0.36), rng.uniform(0.17, 0.3), rng.uniform(0.19, 0.34)
+    neck_y, hem_y, crotch_y = rng.uniform(0.15, 0.19), rng.uniform(0.5, 0.62), 0.47
+    parts: list[list[tuple[float, float]]] = []
+    if trunk:
+        head = rng.uniform(0.1, 0.15)  # half its width
+        chin_y, crown_y = neck_y + 0.02, rng.uniform(0.01, 0.04)
+        temples = [(-0.6, crown_y), (0.6, crown_y), (1, 0.06), (1, 0.11), (0.5, chin_y), (-0.5, chin_y), (-1, 0.11)]
+        parts.append([(lean + head * x, y) for x, y in [*temples, (-1.0, 0.06)]])
+        elbow, top = max(shoulder, waist), neck_y + 0.05
+        right_side = [(lean + 0.07, neck_y), (shoulder, top), (elbow, 0.38), (hem, hem_y)]
+        parts.append([*right_side, (-hem, hem_y), (-elbow, 0.38), (-shoulder, top), (lean - 0.07, neck_y)])
+    if legs:
+        hip, ankle, stride = rng.uniform(0.16, 0.26), rng.uniform(0.06, 0.1), rng.uniform(0, 0.16)
+        for side in (-1, 1):
+            foot_y = rng.uniform(0.93, 0.99)
+            inner, outer = side * (stride - ankle / 2), side * (stride + ankle + 0.03)
+            parts.append([(side * hip, crotch_y), (-side * 0.04, crotch_y), (inner, foot_y), (outer, foot_y)])
+    return [np.array(part, np.float32) + np.float32((middle, 0)) for part in parts]
 
 
 def _straight_cover(height: int, width: int, rng: Rng) -> Cover:
     """From below, from a side, or a free-standing block; edges may lean."""
-    share = rng.uniform(LIGHTEST, HEAVIEST)
-    lean = rng.uniform(-0.12, 0.12)
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    rows, columns = (rows + 0.5) / height, (columns + 0.5) / width  # (H, W) in (0, 1)
-    where = rng.choice(4, p=(0.45, 0.2, 0.2, 0.15))
-    if where == 0:
-        cover = rows + lean * (columns - 0.5) > 1 - share
-    elif where == 1:
-        cover = columns + lean * (rows - 0.5) < share
-    elif where == 2:
-        cover = columns + lean * (rows - 0.5) > 1 - share
-    else:
-        tall = rng.uniform(0.2, 0.6)
-        wide = min(1.0, share / tall)
-        top, left = rng.uniform(0, 1 - tall), rng.uniform(0, 1 - wide)
-        cover = (rows > top) & (rows < top + tall) & (columns > left) & (columns < left + wide)
-    return _softened(cover.astype(np.float32))
+    share, lean = rng.uniform(LIGHTEST, HEAVIEST), rng.uniform(-0.12, 0.12)
+    down, across = _grid(height, width)
+    where = rng.random()
+    if where < 0.45:
+        return _ramp((down + (share - 1 - lean / 2)) + across * lean, height)
+    if where < 0.65:
+        return _ramp((share + lean / 2 - across) - down * lean, width)
+    if where < 0.85:
+        return _ramp((across + (share - 1 - lean / 2)) + down * lean, width)
+    tall = rng.uniform(0.2, 0.6)
+    wide = min(1.0, share / tall)
+    top, left = rng.uniform(0, 1 - tall), rng.uniform(0, 1 - wide)
+    rows = _ramp(tall / 2 - abs(down - (top + tall / 2)), height)  # (H, 1)
+    return rows * _ramp(wide / 2 - abs(across - (left + wide / 2)), width)
 
 
-def _softened(cover: Cover) -> Cover:
-    return np.asarray(cv2.GaussianBlur(cover, (0, 0), EDGE_SOFTNESS_PX), np.float32)
+def _ramp(inside: Cover, size_px: int) -> Cover:
+    """0 outside, 1 inside, and a soft edge; `inside` is a signed distance in shares of `size_px`."""
+    return np.asarray((inside * (size_px / EDGE_SOFTNESS_PX) + 0.5).clip(0, 1), np.float32)
 
 
-Kind = Callable[[Image, int, int, Rng], tuple[Image, Cover]]
-KINDS: tuple[Kind, ...] = (_piece_of_scene, _blurred_scene, _flat, _textured_shape, _person)
-KIND_ODDS = (0.2, 0.15, 0.2, 0.15, 0.3)
+def _fill(shape: NDArray[np.uint8], corners: NDArray[np.floating]) -> None:
+    """Draw one polygon of 255 into `shape`; `corners` are shares of it, (n, 2)."""
+    cv2.fillPoly(shape, [(corners * shape.shape[::-1]).round().astype(np.int32)], 255)
+
+
+def _softened(shape: NDArray[np.uint8]) -> Cover:
+    """uint8 (H, W) of 0 and 255 → cover; corners become round as edges become soft."""
+    return np.asarray(cv2.GaussianBlur(shape, (7, 7), 0), np.float32) * np.float32(1 / 255)
+
+
+def _coloured(level: NDArray[np.uint8], table: NDArray[np.uint8]) -> Image:
+    """Look colours up: uint8 (H, W), table uint8 (256, 3) → uint8 (H, W, 3)."""
+    return np.asarray(cv2.applyColorMap(level, np.ascontiguousarray(table[:, None])), np.uint8)
+
+
+@lru_cache(maxsize=8)
+def _grid(height: int, width: int) -> tuple[Cover, Cover]:
+    """Pixel centres in (0, 1): down (H, 1) and across (1, W)."""
+    down = (np.arange(height, dtype=np.float32) + 0.5) / np.float32(height)
+    across = (np.arange(width, dtype=np.float32) + 0.5) / np.float32(width)
+    return down[:, None], across[None, :]
+
+
+@lru_cache(maxsize=8)
+def _noise_field(height: int, width: int) -> Cover:
+    """Standard normal, float32 (height, width), always the same; who wants chance cuts a window out of it."""
+    return np.random.default_rng(0).standard_normal((height, width), np.float32)
+
+
+Kind = Callable[[NDArray[np.uint8], int, int, Rng], Layer]
+KINDS: tuple[Kind, ...] = (
+    _piece_of_scene,
+    _blurred_scene,
+    _flat,
+    _textured_shape,
+    _person,
+    _two_people,
+    _part_of_person,
+)
+KIND_ODDS = (0.17, 0.1, 0.16, 0.13, 0.28, 0.08, 0.08)
