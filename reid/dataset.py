@@ -1,6 +1,7 @@
-"""Where do training and test crops come from?  Folders in Market-1501 naming, such as 0001_c1s1_000012_00.jpg."""
+"""Where do training and test crops come from?  Published data sets and plain folders, read into one `CropSet`."""
 
-import re
+import logging
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +12,18 @@ from numpy.typing import NDArray
 
 from .crops import HEIGHT_PX, WIDTH_PX, resize_crop
 from .errors import DatasetError
+from .layouts import LabelledCrop, Split, find_layout, list_folder, list_split
+from .layouts_published import count_crops, mismatches, published_counts
 
-NAME = re.compile(r"(-?\d+)_c(\d+)")
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
-JUNK_PID = -1  # Market-1501's mark for boxes that show no usable person
+IN_MEMORY_BYTES = 2 * 2**30  # about 21,000 crops; larger sets lie in a temporary file that is mapped into memory
+COPIED_CROPS = 1024  # rows copied at a time, so that copying a mapped set needs no memory either
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class CropSet:
-    """Crops in memory, ready for the network.
+    """Crops ready for the network, in memory or, where they are too many, mapped from a temporary file.
 
     Attributes:
         images: uint8 (N, 256, 128, 3) BGR.
@@ -35,43 +39,83 @@ class CropSet:
         return len(self.pids)
 
     def __getitem__(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "CropSet":
-        return CropSet(self.images[rows], self.pids[rows], self.camids[rows])
+        index = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return CropSet(_gather(self.images, index), self.pids[rows], self.camids[rows])
 
 
 def read_crop_set(folder: Path) -> CropSet:
-    """Read every crop of one folder; junk (pid -1) is left out.
+    """Read every crop of one folder in Market-1501 naming; junk (pid -1) is left out.
 
     Raises:
         DatasetError: the folder is missing or holds no crops, or a file cannot be read or is misnamed.
     """
-    if not folder.is_dir():
-        raise DatasetError(f"{folder}: no such folder of crops")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    labels = [_labels(path) for path in paths]
-    kept = [index for index, (pid, _) in enumerate(labels) if pid != JUNK_PID]
-    if not kept:
-        raise DatasetError(f"{folder}: expected crops named like 0001_c1s1_000012_00.jpg, found none")
-    images = np.empty((len(kept), HEIGHT_PX, WIDTH_PX, 3), np.uint8)
-    for row, index in enumerate(kept):
-        images[row] = resize_crop(read_image(paths[index]))
-    pids, camids = np.array([labels[index] for index in kept], np.int64).T  # (N,), (N,)
-    return CropSet(images, pids, camids)
+    return read_listed(list_folder(folder))
+
+
+def read_split(root: Path, split: Split, layout: str | None = None) -> CropSet:
+    """Read one split of a published data set; its counts are logged, and a warning where others were published.
+
+    Args:
+        root: the data set's folder.
+        split: train, query or gallery.
+        layout: a name of `layouts.LAYOUTS`; told from the folder where None.
+
+    Raises:
+        DatasetError: as `list_split`; or an image cannot be read.
+    """
+    crops = list_split(root, split, layout)
+    found, published = count_crops(crops), published_counts(root, find_layout(root, layout), split)
+    logger.info("%s: %s: %s", root, split, found)
+    if published is not None:
+        for line in mismatches(found, published):
+            logger.warning("%s: %s: warning: %s", root, split, line)
+    return read_listed(crops)
+
+
+def read_listed(crops: Sequence[LabelledCrop]) -> CropSet:
+    """Read images that are listed with their labels, in that order."""
+    images = _space_for((len(crops), HEIGHT_PX, WIDTH_PX, 3))
+    for row, crop in enumerate(crops):
+        images[row] = resize_crop(read_image(crop.path))
+    pids = np.array([crop.pid for crop in crops], np.int64)
+    return CropSet(images, pids, np.array([crop.camid for crop in crops], np.int64))
 
 
 def join_crop_sets(sets: Sequence[CropSet]) -> CropSet:
     """One set of all, with identities renumbered so that no two sets share one."""
     pids: list[NDArray[np.int64]] = []
-    offset = 0
+    images = _space_for((sum(len(one) for one in sets), *sets[0].images.shape[1:]))
+    offset = start = 0
     for one in sets:
         own, renumbered = np.unique(one.pids, return_inverse=True)
         pids.append(renumbered.astype(np.int64) + offset)
-        offset += len(own)
-    images = np.concatenate([one.images for one in sets])
+        images[start : start + len(one)] = one.images
+        offset, start = offset + len(own), start + len(one)
     return CropSet(images, np.concatenate(pids), np.concatenate([one.camids for one in sets]))
+
+
+def _space_for(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """An unset uint8 array: memory, or past `IN_MEMORY_BYTES` a file that vanishes with the array.
+
+    The file lies where TMPDIR says; on a set like MSMT17 it takes 3 GB for training and 12 GB in all.
+    """
+    if int(np.prod(shape)) <= IN_MEMORY_BYTES:
+        return np.empty(shape, np.uint8)
+    with tempfile.TemporaryFile() as file:  # mapped, so it lives on after it is closed
+        return np.memmap(file, np.uint8, "w+", shape=shape)
+
+
+def _gather(images: NDArray[np.uint8], rows: NDArray[np.integer]) -> NDArray[np.uint8]:
+    gathered = _space_for((len(rows), *images.shape[1:]))
+    for start in range(0, len(rows), COPIED_CROPS):
+        gathered[start : start + COPIED_CROPS] = images[rows[start : start + COPIED_CROPS]]
+    return gathered
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """uint8 (h, w, 3) BGR, or a DatasetError that names the file."""
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such image")
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise DatasetError(f"{path}: not a readable image")
@@ -97,10 +141,3 @@ def identity_batches(
             waiting = list(rng.permutation(len(rows_of)))
         drawn, waiting = waiting[:identities], waiting[identities:]
         yield np.concatenate([rng.permutation(np.resize(rng.permutation(rows_of[who]), crops)) for who in drawn])
-
-
-def _labels(path: Path) -> tuple[int, int]:
-    found = NAME.match(path.name)
-    if found is None:
-        raise DatasetError(f"{path}: expected a name like 0001_c1s1_000012_00.jpg")
-    return int(found[1]), int(found[2])
