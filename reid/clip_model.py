@@ -59,6 +59,10 @@ class Tokenizer(Protocol):
         """texts: C of them."""
         ...
 
+    def encode(self, text: str) -> list[int]:
+        """The ids of one text's words, without start and end token, however many."""
+        ...
+
 
 def load_clip(
     name: str,
@@ -148,7 +152,8 @@ def _config(library: "ModuleType", name: str, model_config: Mapping[str, object]
     if not isinstance(text, dict) or not isinstance(config.get("vision_cfg"), dict):
         raise WeightsError(f"CLIP {name}: model_config: expected the keys embed_dim, vision_cfg and text_cfg")
     custom = config.pop("custom_text", False) or "multimodal_cfg" in config
-    if custom or text.get("hf_model_name") or text.get("hf_tokenizer_name"):
+    sees_the_end = text.get("no_causal_mask") or text.get("pool_type", "argmax") not in {"argmax", "eos"}
+    if custom or sees_the_end or text.get("hf_model_name") or text.get("hf_tokenizer_name"):
         raise WeightsError(f"CLIP {name}: its text tower takes no learned tokens; take one like ViT-B-16 or RN50")
     return cast("dict[str, object]", config)
 
@@ -186,7 +191,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             try:
-                state = load_file(path)
+                state: object = load_file(path)
             except SafetensorError as error:
                 raise ValueError(str(error)) from error
         else:
