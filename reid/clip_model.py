@@ -38,6 +38,7 @@ class ClipModel(Protocol):
     ln_final: nn.Module
     text_projection: Tensor | nn.Linear | None
     attn_mask: Tensor | None  # float (L, L), 0 and -inf
+    logit_scale: Tensor  # the logarithm of the inverse temperature it was trained with
 
     def encode_image(self, image: Tensor) -> Tensor:
         """image: float (N, 3, H, W), normalised → float (N, d)."""

@@ -19,3 +19,7 @@ class RecipeError(ReidError):
 
 class ExportError(ReidError):
     """An exported file does not compute what the trained model computes."""
+
+
+class TrainingError(ReidError):
+    """Training cannot go on: labels that do not fit, values that are not finite, a state of another run."""
