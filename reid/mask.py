@@ -1,10 +1,13 @@
 """Which dims of an embedding can be trusted, judging by the crop's feature maps?"""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from .errors import RecipeError
 
 STAGE_CHANNELS = 32  # each stage's map is brought to this many channels before they are put side by side
 GRID = (16, 8)  # the coarsest map of a 256×128 crop
@@ -32,6 +35,55 @@ class MaskGenerator(nn.Module):
         stages = [functional.adaptive_avg_pool2d(one(x), GRID) for one, x in zip(self.squeeze, maps, strict=True)]
         mixed = self.mix(torch.cat(stages, 1))  # (N, width, 16, 8)
         return torch.sigmoid(self.out(mixed.amax((2, 3))))  # (N, D)
+
+
+class FullMaskGenerator(nn.Module):
+    """The `full` mask generator: four feature maps → one value in (0, 1) per embedding dim [DPM].
+
+    The maps side by side, S channels in all; 3×3 convolution to S/2, BatchNorm, ReLU, maximum over 2×2; the same to
+    S/4; the same to S/4 without the pooling; global maximum, Linear, sigmoid.  59 million parameters for ViT-B/16's
+    maps (S = 3072).  DPM reads a transformer's maps, which have one size; maps of several sizes are first pooled to
+    16×8 by their mean [ours].  The last Linear starts at zero, so every mask starts at exactly 0.5 [DPM].
+    """
+
+    def __init__(self, map_channels: Sequence[int], dimensions: int) -> None:
+        super().__init__()
+        width = sum(map_channels)
+        self.mix = nn.Sequential(
+            *_convolved(width, width // 2),
+            nn.MaxPool2d(2),
+            *_convolved(width // 2, width // 4),
+            nn.MaxPool2d(2),
+            *_convolved(width // 4, width // 4),
+        )
+        self.out = nn.Linear(width // 4, dimensions)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """maps: four of float32 (N, c_l, H_l, W_l) → mask float32 (N, D) in (0, 1)."""
+        stages = [functional.adaptive_avg_pool2d(one, GRID) for one in maps]
+        mixed = self.mix(torch.cat(stages, 1))  # (N, S / 4, 4, 2)
+        return torch.sigmoid(self.out(mixed.amax((2, 3))))  # (N, D)
+
+
+def create_mask_generator(
+    kind: Literal["full", "lite"], map_channels: Sequence[int], dimensions: int
+) -> FullMaskGenerator | MaskGenerator:
+    """A mask generator for a backbone's maps and its D dims.
+
+    Raises:
+        RecipeError: an unknown kind.
+    """
+    if kind == "full":
+        return FullMaskGenerator(map_channels, dimensions)
+    if kind == "lite":
+        return MaskGenerator(map_channels, dimensions)
+    raise RecipeError(f"mask: expected full or lite, got {kind}")
+
+
+def _convolved(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
 def _separable(channels: int) -> list[nn.Module]:

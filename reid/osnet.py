@@ -4,27 +4,16 @@ Source: Zhou, Yang, Cavallaro, Xiang, "Omni-Scale Feature Learning for Person Re
 from the paper; parameters carry the names that published OSNet weights use, so those load as they are.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
+
+from .backbone_protocol import Backbone, BackboneOutput, add_camera, camera_embedding
 
 CHANNELS = (64, 256, 384, 512)  # of stem and stages 2 to 4 at width 1.0 (the paper's table 1)
 STREAM_DEPTHS = (1, 2, 3, 4)  # stacked 3×3 layers per stream: receptive fields 3, 5, 7 and 9
 BOTTLENECK = 4  # a block works in 1/4 of its output channels
 GATE_REDUCTION = 16
 DIMENSIONS = 512  # of the feature, at every width
-
-
-class OSNetOutput(NamedTuple):
-    """What one forward pass gives.
-
-    maps: the outputs of stages 2, 3, 4 and 5, float32 (N, c_l, H_l, W_l); for a 256×128 crop H×W is 32×16, then 16×8.
-    feature: float32 (N, 512), not negative (it comes out of a ReLU).
-    """
-
-    maps: tuple[Tensor, Tensor, Tensor, Tensor]
-    feature: Tensor
 
 
 class ConvNorm(nn.Module):
@@ -108,29 +97,32 @@ class OSNetHead(nn.Module):
         self.conv5 = ConvNorm(fourth, fourth)
         self.fc = nn.Sequential(nn.Linear(fourth, DIMENSIONS), nn.BatchNorm1d(DIMENSIONS), nn.ReLU(inplace=True))
 
-    def head(self, second: Tensor) -> OSNetOutput:
-        """second: the output of stage 2, float32 (N, c2, 32, 16)."""
+    def head(self, second: Tensor) -> BackboneOutput:
+        """second: the output of stage 2, float (N, c2, 32, 16); the feature is not negative: it leaves a ReLU."""
         third = self.conv3(second)  # (N, c3, 16, 8)
         fourth = self.conv4(third)  # (N, c4, 16, 8)
         fifth = self.conv5(fourth)  # (N, c4, 16, 8)
         feature = self.fc(fifth.mean((2, 3)))  # (N, 512)
-        return OSNetOutput((second, third, fourth, fifth), feature)
+        return BackboneOutput((second, third, fourth, fifth), feature)
 
 
-class OSNet(OSNetHead):
-    """OSNet of any width: 256×128 RGB crops in, four maps and a feature out."""
+class OSNet(OSNetHead, Backbone):
+    """OSNet of any width: 256×128 RGB crops in, the outputs of stages 2 to 5 and a feature out."""
 
-    def __init__(self, width: float = 0.25) -> None:
+    def __init__(self, width: float = 0.25, cameras: int = 0) -> None:
         super().__init__(width)
         stem, second, third, fourth = _channels(width)
         self.map_channels = (second, third, fourth, fourth)
+        self.dimensions = DIMENSIONS
         self.conv1 = ConvNorm(3, stem, kernel=7, stride=2)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.conv2 = _stage(stem, second, halve=True)
+        self.camera = camera_embedding(cameras, stem)
 
-    def forward(self, images: Tensor) -> OSNetOutput:
-        """images: float32 (N, 3, 256, 128), RGB, normalised with `model.normalise`."""
-        return self.head(self.conv2(self.maxpool(self.conv1(images))))
+    def forward(self, images: Tensor, camids: Tensor | None = None) -> BackboneOutput:
+        """images: float (N, 3, 256, 128), RGB, normalised; camids: int64 (N,) or None."""
+        stem = add_camera(self.maxpool(self.conv1(images)), self.camera, camids)  # (N, c1, 64, 32)
+        return self.head(self.conv2(stem))
 
 
 def _channels(width: float) -> tuple[int, int, int, int]:

@@ -1,0 +1,119 @@
+"""How does a vision transformer serve as a backbone?  Patches become maps, the class token becomes the feature.
+
+The parts of timm's and open_clip's transformers have other names but the same meaning; the two subclasses name them.
+Source of the use for re-identification: He et al., "TransReID", ICCV 2021; of the four blocks that are read: DPM.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .backbone_protocol import Backbone, BackboneOutput, add_camera, camera_embedding
+
+MAP_BLOCKS = (1, 3, 9, 11)  # of 12, counted from 0, whose patches the mask generator reads [DPM]
+
+
+class Attention(NamedTuple):
+    """What a block's self-attention needs to compare tokens.
+
+    tokens: its input, normalised, float (N, 1 + P, C).
+    weight, bias: of the one projection to queries, keys and values, (3C, C) and (3C,).
+    heads: h.
+    """
+
+    tokens: Tensor
+    weight: Tensor
+    bias: Tensor
+    heads: int
+
+
+class VitBackbone(Backbone):
+    """A transformer with a class token and learnt positions; P patches in `grid` rows and columns, C channels.
+
+    `tokens` and `from_tokens` are its two halves: between them patches may be exchanged between images [SPT].
+    """
+
+    grid: tuple[int, int]
+
+    def __init__(self, network: nn.Module, grid: tuple[int, int], channels: int, cameras: int) -> None:
+        super().__init__()
+        self.network = network
+        self.grid = grid
+        self.dimensions = channels
+        self.map_channels = (channels, channels, channels, channels)
+        self.camera = camera_embedding(cameras, channels)
+
+    def forward(self, images: Tensor, camids: Tensor | None = None) -> BackboneOutput:
+        """images: float (N, 3, 256, 128), RGB, normalised; camids: int64 (N,) or None."""
+        return self.from_tokens(self.tokens(images, camids), camids)
+
+    def tokens(self, images: Tensor, camids: Tensor | None = None) -> Tensor:
+        """Embed the patches, row by row, without positions: float (N, 3, 256, 128) → float (N, P, C).
+
+        They carry their image's camera embedding, so an exchanged patch keeps its own camera's [ours], and take the
+        position at which they are put.
+        """
+        return add_camera(self.patches(images), self.camera, camids)
+
+    def from_tokens(self, tokens: Tensor, camids: Tensor | None = None) -> BackboneOutput:
+        """Continue from patches, possibly exchanged ones.
+
+        Args:
+            tokens: float (N, P, C), as `tokens` gives them.
+            camids: int64 (N,), the class token's camera; None adds none.
+        """
+        first = add_camera(self.class_token().expand(len(tokens), 1, -1), self.camera, camids)  # (N, 1, C)
+        x = self.enter(torch.cat([first, tokens], 1) + self.positions())  # (N, 1 + P, C)
+        maps, heads = [], None
+        for index, block in enumerate(self.blocks()):
+            if index == MAP_BLOCKS[-1]:
+                heads = class_attention(self.attention(block, x))
+            x = block(x)
+            if index in MAP_BLOCKS:
+                maps.append(x[:, 1:].transpose(1, 2).reshape(len(x), -1, *self.grid))  # (N, C, 16, 8)
+        return BackboneOutput((maps[0], maps[1], maps[2], maps[3]), self.leave(x[:, 0]), heads)
+
+    def patches(self, images: Tensor) -> Tensor:
+        """Project patches: float (N, 3, H, W) → float (N, P, C)."""
+        raise NotImplementedError
+
+    def class_token(self) -> Tensor:
+        """The class token, float (1, 1, C)."""
+        raise NotImplementedError
+
+    def positions(self) -> Tensor:
+        """The position embedding of class token and patches, float (1, 1 + P, C)."""
+        raise NotImplementedError
+
+    def enter(self, x: Tensor) -> Tensor:
+        """What happens between positions and blocks, shape kept."""
+        raise NotImplementedError
+
+    def blocks(self) -> Iterable[nn.Module]:
+        """The twelve blocks, each (N, 1 + P, C) → (N, 1 + P, C)."""
+        raise NotImplementedError
+
+    def attention(self, block: nn.Module, x: Tensor) -> Attention:
+        """The attention of `block` on its input `x`, float (N, 1 + P, C)."""
+        raise NotImplementedError
+
+    def leave(self, x: Tensor) -> Tensor:
+        """Normalise the class token after the last block, float (N, C), shape kept."""
+        raise NotImplementedError
+
+
+def class_attention(attention: Attention) -> Tensor:
+    """How strongly each head's class token asks for each patch, before the softmax: float (N, h, P).
+
+    q · k / sqrt(C / h); the orthogonality loss takes these rows of the last block, one per head [DPM].
+    """
+    tokens, weight, bias, heads = attention
+    channels = tokens.shape[2]
+    query = functional.linear(tokens[:, :1], weight[:channels], bias[:channels])  # (N, 1, C)
+    key = functional.linear(tokens[:, 1:], weight[channels : 2 * channels], bias[channels : 2 * channels])  # (N, P, C)
+    query, key = (one.reshape(len(one), -1, heads, channels // heads) for one in (query, key))  # (N, 1 or P, h, C / h)
+    scores = (query * key).sum(3).transpose(1, 2)  # (N, h, P)
+    return scores / (channels // heads) ** 0.5
