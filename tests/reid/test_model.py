@@ -4,7 +4,7 @@ import torch
 
 from reidpipe.reid import WeightsError
 from reidpipe.reid.mask import MaskGenerator
-from reidpipe.reid.model import ReidModel, load_weights, normalise
+from reidpipe.reid.model import ModelSpec, create_model, load_weights, normalise
 from reidpipe.reid.osnet import OSNet
 
 PARAMETER_LIMIT = 600_000
@@ -18,7 +18,7 @@ def random_images(n=2, seed=0):
 def test_osnet_gives_four_maps_and_a_feature(width):
     net = OSNet(width).eval()
     with torch.inference_mode():
-        maps, feature = net(torch.zeros(2, 3, 256, 128))
+        maps, feature, _ = net(torch.zeros(2, 3, 256, 128))
     assert [tuple(one.shape[2:]) for one in maps] == [(32, 16), (16, 8), (16, 8), (16, 8)]
     assert tuple(one.shape[1] for one in maps) == net.map_channels
     assert feature.shape == (2, 512)
@@ -26,7 +26,7 @@ def test_osnet_gives_four_maps_and_a_feature(width):
 
 def test_osnet_equals_the_published_network(kit):
     onnxruntime = pytest.importorskip("onnxruntime")
-    model = ReidModel(0.25)
+    model = create_model(ModelSpec(width=0.25))
     load_weights(model, kit / "weights" / "osnet_x0_25_msmt17.pth")
     images = normalise(random_images(3))
     with torch.inference_mode():
@@ -48,18 +48,18 @@ def test_unreadable_weights_are_named(tmp_path, content, message):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(WeightsError, match=f"net.pth: {message}"):
-        load_weights(ReidModel(0.25), path)
+        load_weights(create_model(ModelSpec(width=0.25)), path)
 
 
 def test_weights_of_another_width_are_refused_in_one_line(tmp_path):
     torch.save(OSNet(0.5).state_dict(), tmp_path / "wide.pth")
     with pytest.raises(WeightsError, match=r"wide.pth: not weights of this width") as caught:
-        load_weights(ReidModel(0.25), tmp_path / "wide.pth")
+        load_weights(create_model(ModelSpec(width=0.25)), tmp_path / "wide.pth")
     assert "\n" not in str(caught.value)
 
 
 def test_weights_load_with_a_classifier_and_a_prefix(tmp_path):
-    source, target = OSNet(0.25), ReidModel(0.25)
+    source, target = OSNet(0.25), create_model(ModelSpec(width=0.25))
     state = {f"module.{name}": value for name, value in source.state_dict().items()}
     torch.save({"state_dict": {**state, "module.classifier.weight": torch.zeros(3, 512)}}, tmp_path / "net.pth")
     load_weights(target, tmp_path / "net.pth")
@@ -67,7 +67,7 @@ def test_weights_load_with_a_classifier_and_a_prefix(tmp_path):
 
 
 def test_every_mask_starts_at_exactly_one_half():
-    model = ReidModel(0.25).eval()
+    model = create_model(ModelSpec(width=0.25)).eval()
     with torch.inference_mode():
         embedding, mask = model(normalise(random_images(3)))
     assert mask.shape == embedding.shape == (3, 512)
@@ -81,7 +81,7 @@ def test_the_mask_generator_is_small():
 
 
 def test_the_mask_does_not_shape_the_maps():
-    model = ReidModel(0.25)
+    model = create_model(ModelSpec(width=0.25))
     model.mask(model.features(normalise(random_images())).maps).sum().backward()
     assert all(parameter.grad is None for parameter in model.backbone.parameters())
     assert any(parameter.grad is not None for parameter in model.mask.parameters())
@@ -97,7 +97,7 @@ def test_normalise_turns_bgr_into_normalised_rgb():
 
 def test_an_anchor_makes_the_cosine_the_mean_of_both():
     torch.manual_seed(0)
-    model = ReidModel(0.25, anchored=True).eval()
+    model = create_model(ModelSpec(width=0.25, anchored=True)).eval()
     with torch.inference_mode():
         embedding, mask = model(normalise(random_images(3)))
     assert embedding.shape == mask.shape == (3, model.dimensions) == (3, 1024)
@@ -109,7 +109,7 @@ def test_an_anchor_makes_the_cosine_the_mean_of_both():
 
 def test_published_weights_reach_the_anchor_too(tmp_path):
     torch.save(OSNet(0.25).state_dict(), tmp_path / "net.pth")
-    model = ReidModel(0.25, anchored=True)
+    model = create_model(ModelSpec(width=0.25, anchored=True))
     load_weights(model, tmp_path / "net.pth")
     for name, value in model.anchor.state_dict().items():
         torch.testing.assert_close(value, model.backbone.state_dict()[name])
