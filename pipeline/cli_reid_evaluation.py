@@ -1,39 +1,113 @@
-"""Commands that judge an appearance model: evaluate-reid."""
+"""Commands that judge an appearance model: evaluate-reid, and explain, which shows what it looks at."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from .atomic import replacing
 from .cli_reid import FOLDER, told
 from .cli_tools import FILE, as_json_option, print_json, table_of, terminal
+from .errors import OutputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..reid.evaluation_report import QueryReport, Report
 
 
 @click.command("evaluate-reid")
+@click.option("--data", type=FOLDER, required=True, help="a published data set, or a folder with query and gallery")
+@click.option("--layout", help="how DATA is laid out, e.g. cuhk03-labeled; told from the folder by default")
 @click.option("--weights", type=FILE, help="an exported model; the bundled one by default")
-@click.option("--data", type=FOLDER, required=True, help="a folder in Market-1501's layout: query, bounding_box_test")
+@click.option("--occluded", type=FOLDER, multiple=True, help="a folder of occluded queries, or with query/; repeatable")
+@click.option("--occlude", "synthetic", is_flag=True, help="also hide parts of the queries by our own occlusion")
+@click.option("--peer", "peers", type=FILE, multiple=True, help="another network, OpenVINO .xml or .onnx; repeatable")
+@click.option("--speed", "with_speed", is_flag=True, help="also measure crops/s, relative to the first peer")
+@click.option("--page", type=FILE, help="draw ranked examples into this PNG")
+@click.option("--markdown", type=FILE, help="write the table of all sets of queries into this file")
 @as_json_option
-def evaluate_reid(weights: Path | None, data: Path, as_json: bool) -> None:
+def evaluate_reid(
+    data: Path,
+    layout: str | None,
+    weights: Path | None,
+    occluded: tuple[Path, ...],
+    synthetic: bool,
+    peers: tuple[Path, ...],
+    with_speed: bool,
+    page: Path | None,
+    markdown: Path | None,
+    as_json: bool,
+) -> None:
     """Score an appearance model by Market-1501's protocol: plain, masked, and with masks permuted."""
     from .. import reid
-    from ..reid.evaluation import evaluate_folder
+    from ..reid.evaluation_report import Task, evaluate, markdown_table
 
+    _show_log()
     with told():
-        scores = evaluate_folder(reid.Embedder(weights or reid.SHIPPED_WEIGHTS), data)
+        weights = weights or reid.SHIPPED_WEIGHTS
+        report = evaluate(Task(data, layout, weights, occluded, synthetic, peers, with_speed, page is not None))
+    if page is not None and report.page is not None:
+        _write_picture(page, report.page)
+    if markdown is not None:
+        _write(markdown, markdown_table(report).encode())
     if as_json:
-        return print_json(scores)
-    terminal().print(
-        table_of(
-            str(data),
-            ("similarity", "mAP", "rank-1", "rank-5", "rank-10"),
-            [
-                (
-                    way,
-                    *(f"{100 * share:.1f}" for share in (one.mean_average_precision, one.rank1, one.rank5, one.rank10)),
-                )
-                for way, one in scores.items()
-            ],
+        print_json({name: value for name, value in vars(report).items() if name != "page"})
+    else:
+        _print_report(report)
+
+
+def _show_log() -> None:
+    """Counts, warnings and progress, on standard error."""
+    import logging
+
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("reidpipe").setLevel(logging.INFO)
+
+
+def _print_report(report: Report) -> None:
+    console = terminal()
+    for one in report.queries:
+        console.print(_scores_table(one))
+        console.print(
+            f"masks of the queries: participation ratio {one.mask.participation_ratio:.3f}, "
+            f"{100 * one.mask.between_images:.1f} % of their variance between images"
         )
+    if report.speeds:
+        rows = [(one.name, f"{one.crops_per_second:.0f}", f"{one.ratio:.2f}") for one in report.speeds]
+        reference = report.speeds[min(1, len(report.speeds) - 1)].name
+        console.print(table_of("speed: batches of 8, two threads, in turns", ("", "crops/s", f"of {reference}"), rows))
+
+
+def _scores_table(one: QueryReport) -> object:
+    return table_of(
+        f"{one.queries}: {next(iter(one.scores.values())).queries} queries",
+        ("similarity", "mAP", "rank-1", "rank-5", "rank-10"),
+        [
+            (way, *(f"{100 * share:.1f}" for share in (of.mean_average_precision, of.rank1, of.rank5, of.rank10)))
+            for way, of in one.scores.items()
+        ],
     )
-    return None
+
+
+def _write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+    import cv2
+
+    if path.suffix.lower() != ".png":
+        raise OutputError(f"{path}: expected a name that ends in .png")
+    encoded, content = cv2.imencode(".png", picture)
+    if not encoded:
+        raise OutputError(f"{path}: a picture of {picture.shape[1]} x {picture.shape[0]} pixels cannot be written")
+    _write(path, content.tobytes())
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent}: cannot be made: {error.strerror}") from error
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)

@@ -26,6 +26,19 @@ class RankingScores:
     queries: int
 
 
+@dataclass(frozen=True, eq=False)
+class QueryScores:
+    """Every query by itself.
+
+    Attributes:
+        average_precision: float64 (Nq,) in [0, 1]; NaN where the query does not count.
+        first_hit: int64 (Nq,), rank of the first match, from 0; -1 where the query does not count.
+    """
+
+    average_precision: NDArray[np.float64]
+    first_hit: NDArray[np.int64]
+
+
 def ranking_scores(
     similarity: NDArray[np.float32],
     query_pids: NDArray[np.int64],
@@ -33,38 +46,56 @@ def ranking_scores(
     gallery_pids: NDArray[np.int64],
     gallery_camids: NDArray[np.int64],
 ) -> RankingScores:
-    """Score a similarity matrix (Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015).
+    """Score a similarity matrix; arguments as in `query_scores`, all 0 where no query counts."""
+    scores = query_scores(similarity, query_pids, query_camids, gallery_pids, gallery_camids)
+    counts = scores.first_hit >= 0  # (Nq,)
+    if not counts.any():
+        return RankingScores(0.0, 0.0, 0.0, 0.0, 0)
+    first_hits = scores.first_hit[counts]
+    within = {rank: float(np.mean(first_hits < rank)) for rank in (1, 5, 10)}
+    mean = float(scores.average_precision[counts].mean())
+    return RankingScores(mean, within[1], within[5], within[10], len(first_hits))
+
+
+def query_scores(
+    similarity: NDArray[np.float32],
+    query_pids: NDArray[np.int64],
+    query_camids: NDArray[np.int64],
+    gallery_pids: NDArray[np.int64],
+    gallery_camids: NDArray[np.int64],
+) -> QueryScores:
+    """Score each row of a similarity matrix (Zheng et al., "Scalable Person Re-identification", ICCV 2015).
 
     Per query, gallery rows of the same identity in the same camera are dropped, and so is junk (pid -1); pid 0
-    stays as a distractor.  Queries left without a match, or without an identity, are skipped.  AP is the mean of
+    stays as a distractor.  Queries left without a match, or without an identity, do not count.  AP is the mean of
     the precisions at the hits; CMC counts the first hit.  Ties keep the gallery's order.
 
     Args:
         similarity: (Nq, Ng), larger is more alike.
         query_pids, query_camids: int (Nq,).
         gallery_pids, gallery_camids: int (Ng,).
-
-    Returns:
-        The scores; all 0 where no query counts.
     """
     expected = (len(query_pids), len(gallery_pids))
     if similarity.shape != expected:
         raise ValueError(f"similarity: expected {expected}, got {similarity.shape}")
-    precisions: list[float] = []
-    first_hits: list[int] = []
-    for row, pid, camid in zip(similarity, query_pids, query_camids, strict=True):
-        kept = (gallery_pids != JUNK_PID) & ~((gallery_pids == pid) & (gallery_camids == camid))  # (Ng,)
-        order = np.argsort(-row[kept], kind="stable")
-        hits = np.flatnonzero(gallery_pids[kept][order] == pid)  # ranks of the matches, from 0
-        if pid in (JUNK_PID, DISTRACTOR_PID) or len(hits) == 0:
-            continue
-        precisions.append(float(np.mean(np.arange(1, len(hits) + 1) / (hits + 1))))
-        first_hits.append(int(hits[0]))
-    return _summary(np.array(precisions), np.array(first_hits))
+    precision, first_hit = np.full(len(query_pids), np.nan), np.full(len(query_pids), -1)
+    for query, (row, pid, camid) in enumerate(zip(similarity, query_pids, query_camids, strict=True)):
+        order = ranked_rows(row, int(pid), int(camid), gallery_pids, gallery_camids)
+        hits = np.flatnonzero(gallery_pids[order] == pid)  # ranks of the matches, from 0
+        if pid not in (JUNK_PID, DISTRACTOR_PID) and len(hits):
+            precision[query] = np.mean(np.arange(1, len(hits) + 1) / (hits + 1))
+            first_hit[query] = hits[0]
+    return QueryScores(precision, first_hit)
 
 
-def _summary(precisions: NDArray[np.float64], first_hits: NDArray[np.int64]) -> RankingScores:
-    if len(precisions) == 0:
-        return RankingScores(0.0, 0.0, 0.0, 0.0, 0)
-    within = {rank: float(np.mean(first_hits < rank)) for rank in (1, 5, 10)}
-    return RankingScores(float(precisions.mean()), within[1], within[5], within[10], len(precisions))
+def ranked_rows(
+    similarity: NDArray[np.float32],
+    pid: int,
+    camid: int,
+    gallery_pids: NDArray[np.int64],
+    gallery_camids: NDArray[np.int64],
+) -> NDArray[np.intp]:
+    """The gallery rows that may answer one query, the most alike first; similarity (Ng,) → intp (at most Ng,)."""
+    kept = (gallery_pids != JUNK_PID) & ~((gallery_pids == pid) & (gallery_camids == camid))  # (Ng,)
+    rows = np.flatnonzero(kept)
+    return np.asarray(rows[np.argsort(-similarity[rows], kind="stable")], np.intp)
