@@ -199,7 +199,7 @@ def _body(rng: Rng, legs: bool = True, trunk: bool = True) -> list[Points]:
             foot_y = rng.uniform(0.93, 0.99)
             inner, outer = side * (stride - ankle / 2), side * (stride + ankle + 0.03)
             parts.append([(side * hip, crotch_y), (-side * 0.04, crotch_y), (inner, foot_y), (outer, foot_y)])
-    return [np.array(part, np.float32) + np.float32((middle, 0)) for part in parts]
+    return [np.array(part, np.float32) + np.array((middle, 0), np.float32) for part in parts]
 
 
 def _straight_cover(height: int, width: int, rng: Rng) -> Cover:

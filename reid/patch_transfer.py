@@ -109,7 +109,8 @@ def transfer_tokens(tokens: Tensor, regions: Regions, pids: NDArray[np.int64], p
 
 def transfer_cover(regions: Regions, pairing: Pairing) -> NDArray[np.bool_]:
     """1 - M_j, bool (N, h, w): which cells of each composed crop show the donor's scene; none without a donor."""
-    return ~regions[pairing.donors] & (pairing.donors != NO_DONOR)[:, None, None]
+    replaced = ~regions[pairing.donors] & (pairing.donors != NO_DONOR)[:, None, None]  # (N, h, w)
+    return np.asarray(replaced, np.bool_)
 
 
 def donor_pids(pids: NDArray[np.int64], pairing: Pairing) -> NDArray[np.int64]:
