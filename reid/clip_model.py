@@ -8,6 +8,7 @@ Supervision", ICML 2021; loaded through open_clip (Ilharco et al., 2021).
 import copy
 import difflib
 import pickle
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
@@ -25,6 +26,18 @@ CLIP_MEAN_RGB = (0.48145466, 0.4578275, 0.40821073)  # in [0, 1]; what OpenAI's 
 CLIP_STD_RGB = (0.26862954, 0.26130258, 0.27577711)
 RESNET_STRIDE = 32
 FILE_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors", ".ckpt")
+UNREADABLE = (  # what torch.load says of a file that is something else, or cut short: whatever its bytes happen to mean
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+)
 WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
 
 
@@ -197,7 +210,7 @@ def _read(path: Path) -> dict[str, Tensor]:
                 raise ValueError(str(error)) from error
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except UNREADABLE as error:
         hint = "; a TorchScript archive: save its state_dict() first" if "TorchScript" in str(error) else ""
         raise WeightsError(f"{path}: not a readable PyTorch file ({type(error).__name__}){hint}") from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):

@@ -4,7 +4,6 @@ Stage 1 of the text supervision.  Source: Li, Sun, Li, "CLIP-ReID", AAAI 2023, s
 """
 
 import math
-import pickle
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .clip_model import CLIP_MEAN_RGB, CLIP_STD_RGB, ClipModel, Tokenizer
+from .clip_model import CLIP_MEAN_RGB, CLIP_STD_RGB, UNREADABLE, ClipModel, Tokenizer
 from .errors import TrainingError
 from .model import normalise
 from .prompts import PromptLearner, encode_identities, encode_prompts
@@ -281,7 +280,7 @@ def _check(features: Tensor, labels: Tensor, settings: PromptSettings) -> None:
 def _read_state(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise TrainingError(f"{path}: not a readable state of CLIP stage 1; delete it to start afresh") from error
     if not isinstance(state, dict) or not {"settings", "labels", "epoch", "tokens", "optimiser"} <= state.keys():
         raise TrainingError(f"{path}: not a state of CLIP stage 1; delete it to start afresh")

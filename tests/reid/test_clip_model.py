@@ -110,6 +110,7 @@ def test_what_cannot_be_had_is_one_clear_line(name, weights, config, message):
     ("content", "suffix", "message"),
     [
         pytest.param(b"not a picture of anybody", ".pt", "not a readable PyTorch file", id="not PyTorch"),
+        pytest.param(b"half a file", ".pt", "not a readable PyTorch file", id="bytes that happen to be a pickle's"),
         pytest.param(b"", ".pt", "not a readable PyTorch file", id="empty file"),
         pytest.param(b"\x01\x02", ".safetensors", "not a readable PyTorch file", id="not safetensors"),
         pytest.param([1, 2], ".pt", "expected a dict of weights, got list", id="a list"),
