@@ -16,7 +16,7 @@ import click
 
 from .cli_detector import evaluate_detector, train_detector
 from .cli_reid import export_model, train
-from .cli_reid_evaluation import evaluate_reid
+from .cli_reid_evaluation import evaluate_reid, explain
 from .cli_render import render
 from .cli_results import evaluate, export, runs
 from .cli_tools import FILE, Told, as_json_option, print_json, table_of, terminal
@@ -210,6 +210,7 @@ for _command in (
     runs,
     train,
     evaluate_reid,
+    explain,
     export_model,
     train_detector,
     evaluate_detector,

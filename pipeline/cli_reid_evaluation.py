@@ -60,6 +60,23 @@ def evaluate_reid(
         _print_report(report)
 
 
+@click.command()
+@click.argument("images", type=FILE, nargs=-1, required=True)
+@click.option("--out", type=FILE, required=True, help="the sheet, a PNG")
+@click.option("--weights", type=FILE, help="an exported model; the bundled one by default")
+def explain(images: tuple[Path, ...], out: Path, weights: Path | None) -> None:
+    """Draw which parts of crops of people, IMAGES, the appearance model takes for the person."""
+    from .. import reid
+    from ..reid.dataset import read_image
+    from ..reid.heat_map import draw_heat_sheet, read_evidence
+
+    with told():
+        crops = [read_image(path) for path in images]
+        evidence = read_evidence(weights or reid.SHIPPED_WEIGHTS, crops)
+    _write_picture(out, draw_heat_sheet(crops, evidence, [path.stem for path in images]))
+    click.echo(f"heat maps: {out}")
+
+
 def _show_log() -> None:
     """Counts, warnings and progress, on standard error."""
     import logging

@@ -44,11 +44,17 @@ class Sheet:
         colour: Colour = INK,
         bold: bool = False,
         centred: bool = False,
+        width_px: int | None = None,
     ) -> None:
-        """One line of text; `centred` takes `left` as its middle.  What does not fit on the sheet is cut off."""
+        """One line of text; `centred` takes `left` as its middle, and longer than `width_px` it loses its beginning.
+
+        What does not fit on the sheet is cut off.
+        """
         from PIL import Image, ImageDraw
 
         font = _font(height_px, bold)
+        while width_px is not None and font.getlength(text) > width_px and len(text) > 1:
+            text = "…" + text.removeprefix("…")[1:]
         width = int(font.getlength(text)) + 2
         line = Image.new("L", (width, round(1.4 * height_px)))
         ImageDraw.Draw(line).text((1, 0), text, fill=255, font=font)
