@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .cli_tools import FILE
+from .cli_tools import FILE, terminal
 from .errors import ConfigError, ReidpipeError, WeightsError
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -37,11 +37,16 @@ def train(recipe: Path, out: Path, resume: bool) -> None:
     """Train an appearance model."""
     import logging
 
-    from ..reid.train import train as train_model
+    from rich.logging import RichHandler
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with told():
-        checkpoint = train_model(recipe, out, resume)
+    from ..reid.train import train as train_model
+    from .training_display import TrainingDisplay
+
+    console = terminal()
+    handler = RichHandler(console=console, show_time=False, show_path=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    with told(), TrainingDisplay(console) as display:
+        checkpoint = train_model(recipe, out, resume, [display])
     click.echo(f"checkpoint: {checkpoint}")
 
 

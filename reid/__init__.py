@@ -6,7 +6,7 @@ from reidpipe.reid.export import export
 
 from .appearance import Appearance, concatenate, merge_tracklet
 from .embedder import SHIPPED_WEIGHTS, Embedder
-from .errors import DatasetError, ExportError, RecipeError, ReidError, WeightsError
+from .errors import DatasetError, ExportError, RecipeError, ReidError, TrainingError, WeightsError
 from .evaluation import evaluate_folder
 from .protocol import RankingScores
 from .similarity import Mode, masked_similarity, shared_mask_share
@@ -21,6 +21,7 @@ __all__ = [
     "RankingScores",
     "RecipeError",
     "ReidError",
+    "TrainingError",
     "WeightsError",
     "concatenate",
     "evaluate_folder",

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]  # (H, W, 3) BGR
+Cover = NDArray[np.float32]  # (H, W)
 Rng = np.random.Generator
 
 SMALLEST_CROP_PX = 56  # height of the smallest people the detector still finds
@@ -12,17 +13,31 @@ SMALLEST_CROP_PX = 56  # height of the smallest people the detector still finds
 
 def augment(image: Image, rng: Rng) -> Image:
     """A view of the same person by another camera, through a slightly wrong box.  uint8 (H, W, 3) → the same."""
-    image = _jitter_box(image, rng)
+    return augment_covered(image, np.zeros(image.shape[:2], np.float32), rng)[0]
+
+
+def augment_covered(image: Image, cover: Cover, rng: Rng) -> tuple[Image, Cover]:
+    """`augment` for a crop of which a part is hidden: the cover moves with the picture.
+
+    Args:
+        image: uint8 (H, W, 3).
+        cover: float32 (H, W) in [0, 1], 1 where the person is hidden.
+        rng: where all chance comes from.
+
+    Returns:
+        Both as they came, seen through another box, possibly mirrored.
+    """
+    image, cover = _jitter_box(image, cover, rng)
     if rng.random() < 0.5:
-        image = image[:, ::-1]
+        image, cover = image[:, ::-1], cover[:, ::-1]
     if rng.random() < 0.8:
         image = _jitter_colour(image, rng)
     if rng.random() < 0.5:
         image = _degrade(image, rng)
-    return np.ascontiguousarray(image)
+    return np.ascontiguousarray(image), np.ascontiguousarray(cover)
 
 
-def _jitter_box(image: Image, rng: Rng) -> Image:
+def _jitter_box(image: Image, cover: Cover, rng: Rng) -> tuple[Image, Cover]:
     """A box too large, too small, or off; now and then one that ends at the waist, as boxes behind counters do."""
     height, width = image.shape[:2]
     left, right = rng.normal(0, 0.05, 2) * width
@@ -32,7 +47,9 @@ def _jitter_box(image: Image, rng: Rng) -> Image:
     across = width / (width - left + right)  # negative `bottom`: the box ends above the crop's lower edge
     down = height / (height - top + bottom)
     move = np.array([[across, 0, -left * across], [0, down, -top * down]], np.float32)
-    return np.asarray(cv2.warpAffine(image, move, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    moved = cv2.warpAffine(image, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    moved_cover = cv2.warpAffine(cover, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.uint8), np.asarray(moved_cover, np.float32)
 
 
 def _jitter_colour(image: Image, rng: Rng) -> Image:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from .crops import HEIGHT_PX, WIDTH_PX
 from .embedder import FORMAT_VERSION, KIND, Embedder
-from .errors import ExportError, WeightsError
-from .model import MEAN_RGB, STD_RGB, ReidModel, normalise, read_state
+from .errors import ExportError
+from .model import ReidModel, read_model
 
 OPSET = 17  # the newest that onnxruntime and OpenVINO releases of the last years all read
 PARITY_TOLERANCE = 1e-3
@@ -31,7 +31,7 @@ class PixelModel(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """→ embedding float32 (N, D) of unit length, mask float32 (N, D) in (0, 1)."""
-        embedding, mask = self.model(normalise(images))
+        embedding, mask = self.model(self.model.normalise(images))
         return embedding, mask
 
 
@@ -42,12 +42,7 @@ def export(checkpoint: Path, out: Path) -> None:
 
 def load_model(checkpoint: Path) -> ReidModel:
     """Read the model back out of a checkpoint written by `train.train`."""
-    state = read_state(checkpoint)
-    if not {"width", "anchored", "model"} <= state.keys():
-        raise WeightsError(f"{checkpoint}: not a checkpoint of this program (width, anchored, model)")
-    model = ReidModel(state["width"], state["anchored"])
-    model.load_state_dict(state["model"])
-    return model.eval()
+    return read_model(checkpoint)
 
 
 def export_model(model: ReidModel, out: Path) -> None:
@@ -62,7 +57,7 @@ def export_model(model: ReidModel, out: Path) -> None:
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         unchecked = Path(folder) / out.name
         _write(pixels, images, unchecked)
-        _describe(unchecked, model.dimensions)
+        _describe(unchecked, model)
         worst = _largest_difference(pixels, unchecked, images)
         if not worst <= PARITY_TOLERANCE:  # also true for NaN
             raise ExportError(f"{out}: differs from PyTorch by {worst:.2g}, expected at most {PARITY_TOLERANCE:g}")
@@ -85,14 +80,15 @@ def _write(pixels: PixelModel, images: Tensor, path: Path) -> None:
         )
 
 
-def _describe(path: Path, dimensions: int) -> None:
+def _describe(path: Path, model: ReidModel) -> None:
     """Put into the file what an integrator must know."""
+    dimensions, mean_rgb, std_rgb = model.dimensions, model.backbone.mean_rgb, model.backbone.std_rgb
     graph = onnx.load(str(path))
     properties = {
         "kind": KIND,
         "format_version": FORMAT_VERSION,
         "input": f"images uint8 (N, {HEIGHT_PX}, {WIDTH_PX}, 3), colour order BGR, 0 to 255",
-        "normalisation": f"inside the graph: RGB / 255, mean {MEAN_RGB}, std {STD_RGB}",
+        "normalisation": f"inside the graph: RGB / 255, mean {mean_rgb}, std {std_rgb}",
         "output": f"embedding float32 (N, {dimensions}) of unit length; mask float32 (N, {dimensions}) in [0, 1]",
         "dimensions": str(dimensions),
     }

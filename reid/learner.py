@@ -1,54 +1,64 @@
-"""What changes during training?  The model, the prototypes, and two optimisers."""
+"""What changes during training?  The model, the prototypes, and up to two more optimisers."""
 
+import copy
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .batches import Batch
 from .dataset import CropSet
+from .errors import RecipeError, TrainingError
 from .held_out import BATCH_CROPS
-from .losses import PAIR_SCALE, arcface_logits, hardest_triplet_loss, masked_cosine, masked_pair_loss
-from .model import ReidModel, load_weights, normalise
+from .model import ModelSpec, ReidModel, create_model, load_weights, packed_model
+from .objective import Objective
+from .prototypes import Prototypes, PrototypeState, Sample
 from .recipe import Recipe
 
-PLAIN_WEIGHT = MASKED_WEIGHT = 0.5  # of the two classification terms [DPM]
-GRADIENT_LIMIT = 5.0  # a batch-hard triplet now and then throws one very long gradient
+MOST_SKIPPED_IN_A_ROW = 20  # a float16 scaler needs up to 16 to find its scale; more will not mend themselves
+AMP_TYPES = {"none": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class LearnerState(TypedDict):
     """What a checkpoint holds of a learner."""
 
-    width: float
-    anchored: bool
     model: dict[str, Tensor]
-    prototypes: Tensor
-    to_teacher: dict[str, Tensor]
-    rest_optimiser: dict[str, Any]  # PyTorch's own layout
-    mask_optimiser: dict[str, Any]
+    average: dict[str, Tensor] | None
+    extras: dict[str, Tensor]
+    prototypes: PrototypeState
+    optimisers: list[dict[str, Any]]  # PyTorch's own layout
+    scaler: dict[str, Any]
+    steps: int
+    skipped: int
+    skipped_in_a_row: int
 
 
 class Learner:
     """Training state for one recipe; `step` is one optimisation step of everything, then one of the masks."""
 
-    def __init__(self, recipe: Recipe, identities: int, teacher_dimensions: int) -> None:
-        """`teacher_dimensions` is T, or 0 without a teacher."""
+    def __init__(self, recipe: Recipe, identities: int, cameras: int, teacher: Tensor | None = None) -> None:
+        """`teacher`: its view of every clean training crop, float32 (crops, T) of unit length."""
         self.recipe = recipe
-        self.model = ReidModel(recipe.width, recipe.anchored).to(
-            memory_format=torch.channels_last
-        )  # half the time on a CPU
-        dimensions = self.model.neck.num_features
-        self.prototypes = nn.Parameter(functional.normalize(torch.randn(identities, dimensions)))  # (C, D)
-        self.to_teacher: nn.Module = nn.Identity()
-        if teacher_dimensions:
-            self.to_teacher = nn.Linear(dimensions, teacher_dimensions, bias=False)
-        self.frozen = [self.model.backbone.get_submodule(name) for name in recipe.frozen_stages]
+        self.device = torch.device(recipe.device)
+        backbone = recipe.backbone
+        cameras = cameras if backbone.cameras else 0
+        self.spec = ModelSpec(backbone.name, backbone.width, recipe.mask.kind, backbone.anchored, cameras)
+        model = create_model(self.spec, backbone.pretrained)
+        # channels last: half the time on a CPU
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.frozen = [_submodule(model, name) for name in backbone.frozen]
         for module in self.frozen:
             module.requires_grad_(False)
-        learnt = [*self.model.backbone.parameters(), *self.model.neck.parameters()]
-        rest = [*(one for one in learnt if one.requires_grad), self.prototypes, *self.to_teacher.parameters()]
-        self.rest_optimiser = torch.optim.AdamW(rest, recipe.learning_rate, weight_decay=recipe.weight_decay)
-        self.mask_optimiser = torch.optim.Adam(self.model.mask.parameters(), recipe.mask_learning_rate)
+        dimensions = self.model.neck.num_features
+        self.prototypes = Prototypes(identities, dimensions, recipe.prototypes.sampled, self.device)
+        self.objective = Objective(recipe, dimensions, teacher).to(self.device)
+        self.optimisers = self._optimisers()
+        self.scaler = torch.amp.GradScaler(recipe.device, enabled=recipe.amp == "float16")
+        self.average = copy.deepcopy(self.model).requires_grad_(False) if recipe.schedule.ema_decay else None
+        self.steps = self.skipped = self.skipped_in_a_row = 0
 
     def start(self, crops: CropSet) -> None:
         """Begin from the recipe's weights, the neck's statistics and the prototypes being those of the clean crops.
@@ -58,80 +68,169 @@ class Learner:
         """
         if self.recipe.start_from is not None:
             load_weights(self.model, self.recipe.start_from)
-        feature = _features(self.model, crops)  # (N, D)
-        pids = torch.from_numpy(crops.pids)
+        feature = self._clean_features(crops)  # (N, D)
+        pids = torch.from_numpy(crops.pids).to(self.device)
         with torch.no_grad():
-            self.model.neck.running_mean = feature.mean(0)
-            self.model.neck.running_var = feature.var(0)
-            neck = self.model.eval().neck(feature)  # (N, D)
-            sums = torch.zeros_like(self.prototypes).index_add_(0, pids, functional.normalize(neck))
-            self.prototypes.copy_(functional.normalize(sums))
+            assert self.model.neck.running_mean is not None and self.model.neck.running_var is not None
+            self.model.neck.running_mean.copy_(feature.mean(0))
+            self.model.neck.running_var.copy_(feature.var(0))
+            neck = functional.normalize(self.model.eval().neck(feature))  # (N, D)
+            sums = torch.zeros_like(self.prototypes.weight).index_add_(0, pids, neck)
+            self.prototypes.weight.copy_(functional.normalize(sums))
+        if self.average is not None:
+            self.average.load_state_dict(self.model.state_dict())
 
-    def step(self, images: Tensor, labels: Tensor, target: Tensor | None, learning_rate: float) -> dict[str, float]:
-        """Learn from one batch.
+    def step(self, batches: Sequence[Batch], learning_rate: float, rng: np.random.Generator) -> dict[str, float] | None:
+        """Learn from the mean of some batches.
+
+        A step whose loss or gradient is not finite changes nothing at all: neither weights nor statistics.
 
         Args:
-            images: float32 (N, 3, 256, 128), normalised.
-            labels: int64 (N,) in [0, C).
-            target: the teacher's view of the clean crops, float32 (N, T) of unit length, or None.
+            batches: at least one; their losses are averaged before anything moves.
             learning_rate: of everything but the mask generator, now.
+            rng: draws the prototypes that take part.
 
         Returns:
-            The value of every loss term.
+            The mean of every loss term, or None where the step was skipped.
+
+        Raises:
+            TrainingError: too many steps in a row were skipped.
         """
-        recipe = self.recipe
+        statistics = [one.clone() for one in self.model.buffers()]
         self._set_training_mode()
-        with torch.autocast("cpu", torch.bfloat16):  # half the time; weights and losses stay in float32
-            feature, neck, maps = self.model.features(images.contiguous(memory_format=torch.channels_last))
-            mask = self.model.mask(maps).float()  # (N, D)
-        logits = neck @ self.prototypes.T  # (N, C)
-        losses = {
-            "plain": functional.cross_entropy(logits, labels),
-            "masked": self._masked_loss(neck, mask.detach(), labels),
-            "triplet": hardest_triplet_loss(feature, labels),
-        }
-        total = PLAIN_WEIGHT * losses["plain"] + MASKED_WEIGHT * losses["masked"] + losses["triplet"]
-        if target is not None:
-            losses["teacher"] = 1 - functional.cosine_similarity(self.to_teacher(neck), target).mean()
-            total = total + recipe.teacher_weight * losses["teacher"]
-        for group in self.rest_optimiser.param_groups:
-            group["lr"] = learning_rate
-        _descend(total, self.rest_optimiser)
-        # the mask generator's own step, after the rest has moved [DPM]; on this batch's maps and features as they
-        # were, which saves a second forward pass [ours]
-        losses["mask"] = masked_pair_loss(neck.detach(), mask, labels, PAIR_SCALE)
-        _descend(losses["mask"], self.mask_optimiser)
-        return {name: loss.item() for name, loss in losses.items()}
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        batches = [batch.to(self.device) for batch in batches]
+        sample = self.prototypes.sample(torch.cat([batch.labels for batch in batches]), rng)
+        losses = self._accumulate(batches, sample)
+        self.steps += 1
+        if losses is None or not self._move(sample, learning_rate):
+            for buffer, before in zip(self.model.buffers(), statistics, strict=True):
+                buffer.copy_(before)
+            self._count_skipped()
+            return None
+        self.skipped_in_a_row = 0
+        self._follow()
+        return losses
+
+    @property
+    def best_model(self) -> ReidModel:
+        """What is evaluated and kept: the moving average where there is one."""
+        return self.model if self.average is None else self.average
 
     def state(self) -> LearnerState:
         """Everything that `restore` needs."""
         return {
-            "width": self.recipe.width,
-            "anchored": self.recipe.anchored,
             "model": self.model.state_dict(),
-            "prototypes": self.prototypes.detach(),
-            "to_teacher": self.to_teacher.state_dict(),
-            "rest_optimiser": self.rest_optimiser.state_dict(),
-            "mask_optimiser": self.mask_optimiser.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "extras": self.objective.state_dict(),
+            "prototypes": self.prototypes.state(),
+            "optimisers": [one.state_dict() for one in self.optimisers],
+            "scaler": self.scaler.state_dict(),
+            "steps": self.steps,
+            "skipped": self.skipped,
+            "skipped_in_a_row": self.skipped_in_a_row,
         }
 
-    def weights(self) -> dict[str, object]:
-        """The part of `state` that `export.load_model` needs."""
-        return {"width": self.recipe.width, "anchored": self.recipe.anchored, "model": self.model.state_dict()}
+    def weights(self) -> dict[str, Any]:
+        """What `model.read_model` needs, of the best model."""
+        return packed_model(self.spec, self.best_model.state_dict())
 
     def restore(self, state: LearnerState) -> None:
         """Go back to what `state` returned."""
         self.model.load_state_dict(state["model"])
-        with torch.no_grad():
-            self.prototypes.copy_(state["prototypes"])
-        self.to_teacher.load_state_dict(state["to_teacher"])
-        self.rest_optimiser.load_state_dict(state["rest_optimiser"])
-        self.mask_optimiser.load_state_dict(state["mask_optimiser"])
+        if self.average is not None and state["average"] is not None:
+            self.average.load_state_dict(state["average"])
+        self.objective.load_state_dict(state["extras"])
+        self.prototypes.restore(state["prototypes"])
+        for optimiser, its_state in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(its_state)
+        self.scaler.load_state_dict(state["scaler"])
+        self.steps, self.skipped = state["steps"], state["skipped"]
+        self.skipped_in_a_row = state["skipped_in_a_row"]
 
-    def _masked_loss(self, neck: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
-        cosine = masked_cosine(neck, mask, self.prototypes)  # (N, C)
-        logits = arcface_logits(cosine, labels, self.recipe.arcface_margin, self.recipe.arcface_scale)
-        return functional.cross_entropy(logits, labels)
+    def _optimisers(self) -> list[torch.optim.Optimizer]:
+        """One of the rest, and the mask generator's own [DPM] unless the recipe has it step with the rest."""
+        schedule, mask = self.recipe.schedule, self.model.mask
+        modules: list[nn.Module] = [self.model.backbone, self.model.neck, self.objective]
+        if mask is not None and self.recipe.mask.joint_step:
+            modules.append(mask)
+        rest = [one for module in modules for one in module.parameters() if one.requires_grad]
+        optimisers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(rest, schedule.learning_rate, weight_decay=schedule.weight_decay)
+        ]
+        if mask is not None and not self.recipe.mask.joint_step:
+            optimisers.append(torch.optim.Adam(mask.parameters(), self.recipe.mask.learning_rate))
+        return optimisers
+
+    def _accumulate(self, batches: Sequence[Batch], sample: Sample) -> dict[str, float] | None:
+        """Add up the gradients of all batches; return the mean of every loss term, or None if one is not finite."""
+        history = []
+        for batch in batches:
+            images = self.model.normalise(batch.images).contiguous(memory_format=torch.channels_last)
+            amp = AMP_TYPES[self.recipe.amp]
+            with torch.autocast(self.device.type, amp, enabled=amp != torch.float32):
+                features = self.model.features(images, batch.camids if self.spec.cameras else None)
+                mask = self.model.masks(features)  # (N, D)
+            losses = self.objective.losses(batch, features, mask, sample)
+            total = self.objective.total(losses) / len(batches)
+            history.append({name: loss.item() for name, loss in losses.items()})
+            if not torch.isfinite(total):
+                return None
+            self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        return {name: sum(losses[name] for losses in history) / len(history) for name in history[0]}
+
+    def _move(self, sample: Sample, learning_rate: float) -> bool:
+        """The rest steps, then the mask generator; nobody does, and False comes back, if a gradient is not finite."""
+        schedule = self.recipe.schedule
+        if sample.weight.grad is not None:
+            sample.weight.grad /= self.scaler.get_scale()
+        lengths = []
+        for place, optimiser in enumerate(self.optimisers):
+            self.scaler.unscale_(optimiser)
+            parameters = [one for group in optimiser.param_groups for one in group["params"]]
+            clipped = [*parameters, sample.weight] if place == 0 else parameters
+            lengths.append(nn.utils.clip_grad_norm_(clipped, schedule.gradient_limit))
+        finite = bool(torch.stack(lengths).isfinite().all())
+        if finite:
+            for group in self.optimisers[0].param_groups:
+                group["lr"] = learning_rate
+            factor = self.recipe.prototypes.learning_rate_factor
+            self.prototypes.step(sample, factor * learning_rate, schedule.weight_decay)
+            for optimiser in self.optimisers:
+                self.scaler.step(optimiser)
+        self.scaler.update()
+        return finite
+
+    def _count_skipped(self) -> None:
+        self.skipped += 1
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
+            raise TrainingError(
+                f"step {self.steps - 1}: the loss was not finite {self.skipped_in_a_row} times in a row: "
+                "lower schedule.learning_rate, or set amp to none"
+            )
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the average towards the model, faster while it is young."""
+        if self.average is None:
+            return
+        decay = min(self.recipe.schedule.ema_decay, self.steps / (self.steps + 10))
+        state = self.model.state_dict()
+        for name, value in self.average.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(state[name], 1 - decay)
+            else:
+                value.copy_(state[name])
+
+    def _clean_features(self, crops: CropSet) -> Tensor:
+        """Backbone features of clean crops, float32 (N, D)."""
+        self.model.eval()
+        with torch.inference_mode():
+            starts = range(0, len(crops), BATCH_CROPS)
+            images = (torch.from_numpy(crops.images[start : start + BATCH_CROPS]).to(self.device) for start in starts)
+            return torch.cat([self.model.features(self.model.normalise(batch)).feature for batch in images])
 
     def _set_training_mode(self) -> None:
         self.model.train()
@@ -139,18 +238,8 @@ class Learner:
             module.eval()  # or its BatchNorm statistics would drift
 
 
-def _features(model: ReidModel, crops: CropSet) -> Tensor:
-    """Backbone features of clean crops, float32 (N, D)."""
-    model.eval()
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        starts = range(0, len(crops), BATCH_CROPS)
-        batches = (torch.from_numpy(crops.images[start : start + BATCH_CROPS]) for start in starts)
-        return torch.cat([model.features(normalise(batch)).feature for batch in batches])
-
-
-def _descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    parameters = [one for group in optimiser.param_groups for one in group["params"]]
-    nn.utils.clip_grad_norm_(parameters, GRADIENT_LIMIT)
-    optimiser.step()
+def _submodule(model: ReidModel, name: str) -> nn.Module:
+    try:
+        return model.backbone.get_submodule(name)
+    except AttributeError as error:
+        raise RecipeError(f"backbone.frozen: this backbone has no module {name}") from error

@@ -53,26 +53,112 @@ def arcface_logits(cosine: Tensor, labels: Tensor, margin: float, scale: float) 
     return scale * cosine.scatter(1, labels[:, None], widened)
 
 
-def hardest_triplet_loss(features: Tensor, labels: Tensor) -> Tensor:
-    """Soft-margin batch-hard triplet loss: mean log(1 + exp(d(a, hardest p) - d(a, hardest n))).
+def classification_loss(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy that takes logits of -inf as classes that do not count for that row, smoothing included.
 
-    Source: Hermans, Beyer, Leibe, "In Defense of the Triplet Loss", 2017, eq. 5 with its soft margin.
+    With label smoothing ε the target is (1 - ε) on the true class and ε spread evenly over all that count
+    (Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, sec. 7).
 
     Args:
-        features: float (N, D); Euclidean distances are taken between these as they are.
-        labels: int64 (N,), at least two different ones.
+        logits: float (N, C); -inf where `without_donors` ruled a class out, never at the true one.
+        labels: int64 (N,) in [0, C).
+        label_smoothing: ε, in [0, 1).
 
     Returns:
         A scalar.
     """
+    true = functional.cross_entropy(logits, labels)
+    if label_smoothing == 0:
+        return true
+    counts = logits.isfinite()  # (N, C)
+    log_share = functional.log_softmax(logits, 1).masked_fill(~counts, 0)  # (N, C)
+    everybody = -(log_share.sum(1) / counts.sum(1)).mean()
+    return (1 - label_smoothing) * true + label_smoothing * everybody
+
+
+def without_donors(logits: Tensor, labels: Tensor, donors: Tensor) -> Tensor:
+    """Class-ignoring: a crop into which another person was put is not asked whether it shows that person [SPT].
+
+    Args:
+        logits: float (N, C).
+        labels: int64 (N,), the true columns.
+        donors: int64 (N,), the column of who was put in, -1 for nobody; a donor who is the person itself counts.
+
+    Returns:
+        float (N, C), -inf at (i, donors[i]).
+    """
+    columns = torch.arange(logits.shape[1], device=logits.device)  # (C,)
+    ignored = (donors[:, None] == columns) & (donors != labels)[:, None]  # (N, C)
+    return logits.masked_fill(ignored, -torch.inf)
+
+
+def hardest_triplet_loss(
+    features: Tensor, labels: Tensor, donors: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """Soft-margin batch-hard triplet loss: mean log(1 + exp(d(a, hardest p) - d(a, hardest n))).
+
+    Source: Hermans, Beyer, Leibe, "In Defense of the Triplet Loss", 2017, eq. 5 with its soft margin.  With masks it
+    is a weighted mean, each triplet counting by how much evidence its pairs share: the product of the two pairs'
+    `mask_overlap` [summary: pairs are weighted by the overlap of their masks; form ours].
+
+    Args:
+        features: float (N, D); Euclidean distances are taken between these as they are.
+        labels: int64 (N,), at least two different ones.
+        donors: int64 (N,), labels of who else is in each crop, -1 for nobody: no negatives of that crop [SPT].
+        mask: float (N, D) in [0, 1], without gradient; None counts all triplets alike, as do constant masks.
+
+    Returns:
+        A scalar.
+    """
+    distance = _distances(features.float())  # (N, N)
+    same = labels[:, None] == labels[None, :]  # (N, N)
+    barred = same if donors is None else same | (donors[:, None] == labels[None, :])  # (N, N)
+    positive, nearest_positive = distance.masked_fill(~same, -torch.inf).max(1)  # (N,), (N,)
+    negative, nearest_negative = distance.masked_fill(barred, torch.inf).min(1)  # (N,), (N,)
+    losses = functional.softplus(positive - negative)  # (N,), 0 where no negative is left
+    if mask is None:
+        return losses.mean()
+    overlap = mask_overlap(mask)  # (N, N)
+    anchors = torch.arange(len(labels), device=labels.device)
+    weight = overlap[anchors, nearest_positive] * overlap[anchors, nearest_negative]  # (N,)
+    return (weight * losses).sum() / weight.sum().clamp_min(SMALLEST_SQUARE)
+
+
+def mask_overlap(mask: Tensor) -> Tensor:
+    """How much of their evidence two crops share: the cosine of their masks, 1 for equal ones, 0 for disjoint ones.
+
+    Args:
+        mask: float (N, D) in [0, 1].
+
+    Returns:
+        float32 (N, N) in [0, 1], symmetric.
+    """
+    directions = functional.normalize(mask.float())  # (N, D)
+    return directions @ directions.T
+
+
+def orthogonality_loss(heads: Tensor) -> Tensor:
+    """Keep a transformer's heads from all saying the same: squared cosines between a crop's heads, summed [DPM].
+
+    Σ_{a≠b} cos²(h_a, h_b), mean over the batch; exactly 0 for orthogonal heads.  The squares are our reading.
+
+    Args:
+        heads: float (N, h, D_h).
+
+    Returns:
+        A scalar.
+    """
+    directions = functional.normalize(heads.float(), dim=2)  # (N, h, D_h)
+    cosine = directions @ directions.transpose(1, 2)  # (N, h, h)
+    itself = torch.eye(heads.shape[1], dtype=torch.bool, device=heads.device)
+    return cosine.masked_fill(itself, 0).square().sum((1, 2)).mean()
+
+
+def _distances(features: Tensor) -> Tensor:
     products = features @ features.T  # (N, N)
     squares = products.diagonal()  # (N,)
     squared = squares[:, None] - 2 * products + squares[None, :]  # (N, N)
-    distance = squared.clamp_min(SMALLEST_SQUARE).sqrt()  # clamped: the root's derivative at 0 is infinite
-    same = labels[:, None] == labels[None, :]  # (N, N)
-    positive = distance.masked_fill(~same, -torch.inf).amax(1)  # (N,)
-    negative = distance.masked_fill(same, torch.inf).amin(1)  # (N,)
-    return functional.softplus(positive - negative).mean()
+    return squared.clamp_min(SMALLEST_SQUARE).sqrt()  # clamped: the root's derivative at 0 is infinite
 
 
 def joint_similarity(embedding: Tensor, mask: Tensor) -> Tensor:
@@ -107,7 +193,7 @@ def masked_pair_loss(neck: Tensor, mask: Tensor, labels: Tensor, scale: float) -
         A scalar.
     """
     similarity = scale * joint_similarity(functional.normalize(neck), mask)  # (N, N)
-    itself = torch.eye(len(labels), dtype=torch.bool)
+    itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     same = (labels[:, None] == labels[None, :]) & ~itself  # (N, N)
     others = similarity.masked_fill(itself, -torch.inf)
     log_share = similarity - others.logsumexp(1, keepdim=True)  # (N, N)

@@ -1,22 +1,39 @@
 """What does the trained network compute?  Crops in, embedding and mask out."""
 
 import math
-import pickle
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .backbone import Backbone, create_backbone
+from .backbone_protocol import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from .backbone_weights import read_state
 from .errors import WeightsError
-from .mask import MaskGenerator
-from .osnet import DIMENSIONS, OSNet, OSNetHead
+from .mask import create_mask_generator
+from .osnet import OSNetHead
 
-MEAN_RGB = (0.485, 0.456, 0.406)  # of ImageNet, in [0, 1]: what the published OSNet weights were trained with
-STD_RGB = (0.229, 0.224, 0.225)
-_MEAN = torch.tensor(MEAN_RGB).view(1, 3, 1, 1) * 255
-_STD = torch.tensor(STD_RGB).view(1, 3, 1, 1) * 255
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which network: what a checkpoint must say so that it can be built again.
+
+    Attributes:
+        backbone: a name of `create_backbone`.
+        width: of osnet.
+        mask: full, lite or none.
+        anchored: whether osnet has a second head that stays as published.
+        cameras: how many camera embeddings were trained (SIE); 0 for none.
+    """
+
+    backbone: str = "osnet"
+    width: float = 1.0
+    mask: Literal["full", "lite", "none"] = "lite"
+    anchored: bool = False
+    cameras: int = 0
 
 
 class Features(NamedTuple):
@@ -24,40 +41,59 @@ class Features(NamedTuple):
 
     feature: float32 (N, D), before the neck; the triplet loss lives here.
     neck: float32 (N, D), after it; prototypes, masks and the metric live here.
-    maps: the backbone's four maps, float32 (N, c_l, H_l, W_l), detached.
+    maps: the backbone's four maps, float (N, c_l, H_l, W_l), detached.
+    heads: float (N, h, D_h) where the backbone has heads, else None.
     """
 
     feature: Tensor
     neck: Tensor
     maps: tuple[Tensor, ...]
+    heads: Tensor | None
 
 
 class ReidModel(nn.Module):
-    """Backbone, BNNeck [DPM] and mask generator; and, if `anchored`, a second head that training leaves as it was.
+    """Backbone, BNNeck [DPM] and mask generator; and possibly a second head that training leaves as it was.
 
     The maps reach the mask generator detached: it learns to read them, it does not shape them [ours].  The anchor is
-    the later half of the published network, on the same first two stages (which then must be frozen).  Fine-tuning on
+    the later half of the published OSNet, on the same first two stages (which then must be frozen).  Fine-tuning on
     few people forgets what sets others apart; the mean of both cosines forgets less [ours].
     """
 
-    def __init__(self, width: float = 0.25, anchored: bool = False) -> None:
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, backbone: Backbone, mask: nn.Module | None, anchor: OSNetHead | None = None) -> None:
+        """`mask` takes the backbone's four maps and gives (N, D); without one every mask is 0.5."""
         super().__init__()
-        self.backbone = OSNet(width)
-        self.neck = nn.BatchNorm1d(DIMENSIONS)
+        self.backbone = backbone
+        self.register_buffer("mean", _per_channel(backbone.mean_rgb), persistent=False)
+        self.register_buffer("spread", _per_channel(backbone.std_rgb), persistent=False)
+        self.neck = nn.BatchNorm1d(backbone.dimensions)
         self.neck.bias.requires_grad_(False)  # stays at 0, so that the hyperspheres of both losses share a centre [DPM]
-        self.mask = MaskGenerator(self.backbone.map_channels, DIMENSIONS)
-        self.anchor = OSNetHead(width).requires_grad_(False) if anchored else None
+        self.mask = mask
+        self.anchor = None if anchor is None else anchor.requires_grad_(False)
 
     @property
     def dimensions(self) -> int:
         """D."""
-        return DIMENSIONS if self.anchor is None else 2 * DIMENSIONS
+        return self.neck.num_features if self.anchor is None else 2 * self.neck.num_features
 
-    def features(self, images: Tensor) -> Features:
-        """images: float32 (N, 3, 256, 128), normalised."""
-        maps, feature = self.backbone(images)
+    def normalise(self, images: Tensor) -> Tensor:
+        """`normalise` with the mean and spread that this backbone expects."""
+        return _shifted(images, self.mean, self.spread)
+
+    def features(self, images: Tensor, camids: Tensor | None = None) -> Features:
+        """images: float32 (N, 3, 256, 128), normalised; camids: int64 (N,), or None as in deployment."""
+        maps, feature, heads = self.backbone(images, camids)
         feature = feature.float()  # the backbone may run in bfloat16; what is compared does not
-        return Features(feature, self.neck(feature), tuple(one.detach() for one in maps))
+        return Features(feature, self.neck(feature), tuple(one.detach() for one in maps), heads)
+
+    def masks(self, features: Features) -> Tensor:
+        """float32 (N, D) in (0, 1)."""
+        if self.mask is None:
+            return torch.full_like(features.neck, 0.5)
+        mask: Tensor = self.mask(features.maps)
+        return mask.float()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """images: float32 (N, 3, 256, 128), normalised → embedding (N, D) of unit length, mask (N, D) in (0, 1).
@@ -65,7 +101,7 @@ class ReidModel(nn.Module):
         The anchor's mask is 0.5 throughout.
         """
         features = self.features(images)
-        embedding, mask = functional.normalize(features.neck), self.mask(features.maps)  # (N, 512), (N, 512)
+        embedding, mask = functional.normalize(features.neck), self.masks(features)  # (N, 512), (N, 512)
         if self.anchor is None:
             return embedding, mask
         anchor = functional.normalize(self.anchor.head(features.maps[0]).feature)  # (N, 512)
@@ -73,43 +109,84 @@ class ReidModel(nn.Module):
         return both, torch.cat([mask, torch.full_like(mask, 0.5)], 1)
 
 
-def normalise(images: Tensor) -> Tensor:
+def create_model(spec: ModelSpec, pretrained: str | None = None) -> ReidModel:
+    """Build a network; `pretrained` are weights of its backbone alone, as `create_backbone` takes them."""
+    backbone = create_backbone(spec.backbone, width=spec.width, pretrained=pretrained, cameras=spec.cameras)
+    mask = None
+    if spec.mask != "none":
+        mask = create_mask_generator(spec.mask, backbone.map_channels, backbone.dimensions)
+    return ReidModel(backbone, mask, OSNetHead(spec.width) if spec.anchored else None)
+
+
+def normalise(
+    images: Tensor,
+    mean_rgb: tuple[float, float, float] = IMAGENET_MEAN_RGB,
+    std_rgb: tuple[float, float, float] = IMAGENET_STD_RGB,
+) -> Tensor:
     """The one place that turns crops into RGB: uint8 (N, 256, 128, 3) BGR → float32 (N, 3, 256, 128), normalised."""
+    mean, spread = (_per_channel(levels).to(images.device) for levels in (mean_rgb, std_rgb))
+    return _shifted(images, mean, spread)
+
+
+def _per_channel(levels: tuple[float, float, float]) -> Tensor:
+    return torch.tensor(levels).view(1, 3, 1, 1) * 255
+
+
+def _shifted(images: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
     rgb = images.permute(0, 3, 1, 2)[:, [2, 1, 0]].float()  # (N, 3, 256, 128)
-    return (rgb - _MEAN) / _STD
+    return (rgb - mean) / spread
+
+
+def packed_model(spec: ModelSpec, model: dict[str, Tensor]) -> dict[str, Any]:
+    """What `read_model` reads: a spec and a state dict, in plain types that torch.load takes without running code."""
+    return {"spec": asdict(spec), "model": model}
+
+
+def read_model(checkpoint: Path) -> ReidModel:
+    """Read a model, in evaluation mode, out of a checkpoint (best.pt) written by `train.train`.
+
+    Raises:
+        WeightsError: the file is missing, unreadable, or no checkpoint of this program.
+    """
+    state = read_state(checkpoint)
+    model = create_model(read_spec(state, checkpoint))
+    _fill(model, state["model"], checkpoint)
+    return model.eval()
+
+
+def read_spec(state: dict[str, Any], path: Path) -> ModelSpec:
+    """The spec in a checkpoint; earlier versions wrote OSNet's width and anchor only."""
+    if {"width", "anchored", "model"} <= state.keys():
+        return ModelSpec("osnet", state["width"], "lite", state["anchored"])
+    if not {"spec", "model"} <= state.keys():
+        raise WeightsError(f"{path}: not a checkpoint of this program (spec, model)")
+    try:
+        return ModelSpec(**state["spec"])
+    except TypeError as error:
+        raise WeightsError(f"{path}: a checkpoint of another version of this program ({error})") from error
 
 
 def load_weights(model: ReidModel, weights: Path) -> None:
     """Copy weights into `model`, in place.
 
-    Either a checkpoint of this program (width and model), or published OSNet weights for backbone and anchor (a state
-    dict, possibly with a classifier, possibly from DataParallel).
+    Either a checkpoint of this program, or published OSNet weights for backbone and anchor (a state dict, possibly
+    with a classifier, possibly from DataParallel).
     """
     state = read_state(weights)
-    target: nn.Module = model
-    if {"width", "anchored", "model"} <= state.keys():
-        state = state["model"]
-    else:
-        target = model.backbone
-        names = {name.removeprefix("module."): value for name, value in state.get("state_dict", state).items()}
-        state = {name: value for name, value in names.items() if not name.startswith("classifier.")}
-    try:
-        target.load_state_dict(state)
-    except RuntimeError as error:
-        raise WeightsError(f"{weights}: not weights of this width: {str(error).splitlines()[-1].strip()}") from error
-    if model.anchor is not None and target is model.backbone:
+    if "model" in state:
+        return _fill(model, state["model"], weights)
+    names = {name.removeprefix("module."): value for name, value in state.get("state_dict", state).items()}
+    state = {name: value for name, value in names.items() if not name.startswith("classifier.")}
+    _fill(model.backbone, state, weights)
+    if model.anchor is not None:
         own = model.anchor.state_dict()
         model.anchor.load_state_dict({name: state[name] for name in own})
+    return None
 
 
-def read_state(weights: Path) -> dict[str, Any]:
-    """Read a dict written by torch.save, without running code from the file."""
-    if not weights.is_file():
-        raise WeightsError(f"{weights}: no such weights file")
+def _fill(module: nn.Module, state: dict[str, Tensor], weights: Path) -> None:
     try:
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise WeightsError(f"{weights}: not a readable PyTorch file ({type(error).__name__})") from error
-    if not isinstance(state, dict):
-        raise WeightsError(f"{weights}: expected a dict of weights, got {type(state).__name__}")
-    return state
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise WeightsError(f"{weights}: not weights of this width or backbone: {reason}") from error

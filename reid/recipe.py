@@ -2,67 +2,89 @@
 
 import json
 from pathlib import Path
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import RecipeError
+from .recipe_sections import (
+    BackboneSection,
+    ClipSection,
+    HeldOutSection,
+    LossSection,
+    MaskSection,
+    OcclusionSection,
+    PrototypeSection,
+    SamplingSection,
+    ScheduleSection,
+    TeacherSection,
+)
+
+# What may differ between a checkpoint and the recipe that goes on from it: where things are, and how fast they run.
+NOT_COMPARED = frozenset({"train", "start_from", "device", "threads", "workers", "tensorboard"})
+WEIGHT_SUFFIXES = frozenset({".pth", ".pt", ".bin", ".npz", ".safetensors"})  # any other `pretrained` is a name
 
 
 class Recipe(BaseModel):
-    """Everything that decides the outcome of a training run.
+    """Everything that decides the outcome of a training run; only `train` has no default.
 
     Attributes:
         train: folders of crops in Market-1501 naming; their identities are kept apart.
-        start_from: published OSNet weights, or best.pt of an earlier run; null starts from nothing.
-        teacher: an OpenVINO re-identification network (.xml) whose view of the clean crop is learnt
-            too; null for none.
-        width: of OSNet.
-        anchored: whether a second head stays as published; then start_from is needed and conv1 and conv2 are frozen.
-        frozen_stages: backbone modules that stay as they are, such as conv1.
-        epochs, steps_per_epoch: how long; a checkpoint is written after every epoch.
-        identities_per_batch, crops_per_identity: P and K.
-        learning_rate: of everything but the mask generator; warmed up, then a cosine down to 0.
-        mask_learning_rate: of the mask generator, constant [DPM].
-        weight_decay: of everything but the mask generator.
-        warmup_steps: how many steps the learning rate rises.
-        arcface_margin, arcface_scale: in radians; s.
-        teacher_weight: of the teacher's term.
-        occlusion_probability: for a crop that is not occluded in any case.
-        held_out_identities: per folder, never trained on; the best checkpoint is chosen by them.
-        evaluate_every_epochs: how often they are looked at.
+        start_from: best.pt of an earlier run, or published OSNet weights; null starts from the backbone's own.
+        backbone, mask, prototypes, losses: what is trained, and on which terms.
+        sampling, schedule: what a batch holds, and how long and how fast it goes.
+        occlusion: how training crops are hidden; null for not at all.
+        teacher: a network whose view of the clean crop is learnt too; null for none.
+        clip: CLIP's two-stage text supervision; null for none.
+        held_out: whom the best checkpoint is chosen by.
+        device: cpu or cuda.
+        amp: number format of the forward pass; float16 comes with a gradient scaler.
         seed: of everything.
-        threads: CPU threads.
+        threads: of PyTorch on the CPU; null leaves its default.
+        workers: threads that prepare batches ahead; 0 prepares each when it is due.  Changes no result.
+        tensorboard: whether event files are written, too.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    train: tuple[Path, ...]
-    start_from: Path | None
-    teacher: Path | None
-    width: float
-    anchored: bool
-    frozen_stages: tuple[str, ...]
-    epochs: int
-    steps_per_epoch: int
-    identities_per_batch: int
-    crops_per_identity: int
-    learning_rate: float
-    mask_learning_rate: float
-    weight_decay: float
-    warmup_steps: int
-    arcface_margin: float
-    arcface_scale: float
-    teacher_weight: float
-    occlusion_probability: float
-    held_out_identities: int
-    evaluate_every_epochs: int
-    seed: int
-    threads: int
+    train: tuple[Path, ...] = Field(min_length=1)
+    start_from: Path | None = None
+    backbone: BackboneSection = BackboneSection()
+    mask: MaskSection = MaskSection()
+    prototypes: PrototypeSection = PrototypeSection()
+    losses: LossSection = LossSection()
+    sampling: SamplingSection = SamplingSection()
+    schedule: ScheduleSection = ScheduleSection()
+    occlusion: OcclusionSection | None = OcclusionSection()
+    teacher: TeacherSection | None = None
+    clip: ClipSection | None = None
+    held_out: HeldOutSection = HeldOutSection()
+    device: Literal["cpu", "cuda"] = "cpu"
+    amp: Literal["none", "bfloat16", "float16"] = "none"
+    seed: int = Field(default=1, ge=0)
+    threads: int | None = Field(default=None, ge=1)
+    workers: int = Field(default=0, ge=0)
+    tensorboard: bool = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Recipe":
+        backbone = self.backbone
+        if backbone.anchored and backbone.name != "osnet":
+            raise ValueError("backbone.anchored: only osnet has an anchor")
+        if backbone.anchored and (self.start_from is None or not {"conv1", "conv2"} <= set(backbone.frozen)):
+            raise ValueError("backbone.anchored: expected a start_from, and conv1 and conv2 among backbone.frozen")
+        if self.mask.kind == "none" and self.losses.triplet_by_mask:
+            raise ValueError("losses.triplet_by_mask: there is no mask (mask.kind: none), so set it to false")
+        return self
+
+    def comparable(self) -> dict[str, Any]:
+        """The part that a checkpoint must share with the recipe that resumes it, as dotted keys; no paths."""
+        return dict(_flattened(self.model_dump(exclude=set(NOT_COMPARED))))
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read and check a recipe; its paths come back relative to the recipe's folder.
+    """Read and check a recipe; its paths come back absolute, taken from the recipe's folder.
 
     Raises:
         RecipeError: the file is missing or no YAML mapping, or a key is unknown, missing or of the wrong type.
@@ -71,26 +93,50 @@ def read_recipe(path: Path) -> Recipe:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"{path}: not a readable recipe ({type(error).__name__})") from error
+    return check_recipe(values, path)
+
+
+def check_recipe(values: object, path: Path) -> Recipe:
+    """A recipe from parsed YAML; `path` is where it came from, for messages and for the folder of its paths."""
     try:
         # by way of JSON, whose strict mode still reads paths and tuples: "3" and true are no integers
         recipe = Recipe.model_validate_json(json.dumps(values), strict=True)
     except (TypeError, ValidationError) as error:
         raise RecipeError(f"{path}: {_first_complaint(error)}") from error
-    if recipe.anchored and (recipe.start_from is None or not {"conv1", "conv2"} <= set(recipe.frozen_stages)):
-        raise RecipeError(f"{path}: anchored: expected a start_from, and conv1 and conv2 among frozen_stages")
-    folder = path.parent
-    return recipe.model_copy(
-        update={
-            "train": tuple(folder / one for one in recipe.train),
-            "start_from": recipe.start_from and folder / recipe.start_from,
-            "teacher": recipe.teacher and folder / recipe.teacher,
-        }
-    )
+    moved = _from_folder(recipe, path.parent.absolute())
+    assert isinstance(moved, Recipe)
+    return moved
+
+
+def _from_folder(section: BaseModel, folder: Path) -> BaseModel:
+    """The same section, every path in it (and every `pretrained` that names a file) joined to `folder`."""
+    update: dict[str, object] = {}
+    for key, value in section:
+        if isinstance(value, BaseModel):
+            update[key] = _from_folder(value, folder)
+        elif isinstance(value, Path):
+            update[key] = folder / value
+        elif isinstance(value, tuple):
+            update[key] = tuple(folder / one if isinstance(one, Path) else one for one in value)
+        elif key == "pretrained" and isinstance(value, str) and Path(value).suffix in WEIGHT_SUFFIXES:
+            update[key] = str(folder / value)
+    return section.model_copy(update=update)
+
+
+def _flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    flat: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat += _flattened(value, f"{prefix}{key}.")
+        elif not isinstance(value, Path) and key not in ("pretrained", "folders"):
+            flat.append((prefix + key, list(value) if isinstance(value, tuple) else value))
+    return flat
 
 
 def _first_complaint(error: TypeError | ValidationError) -> str:
     if isinstance(error, TypeError):  # YAML knows dates, JSON does not
         return str(error)
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "recipe"
-    return f"{key}: {first['msg']}, got {first['input']!r}"
+    message = first["msg"].removeprefix("Value error, ")
+    key = ".".join(str(part) for part in first["loc"])
+    return f"{key}: {message}, got {first['input']!r}" if key else message

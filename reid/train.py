@@ -1,137 +1,179 @@
 """How is a model trained?  Read `train` from top to bottom."""
 
-import json
 import logging
 import math
-import os
-from dataclasses import asdict
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
 import torch
 
-from .batches import training_images
-from .dataset import CropSet, identity_batches, join_crop_sets, read_crop_set
-from .errors import WeightsError
+from .batches import epoch_batches
+from .checkpoint import resume as resume_run
+from .checkpoint import save, save_checkpoint
+from .curves import draw_curves
+from .dataset import CropSet, join_crop_sets, read_crop_set
+from .errors import RecipeError, WeightsError
+from .event_files import EventFiles
 from .held_out import HeldOut, evaluate_held_out, split_held_out
 from .learner import Learner
-from .model import normalise
-from .protocol import RankingScores
 from .recipe import Recipe, read_recipe
 from .teacher import teacher_embeddings
-
-Scores = dict[str, dict[str, dict[str, RankingScores]]]  # folder, clean or occluded, metric
-
-LOG_EVERY_STEPS = 20
+from .training_log import EpochRecord, Scores, TrainingLog, mean_masked_score, plain_scores
 
 logger = logging.getLogger(__name__)
 
 
-def train(recipe_path: Path, out: Path, resume: bool = False) -> Path:
-    """Train by a recipe; `out` gets last.pt (resumable), best.pt (for `export.export`) and log.jsonl.
+class Listener(Protocol):
+    """Who wants to know how far training has come."""
 
-    Every epoch draws from its own seed, so that a resumed run goes on as an unbroken one would.
+    def began(self, epoch: int, epochs: int, steps: int) -> None:
+        """An epoch of so many steps begins; epochs count from 0."""
+
+    def stepped(self, losses: dict[str, float] | None) -> None:
+        """One step is done; None if it was skipped because its loss was not finite."""
+
+    def ended(self, record: EpochRecord) -> None:
+        """An epoch is done, evaluated and saved."""
+
+
+def train(recipe_path: Path, out: Path, resume: bool = False, listeners: Sequence[Listener] = ()) -> Path:
+    """Train by a recipe.
+
+    `out` gets last.pt (all of the run, for `resume`), best.pt (the model, for `export.export`), log.jsonl (a line per
+    epoch) and curves.png.  A run that was killed and resumed ends exactly as an unbroken one: every epoch and every
+    batch draws from seeds of its own, and the checkpoint holds all else.
+
+    Args:
+        recipe_path: a recipe, see `recipe.Recipe`.
+        out: a folder; created.
+        resume: go on from out/last.pt.
+        listeners: are told of every step.
 
     Returns:
         The path of best.pt.
+
+    Raises:
+        RecipeError, DatasetError, WeightsError: recipe, crops or a file of weights are not as they should be.
+        TrainingError: the loss has been infinite for too long.
     """
     recipe = read_recipe(recipe_path)
-    torch.set_num_threads(recipe.threads)
-    torch.manual_seed(recipe.seed)
-    cv2.setNumThreads(1)  # crops are small: its threads would only fight with PyTorch's
-    out.mkdir(parents=True, exist_ok=True)
-    crops, held_out = _read_crops(recipe)
-    targets = teacher_embeddings(recipe.teacher, crops.images) if recipe.teacher else None  # (N, T)
-    learner = Learner(recipe, len(np.unique(crops.pids)), 0 if targets is None else targets.shape[1])
-    first_epoch, best_score = _resume(learner, out / "last.pt") if resume else _start(learner, crops)
+    log = TrainingLog(out / "log.jsonl")
+    events = EventFiles(out / "events") if recipe.tensorboard else None
+    _prepare(recipe, out, resume)
+    crops, held_out = read_training_crops(recipe)
+    learner = _learner(recipe, crops)
+    first_epoch, best_score = resume_run(out / "last.pt", learner, len(crops)) if resume else (0, -math.inf)
+    if not resume:
+        learner.start(crops)
+    log.cut(first_epoch)
 
-    for epoch in range(first_epoch, recipe.epochs):
-        rng = np.random.default_rng([recipe.seed, epoch])
-        each = recipe.crops_per_identity
-        history = []
-        batches = identity_batches(crops.pids, recipe.identities_per_batch, each, recipe.steps_per_epoch, rng)
-        for step, rows in enumerate(batches):
-            images = training_images(crops, rows, each, recipe.occlusion_probability, rng)  # (N, 256, 128, 3)
-            labels = torch.from_numpy(crops.pids[rows])  # (N,)
-            target = None if targets is None else torch.from_numpy(targets[rows])  # (N, T)
-            learning_rate = learning_rate_at(epoch * recipe.steps_per_epoch + step, recipe)
-            history.append(learner.step(normalise(torch.from_numpy(images)), labels, target, learning_rate))
-            if step % LOG_EVERY_STEPS == 0:
-                logger.info("epoch %d step %d: %s", epoch, step, history[-1])
-        means = {name: float(np.mean([losses[name] for losses in history])) for name in history[0]}
+    steps = steps_per_epoch(recipe, crops)
+    for epoch in range(first_epoch, recipe.schedule.epochs):
+        began, skipped = time.monotonic(), learner.skipped
+        torch.manual_seed(_seed_of(recipe.seed, epoch))  # of whatever the network itself leaves to chance
+        rng = np.random.default_rng([recipe.seed, epoch, 0, 0])  # which prototypes take part
+        for listener in listeners:
+            listener.began(epoch, recipe.schedule.epochs, steps)
+        history: list[dict[str, float]] = []
+        for step, batches in enumerate(epoch_batches(crops, recipe, epoch, steps)):
+            learning_rate = learning_rate_at(epoch * steps + step, recipe, steps)
+            losses = learner.step(batches, learning_rate, rng)
+            if losses is None:
+                logger.warning("epoch %d step %d: the loss is not finite: skipped", epoch, epoch * steps + step)
+            else:
+                history.append(losses)
+            for listener in listeners:
+                listener.stepped(losses)
+
         scores: Scores = {}
-        if (epoch + 1) % recipe.evaluate_every_epochs == 0 or epoch + 1 == recipe.epochs:
-            scores, best_score = _keep_best(learner, held_out, best_score, out / "best.pt")
-        save({"epoch": epoch + 1, "best_score": best_score, "learner": learner.state()}, out / "last.pt")
-        _log(out / "log.jsonl", epoch, means, scores)
+        last = epoch + 1 == recipe.schedule.epochs
+        if held_out and ((epoch + 1) % recipe.held_out.every_epochs == 0 or last):
+            scores = {one.name: evaluate_held_out(learner.best_model, one) for one in held_out}
+            score = mean_masked_score(scores)
+            if score > best_score:
+                best_score = score
+                save(learner.weights(), out / "best.pt")
+        elif not held_out:
+            save(learner.weights(), out / "best.pt")
+        record = EpochRecord(
+            epoch=epoch,
+            losses=_means(history),
+            skipped=learner.skipped - skipped,
+            learning_rate=learning_rate,
+            seconds=round(time.monotonic() - began, 1),
+            held_out=plain_scores(scores),
+        )
+        log.append(record)
+        save_checkpoint(out / "last.pt", learner, len(crops), epoch + 1, best_score)
+        draw_curves(log.records(), out / "curves.png")
+        if events is not None:
+            events.add(record)
+        for listener in listeners:
+            listener.ended(record)
     return out / "best.pt"
 
 
-def learning_rate_at(step: int, recipe: Recipe) -> float:
+def learning_rate_at(step: int, recipe: Recipe, steps_per_epoch: int) -> float:
     """Linear warm-up, then half a cosine down to 0 at the end of the last epoch."""
-    if step < recipe.warmup_steps:
-        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
-    steps = recipe.epochs * recipe.steps_per_epoch
-    progress = (step - recipe.warmup_steps) / max(1, steps - recipe.warmup_steps)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+    schedule = recipe.schedule
+    if step < schedule.warmup_steps:
+        return schedule.learning_rate * (step + 1) / schedule.warmup_steps
+    steps = schedule.epochs * steps_per_epoch
+    progress = (step - schedule.warmup_steps) / max(1, steps - schedule.warmup_steps)
+    return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def save(state: dict[str, object], path: Path) -> None:
-    """Write a checkpoint so that a reader (or a power cut) sees the old file or the new one, never half of one."""
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+def steps_per_epoch(recipe: Recipe, crops: CropSet) -> int:
+    """As the recipe says, or as many as let everybody come up about once."""
+    if recipe.schedule.steps_per_epoch is not None:
+        return recipe.schedule.steps_per_epoch
+    people = recipe.sampling.identities * recipe.schedule.accumulate_batches
+    return max(1, len(np.unique(crops.pids)) // people)
 
 
-def _read_crops(recipe: Recipe) -> tuple[CropSet, list[HeldOut]]:
-    """The crops to train on, identities numbered from 0, and every folder's held-out people."""
-    kept, held_out = [], []
+def read_training_crops(recipe: Recipe) -> tuple[CropSet, list[HeldOut]]:
+    """The crops to train on, identities and cameras numbered from 0, and every folder's held-out people."""
+    kept, held_out, cameras = [], [], 0
     for folder in recipe.train:
-        remaining, held = split_held_out(folder, read_crop_set(folder), recipe.held_out_identities, recipe.seed)
-        kept.append(remaining)
-        held_out.append(held)
+        crops = read_crop_set(folder)
+        if recipe.held_out.identities:
+            crops, held = split_held_out(folder, crops, recipe.held_out.identities, recipe.seed)
+            held_out.append(held)
+        own, camids = np.unique(crops.camids, return_inverse=True)
+        kept.append(CropSet(crops.images, crops.pids, camids.astype(np.int64) + cameras))
+        cameras += len(own)  # camera 1 of one folder is not that of another
+    for folder in recipe.held_out.folders:
+        held_out.append(split_held_out(folder, read_crop_set(folder), None, recipe.seed)[1])
     return join_crop_sets(kept), held_out
 
 
-def _start(learner: Learner, crops: CropSet) -> tuple[int, float]:
-    learner.start(crops)
-    return 0, -1.0
+def _prepare(recipe: Recipe, out: Path, resume: bool) -> None:
+    """Check what can be checked before anything is read, and set PyTorch and OpenCV up."""
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        raise RecipeError("device: cuda was asked for, but PyTorch sees none: set device to cpu")
+    if (out / "last.pt").exists() and not resume:
+        raise WeightsError(f"{out / 'last.pt'} exists: go on from it with --resume, or begin anew with another --out")
+    if recipe.threads is not None:
+        torch.set_num_threads(recipe.threads)
+    torch.manual_seed(recipe.seed)
+    cv2.setNumThreads(1)  # crops are small: its threads would only fight with PyTorch's
+    out.mkdir(parents=True, exist_ok=True)
 
 
-def _resume(learner: Learner, checkpoint: Path) -> tuple[int, float]:
-    """Restore the learner; return the epoch to go on with, and the best score so far."""
-    if not checkpoint.is_file():
-        raise WeightsError(f"{checkpoint}: no such checkpoint to resume from")
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    learner.restore(state["learner"])
-    return state["epoch"], state["best_score"]
+def _learner(recipe: Recipe, crops: CropSet) -> Learner:
+    teacher = None
+    if recipe.teacher is not None:
+        teacher = torch.from_numpy(teacher_embeddings(recipe.teacher.network, crops.images))  # (N, T)
+    return Learner(recipe, len(np.unique(crops.pids)), len(np.unique(crops.camids)), teacher)
 
 
-def _keep_best(learner: Learner, held_out: list[HeldOut], best_score: float, path: Path) -> tuple[Scores, float]:
-    """Evaluate, and save the model where it is the best so far; return the scores and the best score."""
-    scores = {one.name: evaluate_held_out(learner.model, one) for one in held_out}
-    score = _mean_masked_score(scores)
-    if score > best_score:
-        save(learner.weights(), path)
-    return scores, max(score, best_score)
+def _seed_of(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
 
 
-def _mean_masked_score(scores: Scores) -> float:
-    """Masked mAP, mean over folders, clean and occluded: the metric in use, on people it has never seen."""
-    tables = [table for folder in scores.values() for table in folder.values()]
-    return float(np.mean([table["masked"].mean_average_precision for table in tables]))
-
-
-def _log(path: Path, epoch: int, losses: dict[str, float], scores: Scores) -> None:
-    plain = {
-        folder: {query: {metric: asdict(one) for metric, one in table.items()} for query, table in tables.items()}
-        for folder, tables in scores.items()
-    }
-    line = json.dumps({"epoch": epoch, "losses": losses, "held_out": plain})
-    with path.open("a", encoding="utf-8") as log:
-        log.write(line + "\n")
-    logger.info("%s", line)
+def _means(history: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([losses[name] for losses in history])) for name in (history[0] if history else ())}

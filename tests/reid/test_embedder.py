@@ -7,14 +7,14 @@ from reidpipe.reid import SHIPPED_WEIGHTS, Embedder, ExportError, WeightsError, 
 from reidpipe.reid.crops import resize_crop, stack_crops
 from reidpipe.reid.export import export, export_model, load_model
 from reidpipe.reid.held_out import embed_images
-from reidpipe.reid.model import ReidModel
+from reidpipe.reid.model import ModelSpec, create_model
 
 SIZE_LIMIT_BYTES = 10_000_000
 
 
 def random_model(seed=0):
     torch.manual_seed(seed)
-    model = ReidModel(0.25)
+    model = create_model(ModelSpec(width=0.25))
     torch.nn.init.normal_(model.mask.out.weight)
     return model.eval()
 

@@ -1,0 +1,101 @@
+"""Which terms make up the loss, and whom does each of them move?"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .batches import Batch
+from .losses import (
+    PAIR_SCALE,
+    arcface_logits,
+    classification_loss,
+    hardest_triplet_loss,
+    masked_cosine,
+    masked_pair_loss,
+    orthogonality_loss,
+    without_donors,
+)
+from .model import Features
+from .prototypes import Sample
+from .recipe import Recipe
+
+
+class Objective(nn.Module):
+    """The weighted sum of all losses, and the small layers that only losses need.
+
+    The mask generator has a step of its own [DPM], after the rest has moved.  So its two terms see features,
+    prototypes and maps detached, and all other terms see masks detached: one backward pass gives both their
+    gradients, on the features as they were before the rest moved, which saves a second forward pass [ours].  With
+    `mask.joint_step` nothing is detached but the maps, and everybody moves at once.
+    """
+
+    def __init__(self, recipe: Recipe, dimensions: int, teacher: Tensor | None = None) -> None:
+        """`dimensions` is D; `teacher` is its view of every clean training crop, float32 (crops, T)."""
+        super().__init__()
+        self.recipe = recipe
+        losses, mask = recipe.losses, recipe.mask
+        self.weights = {
+            "plain": losses.plain,
+            "masked": losses.masked,
+            "triplet": losses.triplet,
+            "orthogonality": losses.orthogonality,
+            "pairs": mask.pair_weight,
+            "mask_arcface": mask.arcface_weight,
+        }
+        self.register_buffer("teacher", teacher, persistent=False)
+        self.to_teacher: nn.Module | None = None
+        if teacher is not None and recipe.teacher is not None:
+            self.weights["teacher"] = recipe.teacher.weight
+            self.to_teacher = nn.Linear(dimensions, teacher.shape[1], bias=False)
+
+    def losses(self, batch: Batch, features: Features, mask: Tensor, sample: Sample) -> dict[str, Tensor]:
+        """Every term whose weight is not 0, by name.
+
+        Args:
+            batch: N crops.
+            features: of these crops.
+            mask: float32 (N, D), with the mask generator's gradient.
+            sample: the prototypes that take part, S of them.
+        """
+        joint = self.recipe.mask.joint_step
+        labels, donors = sample.columns(batch.labels), sample.columns(batch.donors)  # (N,), (N,) in [0, S) or -1
+        shown = mask if joint else mask.detach()  # (N, D)
+        neck = features.neck if joint else features.neck.detach()  # (N, D)
+        prototypes = sample.weight if joint else sample.weight.detach()  # (S, D)
+        terms = {
+            "plain": lambda: self._plain_loss(features.neck, sample.weight, labels, donors),
+            "masked": lambda: self._masked_loss(features.neck, shown, sample.weight, labels, donors),
+            "triplet": lambda: self._triplet_loss(features.feature, mask.detach(), batch),
+        }
+        if features.heads is not None:
+            heads = features.heads
+            terms["orthogonality"] = lambda: orthogonality_loss(heads)
+        if self.recipe.mask.kind != "none":
+            terms["pairs"] = lambda: masked_pair_loss(neck, mask, batch.labels, PAIR_SCALE)
+            terms["mask_arcface"] = lambda: self._masked_loss(neck, mask, prototypes, labels, donors)
+        if self.to_teacher is not None:
+            terms["teacher"] = lambda: self._teacher_loss(features.neck, batch.rows)
+        return {name: term() for name, term in terms.items() if self.weights[name] > 0}
+
+    def total(self, losses: dict[str, Tensor]) -> Tensor:
+        """Their weighted sum, a scalar."""
+        return torch.stack([self.weights[name] * loss for name, loss in losses.items()]).sum()
+
+    def _plain_loss(self, neck: Tensor, prototypes: Tensor, labels: Tensor, donors: Tensor) -> Tensor:
+        logits = without_donors(neck @ prototypes.T, labels, donors)  # (N, S)
+        return classification_loss(logits, labels, self.recipe.losses.label_smoothing)
+
+    def _masked_loss(self, neck: Tensor, mask: Tensor, prototypes: Tensor, labels: Tensor, donors: Tensor) -> Tensor:
+        recipe = self.recipe.losses
+        cosine = masked_cosine(neck, mask, prototypes)  # (N, S)
+        logits = arcface_logits(cosine, labels, recipe.arcface_margin, recipe.arcface_scale)
+        return classification_loss(without_donors(logits, labels, donors), labels)
+
+    def _triplet_loss(self, feature: Tensor, mask: Tensor, batch: Batch) -> Tensor:
+        weighing = mask if self.recipe.losses.triplet_by_mask else None
+        return hardest_triplet_loss(feature, batch.labels, batch.donors, weighing)
+
+    def _teacher_loss(self, neck: Tensor, rows: Tensor) -> Tensor:
+        """The teacher saw the clean crop; the student sees the hidden one."""
+        assert self.to_teacher is not None and isinstance(self.teacher, Tensor)
+        return 1 - functional.cosine_similarity(self.to_teacher(neck), self.teacher[rows]).mean()

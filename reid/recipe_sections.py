@@ -1,0 +1,178 @@
+"""Which keys does each section of a training recipe have?  `recipe.Recipe` puts them together."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are refused, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BackboneSection(Section):
+    """Which network reads the crops.
+
+    Attributes:
+        name: one of `backbone.create_backbone`.
+        width: of osnet, as a share of its full channels.
+        pretrained: a weights file, or the name of published weights that the backbone's library knows; null for none.
+        cameras: whether tokens carry an embedding of the camera while training (SIE); deployment adds none.
+        anchored: whether osnet has a second head that stays as published.
+        frozen: modules of the backbone that stay as they are, such as conv1.
+    """
+
+    name: str = "osnet"
+    width: float = Field(default=1.0, gt=0)
+    pretrained: str | None = None
+    cameras: bool = False
+    anchored: bool = False
+    frozen: tuple[str, ...] = ()
+
+
+class MaskSection(Section):
+    """The mask generator and its own optimisation [DPM].
+
+    Attributes:
+        kind: full, lite, or none: then every mask is 0.5 and the masked metric is the plain one.
+        learning_rate: constant [DPM].
+        joint_step: ablation: one optimiser and one step for everything, instead of the generator's own.
+        pair_weight: of the contrastive loss over the batch's masked similarities [ours].
+        arcface_weight: of the masked classification loss as the generator's teacher [DPM].
+    """
+
+    kind: Literal["full", "lite", "none"] = "lite"
+    learning_rate: float = Field(default=0.002, gt=0)
+    joint_step: bool = False
+    pair_weight: float = Field(default=1.0, ge=0)
+    arcface_weight: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _something_teaches_it(self) -> "MaskSection":
+        if self.kind != "none" and self.pair_weight + self.arcface_weight <= 0:
+            raise ValueError("expected a pair_weight or an arcface_weight above 0 (or kind: none)")
+        return self
+
+
+class PrototypeSection(Section):
+    """One prototype per training identity.
+
+    Attributes:
+        sampled: how many take part in one step, those of the batch always among them (Partial FC); null for all.
+        learning_rate_factor: times the schedule's learning rate.
+    """
+
+    sampled: int | None = Field(default=None, ge=1)
+    learning_rate_factor: float = Field(default=1.0, gt=0)
+
+
+class LossSection(Section):
+    """Weights of the terms, and their constants.
+
+    Attributes:
+        plain, masked: of the two classification losses on the shared prototypes; 0.5 each [DPM].
+        triplet: of the batch-hard triplet loss.
+        triplet_by_mask: whether its pairs are weighted by the overlap of their masks [summary].
+        orthogonality: of the heads' loss, on the batch mean; 6.4 is the published value [DPM].
+        arcface_margin, arcface_scale: in radians; s.
+        label_smoothing: of the plain classification loss.
+    """
+
+    plain: float = Field(default=0.5, ge=0)
+    masked: float = Field(default=0.5, ge=0)
+    triplet: float = Field(default=1.0, ge=0)
+    triplet_by_mask: bool = True
+    orthogonality: float = Field(default=0.0, ge=0)
+    arcface_margin: float = Field(default=0.3, ge=0)
+    arcface_scale: float = Field(default=30.0, gt=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> "LossSection":
+        if self.plain + self.masked + self.triplet <= 0:
+            raise ValueError("expected plain, masked or triplet above 0")
+        return self
+
+
+class SamplingSection(Section):
+    """PK sampling: `identities` people, `crops` of each, in one batch."""
+
+    identities: int = Field(default=16, ge=2)
+    crops: int = Field(default=4, ge=2)
+
+
+class ScheduleSection(Section):
+    """How long, how fast.
+
+    Attributes:
+        epochs: a checkpoint is written after each.
+        steps_per_epoch: optimisation steps; null lets everybody come up about once.
+        accumulate_batches: how many batches one step is made of.
+        learning_rate: of everything but the mask generator; warmed up, then a cosine down to 0.
+        warmup_steps: how many steps the learning rate rises.
+        weight_decay: of everything but the mask generator.
+        gradient_limit: largest length of the gradient; a batch-hard triplet now and then throws a very long one.
+        ema_decay: of the moving average of all weights, which is what is evaluated and kept; 0 for none.
+    """
+
+    epochs: int = Field(default=60, ge=1)
+    steps_per_epoch: int | None = Field(default=None, ge=1)
+    accumulate_batches: int = Field(default=1, ge=1)
+    learning_rate: float = Field(default=3.5e-4, gt=0)
+    warmup_steps: int = Field(default=100, ge=0)
+    weight_decay: float = Field(default=5e-4, ge=0)
+    gradient_limit: float = Field(default=5.0, gt=0)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
+
+
+class OcclusionSection(Section):
+    """How crops are hidden in training: of every person's K crops the first stays whole, the last never does.
+
+    Attributes:
+        probability: for a crop that is neither the first nor the last.
+        erasing_probability: random erasing, for those among them that are not occluded.
+        begin_epoch: until then every crop is whole [ours].
+        pasted, erased: how often each source of occlusion is drawn, relative to the others: made-up things and
+            pieces of other crops [ours], noise in a rectangle (the baseline).
+    """
+
+    probability: float = Field(default=0.5, ge=0, le=1)
+    erasing_probability: float = Field(default=0.15, ge=0, le=1)
+    begin_epoch: int = Field(default=0, ge=0)
+    pasted: float = Field(default=1.0, ge=0)
+    erased: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _something_hides(self) -> "OcclusionSection":
+        if self.pasted + self.erased <= 0:
+            raise ValueError("expected a source of occlusion above 0 (or occlusion: null)")
+        return self
+
+
+class TeacherSection(Section):
+    """A stronger network, too slow or too foreign to ship: its .xml, and the weight of its term."""
+
+    network: Path
+    weight: float = Field(default=4.0, ge=0)
+
+
+class ClipSection(Section):
+    """CLIP's two-stage supervision [CLIP-ReID]: the model whose text encoder it takes."""
+
+    model: str = "ViT-B-16"
+
+
+class HeldOutSection(Section):
+    """Whom the best checkpoint is chosen by: people, and whole folders, that are never trained on.
+
+    Attributes:
+        identities: so many of each training folder.
+        folders: further folders, all of them: another domain.
+        every_epochs: how often they are looked at.
+    """
+
+    identities: int = Field(default=50, ge=0)
+    folders: tuple[Path, ...] = ()
+    every_epochs: int = Field(default=1, ge=1)

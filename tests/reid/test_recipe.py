@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reidpipe.reid import RecipeError
+from reidpipe.reid.recipe import read_recipe
+
+RECIPES = sorted((Path(__file__).parents[2] / "configs" / "train").glob("*.yaml"))
+
+
+@pytest.fixture
+def write_recipe(tmp_path):
+    def write(**changes):
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump({"train": ["crops"], **changes}))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"epochz": 3}, "epochz: Extra inputs are not permitted", id="unknown key"),
+        pytest.param({"mask": {"size": 3}}, "mask.size: Extra inputs are not permitted", id="unknown key of a section"),
+        pytest.param({"schedule": {"epochs": "many"}}, "schedule.epochs: Input should be a valid integer", id="wrong type"),
+        pytest.param({"schedule": {"epochs": True}}, "schedule.epochs: Input should be a valid integer", id="boolean"),
+        pytest.param({"schedule": {"epochs": 0}}, "schedule.epochs: Input should be greater", id="no epoch"),
+        pytest.param({"train": "crops"}, "train: Input should be a valid array", id="a string is no list"),
+        pytest.param({"train": []}, "train: Tuple should have at least 1 item", id="no crops"),
+        pytest.param({"device": "tpu"}, "device: Input should be 'cpu' or 'cuda'", id="unknown device"),
+        pytest.param({"backbone": {"anchored": True}}, "anchored: expected a start_from", id="an anchor on nothing"),
+        pytest.param(
+            {"backbone": {"name": "resnet50", "anchored": True}}, "anchored: only osnet", id="an anchor of another kind"
+        ),
+        pytest.param({"mask": {"kind": "none"}}, "losses.triplet_by_mask: there is no mask", id="weights of no mask"),
+        pytest.param({"mask": {"pair_weight": 0}}, "mask: expected a pair_weight or an arcface_weight", id="idle mask"),
+        pytest.param({"losses": {"plain": 0, "masked": 0, "triplet": 0}}, "losses: expected plain", id="nothing to learn"),
+        pytest.param({"occlusion": {"pasted": 0}}, "occlusion: expected a source of occlusion", id="no occluder"),
+    ],
+)
+def test_wrong_recipes_are_refused(write_recipe, changes, message):
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(write_recipe(**changes))
+
+
+@pytest.mark.parametrize("content", [None, "- a list", "a: [", "seed: 1", "train: [2020-01-01]", ""])
+def test_files_that_are_no_recipe_are_refused(tmp_path, content):
+    path = tmp_path / "recipe.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(RecipeError, match=r"recipe.yaml: "):
+        read_recipe(path)
+
+
+def test_a_recipe_needs_to_name_crops_only(write_recipe):
+    recipe = read_recipe(write_recipe())
+    assert recipe.backbone.name == "osnet"
+    assert recipe.clip is None
+
+
+def test_paths_in_a_recipe_are_relative_to_it(tmp_path, write_recipe):
+    recipe = read_recipe(
+        write_recipe(
+            start_from="net.pth",
+            teacher={"network": "teacher.xml"},
+            backbone={"pretrained": "backbone.pth"},
+            held_out={"folders": ["other"]},
+        )
+    )
+    assert recipe.train == (tmp_path / "crops",)
+    assert recipe.start_from == tmp_path / "net.pth"
+    assert recipe.teacher.network == tmp_path / "teacher.xml"
+    assert recipe.backbone.pretrained == str(tmp_path / "backbone.pth")
+    assert recipe.held_out.folders == (tmp_path / "other",)
+
+
+def test_names_of_published_weights_stay_as_they_are(write_recipe):
+    assert read_recipe(write_recipe(backbone={"pretrained": "resnet50.a1_in1k"})).backbone.pretrained == "resnet50.a1_in1k"
+
+
+def test_what_a_checkpoint_compares_holds_no_path_and_no_machine(write_recipe):
+    one = read_recipe(write_recipe(train=["a"], teacher={"network": "a.xml"}, threads=1, workers=3, amp="bfloat16"))
+    two = read_recipe(write_recipe(train=["b"], teacher={"network": "b.xml"}, threads=2, workers=0, amp="bfloat16"))
+    assert one.comparable() == two.comparable()
+    assert one.comparable()["amp"] == "bfloat16"
+    assert one.comparable()["schedule.epochs"] == 60
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_in_the_repository_is_valid(path):
+    read_recipe(path)
+
+
+def test_there_is_a_recipe_for_every_published_configuration():
+    assert {"resnet50", "vit_b16", "clip_vit_b16"} <= {path.stem for path in RECIPES}
