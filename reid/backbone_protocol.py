@@ -38,7 +38,7 @@ class Backbone(nn.Module):
     dimensions: int
     mean_rgb: tuple[float, float, float] = IMAGENET_MEAN_RGB
     std_rgb: tuple[float, float, float] = IMAGENET_STD_RGB
-    camera: nn.Embedding | None = None
+    camera: nn.Embedding | None  # no default: nn.Module would find that one instead of the instance's
 
     def __call__(self, images: Tensor, camids: Tensor | None = None) -> BackboneOutput:
         """images: float (N, 3, 256, 128), RGB, normalised; camids: int64 (N,) in [0, cameras), or None."""
