@@ -1,6 +1,7 @@
 """How do others' weights get into a backbone?  By name, every shape checked, and without running code of the file."""
 
 import pickle
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,18 @@ from torch import Tensor, nn
 
 from .errors import WeightsError
 
+UNREADABLE = (  # what torch.load says of a file that is something else, or cut short: whatever its bytes happen to mean
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+)
 FILE_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".tar", ".safetensors")
 OUTER_KEYS = ("model", "state_dict")  # where checkpoints keep their weights
 COUNTER = ".num_batches_tracked"  # of BatchNorm: old files lack it, nothing here reads it
@@ -34,7 +47,7 @@ def read_state(weights: Path) -> dict[str, Any]:
         return _read_safetensors(weights)
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise WeightsError(f"{weights}: not a readable PyTorch file ({type(error).__name__})") from error
     if not isinstance(state, dict):
         raise WeightsError(f"{weights}: expected a dict of weights, got {type(state).__name__}")
