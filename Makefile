@@ -1,8 +1,12 @@
 # make demo: the main job on the sample store.  make test: all tests.  make check: style, types, structure.
+# make reid-table: the appearance model against others, on research data that is not part of this repository.
 PYTHON ?= python3.11
+KIT ?= ../shared/kit
+OCCLUDE ?= ../shared/tools/occlude.py
+REID_WEIGHTS ?= reid/weights/appearance.onnx
 BIN := .venv/bin
 
-.PHONY: demo test check wheel clean
+.PHONY: demo test check wheel reid-table clean
 
 demo: .venv/installed
 	$(BIN)/reidpipe run --cameras configs/store.yaml
@@ -29,6 +33,24 @@ check: .venv/developer
 
 wheel: .venv/developer
 	$(BIN)/python -m build --wheel --outdir dist .
+
+CROPS = $(KIT)/reid/cuhk03-dev
+PEERS = $(KIT)/weights/osnet_x0_25_msmt17.onnx $(KIT)/weights/person-reidentification-retail-0286.xml
+OCCLUDED = $(addprefix build/reid-table/,object-light object-heavy person-light person-heavy cut-light cut-heavy)
+
+reid-table: .venv/installed
+	@for path in $(CROPS)/query $(CROPS)/bounding_box_test $(PEERS) $(OCCLUDE); do \
+	  test -e $$path || { echo "reid-table needs $$path; name the places with KIT=... and OCCLUDE=..." >&2; exit 1; }; \
+	done
+	@rm -rf build/reid-table && mkdir -p build/reid-table out/reid-table
+	@for mode in object person cut; do for level in light heavy; do \
+	  $(BIN)/python $(OCCLUDE) --query $(CROPS)/query --gallery $(CROPS)/bounding_box_test --mode $$mode \
+	    --level $$level --seed 0 --occluders $(KIT)/occluders/* --out build/reid-table/$$mode-$$level || exit 1; \
+	done; done
+	$(BIN)/reidpipe evaluate-reid --data $(CROPS) --weights $(REID_WEIGHTS) $(addprefix --occluded ,$(OCCLUDED)) \
+	  $(addprefix --peer ,$(PEERS)) --speed --page out/reid-table/ranked.png --markdown out/reid-table/table.md \
+	  --json > out/reid-table/table.json
+	@echo && cat out/reid-table/table.md
 
 clean:
 	rm -rf build dist out .venv *.egg-info

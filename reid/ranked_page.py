@@ -39,7 +39,7 @@ def choose_examples(plain: NDArray[np.float64], masked: NDArray[np.float64]) -> 
         plain, masked: float64 (Nq,), average precision of every query; NaN where it does not count.
 
     Returns:
-        At most 7, nobody twice; a gain or a loss only where there is one.
+        At most 7, nobody twice but for several reasons; a gain or a loss only where there is one.
     """
     counting = np.flatnonzero(~np.isnan(masked))
     by_masked = counting[np.argsort(-masked[counting], kind="stable")]
@@ -52,7 +52,10 @@ def choose_examples(plain: NDArray[np.float64], masked: NDArray[np.float64]) -> 
         *(Example(int(row), "median") for row in by_masked[len(by_masked) // 2 :][:1]),
         *(Example(int(row), "worst") for row in by_masked[::-1][:1]),
     ]
-    return list({one.row: one for one in reversed(wanted)}.values())[::-1]
+    reasons: dict[int, list[str]] = {}
+    for row, why in wanted:
+        reasons.setdefault(row, []).append(why)
+    return [Example(row, ", ".join(whys)) for row, whys in reasons.items()]
 
 
 def draw_ranked_page(

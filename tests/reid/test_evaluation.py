@@ -3,7 +3,7 @@ import pytest
 
 from reidpipe.reid import Appearance, DatasetError, evaluate_folder
 from reidpipe.reid.dataset import CropSet
-from reidpipe.reid.evaluation import compare_metrics
+from reidpipe.reid.evaluation import compare_metrics, mask_statistics, occluded_queries
 from reidpipe.reid.held_out import split_held_out
 from reidpipe.reid.teacher import teacher_embeddings
 
@@ -38,9 +38,42 @@ def test_constant_masks_make_all_three_equal():
     assert scores["plain"] == scores["masked"] == scores["permuted"]
 
 
-def test_evaluating_a_missing_folder_names_it(tmp_path):
+def test_evaluating_a_folder_without_queries_names_them(tmp_path):
+    (tmp_path / "bounding_box_test").mkdir()
     with pytest.raises(DatasetError, match="query: no such folder of crops"):
         evaluate_folder(None, tmp_path)
+
+
+def test_the_query_s_mask_alone_is_a_way_of_its_own():
+    scores = compare_metrics(*seen_by_camera(1), *seen_by_camera(2))
+    by_query, plain, masked = (scores[name].mean_average_precision for name in ("query", "plain", "masked"))
+    assert plain < by_query < masked
+
+
+@pytest.mark.parametrize(
+    ("mask", "ratio", "between"),
+    [
+        pytest.param(np.full((3, 8), 0.3), 1, 0, id="constant"),
+        pytest.param(np.tile([1, 1, 0, 0, 0, 0, 0, 0], (3, 1)), 0.25, 0, id="two of eight, alike in all images"),
+        pytest.param(np.repeat([[1.0], [0.5]], 8, axis=1), 1, 1, id="even, different in each image"),
+        pytest.param(np.zeros((2, 8)), 0, 0, id="nothing at all"),
+    ],
+)
+def test_mask_statistics(mask, ratio, between):
+    statistics = mask_statistics(mask.astype(np.float32))
+    assert statistics.participation_ratio == pytest.approx(ratio)
+    assert statistics.between_images == pytest.approx(between, abs=1e-9)
+
+
+def test_own_occlusion_hides_a_part_of_every_query_alike_in_any_company():
+    rng = np.random.default_rng(3)
+    crops = CropSet(rng.integers(0, 256, (6, 64, 32, 3), np.uint8), np.repeat([1, 2, 3], 2), np.tile([1, 2], 3))
+    hidden = occluded_queries(crops[np.arange(4)], crops)
+    changed = (hidden.images != crops.images[:4]).any(3).mean((1, 2))  # (4,)
+    assert ((changed > 0.02) & (changed < 1)).all()
+    np.testing.assert_array_equal(hidden.images[:2], occluded_queries(crops[np.arange(2)], crops).images)
+    np.testing.assert_array_equal(hidden.pids, crops.pids[:4])
+    assert (occluded_queries(crops[np.arange(4)], crops, seed=1).images != hidden.images).any()
 
 
 def test_held_out_people_are_whole_people_and_ask_once_per_camera(tmp_path):
