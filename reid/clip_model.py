@@ -11,7 +11,7 @@ import pickle
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +63,10 @@ class ClipModel(Protocol):
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """As of nn.Module."""
+        ...
+
+    def to(self, device: torch.device) -> Self:
+        """As of nn.Module: in place."""
         ...
 
 

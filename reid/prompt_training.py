@@ -163,7 +163,7 @@ class PromptTraining:
             group["lr"] = learning_rate(self.epoch, self.settings)
         generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.epoch)
         order = torch.randperm(len(self.labels), generator=generator).to(self.labels.device)  # (N,)
-        losses = [self._step(rows) for rows in order.split(self.settings.batch_size)]
+        losses = [self._step(rows) for rows in torch.split(order, self.settings.batch_size)]
         finite = [one for one in losses if math.isfinite(one)]
         self.epoch += 1
         if not finite:
@@ -214,7 +214,7 @@ class PromptTraining:
     def _step(self, rows: Tensor) -> float:
         """Learn from one batch, unless loss or gradient is not finite; returns the loss, or NaN if it was skipped."""
         labels = self.labels[rows]  # (B,)
-        present, place = labels.unique(return_inverse=True)  # (U,), (B,)
+        present, place = torch.unique(labels, return_inverse=True)  # (U,), (B,)
         sentences = encode_prompts(self.clip, self.learner(present))  # (U, d), each identity read once
         text = functional.normalize(sentences.float())[place]  # (B, d), an image's own identity
         image = self.features[rows]  # (B, d)
@@ -225,7 +225,7 @@ class PromptTraining:
         gradient = self.learner.tokens.weight.grad
         if gradient is None or not bool(torch.isfinite(loss) & gradient.coalesce().values().isfinite().all()):
             return math.nan
-        self.optimiser.step()
+        self.optimiser.step()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
 

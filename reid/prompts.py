@@ -6,6 +6,7 @@ Labels", AAAI 2023, section 3.2 [CLIP-ReID].
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .clip_model import ClipModel, Tokenizer
 from .errors import WeightsError
@@ -43,7 +44,8 @@ class PromptLearner(nn.Module):
         self.register_buffer("prefix", words[ids[:first]], persistent=False)
         self.register_buffer("suffix", words[ids[first + LEARNT_TOKENS :]], persistent=False)
         drawn = torch.empty(identities, LEARNT_TOKENS * words.shape[1]).normal_(0, TOKEN_SPREAD, generator=generator)
-        self.tokens = nn.Embedding.from_pretrained(drawn, freeze=False, sparse=True).to(words.device)
+        drawn = drawn.to(words.device)  # (C, 4 · W)
+        self.tokens = nn.Embedding.from_pretrained(drawn, freeze=False, sparse=True)  # type: ignore[no-untyped-call]
 
     def forward(self, pids: Tensor) -> Tensor:
         """pids: int64 (N,) in [0, C) → embedded sentences, float32 (N, P + 4 + S, W)."""
@@ -69,11 +71,13 @@ def encode_prompts(clip: ClipModel, prompts: Tensor) -> Tensor:
     mask = clip.attn_mask
     hidden = prompts + clip.positional_embedding[:length]  # (N, L, W)
     hidden = clip.transformer(hidden, attn_mask=None if mask is None else mask[:length, :length])
-    end = clip.ln_final(hidden[:, -1])  # (N, W)
+    end: Tensor = clip.ln_final(hidden[:, -1])  # (N, W)
     projection = clip.text_projection
     if projection is None:
         return end
-    return projection(end) if isinstance(projection, nn.Linear) else end @ projection  # (N, d)
+    if isinstance(projection, nn.Linear):
+        return functional.linear(end, projection.weight, projection.bias)  # (N, d)
+    return end @ projection  # (N, d)
 
 
 @torch.no_grad()

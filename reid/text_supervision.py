@@ -41,15 +41,17 @@ def text_cross_entropy(
         text: T, float (C, d).
         labels: y, int64 (N,) in [0, C).
         smoothing: ε.
-        ignored: int64 (N,), one class that row i shall not be compared with (a donor's), or -1; never its own.
+        ignored: int64 (N,), one class that row i shall not be compared with (a donor's), or -1; its own is kept.
 
     Returns:
         A scalar, in float32.
     """
-    logits = projected.float() @ text.float().T  # (N, C)
+    with torch.autocast(projected.device.type, enabled=False):
+        logits = projected.float() @ text.float().T  # (N, C)
     if ignored is None:
         return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-    left_out = torch.arange(len(text), device=logits.device)[None, :] == ignored[:, None]  # (N, C)
+    places = torch.arange(len(text), device=logits.device)  # (C,)
+    left_out = (places[None, :] == ignored[:, None]) & (places[None, :] != labels[:, None])  # (N, C)
     log_share = logits.masked_fill(left_out, -torch.inf).log_softmax(1)  # (N, C)
     own = log_share.gather(1, labels[:, None])[:, 0]  # (N,)
     spread = log_share.masked_fill(left_out, 0).sum(1) / (~left_out).sum(1)  # (N,)

@@ -126,6 +126,19 @@ def test_descending_brings_features_to_sentences_and_prototypes_to_their_images(
     assert float(losses.prototype.detach()) < 0.01
 
 
+def test_a_donor_of_one_s_own_identity_is_no_donor():
+    projected, labels = text_of(2, seed=1), torch.tensor([0, 1])
+    plain = text_cross_entropy(projected, text_of(), labels)
+    torch.testing.assert_close(text_cross_entropy(projected, text_of(), labels, ignored=labels), plain)
+
+
+def test_logits_are_in_fp32_under_mixed_precision():
+    projected, labels = text_of(2, seed=1), torch.tensor([0, 1])
+    plain = text_cross_entropy(projected, text_of(), labels)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(text_cross_entropy(projected, text_of(), labels), plain)
+
+
 def test_the_loss_is_in_fp32_under_mixed_precision():
     supervision = TextSupervision(text_of(), 8)
     with torch.autocast("cpu", torch.bfloat16):
