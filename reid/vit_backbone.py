@@ -4,6 +4,7 @@ The parts of timm's and open_clip's transformers have other names but the same m
 Source of the use for re-identification: He et al., "TransReID", ICCV 2021; of the four blocks that are read: DPM.
 """
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -116,4 +117,5 @@ def class_attention(attention: Attention) -> Tensor:
     key = functional.linear(tokens[:, 1:], weight[channels : 2 * channels], bias[channels : 2 * channels])  # (N, P, C)
     query, key = (one.reshape(len(one), -1, heads, channels // heads) for one in (query, key))  # (N, 1 or P, h, C / h)
     scores = (query * key).sum(3).transpose(1, 2)  # (N, h, P)
-    return scores / (channels // heads) ** 0.5
+    scaled: Tensor = scores / math.sqrt(channels // heads)
+    return scaled
