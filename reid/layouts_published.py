@@ -21,7 +21,7 @@ class Counts(NamedTuple):
     cameras: int
 
     def __str__(self) -> str:
-        return f"{self.identities} identities, {self.images} images, {self.cameras} cameras"
+        return ", ".join(f"{name} {number}" for name, number in zip(self._fields, self, strict=True))
 
 
 def count_crops(crops: Sequence[LabelledCrop]) -> Counts:

@@ -121,9 +121,9 @@ def _draw_query(sheet: Sheet, top: int, query: CropSet, example: Example, precis
     row = example.row
     change = 100 * (precisions[1] - precisions[0])
     caption = f"{example.why} ({change:+.1f})" if "mask" in example.why else example.why
-    sheet.write(caption, MARGIN_PX, top, 16, bold=True)
-    offset = MARGIN_PX + QUERY_WIDTH_PX + 2 * FRAME_PX + LABEL_WIDTH_PX
-    sheet.write(f"identity {query.pids[row]}, camera {query.camids[row]}", offset, top + 1, 15, FAINT)
+    end = sheet.write(caption, MARGIN_PX, top, 16, bold=True)
+    left = max(MARGIN_PX + QUERY_WIDTH_PX + 2 * FRAME_PX + LABEL_WIDTH_PX, end + 20)
+    sheet.write(f"identity {query.pids[row]}, camera {query.camids[row]}", left, top + 1, 15, FAINT)
     image_top = top + CAPTION_PX
     sheet.fill(MARGIN_PX, image_top, QUERY_WIDTH_PX + 2 * FRAME_PX, QUERY_HEIGHT_PX, INK)
     sheet.paste(

@@ -45,10 +45,13 @@ class Sheet:
         bold: bool = False,
         centred: bool = False,
         width_px: int | None = None,
-    ) -> None:
+    ) -> int:
         """One line of text; `centred` takes `left` as its middle, and longer than `width_px` it loses its beginning.
 
         What does not fit on the sheet is cut off.
+
+        Returns:
+            Where the line ends, in pixels from the left.
         """
         from PIL import Image, ImageDraw
 
@@ -62,6 +65,7 @@ class Sheet:
         area = self.pixels[top : top + line.height, left : left + line.width]
         ink = np.asarray(line, np.float32)[: area.shape[0], : area.shape[1], None] / 255  # (h, w, 1)
         area[:] = (area * (1 - ink) + np.array(colour) * ink).round().astype(np.uint8)
+        return left + width
 
 
 @lru_cache(maxsize=16)

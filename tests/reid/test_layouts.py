@@ -179,7 +179,7 @@ def test_a_folder_of_another_kind_is_refused(tmp_path):
 def test_other_counts_than_the_published_ones_are_a_warning_with_both(tmp_path, caplog):
     caplog.set_level(logging.INFO, "reidpipe")
     read_split(market(tmp_path / "Market-1501-v15.09.15"), "train")
-    assert "train: 2 identities, 2 images, 2 cameras" in caplog.messages[0]
+    assert "train: identities 2, images 2, cameras 2" in caplog.messages[0]
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [re.sub(".*warning: ", "", line) for line in warned] == [
         "2 identities where 751 were published",
