@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .errors import TrainingError
+from .losses import classification_loss, without_donors
 
 LABEL_SMOOTHING = 0.1  # [CLIP-ReID]
 FIRST_SPREAD = 0.001  # of f_proj: logits start near 0, as those of re-identification classifiers do, so CE at log C
@@ -30,32 +31,27 @@ class TextLosses(NamedTuple):
 
 
 def text_cross_entropy(
-    projected: Tensor, text: Tensor, labels: Tensor, smoothing: float = LABEL_SMOOTHING, ignored: Tensor | None = None
+    projected: Tensor, text: Tensor, labels: Tensor, smoothing: float = LABEL_SMOOTHING, donors: Tensor | None = None
 ) -> Tensor:
     """CE_ls(f_proj Tᵀ): whose sentence does an image belong to, with smoothed labels [CLIP-ReID].
 
-    mean_i [ (1 - ε)·(-log p_i,y) + ε·mean_k(-log p_ik) ]; an ignored class has probability 0 and no share of ε.
+    mean_i [ (1 - ε)·(-log p_i,y) + ε·mean_k(-log p_ik) ]; a donor's class has probability 0 and no share of ε.
 
     Args:
         projected: f_proj, float (N, d).
         text: T, float (C, d).
         labels: y, int64 (N,) in [0, C).
         smoothing: ε.
-        ignored: int64 (N,), one class that row i shall not be compared with (a donor's), or -1; its own is kept.
+        donors: int64 (N,), who was put into row i and shall not be compared with it, or -1; as `without_donors`.
 
     Returns:
         A scalar, in float32.
     """
     with torch.autocast(projected.device.type, enabled=False):
         logits = projected.float() @ text.float().T  # (N, C)
-    if ignored is None:
-        return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-    places = torch.arange(len(text), device=logits.device)  # (C,)
-    left_out = (places[None, :] == ignored[:, None]) & (places[None, :] != labels[:, None])  # (N, C)
-    log_share = logits.masked_fill(left_out, -torch.inf).log_softmax(1)  # (N, C)
-    own = log_share.gather(1, labels[:, None])[:, 0]  # (N,)
-    spread = log_share.masked_fill(left_out, 0).sum(1) / (~left_out).sum(1)  # (N,)
-    return -((1 - smoothing) * own + smoothing * spread).mean()
+    if donors is not None:
+        logits = without_donors(logits, labels, donors)
+    return classification_loss(logits, labels, smoothing)
 
 
 def prototype_transfer_loss(prototypes: Tensor, adapted: Tensor) -> Tensor:
@@ -134,7 +130,7 @@ class TextSupervision(nn.Module):
         labels: Tensor,
         prototypes: Tensor,
         rows: Tensor | None = None,
-        ignored: Tensor | None = None,
+        donors: Tensor | None = None,
     ) -> TextLosses:
         """Compute both terms, over all identities or over those that this step has sampled.
 
@@ -143,12 +139,12 @@ class TextSupervision(nn.Module):
             labels: int64 (N,), places in `prototypes`, [0, S).
             prototypes: W, float (S, D).
             rows: int64 (S,), which identities they are; None if they are all, in order.
-            ignored: int64 (N,), a place in `prototypes` that a row shall not be compared with, or -1.
+            donors: int64 (N,), places in `prototypes` of those who were put into a row, or -1.
         """
         text = self.text if rows is None else self.text[rows]  # (S, d)
         if len(text) != len(prototypes):
             raise TrainingError(f"CLIP stage 2: {len(text)} sentences for {len(prototypes)} prototypes")
         return TextLosses(
-            text_cross_entropy(self.projection(features), text, labels, ignored=ignored),
+            text_cross_entropy(self.projection(features), text, labels, donors=donors),
             prototype_transfer_loss(prototypes, self.adapter(text)),
         )

@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -13,18 +15,18 @@ def text_of(identities=5, width=6, seed=0):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("ignored", [None, torch.tensor([3, -1, 0])], ids=["all classes", "donors left out"])
-def test_text_cross_entropy_equals_the_loop_over_images_and_classes(smoothing, ignored):
+@pytest.mark.parametrize("donors", [None, torch.tensor([3, -1, 0])], ids=["all classes", "donors left out"])
+def test_text_cross_entropy_equals_the_loop_over_images_and_classes(smoothing, donors):
     projected, text, labels = text_of(3, seed=1), text_of(), torch.tensor([1, 4, 2])
     total = 0.0
     for row in range(3):
-        kept = [k for k in range(5) if ignored is None or k != int(ignored[row])]
+        kept = [k for k in range(5) if donors is None or k != int(donors[row])]
         powers = {k: math.exp(float(projected[row] @ text[k])) for k in kept}
         shares = {k: power / sum(powers.values()) for k, power in powers.items()}
         for k in kept:
             target = (1 - smoothing) * (k == int(labels[row])) + smoothing / len(kept)
             total -= target * math.log(shares[k]) / 3
-    assert float(text_cross_entropy(projected, text, labels, smoothing, ignored)) == pytest.approx(total, abs=1e-5)
+    assert float(text_cross_entropy(projected, text, labels, smoothing, donors)) == pytest.approx(total, abs=1e-5)
 
 
 def test_text_cross_entropy_is_nothing_for_the_right_sentence_and_log_c_for_no_opinion():
@@ -39,7 +41,7 @@ def test_text_cross_entropy_is_nothing_for_the_right_sentence_and_log_c_for_no_o
 def test_a_donor_s_sentence_neither_pulls_nor_pushes():
     projected, labels, donor = text_of(2, seed=1).requires_grad_(), torch.tensor([0, 1]), torch.tensor([3, 3])
     text = text_of().requires_grad_()
-    text_cross_entropy(projected, text, labels, ignored=donor).backward()
+    text_cross_entropy(projected, text, labels, donors=donor).backward()
     assert projected.grad.isfinite().all()
     assert torch.equal(text.grad[3], torch.zeros(6))
     assert (text.grad[:3].abs().sum(1) > 0).all()
@@ -129,7 +131,7 @@ def test_descending_brings_features_to_sentences_and_prototypes_to_their_images(
 def test_a_donor_of_one_s_own_identity_is_no_donor():
     projected, labels = text_of(2, seed=1), torch.tensor([0, 1])
     plain = text_cross_entropy(projected, text_of(), labels)
-    torch.testing.assert_close(text_cross_entropy(projected, text_of(), labels, ignored=labels), plain)
+    torch.testing.assert_close(text_cross_entropy(projected, text_of(), labels, donors=labels), plain)
 
 
 def test_logits_are_in_fp32_under_mixed_precision():
@@ -169,3 +171,17 @@ def test_what_does_not_fit_is_refused():
         TextSupervision.from_state({"text": state["text"]})
     with pytest.raises(TrainingError, match="its saved parts do not fit together: size mismatch"):
         TextSupervision.from_state({**state, "adapter.weight": torch.zeros(3, 3)})
+
+
+def test_neither_stage_2_nor_its_return_from_a_checkpoint_asks_for_clip():
+    code = """if True:
+        import sys
+        sys.modules["open_clip"] = None  # as if it were not installed
+        import torch
+        from reidpipe.reid import clip_model, prompt_training, prompts
+        from reidpipe.reid.text_supervision import TextSupervision
+        again = TextSupervision.from_state(TextSupervision(torch.ones(2, 3), 4).state_dict())
+        print(again(torch.ones(1, 4), torch.tensor([1]), torch.ones(2, 4)).text.isfinite().item())
+    """
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert ran.stdout == "True\n", ran.stderr
