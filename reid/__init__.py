@@ -6,8 +6,9 @@ from reidpipe.reid.export import export
 
 from .appearance import Appearance, concatenate, merge_tracklet
 from .embedder import SHIPPED_WEIGHTS, Embedder
-from .errors import DatasetError, ExportError, RecipeError, ReidError, TrainingError, WeightsError
+from .errors import DatasetError, ExportError, GalleryError, RecipeError, ReidError, TrainingError, WeightsError
 from .evaluation import evaluate_folder
+from .gallery import Gallery, Matches
 from .protocol import RankingScores
 from .similarity import Mode, masked_similarity, shared_mask_share
 
@@ -17,6 +18,9 @@ __all__ = [
     "DatasetError",
     "Embedder",
     "ExportError",
+    "Gallery",
+    "GalleryError",
+    "Matches",
     "Mode",
     "RankingScores",
     "RecipeError",

@@ -23,3 +23,7 @@ class ExportError(ReidError):
 
 class TrainingError(ReidError):
     """Training cannot go on: labels that do not fit, values that are not finite, a state of another run."""
+
+
+class GalleryError(ReidError):
+    """A gallery file is missing or not one of ours."""

@@ -1,0 +1,96 @@
+"""How are the rows of a gallery stored, and which of one block's rows come closest to a query?
+
+Half precision (float16) is what a gallery keeps of an appearance; the searched copies are bfloat16 matrices, one per
+product of the joint form, so that a search reads 6 bytes per dim.  Needs PyTorch.
+"""
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from .appearance import Appearance
+from .similarity import SMALLEST_ENERGY
+
+BLOCK_ROWS: Final = 16384  # 16 MB per matrix at 512 dims: large enough for full speed, small enough to forget
+# How far a similarity from bfloat16 matrices may lie from the float32 one: with unit roundoff u = 2⁻⁹, Cauchy–Schwarz
+# bounds the product's error by 3u (two operands, one result), and the two energies' by 1.5u each: 6u, here 8u.
+BFLOAT16_ERROR: Final = 2.0**-6
+SMALLEST: Final = float(SMALLEST_ENERGY)
+
+
+class Block:
+    """Up to BLOCK_ROWS rows of one gallery."""
+
+    def __init__(self, dimensions: int) -> None:
+        shape = (BLOCK_ROWS, dimensions)
+        self.size = 0
+        self.embedding = torch.empty(shape, dtype=torch.float16)  # memory that nobody has written costs nothing
+        self.mask = torch.empty(shape, dtype=torch.float16)
+        self._masked = torch.empty(shape, dtype=torch.bfloat16)  # m⊙e
+        self._weight = torch.empty(shape, dtype=torch.bfloat16)  # m
+        self._energy = torch.empty(shape, dtype=torch.bfloat16)  # m⊙e²
+
+    def add(self, embedding: Tensor, mask: Tensor) -> None:
+        """Append n rows, float16 (n, D); the caller has made sure that they fit."""
+        rows = slice(self.size, self.size + len(embedding))
+        self.embedding[rows], self.mask[rows] = embedding, mask
+        e, m = embedding.float(), mask.float()  # (n, D)
+        self._masked[rows], self._weight[rows], self._energy[rows] = m * e, m, m * e * e
+        self.size = rows.stop
+
+    def approximate(self, query: "Queries") -> Tensor:
+        """Joint similarity of every query to every row, float32 (N, size), at most BFLOAT16_ERROR off."""
+        rows = slice(0, self.size)
+        dot = (query.masked_half @ self._masked[rows].T).float()  # (N, size)
+        of_query = (query.energy_half @ self._weight[rows].T).float().clamp_(min=SMALLEST)
+        of_gallery = (query.mask_half @ self._energy[rows].T).float().clamp_(min=SMALLEST)
+        return dot.mul_(of_query.rsqrt_()).mul_(of_gallery.rsqrt_())
+
+    def similarity(self, query: "Queries", one: int, rows: Tensor) -> Tensor:
+        """Joint similarity of query `one` to some rows, int64 (n,) → float32 (n,)."""
+        chosen = (half.index_select(0, rows).float() for half in (self.embedding, self.mask))  # faster than [rows]
+        return joint_similarity(query, one, *chosen)
+
+    def closest(self, query: "Queries", k: int, floor: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Every row of this block that may be among the k best of a query, with its float32 similarity.
+
+        Args:
+            query: N queries.
+            k: how many are wanted.
+            floor: float32 (N,), similarity of the k-th best found elsewhere; -inf if there are none yet.
+
+        Returns:
+            Per query (similarity float32 (n,), row int64 (n,)).
+        """
+        near = self.approximate(query)  # (N, size)
+        kth = near.topk(min(k, self.size), 1).values[:, -1] - BFLOAT16_ERROR  # (N,), no more than the true k-th
+        floor = torch.maximum(floor, kth) if k <= self.size else floor
+        query_index, row = torch.nonzero(near >= (floor - BFLOAT16_ERROR)[:, None], as_tuple=True)  # (P,), (P,)
+        each = row.split(torch.bincount(query_index, minlength=len(near)).tolist())
+        return [(self.similarity(query, one, rows), rows) for one, rows in enumerate(each)]
+
+
+class Queries:
+    """N queries, made ready once: what the three products of the joint form need of their side."""
+
+    def __init__(self, appearance: Appearance) -> None:
+        mask = torch.from_numpy(appearance.mask)
+        mask = mask / mask.amax(1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)  # scale changes nothing
+        embedding = torch.from_numpy(appearance.embedding)
+        self.mask = mask  # (N, D), largest is one
+        self.masked = mask * embedding  # (N, D)
+        self.energy = mask * embedding**2  # (N, D)
+        self.masked_half, self.mask_half = self.masked.bfloat16(), mask.bfloat16()
+        self.energy_half = self.energy.bfloat16()
+
+    def __len__(self) -> int:
+        return len(self.mask)
+
+
+def joint_similarity(query: Queries, one: int, embedding: Tensor, mask: Tensor) -> Tensor:
+    """The joint form of `similarity.masked_similarity` in float32: query `one` against n rows (n, D) → (n,)."""
+    masked = mask * embedding  # (n, D)
+    of_query = (mask @ query.energy[one]).clamp_(min=SMALLEST)  # (n,)
+    of_gallery = ((masked * embedding) @ query.mask[one]).clamp_(min=SMALLEST)
+    return ((masked @ query.masked[one]) * of_query.rsqrt() * of_gallery.rsqrt()).clamp_(-1, 1)
