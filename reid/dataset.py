@@ -39,8 +39,8 @@ class CropSet:
         return len(self.pids)
 
     def __getitem__(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "CropSet":
-        index = np.flatnonzero(rows) if rows.dtype == bool else rows
-        return CropSet(_gather(self.images, index), self.pids[rows], self.camids[rows])
+        index = np.arange(len(self))[rows]
+        return CropSet(_gather(self.images, index), self.pids[index], self.camids[index])
 
 
 def read_crop_set(folder: Path) -> CropSet:

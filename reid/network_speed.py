@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +48,8 @@ def measure_speeds(
     if len(batch) < BATCH_CROPS:
         raise ValueError(f"crops: expected at least {BATCH_CROPS}, got {len(batch)}")
     blobs = [peer.prepare(batch) for peer in peers]
-    turns: list[Callable[[], object]] = [lambda: embedder.embed(batch)]
-    turns += [lambda peer=peer, blob=blob: peer.infer(blob) for peer, blob in zip(peers, blobs, strict=True)]
+    turns: list[Callable[[], object]] = [partial(embedder.embed, batch)]
+    turns += [partial(peer.infer, blob) for peer, blob in zip(peers, blobs, strict=True)]
     for turn in turns:
         turn()  # the first call of a network allocates
     rates = np.array([[_crops_per_second(turn) for turn in turns] for _ in range(rounds)])  # (rounds, networks)

@@ -11,6 +11,7 @@ from .errors import WeightsError
 from .onnx_session import open_session
 
 Blob = NDArray[np.float32]  # (N, 3, H, W), as the network wants it
+Crops = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]  # N of (h, w, 3) BGR, or one array (N, h, w, 3)
 
 MEAN_RGB = np.array((0.485, 0.456, 0.406), np.float32)  # of ImageNet, in [0, 1]
 STD_RGB = np.array((0.229, 0.224, 0.225), np.float32)
@@ -44,7 +45,7 @@ class Peer:
         """The file's name without its ending."""
         return self.path.stem
 
-    def embed(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def embed(self, crops: Crops) -> NDArray[np.float32]:
         """Look at N ≥ 1 crops, uint8 (h, w, 3) BGR → float32 (N, T), rows of unit length."""
         rows = []
         for start in range(0, len(crops), BATCH_CROPS):
@@ -57,13 +58,14 @@ class Peer:
             raise WeightsError(f"{self.path}: gives embeddings of length 0 or NaN; not an appearance network?")
         return np.asarray(embeddings / lengths, np.float32)
 
-    def prepare(self, crops: Sequence[NDArray[np.uint8]]) -> Blob:
+    def prepare(self, crops: Crops) -> Blob:
         """Resized and normalised: N crops → float32 (N, 3, H, W)."""
         size = self._width_px, self._height_px
-        images = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in crops]).astype(np.float32)
+        resized = [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in crops]
+        images: Blob = np.stack(resized).astype(np.float32)  # (N, H, W, 3)
         if self._is_rgb:
-            images = (images[..., ::-1] / 255 - MEAN_RGB) / STD_RGB  # (N, H, W, 3)
-        return np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
+            images = ((images[..., ::-1] / 255 - MEAN_RGB) / STD_RGB).astype(np.float32)
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
     def infer(self, blob: Blob) -> NDArray[np.float32]:
         """One full batch, float32 (8, 3, H, W), as `prepare` gives it → float32 (8, T), of any length."""

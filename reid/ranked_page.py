@@ -88,7 +88,8 @@ def draw_ranked_page(
     answers_left = MARGIN_PX + QUERY_WIDTH_PX + 2 * FRAME_PX + LABEL_WIDTH_PX
     width = answers_left + ANSWERS * (CROP_WIDTH_PX + 2 * FRAME_PX + GAP_PX) + MARGIN_PX
     sheet = Sheet(width, HEADER_PX + len(examples) * BLOCK_PX)
-    _draw_header(sheet, title, np.nanmean(plain_scores.average_precision), np.nanmean(masked_scores.average_precision))
+    means = [float(np.nanmean(one.average_precision)) for one in (plain_scores, masked_scores)]
+    _draw_header(sheet, title, *means)
     for block, example in enumerate(examples):
         top = HEADER_PX + block * BLOCK_PX
         row = example.row
