@@ -3,8 +3,6 @@ import pytest
 
 from reidpipe.reid import occlusion
 from reidpipe.reid.augmentation import augment
-from reidpipe.reid.batches import training_images
-from reidpipe.reid.dataset import CropSet
 
 
 def noise(n, seed=0):
@@ -124,12 +122,3 @@ def test_augmentation_keeps_shape_and_mean_roughly():
     views = [augment(image, np.random.default_rng(seed)) for seed in range(30)]
     assert all(view.shape == image.shape and view.dtype == np.uint8 for view in views)
     assert 100 < np.mean(views) < 156
-
-
-def test_of_every_person_one_crop_is_whole_and_one_is_occluded(monkeypatch):
-    monkeypatch.setattr("reidpipe.reid.batches.augment", lambda image, rng: image)
-    monkeypatch.setattr("reidpipe.reid.batches.erase", lambda image, rng: image)
-    crops = CropSet(noise(12), np.repeat(np.arange(3), 4), np.ones(12, np.int64))
-    images = training_images(crops, np.arange(12), 4, 0.0, np.random.default_rng(0))
-    changed = (images != crops.images).any((1, 2, 3))
-    np.testing.assert_array_equal(changed.reshape(3, 4), [[False, False, False, True]] * 3)
