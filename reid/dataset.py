@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .crops import HEIGHT_PX, WIDTH_PX, resize_crop
 from .errors import DatasetError
-from .layouts import LabelledCrop, Split, find_layout, list_folder, list_split
+from .layouts import IMAGE_SUFFIXES, LabelledCrop, Split, find_layout, list_folder, list_split
 from .layouts_published import count_crops, mismatches, published_counts
 
 IN_MEMORY_BYTES = 2 * 2**30  # about 21,000 crops; larger sets lie in a temporary file that is mapped into memory
@@ -70,6 +70,16 @@ def read_split(root: Path, split: Split, layout: str | None = None) -> CropSet:
         for line in mismatches(found, published):
             logger.warning("%s: %s: warning: %s", root, split, line)
     return read_listed(crops)
+
+
+def read_training_crops(path: Path) -> CropSet:
+    """The training split of a published data set, or every crop that lies directly in a plain folder.
+
+    Raises:
+        DatasetError: as `read_split`; or neither is there.
+    """
+    is_plain = path.is_dir() and any(one.suffix.lower() in IMAGE_SUFFIXES for one in path.iterdir())
+    return read_crop_set(path) if is_plain else read_split(path, "train")
 
 
 def read_listed(crops: Sequence[LabelledCrop]) -> CropSet:
