@@ -83,8 +83,8 @@ class Prototypes:
         steps = self.steps[rows] + 1  # (S,)
         mean = self.mean[rows].lerp(gradient, 1 - BETAS[0])  # (S, D)
         square = self.square[rows] * BETAS[1] + (1 - BETAS[1]) * gradient.square()  # (S, D)
-        unbiased = mean / (1 - BETAS[0] ** steps)[:, None]
-        spread = (square / (1 - BETAS[1] ** steps)[:, None]).sqrt() + EPSILON
+        first, second = ((1 - beta ** steps.double())[:, None].float() for beta in BETAS)  # (S, 1); 1 - 0.999 cancels
+        unbiased, spread = mean / first, (square / second).sqrt() + EPSILON
         decayed = sample.weight.detach() * (1 - learning_rate * weight_decay)
         self.steps[rows], self.mean[rows], self.square[rows] = steps, mean, square
         self.weight[rows] = decayed - learning_rate * unbiased / spread

@@ -24,7 +24,7 @@ def write_recipe(tmp_path):
     [
         pytest.param({"epochz": 3}, "epochz: Extra inputs are not permitted", id="unknown key"),
         pytest.param({"mask": {"size": 3}}, "mask.size: Extra inputs are not permitted", id="unknown key of a section"),
-        pytest.param({"schedule": {"epochs": "many"}}, "schedule.epochs: Input should be a valid integer", id="wrong type"),
+        pytest.param({"schedule": {"epochs": "many"}}, "schedule.epochs: Input should be a valid int", id="wrong type"),
         pytest.param({"schedule": {"epochs": True}}, "schedule.epochs: Input should be a valid integer", id="boolean"),
         pytest.param({"schedule": {"epochs": 0}}, "schedule.epochs: Input should be greater", id="no epoch"),
         pytest.param({"train": "crops"}, "train: Input should be a valid array", id="a string is no list"),
@@ -36,7 +36,7 @@ def write_recipe(tmp_path):
         ),
         pytest.param({"mask": {"kind": "none"}}, "losses.triplet_by_mask: there is no mask", id="weights of no mask"),
         pytest.param({"mask": {"pair_weight": 0}}, "mask: expected a pair_weight or an arcface_weight", id="idle mask"),
-        pytest.param({"losses": {"plain": 0, "masked": 0, "triplet": 0}}, "losses: expected plain", id="nothing to learn"),
+        pytest.param({"losses": {"plain": 0, "masked": 0, "triplet": 0}}, "losses: expected plain", id="no loss"),
         pytest.param({"occlusion": {"pasted": 0}}, "occlusion: expected a source of occlusion", id="no occluder"),
     ],
 )
@@ -77,7 +77,8 @@ def test_paths_in_a_recipe_are_relative_to_it(tmp_path, write_recipe):
 
 
 def test_names_of_published_weights_stay_as_they_are(write_recipe):
-    assert read_recipe(write_recipe(backbone={"pretrained": "resnet50.a1_in1k"})).backbone.pretrained == "resnet50.a1_in1k"
+    recipe = read_recipe(write_recipe(backbone={"pretrained": "resnet50.a1_in1k"}))
+    assert recipe.backbone.pretrained == "resnet50.a1_in1k"
 
 
 def test_what_a_checkpoint_compares_holds_no_path_and_no_machine(write_recipe):
