@@ -31,3 +31,17 @@ def write_crops():
         return folder
 
     return write
+
+
+@pytest.fixture
+def tiny_backbones(monkeypatch):
+    """Every model built from here on reads its crops with a network of a few thousand weights."""
+    from .tiny_network import TinyBackbone
+
+    options = {}
+
+    def create(name, *, width=1.0, pretrained=None, cameras=0):
+        return TinyBackbone(cameras, **options)
+
+    monkeypatch.setattr("reidpipe.reid.model.create_backbone", create)
+    return options

@@ -6,10 +6,14 @@ import torch
 from reidpipe.reid import Appearance, masked_similarity
 from reidpipe.reid.losses import (
     arcface_logits,
+    classification_loss,
     hardest_triplet_loss,
     joint_similarity,
+    mask_overlap,
     masked_cosine,
     masked_pair_loss,
+    orthogonality_loss,
+    without_donors,
 )
 
 
@@ -82,6 +86,99 @@ def test_triplet_equals_the_naive_loop():
         nearest = min(distances[j].item() for j in range(8) if labels[j] != labels[i])
         losses.append(math.log1p(math.exp(furthest - nearest)))
     assert hardest_triplet_loss(features, labels).item() == pytest.approx(sum(losses) / 8, abs=1e-4)
+
+
+def naive_triplets(features, labels, donors, mask):
+    """Each anchor's loss and weight, one pair at a time."""
+    losses, weights = [], []
+    for i in range(len(labels)):
+        distances = [(features[i] - other).norm().item() for other in features]
+        same = [j for j in range(len(labels)) if labels[j] == labels[i]]
+        other = [j for j in range(len(labels)) if labels[j] != labels[i] and labels[j] != donors[i]]
+        positive, negative = max(same, key=distances.__getitem__), min(other, key=distances.__getitem__)
+        losses.append(math.log1p(math.exp(distances[positive] - distances[negative])))
+        shared = [torch.nn.functional.cosine_similarity(mask[i], mask[j], 0).item() for j in (positive, negative)]
+        weights.append(shared[0] * shared[1])
+    return losses, weights
+
+
+def test_triplets_weighted_by_shared_mask_equal_the_naive_loop():
+    features, mask, _, _ = random_inputs(n=8)
+    labels = torch.tensor([0, 0, 1, 1, 2, 2, 2, 3])
+    losses, weights = naive_triplets(features, labels, [-1] * 8, mask)
+    expected = sum(w * loss for w, loss in zip(weights, losses, strict=True)) / sum(weights)
+    assert hardest_triplet_loss(features, labels, mask=mask).item() == pytest.approx(expected, abs=1e-4)
+    assert abs(expected - sum(losses) / 8) > 1e-3
+
+
+@pytest.mark.parametrize("constant", [1.0, 0.5, 1e-3])
+def test_constant_masks_give_the_plain_triplet(constant):
+    features, mask, _, _ = random_inputs(n=8)
+    labels = torch.tensor([0, 0, 1, 1, 2, 2, 2, 3])
+    weighted = hardest_triplet_loss(features, labels, mask=torch.full_like(mask, constant))
+    torch.testing.assert_close(weighted, hardest_triplet_loss(features, labels))
+
+
+def test_triplets_leave_a_donors_crops_out_of_the_negatives():
+    features, mask, _, _ = random_inputs(n=8)
+    labels, donors = torch.tensor([0, 0, 1, 1, 2, 2, 2, 3]), torch.tensor([2, -1, 0, -1, 2, 3, 0, 1])
+    losses, _ = naive_triplets(features, labels, donors, mask)
+    assert hardest_triplet_loss(features, labels, donors).item() == pytest.approx(sum(losses) / 8, abs=1e-4)
+    assert hardest_triplet_loss(features, labels).item() != pytest.approx(sum(losses) / 8, abs=1e-4)
+
+
+def test_a_crop_left_without_negatives_adds_nothing_and_has_finite_gradients():
+    features = random_inputs(n=4)[0].requires_grad_()
+    labels = torch.tensor([0, 0, 1, 1])
+    loss = hardest_triplet_loss(features, labels, torch.tensor([1, 1, 0, 0]))
+    loss.backward()
+    assert loss.item() == 0
+    assert features.grad.isfinite().all()
+
+
+def test_mask_overlap_is_one_for_equal_and_zero_for_disjoint_masks():
+    mask = torch.tensor([[1.0, 1, 0, 0], [0.2, 0.2, 0, 0], [0, 0, 1, 1]])
+    torch.testing.assert_close(mask_overlap(mask), torch.tensor([[1.0, 1, 0], [1, 1, 0], [0, 0, 1]]))
+
+
+def test_orthogonality_loss_equals_the_naive_loop():
+    heads = torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(0))
+    expected = 0.0
+    for crop in heads:
+        for a in range(4):
+            for b in range(4):
+                if a != b:
+                    expected += torch.nn.functional.cosine_similarity(crop[a], crop[b], 0).item() ** 2
+    assert orthogonality_loss(heads).item() == pytest.approx(expected / 3, abs=1e-5)
+
+
+def test_orthogonal_heads_cost_nothing_and_equal_ones_the_most():
+    assert orthogonality_loss(5 * torch.eye(4).expand(2, 4, 4)).item() == 0
+    assert orthogonality_loss(torch.ones(2, 4, 3)).item() == pytest.approx(12)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_classification_leaves_donors_out_as_if_they_had_no_prototype(smoothing):
+    logits = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    labels, donors = torch.tensor([0, 4, 2]), torch.tensor([3, -1, 2])  # the last donor is the person itself
+    losses = []
+    for row, label, donor in zip(logits, labels.tolist(), donors.tolist(), strict=True):
+        counts = [k for k in range(5) if k == label or k != donor]
+        total = math.log(sum(math.exp(row[k]) for k in counts))
+        spread = sum(total - row[k].item() for k in counts) / len(counts)
+        losses.append((1 - smoothing) * (total - row[label].item()) + smoothing * spread)
+    loss = classification_loss(without_donors(logits, labels, donors), labels, smoothing)
+    assert loss.item() == pytest.approx(sum(losses) / 3, abs=1e-5)
+
+
+def test_without_donors_classification_is_cross_entropy_and_gradients_are_finite():
+    logits = torch.randn(3, 5, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    labels = torch.tensor([0, 4, 2])
+    plain = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.2)
+    torch.testing.assert_close(classification_loss(logits, labels, 0.2), plain)
+    classification_loss(without_donors(logits, labels, torch.tensor([1, 1, 1])), labels, 0.2).backward()
+    assert logits.grad.isfinite().all()
+    assert (logits.grad[:, 1] == 0).all()
 
 
 def test_triplet_of_identical_features_has_finite_gradients():

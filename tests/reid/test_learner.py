@@ -1,0 +1,218 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from reidpipe.reid import TrainingError
+from reidpipe.reid.batches import Batch
+from reidpipe.reid.learner import MOST_SKIPPED_IN_A_ROW, Learner
+from reidpipe.reid.recipe import Recipe
+
+RATE = 0.01
+
+
+@pytest.fixture
+def learner(tiny_backbones):
+    def build(identities=4, target=None, norm=True, heads=False, **sections):
+        tiny_backbones.update(norm=norm, heads=heads)
+        torch.manual_seed(0)
+        recipe = Recipe.model_validate({"train": ("x",), **sections})
+        return Learner(recipe, identities, 2, target)
+
+    return build
+
+
+def batch_of(labels, seed=0, donors=None):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.tensor(labels)
+    n = len(labels)
+    return Batch(
+        images=torch.randint(0, 256, (n, 256, 128, 3), dtype=torch.uint8, generator=generator),
+        labels=labels,
+        camids=torch.arange(n) % 2,
+        rows=torch.arange(n),
+        partners=torch.arange(n),
+        covers=torch.zeros(n, 16, 8),
+        donors=torch.full((n,), -1) if donors is None else torch.tensor(donors),
+    )
+
+
+def snapshot(one):
+    return copy.deepcopy({**one.model.state_dict(), "prototypes": one.prototypes.weight})
+
+
+def moved(before, after, beginning):
+    names = [name for name in before if name.startswith(beginning)]
+    assert names
+    return any(not torch.equal(before[name], after[name]) for name in names)
+
+
+def step(one, *batches, rate=RATE):
+    return one.step(batches, rate, np.random.default_rng(0))
+
+
+def test_a_step_moves_backbone_neck_mask_and_prototypes(learner):
+    one = learner()
+    before = snapshot(one)
+    losses = step(one, batch_of([0, 0, 1, 1]))
+    assert set(losses) == {"plain", "masked", "triplet", "pairs"}
+    for part in ("backbone.", "neck.weight", "neck.running_mean", "mask.", "prototypes"):
+        assert moved(before, snapshot(one), part), part
+
+
+def test_the_mask_generator_keeps_its_own_learning_rate(learner):
+    one = learner(mask={"learning_rate": 0.005})
+    before = snapshot(one)
+    step(one, batch_of([0, 0, 1, 1]), rate=0.0)
+    after = snapshot(one)
+    assert moved(before, after, "mask.out")
+    assert not moved(before, after, "backbone.stem")
+    assert not moved(before, after, "prototypes")
+
+
+def test_in_a_joint_step_the_mask_generator_follows_the_schedule(learner):
+    one = learner(mask={"joint_step": True})
+    assert len(one.optimisers) == 1
+    before = snapshot(one)
+    step(one, batch_of([0, 0, 1, 1]), rate=0.0)
+    assert not moved(before, snapshot(one), "mask.out")
+    step(one, batch_of([0, 0, 1, 1]))
+    assert moved(before, snapshot(one), "mask.out")
+
+
+def test_only_in_a_joint_step_do_the_masks_terms_reach_the_backbone(learner):
+    gradients = {}
+    for joint in (False, True):
+        one = learner(mask={"joint_step": joint}, losses={"plain": 1e-30, "masked": 0, "triplet": 0})
+        torch.nn.init.normal_(one.model.mask.out.weight, generator=torch.Generator().manual_seed(0))
+        step(one, batch_of([0, 0, 1, 1]))
+        gradients[joint] = one.model.backbone.out.weight.grad.abs().max().item()
+    assert gradients[False] < 1e-20
+    assert gradients[True] > 1e-6
+
+
+def test_the_masks_teacher_may_be_classification(learner):
+    one = learner(mask={"pair_weight": 0, "arcface_weight": 1})
+    before = snapshot(one)
+    assert "mask_arcface" in step(one, batch_of([0, 0, 1, 1]))
+    assert moved(before, snapshot(one), "mask.out")
+
+
+def test_without_a_mask_generator_there_is_one_optimiser_and_every_mask_is_one_half(learner):
+    one = learner(mask={"kind": "none"}, losses={"triplet_by_mask": False})
+    assert set(step(one, batch_of([0, 0, 1, 1]))) == {"plain", "masked", "triplet"}
+    assert len(one.optimisers) == 1
+    with torch.inference_mode():
+        _, mask = one.model.eval()(torch.zeros(2, 3, 256, 128))
+    assert (mask == 0.5).all()
+
+
+def test_two_accumulated_halves_are_one_whole_where_no_statistics_depend_on_the_batch(learner):
+    sections = {"losses": {"triplet": 0}, "mask": {"kind": "none"}}
+    sections["losses"]["triplet_by_mask"] = False
+    ends = []
+    for halves in (False, True):
+        one = learner(norm=False, **sections)
+        one.frozen.append(one.model.neck)  # the last BatchNorm
+        whole = batch_of([0, 1, 2, 3, 0, 1, 2, 3])
+        parts = [Batch(*(getattr(whole, name)[rows] for name in vars(whole))) for rows in (slice(4), slice(4, 8))]
+        losses = step(one, *(parts if halves else [whole]))
+        ends.append((losses, snapshot(one)))
+    (whole_losses, whole_end), (half_losses, half_end) = ends
+    assert half_losses == pytest.approx(whole_losses, abs=1e-5)
+    for name in whole_end:
+        torch.testing.assert_close(half_end[name], whole_end[name], atol=1e-5, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("amp", ["none", "bfloat16", "float16"])
+def test_number_formats_train_and_weights_stay_float32(learner, amp):
+    one = learner(amp=amp)
+    assert one.scaler.is_enabled() == (amp == "float16")
+    before, losses = snapshot(one), None
+    for _ in range(MOST_SKIPPED_IN_A_ROW - 1):
+        losses = losses or step(one, batch_of([0, 0, 1, 1]))
+    assert losses is not None
+    assert moved(before, snapshot(one), "backbone.out")
+    assert all(value.dtype != torch.float16 for value in snapshot(one).values())
+
+
+@pytest.mark.parametrize("amp", ["none", "float16"])
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_a_step_that_is_not_finite_changes_nothing(learner, monkeypatch, where, amp):
+    one = learner(schedule={"ema_decay": 0.5}, amp=amp)
+    while step(one, batch_of([0, 0, 1, 1])) is None:
+        pass
+    before, average = snapshot(one), copy.deepcopy(one.average.state_dict())
+    optimisers = copy.deepcopy([each.state_dict()["state"] for each in one.optimisers])
+    moments, skipped = copy.deepcopy(one.prototypes.state()), one.skipped
+    original = one.objective.losses
+
+    def broken(batch, features, mask, sample):
+        losses = original(batch, features, mask, sample)
+        if where == "loss":
+            return {**losses, "plain": losses["plain"] * torch.nan}
+        return {**losses, "plain": losses["plain"] + ((sample.weight - sample.weight.detach()) * 0).sum().sqrt()}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one.objective, "losses", broken)
+        assert step(one, batch_of([2, 2, 3, 3], seed=1)) is None
+    assert one.skipped == skipped + 1
+    after = snapshot(one)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(torch.equal(average[name], value) for name, value in one.average.state_dict().items())
+    assert all(torch.equal(moments[name], value) for name, value in one.prototypes.state().items())
+    for old, new in zip(optimisers, one.optimisers, strict=True):
+        for key, values in new.state_dict()["state"].items():
+            assert all(torch.equal(old[key][name], value) for name, value in values.items())
+    assert step(one, batch_of([0, 0, 1, 1])) is not None
+    assert one.skipped_in_a_row == 0
+
+
+def test_many_such_steps_in_a_row_end_the_run(learner, monkeypatch):
+    one = learner()
+    monkeypatch.setattr(one, "_accumulate", lambda batches, sample: None)
+    for _ in range(MOST_SKIPPED_IN_A_ROW - 1):
+        assert step(one, batch_of([0, 0, 1, 1])) is None
+    with pytest.raises(TrainingError, match=r"step 19: the loss was not finite 20 times in a row"):
+        step(one, batch_of([0, 0, 1, 1]))
+
+
+def test_the_moving_average_lags_behind_and_is_what_is_kept(learner):
+    one = learner(schedule={"ema_decay": 0.9})
+    start = copy.deepcopy(one.average.state_dict())
+    for seed in range(3):
+        step(one, batch_of([0, 0, 1, 1], seed))
+    name = "backbone.out.weight"
+    begin, now, average = start[name], one.model.state_dict()[name], one.average.state_dict()[name]
+    assert 0 < (average - begin).norm() < (now - begin).norm()
+    assert torch.equal(one.weights()["model"][name], average)
+
+
+def test_heads_are_kept_apart_where_the_backbone_has_them(learner):
+    assert "orthogonality" in step(learner(heads=True, losses={"orthogonality": 1.0}), batch_of([0, 0, 1, 1]))
+    assert "orthogonality" not in step(learner(losses={"orthogonality": 1.0}), batch_of([0, 0, 1, 1]))
+
+
+def test_a_teacher_is_followed(learner, tmp_path):
+    target = torch.nn.functional.normalize(torch.randn(4, 6, generator=torch.Generator().manual_seed(0)))
+    one = learner(target=target, teacher={"network": tmp_path / "x.xml", "weight": 4.0})
+    history = [step(one, batch_of([0, 0, 1, 1]))["teacher"] for _ in range(15)]
+    assert history[-1] < history[0] - 0.1
+
+
+def test_camera_embeddings_are_learnt_in_training_and_not_used_later(learner):
+    one = learner(backbone={"cameras": True})
+    assert one.spec.cameras == 2
+    before = snapshot(one)
+    step(one, batch_of([0, 0, 1, 1]))
+    assert moved(before, snapshot(one), "backbone.camera")
+
+
+def test_a_donors_class_is_not_asked_for(learner):
+    one = learner()
+    one.frozen.append(one.model)  # so that both steps see the same
+    some, none = [2, -1, -1, -1], [-1, -1, -1, -1]
+    with_donor, without = (step(one, batch_of([0, 0, 1, 1], donors=donors), rate=0.0) for donors in (some, none))
+    assert with_donor["plain"] < without["plain"]
+    assert with_donor["masked"] < without["masked"]

@@ -1,0 +1,26 @@
+"""A backbone of a few thousand weights, for tests of what is built around a backbone."""
+
+from torch import nn
+
+from reidpipe.reid.backbone_protocol import Backbone, BackboneOutput, add_camera, camera_embedding
+
+DIMENSIONS = 16
+
+
+class TinyBackbone(Backbone):
+    """Patches of 16×16 pixels through two layers; `norm` leaves BatchNorm out where a test needs none."""
+
+    def __init__(self, cameras=0, norm=True, heads=False):
+        super().__init__()
+        self.map_channels, self.dimensions = (8, 8, 8, 8), DIMENSIONS
+        self.stem = nn.Conv2d(3, 8, 16, 16)
+        self.norm = nn.BatchNorm2d(8) if norm else nn.Identity()
+        self.camera = camera_embedding(cameras, 8)
+        self.out = nn.Linear(8, DIMENSIONS)
+        self.heads = heads
+
+    def forward(self, images, camids=None):
+        stem = add_camera(self.stem(images), self.camera, camids)  # (N, 8, 16, 8)
+        deep = self.norm(stem).relu()
+        feature = self.out(deep.mean((2, 3)))
+        return BackboneOutput((stem, deep, deep, deep), feature, feature.view(-1, 2, 8) if self.heads else None)
