@@ -97,6 +97,7 @@ def evaluate(task: Task) -> Report:
         logger.info("%s: %d crops", name, len(query))
         appearance = appearances[name] = embedder.embed(list(query.images))
         scores = compare_metrics(appearance, query, gallery_appearance, gallery)
+        _check_matches(task.data, name, len(query), scores["plain"].queries)
         labels = query.pids, query.camids, gallery.pids, gallery.camids
         for peer in peers:
             scores[peer.name] = ranking_scores(peer.embed(query.images) @ gallery_of[peer.name].T, *labels)
@@ -110,6 +111,14 @@ def evaluate(task: Task) -> Report:
         page = _page(f"{task.data.name}, {name} queries", sets[name], appearances[name], gallery, gallery_appearance)
     statistics = mask_statistics(gallery_appearance.mask)
     return Report(str(task.data), str(task.weights), reports, statistics, speeds, page)
+
+
+def _check_matches(data: Path, name: str, queries: int, counted: int) -> None:
+    missing = queries - counted
+    if counted == 0:
+        raise DatasetError(f"{data}: none of the {queries} {name} queries has a match from another camera")
+    if missing:
+        logger.warning("%s: warning: %d of %d queries have no match from another camera", name, missing, queries)
 
 
 def _query_sets(task: Task, gallery: CropSet) -> dict[str, CropSet]:

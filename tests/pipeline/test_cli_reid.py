@@ -103,6 +103,20 @@ def test_mistakes_end_in_a_line(tmp_path, monkeypatch, spoil, arguments, exit_co
     assert "Traceback" not in result.output
 
 
+def test_people_of_one_camera_only_are_told(tmp_path, caplog):
+    data = write_people(tmp_path / "data", people=2)
+    (answer,) = (data / "bounding_box_test").glob("0002_*")
+    answer.rename(answer.with_name("0002_c1s1_000001_00.png"))  # now it is from the camera that asks
+    result = run("evaluate-reid", "--data", data)
+    assert result.exit_code == 0, result.output
+    assert "clean: warning: 1 of 2 queries have no match from another camera" in caplog.messages
+    (answer,) = (data / "bounding_box_test").glob("0001_*")
+    answer.rename(answer.with_name("0001_c1s1_000001_00.png"))
+    result = run("evaluate-reid", "--data", data)
+    assert result.exit_code == 2
+    assert f"{data}: none of the 2 clean queries has a match from another camera" in result.output
+
+
 def test_two_sets_of_queries_of_one_name_are_refused(tmp_path):
     data = write_people(tmp_path / "data")
     folders = [write_people(tmp_path / parent / "heavy", folders=("query",)) for parent in ("a", "b")]
