@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .cli_bench import bench
 from .cli_detector import evaluate_detector, train_detector
 from .cli_reid import export_model, train
 from .cli_reid_evaluation import evaluate_reid, explain
@@ -140,50 +141,6 @@ def check(config_path: Path, as_json: bool) -> None:
         raise SourceError("; ".join(camera.error for camera in report.cameras if camera.error))
 
 
-@main.command()
-@click.option("--cameras", "config_path", type=FILE, required=True, help="the config whose footage is measured")
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="how often each way is measured")
-@click.option("--peer", help="also measure ultralytics track with these weights (.pt is exported to OpenVINO)")
-@click.option("--twice", is_flag=True, help="also measure peak memory with all footage given twice")
-@as_json_option
-def bench(config_path: Path, rounds: int, peer: str | None, twice: bool, as_json: bool) -> None:
-    """Measure frames/s and memory of the whole pipeline beside a bare decode-and-detect loop."""
-    from .bench import bench as measure
-    from .configfile import load_config
-
-    result = measure(load_config(config_path), rounds, peer, twice)
-    if as_json:
-        return print_json(result)
-    console = terminal()
-    stages = sorted({stage for row in result.rounds for one in row for stage in one.stage_seconds})
-    console.print(
-        table_of(
-            "stages: share of the busy time of all threads",
-            ("what", "frames", "frames/s", "peak MiB", *stages),
-            [
-                (
-                    one.what,
-                    one.frames,
-                    f"{one.frames_per_second:.1f}",
-                    f"{one.peak_mib:.0f}",
-                    *(
-                        f"{100 * one.stage_seconds.get(stage, 0) / (sum(one.stage_seconds.values()) or 1):.1f} %"
-                        for stage in stages
-                    ),
-                )
-                for row in result.rounds
-                for one in row
-            ],
-        )
-    )
-    console.print(f"pipeline / bare loop: {result.of_bare:.2f}")
-    if result.of_peer is not None:
-        console.print(f"pipeline / peer: {result.of_peer:.2f}")
-    if result.peak_growth is not None:
-        console.print(f"peak memory, footage twice / once: {result.peak_growth:.3f}")
-    return None
-
-
 @contextmanager
 def _stop_on_interrupt() -> Iterator[threading.Event]:
     """An event that the first Ctrl-C (or SIGTERM) sets, so that a run can end in order; the second one ends it."""
@@ -204,6 +161,7 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
 
 
 for _command in (
+    bench,
     export,
     render,
     evaluate,
