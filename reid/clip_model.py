@@ -7,8 +7,6 @@ Supervision", ICML 2021; loaded through open_clip (Ilharco et al., 2021).
 
 import copy
 import difflib
-import pickle
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, cast
@@ -17,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .backbone_weights import read_state
 from .errors import WeightsError
 
 if TYPE_CHECKING:
@@ -26,18 +25,6 @@ CLIP_MEAN_RGB = (0.48145466, 0.4578275, 0.40821073)  # in [0, 1]; what OpenAI's 
 CLIP_STD_RGB = (0.26862954, 0.26130258, 0.27577711)
 RESNET_STRIDE = 32
 FILE_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors", ".ckpt")
-UNREADABLE = (  # what torch.load says of a file that is something else, or cut short: whatever its bytes happen to mean
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    AssertionError,
-    struct.error,
-)
 WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
 
 
@@ -201,26 +188,17 @@ def _download(library: "ModuleType", name: str, tag: str, config: dict[str, obje
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such weights file")
     try:
-        if path.suffix == ".safetensors":
-            from safetensors import SafetensorError
-            from safetensors.torch import load_file
-
-            try:
-                state: object = load_file(path)
-            except SafetensorError as error:
-                raise ValueError(str(error)) from error
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        hint = "; a TorchScript archive: save its state_dict() first" if "TorchScript" in str(error) else ""
-        raise WeightsError(f"{path}: not a readable PyTorch file ({type(error).__name__}){hint}") from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = read_state(path)
+    except WeightsError as error:
+        archive = "TorchScript" in str(error.__cause__)
+        if archive:
+            raise WeightsError(f"{error}; a TorchScript archive: save its state_dict() first") from error
+        raise
+    if isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path}: expected a dict of weights, got {type(state).__name__}")
+    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path}: expected a dict of weights, got {sorted(map(str, state))[:3]}")
     for wrapper in WRAPPERS:
         state = {name.removeprefix(wrapper): value for name, value in state.items()}
     return state

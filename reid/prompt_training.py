@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .clip_model import CLIP_MEAN_RGB, CLIP_STD_RGB, UNREADABLE, ClipModel, Tokenizer
+from .backbone_weights import UNREADABLE
+from .clip_model import CLIP_MEAN_RGB, CLIP_STD_RGB, ClipModel, Tokenizer
 from .errors import TrainingError
 from .model import normalise
 from .prompts import PromptLearner, encode_identities, encode_prompts

@@ -112,7 +112,7 @@ def test_what_cannot_be_had_is_one_clear_line(name, weights, config, message):
         pytest.param(b"not a picture of anybody", ".pt", "not a readable PyTorch file", id="not PyTorch"),
         pytest.param(b"half a file", ".pt", "not a readable PyTorch file", id="bytes that happen to be a pickle's"),
         pytest.param(b"", ".pt", "not a readable PyTorch file", id="empty file"),
-        pytest.param(b"\x01\x02", ".safetensors", "not a readable PyTorch file", id="not safetensors"),
+        pytest.param(b"\x01\x02", ".safetensors", "not a readable safetensors file", id="not safetensors"),
         pytest.param([1, 2], ".pt", "expected a dict of weights, got list", id="a list"),
         pytest.param({}, ".pt", "expected a dict of weights", id="an empty dict"),
         pytest.param({"epoch": 3}, ".pt", "expected a dict of weights", id="no weights in it"),
