@@ -6,9 +6,9 @@ from typing import TypedDict
 
 import torch
 
+from .backbone_weights import read_state
 from .errors import WeightsError
 from .learner import Learner, LearnerState
-from .model import read_state
 from .recipe import Recipe
 
 FORMAT_VERSION = 2

@@ -15,7 +15,7 @@ class EventFiles:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise RecipeError("tensorboard: true needs TensorBoard: pip install 'reidpipe[train]'") from error
-        self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder))
 
     def add(self, record: EpochRecord) -> None:
         """Write one epoch, and flush it."""
@@ -26,5 +26,5 @@ class EventFiles:
                 for metric, scores in table.items():
                     values[f"{folder} {query}/{metric} mAP"] = scores["mean_average_precision"]
         for name, value in values.items():
-            self._writer.add_scalar(name, value, record["epoch"] + 1)  # type: ignore[no-untyped-call]
-        self._writer.flush()  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(name, value, record["epoch"] + 1)
+        self._writer.flush()

@@ -48,7 +48,7 @@ class Learner:
         self.spec = ModelSpec(backbone.name, backbone.width, recipe.mask.kind, backbone.anchored, cameras)
         model = create_model(self.spec, backbone.pretrained)
         # channels last: half the time on a CPU
-        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model: ReidModel = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.frozen = [_submodule(model, name) for name in backbone.frozen]
         for module in self.frozen:
             module.requires_grad_(False)

@@ -1,6 +1,7 @@
 """What does the trained network compute?  Crops in, embedding and mask out."""
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,6 +16,9 @@ from .backbone_weights import read_state
 from .errors import WeightsError
 from .mask import create_mask_generator
 from .osnet import OSNetHead
+from .vit_backbone import VitBackbone
+
+Exchange = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,21 @@ class ReidModel(nn.Module):
         """`normalise` with the mean and spread that this backbone expects."""
         return _shifted(images, self.mean, self.spread)
 
-    def features(self, images: Tensor, camids: Tensor | None = None) -> Features:
-        """images: float32 (N, 3, 256, 128), normalised; camids: int64 (N,), or None as in deployment."""
-        maps, feature, heads = self.backbone(images, camids)
+    def features(self, images: Tensor, camids: Tensor | None = None, exchange: Exchange | None = None) -> Features:
+        """One pass of the backbone and the neck.
+
+        Args:
+            images: float32 (N, 3, 256, 128), normalised.
+            camids: int64 (N,), or None as in deployment.
+            exchange: what happens to the patches' tokens, float (N, P, C), on their way in; only where the backbone
+                has tokens (ViT).
+        """
+        if exchange is None:
+            maps, feature, heads = self.backbone(images, camids)
+        else:
+            assert isinstance(self.backbone, VitBackbone)
+            tokens = exchange(self.backbone.tokens(images, camids))  # (N, P, C)
+            maps, feature, heads = self.backbone.from_tokens(tokens, camids)
         feature = feature.float()  # the backbone may run in bfloat16; what is compared does not
         return Features(feature, self.neck(feature), tuple(one.detach() for one in maps), heads)
 
