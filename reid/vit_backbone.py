@@ -4,7 +4,6 @@ The parts of timm's and open_clip's transformers have other names but the same m
 Source of the use for re-identification: He et al., "TransReID", ICCV 2021; of the four blocks that are read: DPM.
 """
 
-import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -66,7 +65,8 @@ class VitBackbone(Backbone):
             tokens: float (N, P, C), as `tokens` gives them.
             camids: int64 (N,), the class token's camera; None adds none.
         """
-        first = add_camera(self.class_token().expand(len(tokens), 1, -1), self.camera, camids)  # (N, 1, C)
+        # `shape[0]`, not `len`: an exported graph keeps its batch size open only so
+        first = add_camera(self.class_token().expand(tokens.shape[0], 1, -1), self.camera, camids)  # (N, 1, C)
         x = self.enter(torch.cat([first, tokens], 1) + self.positions())  # (N, 1 + P, C)
         maps, heads = [], None
         for index, block in enumerate(self.blocks()):
@@ -74,7 +74,7 @@ class VitBackbone(Backbone):
                 heads = class_attention(self.attention(block, x))
             x = block(x)
             if index in MAP_BLOCKS:
-                maps.append(x[:, 1:].transpose(1, 2).reshape(len(x), -1, *self.grid))  # (N, C, 16, 8)
+                maps.append(x[:, 1:].transpose(1, 2).reshape(x.shape[0], -1, *self.grid))  # (N, C, 16, 8)
         return BackboneOutput((maps[0], maps[1], maps[2], maps[3]), self.leave(x[:, 0]), heads)
 
     def patches(self, images: Tensor) -> Tensor:
@@ -115,7 +115,9 @@ def class_attention(attention: Attention) -> Tensor:
     channels = tokens.shape[2]
     query = functional.linear(tokens[:, :1], weight[:channels], bias[:channels])  # (N, 1, C)
     key = functional.linear(tokens[:, 1:], weight[channels : 2 * channels], bias[channels : 2 * channels])  # (N, P, C)
-    query, key = (one.reshape(len(one), -1, heads, channels // heads) for one in (query, key))  # (N, 1 or P, h, C / h)
+    query, key = (
+        one.reshape(one.shape[0], -1, heads, channels // heads) for one in (query, key)
+    )  # (N, 1 or P, h, C / h)
     scores = (query * key).sum(3).transpose(1, 2)  # (N, h, P)
-    scaled: Tensor = scores / math.sqrt(channels // heads)
+    scaled: Tensor = scores * (channels // heads) ** -0.5
     return scaled
