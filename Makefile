@@ -35,7 +35,7 @@ wheel: .venv/developer
 	$(BIN)/python -m build --wheel --outdir dist .
 
 CROPS = $(KIT)/reid/cuhk03-dev
-PEERS = $(KIT)/weights/osnet_x0_25_msmt17.onnx $(KIT)/weights/person-reidentification-retail-0286.xml
+PEERS = $(KIT)/weights/person-reidentification-retail-0286.xml $(KIT)/weights/osnet_x0_25_msmt17.onnx
 OCCLUDED = $(addprefix build/reid-table/,object-light object-heavy person-light person-heavy cut-light cut-heavy)
 
 reid-table: .venv/installed

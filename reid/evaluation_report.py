@@ -149,8 +149,9 @@ def markdown_table(report: Report) -> str:
     """
     hidden = [one for one in report.queries if one.queries != CLEAN]
     head = ["mAP", *(one.queries for one in report.queries)]
-    head += [f"mean of {len(hidden)} occluded"] * bool(hidden) + ["crops/s"] * bool(report.speeds)
-    ratios = {speed.name: f"{speed.ratio:.2f}×" for speed in report.speeds}
+    head += [f"mean of {len(hidden)} occluded"] * bool(hidden)
+    head += [f"crops/s of {one.name}" for one in (report.speeds[1:] or report.speeds)[:1]]
+    ratios = {speed.name: f"{speed.ratio:.2f} ×" for speed in report.speeds}
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     for way in report.queries[0].scores:
         name = f"{OURS}, {WAYS[way]}" if way in WAYS else way

@@ -71,8 +71,13 @@ def test_everything_in_one_run(tmp_path, caplog):
 def test_tables_are_for_people(tmp_path, monkeypatch):
     monkeypatch.setattr("reidpipe.reid.network_speed.ROUND_SECONDS", 0.01)
     data, peer = write_people(tmp_path / "data"), write_network(tmp_path / "peer.onnx")
-    result = run("evaluate-reid", "--data", data, "--peer", peer, "--speed")
+    markdown = tmp_path / "table.md"
+    result = run("evaluate-reid", "--data", data, "--peer", peer, "--speed", "--markdown", markdown)
     assert result.exit_code == 0, result.output
+    header, _, *rows = markdown.read_text().splitlines()
+    assert header == "| mAP | clean | crops/s of peer |"
+    assert rows[-1] == "| peer | 100.0 | 1.00 × |"
+    assert len({row.split("|")[-2] for row in rows[:-1]}) == 1  # ours is one network, however it compares
     for words in ("clean: 2 queries", "masked", "permuted", "participation ratio", "crops/s", "of peer"):
         assert words in result.stdout
 
