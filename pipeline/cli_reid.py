@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -45,6 +46,7 @@ def train(recipe: Path, out: Path, resume: bool) -> None:
     console = terminal()
     handler = RichHandler(console=console, show_time=False, show_path=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    logging.getLogger("reidpipe").setLevel(logging.INFO)
     with told(), TrainingDisplay(console) as display:
         checkpoint = train_model(recipe, out, resume, [display])
     click.echo(f"checkpoint: {checkpoint}")
@@ -53,10 +55,14 @@ def train(recipe: Path, out: Path, resume: bool) -> None:
 @click.command("export-model")
 @click.argument("checkpoint", type=FILE)
 @click.argument("out", type=FILE)
-def export_model(checkpoint: Path, out: Path) -> None:
+@click.option("--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True)
+@click.option("--int8", "calibration", type=FOLDER, help="quantise to 8 bits, with ranges from this folder of crops")
+def export_model(checkpoint: Path, out: Path, precision: Literal["fp32", "fp16"], calibration: Path | None) -> None:
     """Write a trained CHECKPOINT as ONNX to OUT, and check that both give the same."""
     from ..reid.export import export
 
+    if calibration is not None and precision != "fp32":
+        raise click.UsageError("--int8 and --precision fp16 exclude each other")
     with told():
-        export(checkpoint, out)
+        export(checkpoint, out, "int8" if calibration else precision, calibration)
     click.echo(f"{out}: {out.stat().st_size / 2**20:.1f} MiB")

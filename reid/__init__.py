@@ -5,7 +5,7 @@ from reidpipe.reid.export import export
 """
 
 from .appearance import Appearance, concatenate, merge_tracklet
-from .embedder import SHIPPED_WEIGHTS, Embedder
+from .embedder import SHIPPED_WEIGHTS, Embedder, embed
 from .errors import DatasetError, ExportError, GalleryError, RecipeError, ReidError, TrainingError, WeightsError
 from .evaluation import evaluate_folder
 from .gallery import Gallery, Matches
@@ -28,6 +28,7 @@ __all__ = [
     "TrainingError",
     "WeightsError",
     "concatenate",
+    "embed",
     "evaluate_folder",
     "masked_similarity",
     "merge_tracklet",

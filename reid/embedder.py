@@ -1,5 +1,6 @@
 """What do these crops look like?  Runs exported weights with onnxruntime; PyTorch is not needed."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "appearance.onnx"
 KIND = "reidpipe-appearance"
 FORMAT_VERSION = "1"
+EVIDENCE_SHAPE = (16, 8)  # positions of one crop, from the top left
 BATCH_CROPS = 32  # bounds memory; larger batches are no faster on a CPU
 
 
@@ -47,6 +49,7 @@ class Embedder:
             raised.RuntimeException,
         ) as error:
             raise WeightsError(f"{weights}: not a readable ONNX model ({type(error).__name__})") from error
+        self._weights = weights
         self._dimensions = _check_interface(weights, self._session)
 
     @property
@@ -54,15 +57,46 @@ class Embedder:
         """D, the length of one embedding."""
         return self._dimensions
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the file says of itself: input, normalisation, dimensions, backbone, mask, precision, licence, …"""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
     def embed(self, crops: Sequence[NDArray[np.uint8]]) -> Appearance:
         """Look at N crops, uint8 (h, w, 3) BGR of any size → Appearance (N, D); no crops → an empty one."""
         batches = [crops[start : start + BATCH_CROPS] for start in range(0, len(crops), BATCH_CROPS)]
         return concatenate([Appearance.empty(self.dimensions), *(self._embed_batch(batch) for batch in batches)])
 
+    def evidence(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Where each of N crops shows the person, float32 (N, 16, 8).
+
+        Raises:
+            WeightsError: this model does not say.
+        """
+        if "evidence" not in {one.name for one in self._session.get_outputs()}:
+            raise WeightsError(f"{self._weights}: this model has no output evidence; export one that has regions")
+        batches = [crops[start : start + BATCH_CROPS] for start in range(0, len(crops), BATCH_CROPS)]
+        maps = [self._session.run(["evidence"], {"images": stack_crops(batch)})[0] for batch in batches]
+        return np.concatenate([np.empty((0, *EVIDENCE_SHAPE), np.float32), *maps])
+
     def _embed_batch(self, crops: Sequence[NDArray[np.uint8]]) -> Appearance:
         images = stack_crops(crops)  # (N, 256, 128, 3)
         embedding, mask = self._session.run(["embedding", "mask"], {"images": images})  # (N, D), (N, D)
         return Appearance(embedding, mask)
+
+
+def embed(images: Sequence[NDArray[np.uint8]]) -> Appearance:
+    """Look at N crops with the shipped weights, uint8 (h, w, 3) BGR of any size → Appearance (N, D).
+
+    The weights are loaded at the first call and kept; an `Embedder` of your own takes other weights and threads.
+    """
+    return _shipped().embed(images)
+
+
+@functools.cache
+def _shipped() -> Embedder:
+    """Holds weights and nothing of what they have seen, so everybody may share it."""
+    return Embedder()
 
 
 def _check_interface(weights: Path, session: "onnxruntime.InferenceSession") -> int:
@@ -76,6 +110,9 @@ def _check_interface(weights: Path, session: "onnxruntime.InferenceSession") -> 
     if inputs != {"images": ("tensor(uint8)", [HEIGHT_PX, WIDTH_PX, 3])}:
         raise WeightsError(f"{weights}: expected one input, images uint8 (N, {HEIGHT_PX}, {WIDTH_PX}, 3), got {inputs}")
     outputs = {one.name: one.shape[1:] for one in session.get_outputs()}
+    evidence = outputs.pop("evidence", list(EVIDENCE_SHAPE))  # of some models
+    if evidence != list(EVIDENCE_SHAPE):
+        raise WeightsError(f"{weights}: expected output evidence of shape (N, 16, 8), got (N, *{evidence})")
     if set(outputs) != {"embedding", "mask"} or outputs["embedding"] != outputs["mask"]:
         raise WeightsError(f"{weights}: expected outputs embedding and mask of shape (N, D), got {outputs}")
     return int(outputs["embedding"][0])

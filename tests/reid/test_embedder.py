@@ -3,7 +3,7 @@ import onnx
 import pytest
 import torch
 
-from reidpipe.reid import SHIPPED_WEIGHTS, Embedder, ExportError, WeightsError, masked_similarity
+from reidpipe.reid import SHIPPED_WEIGHTS, Embedder, ExportError, WeightsError, embed, masked_similarity
 from reidpipe.reid.crops import resize_crop, stack_crops
 from reidpipe.reid.export import export, export_model, load_model
 from reidpipe.reid.held_out import embed_images
@@ -64,7 +64,7 @@ def test_the_file_says_what_it_takes(exported):
 
 
 def test_an_export_that_differs_is_refused_and_leaves_no_file(tmp_path, monkeypatch):
-    monkeypatch.setattr("reidpipe.reid.export.PARITY_TOLERANCE", -1.0)
+    monkeypatch.setattr("reidpipe.reid.export_precision.PARITY_TOLERANCE", -1.0)
     with pytest.raises(ExportError, match="differs from PyTorch by"):
         export_model(random_model(), tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
@@ -152,3 +152,26 @@ def test_crops_of_any_size_become_one_size(height, width):
     resized = resize_crop(crop)
     assert resized.shape == (256, 128, 3)
     assert (resized == 77).all()
+
+
+def test_embed_is_the_shipped_embedder():
+    crops = random_crops(2)
+    one, other = embed(crops), Embedder(threads=1).embed(crops)
+    np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-5)
+    np.testing.assert_allclose(one.mask, other.mask, atol=1e-5)
+    assert len(embed([])) == 0
+
+
+def with_evidence(path, source, shape):
+    """The same file with a third output of this shape."""
+    model = onnx.load(str(source))
+    value = np.zeros(shape, np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(value, "evidence"))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("evidence", onnx.TensorProto.FLOAT, shape))
+    onnx.save(model, str(path))
+
+
+def test_evidence_of_another_shape_is_refused(tmp_path, exported):
+    with_evidence(tmp_path / "model.onnx", exported, (1, 8, 4))
+    with pytest.raises(WeightsError, match=r"expected output evidence of shape \(N, 16, 8\), got \(N, \*\[8, 4\]\)"):
+        Embedder(tmp_path / "model.onnx", threads=1)

@@ -1,0 +1,192 @@
+"""Exported files compute what PyTorch computes, in every precision, and say what they are."""
+
+import json
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from reidpipe.reid import SHIPPED_WEIGHTS, DatasetError, Embedder, ExportError, WeightsError, export_precision
+from reidpipe.reid.crops import stack_crops
+from reidpipe.reid.export import PixelModel, export, export_model, load_model
+from reidpipe.reid.model import ModelSpec, create_model, packed_model
+
+SPEC = ModelSpec("plain-conv", width=0.25)
+
+
+def random_model(seed=0, spec=SPEC):
+    torch.manual_seed(seed)
+    model = create_model(spec)
+    for name, value in model.named_buffers():
+        if name.endswith("running_mean"):
+            value.normal_(0, 0.1)
+        elif name.endswith("running_var"):
+            value.uniform_(0.5, 1.5)
+    torch.nn.init.normal_(model.mask.out.weight, std=0.1)
+    return model.eval()
+
+
+class WithEvidence(torch.nn.Module):
+    """A model that also says where the person is."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        self.backbone, self.mask, self.dimensions = model.backbone, model.mask, model.dimensions
+
+    def normalise(self, images):
+        return self.model.normalise(images)
+
+    def forward(self, images):
+        embedding, mask = self.model(images)
+        return embedding, mask, torch.nn.functional.adaptive_avg_pool2d(images[:, :1], (16, 8))[:, 0]
+
+
+def pictures(n, seed=0):
+    """Smooth coloured crops: noise alone would calibrate nothing."""
+    rng = np.random.default_rng(seed)
+    return [cv2.resize(rng.integers(0, 256, (8, 4, 3), np.uint8), (64, 128)) for _ in range(n)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("crops")
+    for number, picture in enumerate(pictures(10)):
+        cv2.imwrite(str(path / f"{number}.png"), picture)
+    (path / "notes.txt").write_text("no image")
+    return path
+
+
+def expected_of(model, crops):
+    with torch.inference_mode():
+        return [one.numpy() for one in PixelModel(model)(torch.from_numpy(stack_crops(crops)))]
+
+
+@pytest.mark.parametrize(
+    ("precision", "cosine", "mask"),
+    [
+        pytest.param("fp32", 0.999999, 1e-4),
+        pytest.param("fp16", 0.999, 0.01),
+        pytest.param("int8", 0.95, 0.1),
+    ],
+)
+def test_every_precision_computes_what_pytorch_computes(tmp_path, folder, precision, cosine, mask):
+    model, crops = random_model(), pictures(3, seed=1)
+    export_model(model, tmp_path / "model.onnx", precision, folder if precision == "int8" else None)
+    embedder = Embedder(tmp_path / "model.onnx", threads=1)
+    appearance, expected = embedder.embed(crops), expected_of(model, crops)
+    assert (appearance.embedding * expected[0]).sum(1).mean() >= cosine
+    assert np.abs(appearance.mask - expected[1]).mean() <= mask
+    assert embedder.metadata["precision"] == precision
+    assert "PyTorch" in embedder.metadata["parity"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_smaller_numbers_make_smaller_files(tmp_path, folder):
+    model = random_model()
+    for precision, crops in (("fp32", None), ("fp16", None), ("int8", folder)):
+        export_model(model, tmp_path / precision, precision, crops)
+    fp32, fp16, int8 = ((tmp_path / name).stat().st_size for name in ("fp32", "fp16", "int8"))
+    assert fp16 < 0.6 * fp32
+    assert int8 < 0.5 * fp32
+    halves = [one for one in onnx.load(str(tmp_path / "fp16")).graph.initializer if one.data_type == 10]
+    assert len(halves) > 10
+
+
+def test_exporting_leaves_the_model_as_it_was(tmp_path):
+    model = random_model().train()
+    before = [name for name, _ in model.named_modules()]
+    export_model(model, tmp_path / "model.onnx")
+    assert model.training
+    assert [name for name, _ in model.named_modules()] == before
+
+
+def test_a_network_is_exported_fused(tmp_path):
+    export_model(random_model(), tmp_path / "model.onnx")
+    graph = onnx.load(str(tmp_path / "model.onnx")).graph
+    fused = sum(node.op_type == "Conv" for node in graph.node)
+    blocks = sum(type(one).__name__ == "PlainBlock" for one in random_model().backbone.modules())
+    mask_convolutions = sum(isinstance(one, torch.nn.Conv2d) for one in random_model().mask.modules())
+    assert fused == blocks + mask_convolutions
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_evidence_is_exported_where_a_model_has_it(tmp_path, precision):
+    model, crops = WithEvidence(random_model()), pictures(3)
+    export_model(model, tmp_path / "model.onnx", precision)
+    embedder = Embedder(tmp_path / "model.onnx", threads=1)
+    evidence = embedder.evidence(crops)
+    assert (evidence.shape, evidence.dtype) == ((3, 16, 8), np.float32)
+    np.testing.assert_allclose(evidence, expected_of(model, crops)[2], atol=1e-4 if precision == "fp32" else 0.02)
+    assert embedder.evidence([]).shape == (0, 16, 8)
+    assert "evidence float32 (N, 16, 8)" in embedder.metadata["output"]
+    assert len(embedder.embed(crops)) == 3
+
+
+def test_a_model_without_evidence_says_so():
+    with pytest.raises(WeightsError, match=r"appearance\.onnx: this model has no output evidence"):
+        Embedder(SHIPPED_WEIGHTS, threads=1).evidence(pictures(1))
+
+
+def test_the_file_carries_what_the_checkpoint_says(tmp_path):
+    model = random_model()
+    calibration = {"temperature": 0.07, "threshold": 0.55}
+    packed = packed_model(SPEC, model.state_dict()) | {"calibration": calibration, "licence": "for tests"}
+    torch.save(packed, tmp_path / "best.pt")
+    export(tmp_path / "best.pt", tmp_path / "model.onnx")
+    metadata = Embedder(tmp_path / "model.onnx", threads=1).metadata
+    assert json.loads(metadata["calibration"]) == calibration
+    told = {key: metadata[key] for key in ("licence", "backbone", "mask", "input_size", "colour_order", "dimensions")}
+    assert told == {
+        "licence": "for tests",
+        "backbone": "plain-conv, width 0.25",
+        "mask": "lite",
+        "input_size": "256x128",
+        "colour_order": "BGR",
+        "dimensions": "512",
+    }
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
+    torch.save(packed_model(ModelSpec("osnet", width=0.25), random_model().state_dict()), tmp_path / "best.pt")
+    with pytest.raises(WeightsError, match=r"best\.pt: not weights of this width or backbone") as caught:
+        load_model(tmp_path / "best.pt")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("precision", "limit", "value"),
+    [pytest.param("fp16", "LEAST_COSINE", 1.1), pytest.param("int8", "MASK_TOLERANCE", -1.0)],
+)
+def test_a_file_that_is_too_far_off_does_not_appear(tmp_path, folder, monkeypatch, precision, limit, value):
+    monkeypatch.setitem(getattr(export_precision, limit), precision, value)
+    with pytest.raises(ExportError, match=rf"model\.onnx: {precision}: mean cosine with PyTorch"):
+        export_model(random_model(), tmp_path / "model.onnx", precision, folder if precision == "int8" else None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_gives_nan_is_not_exported(tmp_path):
+    model = random_model()
+    with torch.no_grad():
+        model.neck.weight.fill_(torch.nan)
+    with pytest.raises(ExportError, match="the exported fp32 file does not work"):
+        export_model(model, tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_int8_and_its_crops_come_together(tmp_path, folder):
+    for precision, crops in (("int8", None), ("fp32", folder)):
+        with pytest.raises(ExportError, match="int8 needs a folder of calibration crops"):
+            export_model(random_model(), tmp_path / "model.onnx", precision, crops)
+
+
+def test_a_folder_that_cannot_calibrate_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match="no such folder of calibration crops"):
+        export_model(random_model(), tmp_path / "model.onnx", "int8", tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match="no images"):
+        export_model(random_model(), tmp_path / "model.onnx", "int8", tmp_path)
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    with pytest.raises(DatasetError, match=r"broken\.jpg: not a readable image"):
+        export_model(random_model(), tmp_path / "model.onnx", "int8", tmp_path)
