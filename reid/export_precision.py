@@ -110,7 +110,7 @@ def check_parity(
     """
     with torch.inference_mode():
         images = torch.from_numpy(stack_crops(crops))
-        batches = [pixels(batch) for batch in images.split(CALIBRATION_BATCH)]
+        batches = [pixels(batch) for batch in torch.split(images, CALIBRATION_BATCH)]
         expected = [torch.cat(parts).numpy() for parts in zip(*batches, strict=True)]
     try:
         embedder = Embedder(path, threads=1)

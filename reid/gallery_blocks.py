@@ -67,7 +67,7 @@ class Block:
         kth = near.topk(min(k, self.size), 1).values[:, -1] - BFLOAT16_ERROR  # (N,), no more than the true k-th
         floor = torch.maximum(floor, kth) if k <= self.size else floor
         query_index, row = torch.nonzero(near >= (floor - BFLOAT16_ERROR)[:, None], as_tuple=True)  # (P,), (P,)
-        each = row.split(torch.bincount(query_index, minlength=len(near)).tolist())
+        each = torch.split(row, torch.bincount(query_index, minlength=len(near)).tolist())
         return [(self.similarity(query, one, rows), rows) for one, rows in enumerate(each)]
 
 

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -125,15 +126,15 @@ def _bench_size(rows: int, dimensions: int, queries: int, rounds: int, seed: int
     crowd = Crowd(people, dimensions, seed)
     gallery, flat = _filled(crowd, rows, dimensions)
     wanted = np.random.default_rng(seed).integers(0, people, (rounds + 1, queries))
-    build_seconds = _seconds(lambda: gallery.search(crowd.views(wanted[0]), K, exact=False))
+    build_seconds = _seconds(partial(gallery.search, crowd.views(wanted[0]), K, exact=False))
     taken = []
     for row in wanted:
         query = crowd.views(row)
         taken.append(
             (
-                _seconds(lambda query=query: flat.search(query.embedding, K)),
-                _seconds(lambda query=query: gallery.search(query, K, exact=True)),
-                _seconds(lambda query=query: gallery.search(query, K, exact=False)),
+                _seconds(partial(flat.search, query.embedding, K)),
+                _seconds(partial(gallery.search, query, K, exact=True)),
+                _seconds(partial(gallery.search, query, K, exact=False)),
             )
         )
     flat_seconds, exact_seconds, fast_seconds = zip(*taken[1:], strict=True)  # the first round warms up
