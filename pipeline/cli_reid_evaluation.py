@@ -68,11 +68,11 @@ def explain(images: tuple[Path, ...], out: Path, weights: Path | None) -> None:
     """Draw which parts of crops of people, IMAGES, the appearance model takes for the person."""
     from .. import reid
     from ..reid.dataset import read_image
-    from ..reid.heat_map import draw_heat_sheet, read_evidence
+    from ..reid.heat_map import draw_heat_sheet
 
     with told():
         crops = [read_image(path) for path in images]
-        evidence = read_evidence(weights or reid.SHIPPED_WEIGHTS, crops)
+        evidence = reid.Embedder(weights or reid.SHIPPED_WEIGHTS).evidence(crops)
     _write_picture(out, draw_heat_sheet(crops, evidence, [path.stem for path in images]))
     click.echo(f"heat maps: {out}")
 

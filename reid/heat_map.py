@@ -1,19 +1,13 @@
-"""Which parts of a crop does the model take for the person?  Its evidence map, drawn over the crop."""
+"""Which parts of a crop does the model take for the person?  `Embedder.evidence`, drawn over the crop [ours]."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .crops import stack_crops
-from .errors import WeightsError
-from .onnx_session import open_session
 from .sheet import FAINT, Sheet
 
-OUTPUT = "evidence"  # float32 (N, 16, 8) in [0, 1], 1 where the person is seen; the third output of a model [ours]
-BATCH_CROPS = 8
 PICTURE_WIDTH_PX, PICTURE_HEIGHT_PX = 160, 320  # the shape that the network sees, whatever the crop's was
 GAP_PX, MARGIN_PX = 8, 24
 PAIRS_PER_ROW = 4
@@ -22,25 +16,6 @@ SHEET_WIDTH_PX = 480  # at least, so that the header fits
 BAR_WIDTH_PX, BAR_HEIGHT_PX, BAR_STEPS = 14, 200, 256
 COLOURS = cv2.COLORMAP_VIRIDIS  # even steps of evidence look even, for the colour-blind too
 OPACITY = 0.55  # of the colours over the greyed crop
-
-
-def read_evidence(weights: Path, crops: Sequence[NDArray[np.uint8]], threads: int = 2) -> NDArray[np.float32]:
-    """Ask an exported model which parts of N crops, uint8 (h, w, 3) BGR, show the person.
-
-    Returns:
-        float32 (N, 16, 8) in [0, 1], from the crop's upper left corner.
-
-    Raises:
-        WeightsError: not a readable model, or one without an evidence map.
-    """
-    session = open_session(weights, threads)
-    if OUTPUT not in {one.name for one in session.get_outputs()}:
-        raise WeightsError(f"{weights}: has no output {OUTPUT}, so there is nothing to draw; export a newer model")
-    maps = [np.empty((0, 16, 8), np.float32)]
-    for start in range(0, len(crops), BATCH_CROPS):
-        images = stack_crops(crops[start : start + BATCH_CROPS])  # (N, 256, 128, 3)
-        maps.append(session.run([OUTPUT], {session.get_inputs()[0].name: images})[0])
-    return np.concatenate(maps)
 
 
 def draw_heat_map(crop: NDArray[np.uint8], evidence: NDArray[np.float32]) -> NDArray[np.uint8]:

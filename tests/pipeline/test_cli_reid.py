@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper
 
 from reidpipe.pipeline.cli import main
+from reidpipe.reid.embedder import FORMAT_VERSION, KIND
 
 
 def run(*arguments):
@@ -137,33 +138,43 @@ def test_two_peers_of_one_name_are_refused(tmp_path):
     assert "peers: expected different names, got peer, peer" in result.output
 
 
-def test_explain_needs_a_model_that_shows_its_evidence(tmp_path):
-    images = sorted((write_people(tmp_path / "data") / "query").iterdir())
-    weights = write_network(tmp_path / "peer.onnx")
-    result = run("explain", *images, "--out", tmp_path / "sheet.png", "--weights", weights)
-    assert result.exit_code == 4
-    assert "peer.onnx: has no output evidence" in result.output
-    result = run("explain", tmp_path / "none.png", "--out", tmp_path / "sheet.png")
-    assert result.exit_code == 2
-    assert "none.png: no such image" in result.output
-
-
-def test_explain_draws_a_sheet(tmp_path):
+def write_appearance(path, outputs):
+    """A model in our format: its evidence is how bright each sixteenth of a crop is, and the rest follows from that."""
     nodes = [
         helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["float"], ["channels"], perm=[0, 3, 1, 2]),
         helper.make_node("AveragePool", ["channels"], ["pooled"], kernel_shape=[16, 16], strides=[16, 16]),
         helper.make_node("ReduceMax", ["pooled"], ["bright"], axes=[1], keepdims=0),
         helper.make_node("Sigmoid", ["bright"], ["evidence"]),
+        helper.make_node("ReduceMean", ["evidence"], ["embedding"], axes=[1], keepdims=0),
+        helper.make_node("Sigmoid", ["embedding"], ["mask"]),
     ]
+    shapes = {"embedding": ["batch", 8], "mask": ["batch", 8], "evidence": ["batch", 16, 8]}
     graph = helper.make_graph(
         nodes,
-        "explaining",
+        "appearance",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 256, 128, 3])],
-        [helper.make_tensor_value_info("evidence", TensorProto.FLOAT, ["batch", 16, 8])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in outputs],
     )
-    weights = tmp_path / "explaining.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(weights))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    helper.set_model_props(model, {"kind": KIND, "format_version": FORMAT_VERSION})
+    onnx.save(model, str(path))
+    return path
+
+
+def test_explain_needs_a_model_that_shows_its_evidence(tmp_path):
+    images = sorted((write_people(tmp_path / "data") / "query").iterdir())
+    weights = write_appearance(tmp_path / "blind.onnx", ["embedding", "mask"])
+    result = run("explain", *images, "--out", tmp_path / "sheet.png", "--weights", weights)
+    assert result.exit_code == 4
+    assert "blind.onnx: this model has no output evidence" in result.output
+    result = run("explain", tmp_path / "none.png", "--out", tmp_path / "sheet.png")
+    assert result.exit_code == 2
+    assert "none.png: no such image" in result.output
+
+
+def test_explain_draws_a_sheet(tmp_path):
+    weights = write_appearance(tmp_path / "explaining.onnx", ["embedding", "mask", "evidence"])
     images = sorted((write_people(tmp_path / "data") / "query").iterdir())
     sheet = tmp_path / "new" / "sheet.png"
     result = run("explain", *images, "--out", sheet, "--weights", weights)

@@ -1,4 +1,4 @@
-"""Tiny networks made on the spot: somebody else's, and one of ours that shows its evidence."""
+"""Tiny networks made on the spot, as somebody else might have trained them."""
 
 import numpy as np
 import onnx
@@ -39,25 +39,6 @@ def write_openvino_peer(path):
     openvino.save_model(openvino.convert_model(onnx_path), path, compress_to_fp16=False)
     onnx_path.unlink()
     return path
-
-
-def write_explaining(path):
-    """Takes our crops, uint8 (N, 256, 128, 3), and gives as evidence how bright each sixteenth of them is."""
-    nodes = [
-        helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("Transpose", ["float"], ["channels"], perm=[0, 3, 1, 2]),
-        helper.make_node("AveragePool", ["channels"], ["pooled"], kernel_shape=[16, 16], strides=[16, 16]),
-        helper.make_node("ReduceMean", ["pooled"], ["mean"], axes=[1], keepdims=0),
-        helper.make_node("Div", ["mean", "white"], ["evidence"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "explaining",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 256, 128, 3])],
-        [helper.make_tensor_value_info("evidence", TensorProto.FLOAT, ["batch", 16, 8])],
-        [numpy_helper.from_array(np.array(255, np.float32), "white")],
-    )
-    return _saved(graph, path)
 
 
 def _saved(graph, path):

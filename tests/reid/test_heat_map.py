@@ -1,16 +1,12 @@
 import numpy as np
 import pytest
 
-from reidpipe.reid import WeightsError
 from reidpipe.reid.heat_map import (
     PICTURE_HEIGHT_PX,
     PICTURE_WIDTH_PX,
     draw_heat_map,
     draw_heat_sheet,
-    read_evidence,
 )
-
-from .small_networks import write_explaining, write_peer
 
 GREY = np.full((90, 30, 3), 128, np.uint8)
 
@@ -56,22 +52,3 @@ def test_a_sheet_holds_every_crop(count):
 def test_an_evidence_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"evidence: expected \(rows, columns\), got \(16, 8, 1\)"):
         draw_heat_map(GREY, half_seen()[..., None])
-
-
-def test_evidence_is_read_from_the_model(tmp_path):
-    crop = np.zeros((256, 128, 3), np.uint8)
-    crop[:128] = 255
-    evidence = read_evidence(write_explaining(tmp_path / "explaining.onnx"), [crop, 255 - crop] * 5, threads=1)
-    np.testing.assert_allclose(evidence[8], half_seen(), atol=1e-6)
-    np.testing.assert_allclose(evidence[9], 1 - half_seen(), atol=1e-6)
-
-
-def test_nobody_has_no_evidence(tmp_path):
-    assert read_evidence(write_explaining(tmp_path / "explaining.onnx"), []).shape == (0, 16, 8)
-
-
-def test_a_model_without_evidence_is_refused(tmp_path):
-    with pytest.raises(WeightsError, match=r"peer\.onnx: has no output evidence"):
-        read_evidence(write_peer(tmp_path / "peer.onnx"), [GREY])
-    with pytest.raises(WeightsError, match=r"none\.onnx: no such weights file"):
-        read_evidence(tmp_path / "none.onnx", [GREY])
