@@ -13,6 +13,23 @@ STAGE_CHANNELS = 32  # each stage's map is brought to this many channels before 
 GRID = (16, 8)  # the coarsest map of a 256×128 crop
 
 
+class MapReader(nn.Module):
+    """Four feature maps → one: a 1×1 convolution each, pooled to 16×8 by their mean, side by side.
+
+    channels: how many come out.
+    """
+
+    def __init__(self, map_channels: Sequence[int], stage_channels: int = STAGE_CHANNELS) -> None:
+        super().__init__()
+        self.squeeze = nn.ModuleList(nn.Conv2d(channels, stage_channels, 1) for channels in map_channels)
+        self.channels = stage_channels * len(map_channels)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """maps: four of float (N, c_l, H_l, W_l) → float (N, channels, 16, 8)."""
+        stages = [functional.adaptive_avg_pool2d(one(x), GRID) for one, x in zip(self.squeeze, maps, strict=True)]
+        return torch.cat(stages, 1)
+
+
 class MaskGenerator(nn.Module):
     """The `lite` mask generator: four feature maps → one value in (0, 1) per embedding dim [summary: ≈ 0.5 M params].
 
@@ -23,17 +40,16 @@ class MaskGenerator(nn.Module):
 
     def __init__(self, map_channels: Sequence[int], dimensions: int) -> None:
         super().__init__()
-        width = STAGE_CHANNELS * len(map_channels)
-        self.squeeze = nn.ModuleList(nn.Conv2d(channels, STAGE_CHANNELS, 1) for channels in map_channels)
-        self.mix = nn.Sequential(*_separable(width), *_separable(width))
+        self.read = MapReader(map_channels)
+        width = self.read.channels
+        self.mix = nn.Sequential(*separable(width, width), *separable(width, width))
         self.out = nn.Linear(width, dimensions)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """maps: four of float32 (N, c_l, H_l, W_l) → mask float32 (N, D) in (0, 1)."""
-        stages = [functional.adaptive_avg_pool2d(one(x), GRID) for one, x in zip(self.squeeze, maps, strict=True)]
-        mixed = self.mix(torch.cat(stages, 1))  # (N, width, 16, 8)
+        mixed = self.mix(self.read(maps))  # (N, width, 16, 8)
         return torch.sigmoid(self.out(mixed.amax((2, 3))))  # (N, D)
 
 
@@ -86,10 +102,11 @@ def _convolved(inputs: int, outputs: int) -> list[nn.Module]:
     return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
-def _separable(channels: int) -> list[nn.Module]:
+def separable(inputs: int, outputs: int) -> list[nn.Module]:
+    """A depthwise-separable 3×3 layer."""
     return [
-        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
-        nn.Conv2d(channels, channels, 1, bias=False),
-        nn.BatchNorm2d(channels),
+        nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False),
+        nn.Conv2d(inputs, outputs, 1, bias=False),
+        nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     ]

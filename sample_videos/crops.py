@@ -23,6 +23,7 @@ CAMERAS = 6
 PEOPLE_PER_SET = 40  # people who share one set of cameras before new ones are lit
 HIDDEN_SHARE = 0.4
 SIZE = (128, 256)
+VISIBLE = "visible"  # sub-folder of masks: 255 where the person themselves is seen, by name of the crop
 Doubles = NDArray[np.float64]
 Boxf = tuple[float, float, float, float]
 
@@ -38,8 +39,8 @@ class View:
 
 
 def write_crops(out: Path, seed: int, identities: int, per_identity: int, first: int = 1) -> Iterator[Path]:
-    """Write crops of people first..first+identities-1, skipping those there; yields each new file."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Write crops of people first..first+identities-1, skipping those there, and which part of each is the person; yields each new file."""
+    (out / VISIBLE).mkdir(parents=True, exist_ok=True)
     stage: Stage | None = None
     views: list[View] = []
     lit = -1
@@ -144,10 +145,12 @@ def _write_crop(
         sx, sy = (x2 - x1) / who.shape[1], (y2 - y1) / who.shape[0]
         if (seen[2] - seen[0]) * sx > 14 and (seen[3] - seen[1]) * sy > 35:
             window = (x1 + seen[0] * sx - 2, y1 + seen[1] * sy - 2, x1 + seen[2] * sx + 2, y1 + seen[3] * sy + 2)
-            image, _ = _drawn(stage, view, actors, window, rng)
+            image, who = _drawn(stage, view, actors, window, rng)
     path = out / f"{pid:04d}_c{camid + 1}s1_{k:06d}_00.jpg"
     wide = cv2.resize(image, SIZE, interpolation=cv2.INTER_LINEAR)
     cv2.imwrite(str(path), np.ascontiguousarray(wide[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 95))])
+    visible = cv2.resize(np.where(who == 1, 255, 0).astype(np.uint8), SIZE, interpolation=cv2.INTER_LINEAR)
+    cv2.imwrite(str(out / VISIBLE / f"{path.stem}.png"), visible)
     return path
 
 
