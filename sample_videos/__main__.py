@@ -42,6 +42,18 @@ def crops(out: Path, seed: int, identities: int, per_identity: int, first: int) 
     click.echo(f"{written} crops written to {out}, {identities * per_identity - written} were there")
 
 
+@main.command()
+@_OUT
+@click.option(
+    "--videos", type=click.Path(path_type=Path, exists=True), default=Path("sample_videos"), show_default=True
+)
+def cut(out: Path, videos: Path) -> None:
+    """The sample store's own people, cut out by the truth: a re-identification test in Market-1501 naming."""
+    from .cut import cut_people
+
+    click.echo(f"{sum(1 for _ in cut_people(videos, out))} crops written to {out}")
+
+
 def _report(name: str, frame: int) -> None:
     if frame % 50 == 0:
         click.echo(f"{name}: frame {frame}")

@@ -1,0 +1,63 @@
+"""How well are the sample store's own people told apart?  Its videos cut up by the truth, as a test in Market-1501 naming."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+LEAST_VISIBLE = 0.3  # as in evaluation: nobody is asked to know who is seen less
+SMALLEST_PX = 48  # height of a box that is worth cutting out
+APART_FRAMES = 10  # two crops of one person in one camera are at least so far apart
+MOST_PER_CAMERA = 8  # crops of one person, evenly spaced over all that would do
+QUERY_EVERY = 4  # of these the first and every fourth ask, the others answer
+
+Wanted = dict[int, list[tuple[int, int, list[int]]]]  # frame: (identity, number among this person's crops, xyxy)
+
+
+def cut_people(videos: Path, out: Path) -> Iterator[Path]:
+    """Write out/query and out/bounding_box_test from videos/*.mp4 and videos/truth; yields each new file.
+
+    Cameras are numbered in the order of truth/cameras.json.  Boxes are those of the whole body, as a detector gives.
+    """
+    folders = [out / "query", out / "bounding_box_test"]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    cameras = json.loads((videos / "truth" / "cameras.json").read_text(encoding="utf-8"))
+    for camid, name in enumerate(cameras, start=1):
+        wanted = _wanted(videos / "truth" / f"{name}.csv")
+        with av.open(str(videos / f"{name}.mp4")) as file:
+            for index, frame in enumerate(file.decode(video=0)):
+                people = wanted.get(index)
+                if not people:
+                    continue
+                picture = frame.to_ndarray(format="bgr24")
+                for identity, number, (x1, y1, x2, y2) in people:
+                    path = folders[number % QUERY_EVERY != 0] / f"{identity:04d}_c{camid}s1_{index:06d}_00.png"
+                    cv2.imwrite(str(path), picture[y1:y2, x1:x2])
+                    yield path
+
+
+def _wanted(truth: Path) -> Wanted:
+    """Which boxes of one camera are cut out, by frame."""
+    seen: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
+    with truth.open(newline="", encoding="utf-8") as rows:
+        for row in csv.DictReader(rows):
+            box = [int(row[side]) for side in ("x1", "y1", "x2", "y2")]
+            frame, of_person = int(row["frame"]), seen[int(row["identity"])]
+            apart = not of_person or frame - of_person[-1][0] >= APART_FRAMES
+            if apart and float(row["visible"]) >= LEAST_VISIBLE and box[3] - box[1] >= SMALLEST_PX:
+                of_person.append((frame, box))
+    wanted: Wanted = defaultdict(list)
+    for identity, boxes in seen.items():
+        chosen = np.unique(np.linspace(0, len(boxes) - 1, MOST_PER_CAMERA).round().astype(int)) if boxes else []
+        for number, index in enumerate(chosen):
+            frame, box = boxes[index]
+            wanted[frame].append((identity, number, box))
+    return wanted
