@@ -22,7 +22,9 @@ class _Moments:
 
     def add(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         """A forward pre-hook."""
-        values = inputs[0].detach().flatten(2).double() if inputs[0].dim() > 2 else inputs[0].detach()[..., None].double()
+        values = (
+            inputs[0].detach().flatten(2).double() if inputs[0].dim() > 2 else inputs[0].detach()[..., None].double()
+        )
         self.count += values.shape[0] * values.shape[2]
         self.sum = values.sum((0, 2)) + self.sum.to(values.device)  # (C,)
         self.squares = values.square().sum((0, 2)) + self.squares.to(values.device)  # (C,)

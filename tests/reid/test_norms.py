@@ -9,7 +9,12 @@ from reidpipe.reid.osnet import OSNet
 def small_network():
     torch.manual_seed(0)
     network = nn.Sequential(
-        nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5), nn.BatchNorm1d(5)
+        nn.Conv2d(3, 4, 3, bias=False),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(4 * 36, 5),
+        nn.BatchNorm1d(5),
     )
     with torch.no_grad():
         for norm in (network[1], network[5]):

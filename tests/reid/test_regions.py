@@ -1,0 +1,124 @@
+import pytest
+import torch
+
+from reidpipe.reid.regions import WINDOWS, RegionHeads, RegionMask, VisibilityMap, region_windows, visibility_loss
+
+CHANNELS = (8, 12, 16, 16)
+SIZES = ((32, 16), (16, 8), (16, 8), (16, 8))
+
+
+def maps(people=3, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(people, c, *size, generator=generator) for c, size in zip(CHANNELS, SIZES, strict=True)]
+
+
+def test_every_window_is_an_average():
+    windows = region_windows()
+    assert windows.shape == (WINDOWS, 16, 8)
+    assert torch.allclose(windows.sum((1, 2)), torch.ones(WINDOWS))
+    assert (windows >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "window, inside, outside",
+    [
+        pytest.param(0, (2, 4), (13, 4), id="upper third"),
+        pytest.param(1, (7, 4), (1, 4), id="middle third"),
+        pytest.param(2, (13, 4), (2, 4), id="lower third"),
+        pytest.param(3, (8, 1), (8, 6), id="left half"),
+        pytest.param(4, (8, 6), (8, 1), id="right half"),
+    ],
+)
+def test_windows_lie_where_their_names_say(window, inside, outside):
+    weights = region_windows()[window]
+    assert weights[inside] > 20 * weights[outside]
+
+
+def test_nobody_knows_where_the_person_is_at_the_start():
+    assert torch.equal(VisibilityMap(CHANNELS)(maps()), torch.zeros(3, 16, 8))
+
+
+def test_the_visibility_map_can_learn_a_place():
+    torch.manual_seed(0)
+    visibility, given = VisibilityMap(CHANNELS), maps(8)
+    truth = torch.zeros(8, 16, 8)
+    truth[:, :, 4:] = 1
+    optimiser = torch.optim.Adam(visibility.parameters(), 0.01)
+    for _ in range(30):
+        optimiser.zero_grad()
+        visibility_loss(visibility(given), truth, torch.ones_like(truth)).backward()
+        optimiser.step()
+    found = torch.sigmoid(visibility.eval()(given))
+    assert found[:, :, 5:].mean() > 0.8 > 0.2 > found[:, :, :3].mean()
+
+
+def test_cells_of_unknown_truth_teach_nothing():
+    logits = torch.randn(2, 16, 8, requires_grad=True)
+    known = torch.zeros(2, 16, 8)
+    known[0, 3, 2] = 1
+    loss = visibility_loss(logits, torch.ones(2, 16, 8), known)
+    loss.backward()
+    assert loss.item() == pytest.approx(torch.nn.functional.softplus(-logits[0, 3, 2]).item())
+    assert (logits.grad != 0).sum() == 1
+
+
+def test_nothing_known_is_no_loss():
+    logits = torch.randn(2, 16, 8, requires_grad=True)
+    loss = visibility_loss(logits, torch.ones(2, 16, 8), torch.zeros(2, 16, 8))
+    loss.backward()
+    assert loss.item() == 0
+    assert logits.grad.abs().sum() == 0
+
+
+def test_the_whole_is_where_the_person_is():
+    heads = RegionHeads(16, 10, 4)
+    visible = torch.zeros(1, 16, 8)
+    visible[:, :4, :4] = 1
+    weights = heads.weights(visible)
+    assert weights.sum().item() == pytest.approx(1)
+    assert weights[:, :4, :4].sum() > 0.8
+
+
+def test_the_whole_is_the_mean_where_nobody_is():
+    weights = RegionHeads(16, 10, 4).weights(torch.zeros(2, 16, 8))
+    assert torch.allclose(weights, torch.full((2, 16, 8), 1 / 128))
+
+
+def test_a_window_hears_of_nothing_outside():
+    heads, deepest = RegionHeads(16, 10, 4), torch.randn(1, 16, 16, 8)
+    before = heads(deepest)
+    deepest[:, :, :, 7] += 10  # at the right edge
+    changed = (heads(deepest) - before).abs().view(WINDOWS, 4).amax(1)
+    assert changed[3] < 0.01 * changed[4]
+
+
+def test_dims_know_their_region():
+    heads = RegionHeads(16, 10, 4)
+    assert heads.dimensions == 10 + 4 * WINDOWS
+    assert heads.region_of.tolist() == [0] * 10 + [region for region in range(1, 6) for _ in range(4)]
+
+
+def test_what_is_seen_of_regions():
+    visible = torch.zeros(1, 16, 8)
+    visible[:, :, :4] = 1
+    whole, upper, middle, lower, left, right = RegionHeads(16, 10, 4).seen(visible)[0].tolist()
+    assert [whole, upper, middle, lower] == pytest.approx([0.5] * 4)
+    assert left > 0.9
+    assert right < 0.1
+
+
+def test_every_mask_is_one_half_at_the_start():
+    region_of = RegionHeads(16, 10, 4).region_of
+    assert torch.equal(RegionMask(CHANNELS, region_of)(maps(), torch.rand(3, 6)), torch.full((3, 30), 0.5))
+
+
+def test_a_gain_lowers_the_dims_of_hidden_regions():
+    heads = RegionHeads(16, 10, 4)
+    mask = RegionMask(CHANNELS, heads.region_of).eval()
+    torch.nn.init.ones_(mask.gain)
+    visible = torch.zeros(3, 16, 8)
+    visible[:, :, :4] = 1  # the right half is hidden
+    values = mask(maps(), heads.seen(visible))
+    assert (values[:, heads.region_of == 4] > 0.8).all()
+    assert (values[:, heads.region_of == 5] < 0.2).all()
+    assert torch.allclose(values[:, :10], torch.tensor(0.5))
