@@ -32,7 +32,7 @@ class _Moments:
 
 @torch.no_grad()
 def recalibrate_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Give every BatchNorm layer the statistics of these inputs, and scale and shift such that its output stays the same.
+    """Give every BatchNorm layer the statistics of these inputs, and a scale and shift that keep its output the same.
 
     What the network computes in evaluation mode does not change; in training mode it starts from there [ours].
 

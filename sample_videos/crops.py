@@ -39,7 +39,10 @@ class View:
 
 
 def write_crops(out: Path, seed: int, identities: int, per_identity: int, first: int = 1) -> Iterator[Path]:
-    """Write crops of people first..first+identities-1, skipping those there, and which part of each is the person; yields each new file."""
+    """Write crops of people first..first+identities-1, skipping those there; yields each new file.
+
+    out/visible says of each which part is the person.
+    """
     (out / VISIBLE).mkdir(parents=True, exist_ok=True)
     stage: Stage | None = None
     views: list[View] = []

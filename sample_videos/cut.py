@@ -1,4 +1,4 @@
-"""How well are the sample store's own people told apart?  Its videos cut up by the truth, as a test in Market-1501 naming."""
+"""How well are the sample store's own people told apart?  Its videos, cut up by the truth as a test."""
 
 from __future__ import annotations
 
