@@ -110,7 +110,7 @@ def test_what_is_seen_of_regions():
 
 def test_every_mask_is_one_half_at_the_start():
     region_of = RegionHeads(16, 10, 4).region_of
-    assert torch.equal(RegionMask(CHANNELS, region_of)(maps(), torch.rand(3, 6)), torch.full((3, 30), 0.5))
+    assert torch.equal(RegionMask(CHANNELS, region_of)(maps(), torch.rand(3, 6), torch.randn(3, 30)), torch.full((3, 30), 0.5))
 
 
 def test_a_gain_lowers_the_dims_of_hidden_regions():
@@ -119,7 +119,7 @@ def test_a_gain_lowers_the_dims_of_hidden_regions():
     torch.nn.init.ones_(mask.gain)
     visible = torch.zeros(3, 16, 8)
     visible[:, :, :4] = 1  # the right half is hidden
-    values = mask(maps(), heads.seen(visible))
+    values = mask(maps(), heads.seen(visible), torch.randn(3, 30))
     assert (values[:, heads.region_of == 4] > 0.8).all()
     assert (values[:, heads.region_of == 5] < 0.2).all()
     assert torch.allclose(values[:, :10], torch.tensor(0.5))
