@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from .errors import RecipeError
+
 IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)  # in [0, 1]
 IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 CAMERA_SCALE = 3.0  # λ of TransReID's section 3.2
@@ -45,6 +47,18 @@ class Backbone(nn.Module):
         output: BackboneOutput = super().__call__(images, camids)
         return output
 
+    def summarise(self, deepest: Tensor, weights: Tensor) -> Tensor:
+        """The feature again, of a weighted mean over the deepest map; only convolutional networks have one.
+
+        Args:
+            deepest: float (N, c_4, H_4, W_4).
+            weights: float (N, H_4, W_4), each row of sum 1.
+
+        Returns:
+            float (N, D); the backbone's own feature where all weights are equal.
+        """
+        raise RecipeError(f"regions: {type(self).__name__} has no map to weigh: use a convolutional backbone")
+
     def fused(self) -> "Backbone":
         """The same function in the form that runs fastest, for export; this one stays as it is."""
         return self
@@ -74,3 +88,8 @@ def add_camera(x: Tensor, embedding: nn.Embedding | None, camids: Tensor | None)
         return x
     shift: Tensor = CAMERA_SCALE * embedding(camids)  # (N, C)
     return x + (shift[:, None] if x.ndim == 3 else shift[:, :, None, None])
+
+
+def weighted_mean(deepest: Tensor, weights: Tensor) -> Tensor:
+    """float (N, C, H, W) and float (N, H, W), each row of sum 1 → float (N, C)."""
+    return (deepest * weights[:, None]).sum((2, 3))

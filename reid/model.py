@@ -16,6 +16,7 @@ from .backbone_weights import read_state
 from .errors import WeightsError
 from .mask import create_mask_generator
 from .osnet import OSNetHead
+from .regions import RegionMask, Regions
 from .vit_backbone import VitBackbone
 
 Exchange = Callable[[Tensor], Tensor]
@@ -31,6 +32,7 @@ class ModelSpec:
         mask: full, lite or none.
         anchored: whether osnet has a second head that stays as published.
         cameras: how many camera embeddings were trained (SIE); 0 for none.
+        regions: dims of each region's head; 0 for none.
     """
 
     backbone: str = "osnet"
@@ -38,6 +40,7 @@ class ModelSpec:
     mask: Literal["full", "lite", "none"] = "lite"
     anchored: bool = False
     cameras: int = 0
+    regions: int = 0
 
 
 class Features(NamedTuple):
@@ -47,34 +50,58 @@ class Features(NamedTuple):
     neck: float32 (N, D), after it; prototypes, masks and the metric live here.
     maps: the backbone's four maps, float (N, c_l, H_l, W_l), detached.
     heads: float (N, h, D_h) where the backbone has heads, else None.
+    visibility: log-odds that the person is visible, cell by cell, float32 (N, 16, 8); None without regions.
+    seen: how much of each region shows the person, float32 (N, 6) in [0, 1]; None without regions.
     """
 
     feature: Tensor
     neck: Tensor
     maps: tuple[Tensor, ...]
     heads: Tensor | None
+    visibility: Tensor | None = None
+    seen: Tensor | None = None
 
 
 class ReidModel(nn.Module):
-    """Backbone, BNNeck [DPM] and mask generator; and possibly a second head that training leaves as it was.
+    """Backbone, BNNeck [DPM] and mask generator; possibly regions, or a second head that training leaves as it was.
 
     The maps reach the mask generator detached: it learns to read them, it does not shape them [ours].  The anchor is
     the later half of the published OSNet, on the same first two stages (which then must be frozen).  Fine-tuning on
     few people forgets what sets others apart; the mean of both cosines forgets less [ours].
+
+    usual_mask: float32 (D,), the mean mask of whole crops.  What all crops have in common belongs to the metric, not to
+    one crop, so it goes into the embedding, and out of the mask: masked similarities stay the same, plain ones gain
+    [ours].  It starts at 0.5, where this changes nothing.
     """
 
     mean: Tensor
     spread: Tensor
+    usual_mask: Tensor
 
-    def __init__(self, backbone: Backbone, mask: nn.Module | None, anchor: OSNetHead | None = None) -> None:
-        """`mask` takes the backbone's four maps and gives (N, D); without one every mask is 0.5."""
+    def __init__(
+        self,
+        backbone: Backbone,
+        mask: nn.Module | None,
+        anchor: OSNetHead | None = None,
+        regions: Regions | None = None,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            backbone: gives four maps and a feature.
+            mask: takes the maps and gives (N, D); a RegionMask where there are regions; without one all masks are 0.5.
+            anchor: a second head on OSNet's first two stages.
+            regions: describe the crop by parts; then the neck is as wide as they are.
+        """
         super().__init__()
         self.backbone = backbone
         self.register_buffer("mean", _per_channel(backbone.mean_rgb), persistent=False)
         self.register_buffer("spread", _per_channel(backbone.std_rgb), persistent=False)
-        self.neck = nn.BatchNorm1d(backbone.dimensions)
+        self.regions = regions
+        self.neck = nn.BatchNorm1d(backbone.dimensions if regions is None else regions.dimensions)
         self.neck.bias.requires_grad_(False)  # stays at 0, so that the hyperspheres of both losses share a centre [DPM]
         self.mask = mask
+        self.register_buffer("usual_mask", torch.full((self.neck.num_features,), 0.5))
         self.anchor = None if anchor is None else anchor.requires_grad_(False)
 
     @property
@@ -101,23 +128,37 @@ class ReidModel(nn.Module):
             assert isinstance(self.backbone, VitBackbone)
             tokens = exchange(self.backbone.tokens(images, camids))  # (N, P, C)
             maps, feature, heads = self.backbone.from_tokens(tokens, camids)
+        visibility = seen = None
+        if self.regions is not None:
+            feature, visibility, seen = self.regions(maps, self.backbone.summarise)
         feature = feature.float()  # the backbone may run in bfloat16; what is compared does not
-        return Features(feature, self.neck(feature), tuple(one.detach() for one in maps), heads)
+        return Features(feature, self.neck(feature), tuple(one.detach() for one in maps), heads, visibility, seen)
 
     def masks(self, features: Features) -> Tensor:
         """float32 (N, D) in (0, 1)."""
         if self.mask is None:
             return torch.full_like(features.neck, 0.5)
-        mask: Tensor = self.mask(features.maps)
+        if features.seen is None:
+            mask: Tensor = self.mask(features.maps)
+        else:
+            mask = self.mask(features.maps, features.seen.detach(), features.neck.detach())
         return mask.float()
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """images: float32 (N, 3, 256, 128), normalised → embedding (N, D) of unit length, mask (N, D) in (0, 1).
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Embed crops.
 
-        The anchor's mask is 0.5 throughout.
+        Args:
+            images: float32 (N, 3, 256, 128), normalised.
+
+        Returns:
+            embedding (N, D) of unit length and mask (N, D) in [0, 1]; where there are regions also the evidence, how
+            likely it is that the person is visible in each cell, (N, 16, 8) in (0, 1).  The anchor's mask is 0.5.
         """
         features = self.features(images)
-        embedding, mask = functional.normalize(features.neck), self.masks(features)  # (N, 512), (N, 512)
+        embedding = functional.normalize(features.neck * self.usual_mask)  # (N, D)
+        mask = (0.5 * self.masks(features) / self.usual_mask).clamp(0, 1)  # (N, D)
+        if features.visibility is not None:
+            return embedding, mask, torch.sigmoid(features.visibility)
         if self.anchor is None:
             return embedding, mask
         anchor = functional.normalize(self.anchor.head(features.maps[0]).feature)  # (N, 512)
@@ -128,10 +169,14 @@ class ReidModel(nn.Module):
 def create_model(spec: ModelSpec, pretrained: str | None = None) -> ReidModel:
     """Build a network; `pretrained` are weights of its backbone alone, as `create_backbone` takes them."""
     backbone = create_backbone(spec.backbone, width=spec.width, pretrained=pretrained, cameras=spec.cameras)
-    mask = None
-    if spec.mask != "none":
+    regions = None
+    mask: nn.Module | None = None
+    if spec.regions:
+        regions = Regions(backbone.map_channels, backbone.dimensions, spec.regions)
+        mask = None if spec.mask == "none" else RegionMask(backbone.map_channels, regions.region_of)
+    elif spec.mask != "none":
         mask = create_mask_generator(spec.mask, backbone.map_channels, backbone.dimensions)
-    return ReidModel(backbone, mask, OSNetHead(spec.width) if spec.anchored else None)
+    return ReidModel(backbone, mask, OSNetHead(spec.width) if spec.anchored else None, regions)
 
 
 def normalise(

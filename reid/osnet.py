@@ -7,7 +7,7 @@ from the paper; parameters carry the names that published OSNet weights use, so 
 import torch
 from torch import Tensor, nn
 
-from .backbone_protocol import Backbone, BackboneOutput, add_camera, camera_embedding
+from .backbone_protocol import Backbone, BackboneOutput, add_camera, camera_embedding, weighted_mean
 
 CHANNELS = (64, 256, 384, 512)  # of stem and stages 2 to 4 at width 1.0 (the paper's table 1)
 STREAM_DEPTHS = (1, 2, 3, 4)  # stacked 3×3 layers per stream: receptive fields 3, 5, 7 and 9
@@ -123,6 +123,11 @@ class OSNet(OSNetHead, Backbone):
         """images: float (N, 3, 256, 128), RGB, normalised; camids: int64 (N,) or None."""
         stem = add_camera(self.maxpool(self.conv1(images)), self.camera, camids)  # (N, c1, 64, 32)
         return self.head(self.conv2(stem))
+
+    def summarise(self, deepest: Tensor, weights: Tensor) -> Tensor:
+        """As `Backbone.summarise`."""
+        feature: Tensor = self.fc(weighted_mean(deepest, weights))  # (N, 512)
+        return feature
 
 
 def _channels(width: float) -> tuple[int, int, int, int]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_eval
 
-from .backbone_protocol import Backbone, BackboneOutput, add_camera, camera_embedding
+from .backbone_protocol import Backbone, BackboneOutput, add_camera, camera_embedding, weighted_mean
 
 STEM_CHANNELS = 16
 CHANNELS = (32, 64, 128, 256)  # of the four stages at width 1
@@ -92,6 +92,11 @@ class PlainConv(Backbone):
             x = stage(x)
             maps.append(x)  # (N, c, 64, 32), then 32×16, 16×8 and 16×8
         return BackboneOutput((maps[0], maps[1], maps[2], maps[3]), self.fc(x.mean((2, 3))))
+
+    def summarise(self, deepest: Tensor, weights: Tensor) -> Tensor:
+        """As `Backbone.summarise`."""
+        feature: Tensor = self.fc(weighted_mean(deepest, weights))  # (N, 512)
+        return feature
 
     def fused(self) -> "PlainConv":
         """A copy for inference in which every block is one convolution and the feature one Linear.

@@ -11,7 +11,7 @@ bound to a region of the crop, and a map of where the person is to be seen.
   embedding says: a hidden dim is easier to spot beside the others [ours].
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ from torch.nn import functional
 
 from .mask import GRID, MapReader, separable
 from .trust import LARGEST_LOGIT
+
+Summarise = Callable[[Tensor, Tensor], Tensor]
 
 WINDOWS = 5  # upper, middle and lower third, left and right half
 SOFT_ROWS, SOFT_COLUMNS = 0.04, 0.06  # how gently windows end, in shares of the crop: boxes are never exact
@@ -75,7 +77,7 @@ class RegionHeads(nn.Module):
 
     def weights(self, visible: Tensor) -> Tensor:
         """float32 (N, 16, 8) in [0, 1] → how much each cell counts in the whole: float32 (N, 16, 8), sums are 1."""
-        weights = visible + LEAST_WEIGHT
+        weights = visible.square() + LEAST_WEIGHT  # squared: who is half visible in a cell counts for less than half
         return weights / weights.sum((1, 2), keepdim=True)
 
     def forward(self, deepest: Tensor) -> Tensor:
@@ -87,6 +89,33 @@ class RegionHeads(nn.Module):
         """How much of each region shows the person: (N, 16, 8) in [0, 1] → float32 (N, 6) in [0, 1]."""
         in_windows = torch.einsum("nhw,khw->nk", visible, self.windows)  # (N, 5)
         return torch.cat([visible.mean((1, 2))[:, None], in_windows], 1)
+
+
+class Regions(nn.Module):
+    """The visibility map and the heads that it guides: the crop as a whole where the person is, and its windows."""
+
+    def __init__(self, map_channels: Sequence[int], whole_dimensions: int, head_dimensions: int) -> None:
+        super().__init__()
+        self.visibility = VisibilityMap(map_channels)
+        self.heads = RegionHeads(map_channels[-1], whole_dimensions, head_dimensions)
+        self.dimensions = self.heads.dimensions
+        self.region_of = self.heads.region_of
+
+    def forward(self, maps: Sequence[Tensor], summarise: Summarise) -> tuple[Tensor, Tensor, Tensor]:
+        """Describe a crop by its parts.
+
+        Args:
+            maps: four of float (N, c_l, H_l, W_l); the deepest is 16×8.
+            summarise: the backbone's, from the deepest map and a weight for each cell to the feature of the whole.
+
+        Returns:
+            The feature, float32 (N, D); log-odds of visibility, float32 (N, 16, 8); what is seen of each region,
+            float32 (N, 6).
+        """
+        logits = self.visibility(maps)  # (N, 16, 8)
+        visible, deepest = torch.sigmoid(logits), maps[-1].float()
+        whole = summarise(deepest, self.heads.weights(visible)).float()  # (N, whole dims)
+        return torch.cat([whole, self.heads(deepest).float()], 1), logits, self.heads.seen(visible)
 
 
 class RegionMask(nn.Module):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
-from .backbone_protocol import Backbone, BackboneOutput, add_camera, camera_embedding
+from .backbone_protocol import Backbone, BackboneOutput, add_camera, camera_embedding, weighted_mean
 from .backbone_weights import fill, is_file, read_backbone
 from .crops import HEIGHT_PX, WIDTH_PX
 from .errors import WeightsError
@@ -81,6 +81,10 @@ class ResNetBackbone(Backbone):
         third = network.layer3(second)
         fourth = network.layer4(third)  # (N, 2048, 16, 8)
         return BackboneOutput((first, second, third, fourth), fourth.mean((2, 3)))
+
+    def summarise(self, deepest: Tensor, weights: Tensor) -> Tensor:
+        """As `Backbone.summarise`."""
+        return weighted_mean(deepest, weights)
 
 
 class TimmVit(VitBackbone):

@@ -1,7 +1,25 @@
+import copy
+
+import numpy as np
 import pytest
 import torch
 
-from reidpipe.reid.regions import WINDOWS, RegionHeads, RegionMask, VisibilityMap, region_windows, visibility_loss
+from reidpipe.reid.appearance import Appearance
+from reidpipe.reid.errors import RecipeError
+from reidpipe.reid.model import ModelSpec, ReidModel, create_model
+from reidpipe.reid.regions import (
+    WINDOWS,
+    RegionHeads,
+    RegionMask,
+    Regions,
+    VisibilityMap,
+    region_windows,
+    visibility_loss,
+)
+from reidpipe.reid.similarity import masked_similarity
+
+from .tiny_network import DIMENSIONS as TINY_DIMENSIONS
+from .tiny_network import TinyVit
 
 CHANNELS = (8, 12, 16, 16)
 SIZES = ((32, 16), (16, 8), (16, 8), (16, 8))
@@ -110,7 +128,9 @@ def test_what_is_seen_of_regions():
 
 def test_every_mask_is_one_half_at_the_start():
     region_of = RegionHeads(16, 10, 4).region_of
-    assert torch.equal(RegionMask(CHANNELS, region_of)(maps(), torch.rand(3, 6), torch.randn(3, 30)), torch.full((3, 30), 0.5))
+    assert torch.equal(
+        RegionMask(CHANNELS, region_of)(maps(), torch.rand(3, 6), torch.randn(3, 30)), torch.full((3, 30), 0.5)
+    )
 
 
 def test_a_gain_lowers_the_dims_of_hidden_regions():
@@ -123,3 +143,46 @@ def test_a_gain_lowers_the_dims_of_hidden_regions():
     assert (values[:, heads.region_of == 4] > 0.8).all()
     assert (values[:, heads.region_of == 5] < 0.2).all()
     assert torch.allclose(values[:, :10], torch.tensor(0.5))
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return create_model(ModelSpec("osnet", 0.25, "lite", regions=8)).eval()
+
+
+def test_a_model_of_regions_says_where_the_person_is(model):
+    with torch.no_grad():
+        embedding, mask, evidence = model(torch.randn(2, 3, 256, 128))
+    assert embedding.shape == mask.shape == (2, 512 + 8 * WINDOWS)
+    assert torch.allclose(embedding.norm(dim=1), torch.ones(2))
+    assert torch.equal(mask, torch.full_like(mask, 0.5))
+    assert torch.equal(evidence, torch.full((2, 16, 8), 0.5))
+
+
+def test_the_whole_is_the_backbones_own_feature_at_the_start(model):
+    images = torch.randn(2, 3, 256, 128)
+    with torch.no_grad():
+        feature = model.features(images).feature[:, :512]
+        assert torch.allclose(feature, model.backbone(images).feature, atol=1e-5)
+
+
+def test_what_all_masks_have_in_common_moves_into_the_embedding(model):
+    model = copy.deepcopy(model)
+    torch.nn.init.normal_(model.mask.out.bias)
+    torch.nn.init.normal_(model.mask.out.weight, std=0.1)
+    images = torch.randn(4, 3, 256, 128)
+    with torch.no_grad():
+        before = Appearance(*(one.numpy() for one in model(images)[:2]))
+        masks = torch.from_numpy(before.mask)
+        model.usual_mask.copy_(masks.mean(0).maximum(0.51 * masks.amax(0)))  # so that none is cut off at 1
+        after = Appearance(*(one.numpy() for one in model(images)[:2]))
+    same = masked_similarity(before, before), masked_similarity(after, after)
+    assert np.allclose(*same, atol=1e-4)
+    assert after.mask.std(1).mean() < before.mask.std(1).mean()
+
+
+def test_a_backbone_without_a_map_to_weigh_has_no_regions():
+    model = ReidModel(TinyVit(), None, None, Regions((8, 8, 8, 8), TINY_DIMENSIONS, 4))
+    with pytest.raises(RecipeError, match=r"regions: TinyVit has no map to weigh"):
+        model.features(torch.randn(1, 3, 256, 128))
