@@ -16,7 +16,7 @@ import click
 
 from .cli_bench import bench
 from .cli_detector import evaluate_detector, train_detector
-from .cli_reid import export_model, train
+from .cli_reid import ablate, export_model, train
 from .cli_reid_evaluation import evaluate_reid, explain
 from .cli_render import render
 from .cli_results import evaluate, export, runs
@@ -167,6 +167,7 @@ for _command in (
     evaluate,
     runs,
     train,
+    ablate,
     evaluate_reid,
     explain,
     export_model,

@@ -1,16 +1,19 @@
-"""Commands of the appearance model: train, export-model."""
+"""Commands of the appearance model: train, ablate, export-model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from .cli_tools import FILE, terminal
 from .errors import ConfigError, ReidpipeError, WeightsError
+
+if TYPE_CHECKING:
+    from .training_display import TrainingDisplay
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -36,20 +39,43 @@ def told() -> Iterator[None]:
 @click.option("--resume", is_flag=True, help="go on from the last checkpoint in OUT")
 def train(recipe: Path, out: Path, resume: bool) -> None:
     """Train an appearance model."""
+    from ..reid.train import train as train_model
+
+    with told(), _shown() as display:
+        checkpoint = train_model(recipe, out, resume, [display])
+    click.echo(f"checkpoint: {checkpoint}")
+
+
+@click.command()
+@click.option("--config", "recipe", type=FILE, required=True, help="the whole method, e.g. of configs/train")
+@click.option("--out", type=FOLDER, required=True, help="where all runs and the table go; runs done before are kept")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="trainings per part")
+@click.option("--part", "parts", multiple=True, help="switch off this part only (repeatable); all by default")
+def ablate(recipe: Path, out: Path, seeds: int, parts: tuple[str, ...]) -> None:
+    """Train with one part of the method off at a time, and tell what each is worth."""
+    from ..reid.ablation import ablate as train_all
+    from ..reid.ablation import table
+
+    with told(), _shown() as display:
+        rows = train_all(recipe, out, seeds, parts, [display], display.headline)
+    click.echo(table(rows))
+
+
+@contextmanager
+def _shown() -> Iterator[TrainingDisplay]:
+    """Training on the terminal: progress, and what the log says."""
     import logging
 
     from rich.logging import RichHandler
 
-    from ..reid.train import train as train_model
     from .training_display import TrainingDisplay
 
     console = terminal()
     handler = RichHandler(console=console, show_time=False, show_path=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("reidpipe").setLevel(logging.INFO)
-    with told(), TrainingDisplay(console) as display:
-        checkpoint = train_model(recipe, out, resume, [display])
-    click.echo(f"checkpoint: {checkpoint}")
+    with TrainingDisplay(console) as display:
+        yield display
 
 
 @click.command("export-model")

@@ -36,6 +36,10 @@ class TrainingDisplay:
     ) -> None:
         self._progress.stop()
 
+    def headline(self, line: str) -> None:
+        """Print what comes next."""
+        self._progress.console.print(f"[bold]{line}", highlight=False, soft_wrap=True)
+
     def began(self, epoch: int, epochs: int, steps: int) -> None:
         """A fresh line for this epoch."""
         if self._task is not None:

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]  # (H, W, 3) BGR
-Cover = NDArray[np.float32]  # (H, W)
+Cover = NDArray[np.float32]  # (H, W) or (H, W, k)
 Rng = np.random.Generator
 
 SMALLEST_CROP_PX = 56  # height of the smallest people the detector still finds
@@ -17,11 +17,11 @@ def augment(image: Image, rng: Rng) -> Image:
 
 
 def augment_covered(image: Image, cover: Cover, rng: Rng) -> tuple[Image, Cover]:
-    """`augment` for a crop of which a part is hidden: the cover moves with the picture.
+    """`augment` for a crop of which a part is hidden: its cover moves with the picture.
 
     Args:
         image: uint8 (H, W, 3).
-        cover: float32 (H, W) in [0, 1], 1 where the person is hidden.
+        cover: float32 (H, W) or (H, W, k) in [0, 1], whatever must move with the picture.
         rng: where all chance comes from.
 
     Returns:

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import islice
 
 import cv2
@@ -14,12 +14,44 @@ from torch import Tensor
 
 from .augmentation import augment_covered
 from .dataset import CropSet, identity_batches
-from .occlusion import NOBODY, Occlusion, erase, occlude
+from .hiding import Occluders, hide_crop, plan_batch
+from .occlusion import NOBODY
+from .pairing import Pairing, Regions
+from .patch_transfer import donor_pids, transfer_cover, transfer_tokens, upsampled
 from .recipe import Recipe
-from .recipe_sections import OcclusionSection
 
+SELECTED = 0.5  # a cell of a moved region holds the person if half of it does
 COVER_GRID = (16, 8)  # of a cover: the coarsest map of a 256×128 crop
 WAITING_PER_WORKER = 2  # batches made ahead: enough that a slow one holds nobody up
+
+
+@dataclass(frozen=True, eq=False)
+class Exchanged:
+    """Patch transfer that the network is still to do, between the tokens of a batch [SPT].
+
+    Attributes:
+        regions: bool (N, 16, 8), where each person is in the augmented crops.
+        pids: int64 (N,), who.
+        pairing: whose scene each crop is put into.
+    """
+
+    regions: Regions
+    pids: NDArray[np.int64]
+    pairing: Pairing
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """float (N, P, C), shape kept."""
+        return transfer_tokens(tokens, self.regions, self.pids, self.pairing).tokens
+
+    @property
+    def donors(self) -> NDArray[np.int64]:
+        """int64 (N,), -1 for nobody."""
+        return donor_pids(self.pids, self.pairing)
+
+    @property
+    def cover(self) -> NDArray[np.bool_]:
+        """bool (N, 16, 8), what is replaced by the donor's scene."""
+        return transfer_cover(self.regions, self.pairing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +66,7 @@ class Batch:
         partners: int64 (N,), positions in this batch of the same person's whole crop.
         covers: float32 (N, 16, 8) in [0, 1], the share of each cell that is hidden by something put there.
         donors: int64 (N,), the label of who was put in front, -1 for nobody.
+        exchange: which tokens the network is to exchange, where patches are transferred in token space.
     """
 
     images: Tensor
@@ -43,59 +76,67 @@ class Batch:
     partners: Tensor
     covers: Tensor
     donors: Tensor
+    exchange: Exchanged | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
-        return Batch(*(getattr(self, one.name).to(device, non_blocking=True) for one in fields(self)))
+        tensors = (self.images, self.labels, self.camids, self.rows, self.partners, self.covers, self.donors)
+        return Batch(*(one.to(device, non_blocking=True) for one in tensors), self.exchange)
 
 
 def training_batch(
     crops: CropSet,
     rows: NDArray[np.intp],
     crops_per_identity: int,
-    occlusion: OcclusionSection | None,
+    occluders: Occluders | None,
     rng: np.random.Generator,
 ) -> Batch:
-    """Augment the crops of one PK batch and hide parts of some: occlusion-aware pairing [summary], form ours.
-
-    Of every person's K crops the first stays unhidden, the last is always occluded, and each in between is with the
-    section's probability.  The draw of the rows is random, so no crop has a fixed place.
+    """Hide parts of some crops of one PK batch, and augment them all.
 
     Args:
         crops: where the rows point, and where pieces to paste come from; pids are labels.
-        rows: intp (P * K,), grouped by person.
+        rows: intp (P * K,), grouped by person; their draw is random, so no crop has a fixed place.
         crops_per_identity: K.
-        occlusion: how crops are hidden; None leaves all whole.
+        occluders: what hides crops; None leaves all whole.
         rng: where all chance comes from.
 
     Returns:
         N = P * K.
     """
+    plan = plan_batch(rows, crops.pids[rows], crops_per_identity, occluders, rng)
     height, width = crops.images.shape[1:3]
     images = np.empty((len(rows), height, width, 3), np.uint8)
-    covers = np.zeros((len(rows), *COVER_GRID), np.float32)
+    covers, persons = (np.zeros((len(rows), *COVER_GRID), np.float32) for _ in range(2))
     donors = np.full(len(rows), NOBODY, np.int64)
+    in_tokens = occluders is not None and occluders.section.transfer_space == "tokens" and "transferred" in plan.sources
     for position, row in enumerate(rows):
-        hidden = Occlusion(crops.images[row], np.zeros((height, width), np.float32), NOBODY)
-        place = position % crops_per_identity
-        if occlusion is not None and place > 0:
-            always = place == crops_per_identity - 1
-            hidden = _perhaps_hidden(hidden, crops, always, occlusion, rng)
-        images[position], cover = augment_covered(hidden.image, hidden.cover, rng)
-        covers[position] = cv2.resize(cover, COVER_GRID[::-1], interpolation=cv2.INTER_AREA)
-        donors[position] = hidden.donor if hidden.donor == NOBODY else crops.pids[hidden.donor]
+        hidden = hide_crop(position, rows, plan, crops, occluders, rng)
+        moving = hidden.cover  # (H, W)
+        if in_tokens and occluders is not None and occluders.regions is not None:
+            moving = np.dstack([moving, upsampled(occluders.regions[row], height, width)])  # (H, W, 2)
+        images[position], moved = augment_covered(hidden.image, moving, rng)
+        cells = cv2.resize(moved, COVER_GRID[::-1], interpolation=cv2.INTER_AREA)  # (16, 8) or (16, 8, 2)
+        covers[position], persons[position] = (cells[..., 0], cells[..., 1]) if cells.ndim == 3 else (cells, 0)
+        donors[position] = NOBODY if hidden.donor == NOBODY else crops.pids[hidden.donor]
+    exchange = Exchanged(persons >= SELECTED, crops.pids[rows], plan.pairing) if in_tokens else None
+    if exchange is not None:
+        donors = np.where(exchange.donors == NOBODY, donors, exchange.donors)
+        covers = np.maximum(covers, exchange.cover)
     first_of_person = np.arange(len(rows)) // crops_per_identity * crops_per_identity
     arrays = (images, crops.pids[rows], crops.camids[rows], rows, first_of_person, covers, donors)
-    return Batch(*(torch.from_numpy(np.ascontiguousarray(one)) for one in arrays))
+    return Batch(*(torch.from_numpy(np.ascontiguousarray(one)) for one in arrays), exchange)
 
 
-def epoch_batches(crops: CropSet, recipe: Recipe, epoch: int, steps: int) -> Iterator[list[Batch]]:
+def epoch_batches(
+    crops: CropSet, recipe: Recipe, epoch: int, steps: int, occluders: Occluders | None
+) -> Iterator[list[Batch]]:
     """The batches of one epoch, as many together as one optimisation step takes.
 
-    Every batch draws from a seed of its own, so neither the number of workers nor an interruption changes any.
+    Every batch draws from a seed of its own, so neither the number of workers nor an interruption changes any.  Until
+    `occlusion.begin_epoch` all crops are whole.
 
     Yields:
         `steps` times `schedule.accumulate_batches` batches.
@@ -103,13 +144,12 @@ def epoch_batches(crops: CropSet, recipe: Recipe, epoch: int, steps: int) -> Ite
     sampling, together = recipe.sampling, recipe.schedule.accumulate_batches
     rng = np.random.default_rng([recipe.seed, epoch])
     draws = identity_batches(crops.pids, sampling.identities, sampling.crops, steps * together, rng)
-    occlusion = recipe.occlusion
-    if occlusion is not None and epoch < occlusion.begin_epoch:
-        occlusion = None
+    if occluders is not None and epoch < occluders.section.begin_epoch:
+        occluders = None
 
     def make(number: int, rows: NDArray[np.intp]) -> Batch:
         own = np.random.default_rng([recipe.seed, epoch, number])
-        return training_batch(crops, rows, sampling.crops, occlusion, own)
+        return training_batch(crops, rows, sampling.crops, occluders, own)
 
     batches = _made_ahead(make, draws, recipe.workers)
     while group := list(islice(batches, together)):
@@ -128,19 +168,3 @@ def _made_ahead(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _perhaps_hidden(
-    whole: Occlusion, crops: CropSet, always: bool, section: OcclusionSection, rng: np.random.Generator
-) -> Occlusion:
-    if always or rng.random() < section.probability:
-        odds = np.array([section.pasted, section.erased])
-        if rng.choice(len(odds), p=odds / odds.sum()) == 0:
-            return occlude(whole.image, crops.images, rng)
-        return _erased(whole.image, rng)
-    return _erased(whole.image, rng) if rng.random() < section.erasing_probability else whole
-
-
-def _erased(image: NDArray[np.uint8], rng: np.random.Generator) -> Occlusion:
-    noisy = erase(image, rng)
-    return Occlusion(noisy, (noisy != image).any(2).astype(np.float32), NOBODY)

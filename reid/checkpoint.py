@@ -79,6 +79,13 @@ def save(state: dict[str, object], path: Path) -> None:
     unfinished.replace(path)
 
 
+def write_text(text: str, path: Path) -> None:
+    """Write a small text file whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+
+
 def _compare(path: Path, before: dict[str, object], recipe: Recipe) -> None:
     now = recipe.comparable()
     for key in sorted(before.keys() | now.keys()):

@@ -7,7 +7,7 @@ from .training_log import EpochRecord
 
 
 class EventFiles:
-    """Losses and scores of every epoch, in TensorBoard's own format."""
+    """Losses and scores of every epoch, in TensorBoard's own format; a `train.Listener`."""
 
     def __init__(self, folder: Path) -> None:
         """Raises RecipeError where TensorBoard is not installed."""
@@ -17,7 +17,13 @@ class EventFiles:
             raise RecipeError("tensorboard: true needs TensorBoard: pip install 'reidpipe[train]'") from error
         self._writer = SummaryWriter(str(folder))
 
-    def add(self, record: EpochRecord) -> None:
+    def began(self, epoch: int, epochs: int, steps: int) -> None:
+        """Nothing to write yet."""
+
+    def stepped(self, losses: dict[str, float] | None) -> None:
+        """Nothing to write yet."""
+
+    def ended(self, record: EpochRecord) -> None:
         """Write one epoch, and flush it."""
         values = {f"loss/{name}": value for name, value in record["losses"].items()}
         values |= {"steps/skipped": record["skipped"], "steps/learning_rate": record["learning_rate"]}

@@ -1,7 +1,7 @@
 """What changes during training?  The model, the prototypes, and up to two more optimisers."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -17,6 +17,7 @@ from .model import ModelSpec, ReidModel, create_model, load_weights, packed_mode
 from .objective import Objective
 from .prototypes import Prototypes, PrototypeState, Sample
 from .recipe import Recipe
+from .text_supervision import TextSupervision
 
 MOST_SKIPPED_IN_A_ROW = 20  # a float16 scaler needs up to 16 to find its scale; more will not mend themselves
 AMP_TYPES = {"none": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -39,8 +40,22 @@ class LearnerState(TypedDict):
 class Learner:
     """Training state for one recipe; `step` is one optimisation step of everything, then one of the masks."""
 
-    def __init__(self, recipe: Recipe, identities: int, cameras: int, teacher: Tensor | None = None) -> None:
-        """`teacher`: its view of every clean training crop, float32 (crops, T) of unit length."""
+    def __init__(
+        self,
+        recipe: Recipe,
+        identities: int,
+        cameras: int,
+        teacher: Tensor | None = None,
+        text: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Build everything; `start` or `restore` comes next.
+
+        Args:
+            recipe: what to build.
+            identities, cameras: how many there are to be told apart.
+            teacher: its view of every clean training crop, float32 (crops, T) of unit length.
+            text: from `stages.learn_text`.
+        """
         self.recipe = recipe
         self.device = torch.device(recipe.device)
         backbone = recipe.backbone
@@ -54,7 +69,8 @@ class Learner:
             module.requires_grad_(False)
         dimensions = self.model.neck.num_features
         self.prototypes = Prototypes(identities, dimensions, recipe.prototypes.sampled, self.device)
-        self.objective = Objective(recipe, dimensions, teacher).to(self.device)
+        supervision = None if text is None else TextSupervision(text["text"], dimensions, text.get("projection"))
+        self.objective = Objective(recipe, dimensions, teacher, supervision).to(self.device)
         self.optimisers = self._optimisers()
         self.scaler = torch.amp.GradScaler(recipe.device, enabled=recipe.amp == "float16")
         self.average = copy.deepcopy(self.model).requires_grad_(False) if recipe.schedule.ema_decay else None
@@ -170,7 +186,8 @@ class Learner:
             images = self.model.normalise(batch.images).contiguous(memory_format=torch.channels_last)
             amp = AMP_TYPES[self.recipe.amp]
             with torch.autocast(self.device.type, amp, enabled=amp != torch.float32):
-                features = self.model.features(images, batch.camids if self.spec.cameras else None)
+                camids = batch.camids if self.spec.cameras else None
+                features = self.model.features(images, camids, batch.exchange)
                 mask = self.model.masks(features)  # (N, D)
             losses = self.objective.losses(batch, features, mask, sample)
             total = self.objective.total(losses) / len(batches)

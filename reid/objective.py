@@ -1,5 +1,7 @@
 """Which terms make up the loss, and whom does each of them move?"""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,6 +20,7 @@ from .losses import (
 from .model import Features
 from .prototypes import Sample
 from .recipe import Recipe
+from .text_supervision import TextSupervision
 
 
 class Objective(nn.Module):
@@ -29,8 +32,21 @@ class Objective(nn.Module):
     `mask.joint_step` nothing is detached but the maps, and everybody moves at once.
     """
 
-    def __init__(self, recipe: Recipe, dimensions: int, teacher: Tensor | None = None) -> None:
-        """`dimensions` is D; `teacher` is its view of every clean training crop, float32 (crops, T)."""
+    def __init__(
+        self,
+        recipe: Recipe,
+        dimensions: int,
+        teacher: Tensor | None = None,
+        text: TextSupervision | None = None,
+    ) -> None:
+        """Keep what the terms need.
+
+        Args:
+            recipe: whose weights the terms have.
+            dimensions: D.
+            teacher: its view of every clean training crop, float32 (crops, T) of unit length.
+            text: CLIP's sentences of the C identities, with their projections.
+        """
         super().__init__()
         self.recipe = recipe
         losses, mask = recipe.losses, recipe.mask
@@ -47,6 +63,9 @@ class Objective(nn.Module):
         if teacher is not None and recipe.teacher is not None:
             self.weights["teacher"] = recipe.teacher.weight
             self.to_teacher = nn.Linear(dimensions, teacher.shape[1], bias=False)
+        self.text = text
+        if recipe.clip is not None:
+            self.weights |= {"text": recipe.clip.text_weight, "text_prototypes": recipe.clip.prototype_weight}
 
     def losses(self, batch: Batch, features: Features, mask: Tensor, sample: Sample) -> dict[str, Tensor]:
         """Every term whose weight is not 0, by name.
@@ -58,11 +77,11 @@ class Objective(nn.Module):
             sample: the prototypes that take part, S of them.
         """
         joint = self.recipe.mask.joint_step
-        labels, donors = sample.columns(batch.labels), sample.columns(batch.donors)  # (N,), (N,) in [0, S) or -1
+        labels, donors = sample.columns(batch.labels), sample.columns(self._donors(batch))  # (N,) in [0, S) or -1
         shown = mask if joint else mask.detach()  # (N, D)
         neck = features.neck if joint else features.neck.detach()  # (N, D)
         prototypes = sample.weight if joint else sample.weight.detach()  # (S, D)
-        terms = {
+        terms: dict[str, Callable[[], Tensor]] = {
             "plain": lambda: self._plain_loss(features.neck, sample.weight, labels, donors),
             "masked": lambda: self._masked_loss(features.neck, shown, sample.weight, labels, donors),
             "triplet": lambda: self._triplet_loss(features.feature, mask.detach(), batch),
@@ -75,6 +94,9 @@ class Objective(nn.Module):
             terms["mask_arcface"] = lambda: self._masked_loss(neck, mask, prototypes, labels, donors)
         if self.to_teacher is not None:
             terms["teacher"] = lambda: self._teacher_loss(features.neck, batch.rows)
+        if self.text is not None:
+            text = self.text(features.feature, labels, sample.weight, sample.rows, donors)
+            terms |= {"text": lambda: text.text, "text_prototypes": lambda: text.prototype}
         return {name: term() for name, term in terms.items() if self.weights[name] > 0}
 
     def total(self, losses: dict[str, Tensor]) -> Tensor:
@@ -93,7 +115,11 @@ class Objective(nn.Module):
 
     def _triplet_loss(self, feature: Tensor, mask: Tensor, batch: Batch) -> Tensor:
         weighing = mask if self.recipe.losses.triplet_by_mask else None
-        return hardest_triplet_loss(feature, batch.labels, batch.donors, weighing)
+        return hardest_triplet_loss(feature, batch.labels, self._donors(batch), weighing)
+
+    def _donors(self, batch: Batch) -> Tensor:
+        """Who is not to be asked for, int64 (N,): the donors, or nobody."""
+        return batch.donors if self.recipe.losses.ignore_donors else torch.full_like(batch.donors, -1)
 
     def _teacher_loss(self, neck: Tensor, rows: Tensor) -> Tensor:
         """The teacher saw the clean crop; the student sees the hidden one."""

@@ -23,6 +23,7 @@ from .recipe_sections import (
 
 # What may differ between a checkpoint and the recipe that goes on from it: where things are, and how fast they run.
 NOT_COMPARED = frozenset({"train", "start_from", "device", "threads", "workers", "tensorboard"})
+TOKEN_BACKBONES = frozenset({"vit-b16", "clip-vit-b16"})
 WEIGHT_SUFFIXES = frozenset({".pth", ".pt", ".bin", ".npz", ".safetensors"})  # any other `pretrained` is a name
 
 
@@ -76,10 +77,14 @@ class Recipe(BaseModel):
             raise ValueError("backbone.anchored: expected a start_from, and conv1 and conv2 among backbone.frozen")
         if self.mask.kind == "none" and self.losses.triplet_by_mask:
             raise ValueError("losses.triplet_by_mask: there is no mask (mask.kind: none), so set it to false")
+        occlusion = self.occlusion
+        in_tokens = occlusion is not None and occlusion.transferred > 0 and occlusion.transfer_space == "tokens"
+        if in_tokens and backbone.name not in TOKEN_BACKBONES:
+            raise ValueError(f"occlusion.transfer_space: {backbone.name} has no tokens, set it to pixels")
         return self
 
     def comparable(self) -> dict[str, Any]:
-        """The part that a checkpoint must share with the recipe that resumes it, as dotted keys; no paths."""
+        """The part that a checkpoint must share with the recipe that resumes it, as dotted keys; of paths the name."""
         return dict(_flattened(self.model_dump(exclude=set(NOT_COMPARED))))
 
 
@@ -128,8 +133,12 @@ def _flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]
     for key, value in values.items():
         if isinstance(value, dict):
             flat += _flattened(value, f"{prefix}{key}.")
-        elif not isinstance(value, Path) and key not in ("pretrained", "folders"):
-            flat.append((prefix + key, list(value) if isinstance(value, tuple) else value))
+        elif isinstance(value, tuple):
+            flat.append((prefix + key, [one.name if isinstance(one, Path) else one for one in value]))
+        elif isinstance(value, Path) or (key == "pretrained" and value is not None):
+            flat.append((prefix + key, Path(value).name))
+        else:
+            flat.append((prefix + key, value))
     return flat
 
 

@@ -78,6 +78,7 @@ class LossSection(Section):
         orthogonality: of the heads' loss, on the batch mean; 6.4 is the published value [DPM].
         arcface_margin, arcface_scale: in radians; s.
         label_smoothing: of the plain classification loss.
+        ignore_donors: class-ignoring: who was put into a crop is neither a class nor a negative there [SPT].
     """
 
     plain: float = Field(default=0.5, ge=0)
@@ -88,6 +89,7 @@ class LossSection(Section):
     arcface_margin: float = Field(default=0.3, ge=0)
     arcface_scale: float = Field(default=30.0, gt=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    ignore_donors: bool = True
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> "LossSection":
@@ -127,6 +129,20 @@ class ScheduleSection(Section):
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
 
 
+class SaliencySection(Section):
+    """Stage 1b: the saliency selector [SPT], trained on clean crops and a copy of the backbone, then frozen.
+
+    Attributes:
+        steps: of its training.
+        learning_rate: of the copied backbone.
+        selector_learning_rate: of the 1×1 convolution that selects.
+    """
+
+    steps: int = Field(default=2000, ge=1)
+    learning_rate: float = Field(default=3.5e-4, gt=0)
+    selector_learning_rate: float = Field(default=3.5e-3, gt=0)
+
+
 class OcclusionSection(Section):
     """How crops are hidden in training: of every person's K crops the first stays whole, the last never does.
 
@@ -134,19 +150,28 @@ class OcclusionSection(Section):
         probability: for a crop that is neither the first nor the last.
         erasing_probability: random erasing, for those among them that are not occluded.
         begin_epoch: until then every crop is whole [ours].
-        pasted, erased: how often each source of occlusion is drawn, relative to the others: made-up things and
-            pieces of other crops [ours], noise in a rectangle (the baseline).
+        pasted, transferred, cutouts, erased: how often each source of occlusion is drawn, relative to the others:
+            made-up things and pieces of other crops [ours], patch transfer [SPT], things with an outline, noise in a
+            rectangle (the baseline).
+        transfer_space: where patches are transferred: pixels (any backbone) or tokens (ViT) [SPT].
+        saliency: how the selector is trained that patch transfer needs (stage 1b).
+        cutouts_folder: PNGs with an alpha channel to put in front; null draws made-up things.
     """
 
     probability: float = Field(default=0.5, ge=0, le=1)
     erasing_probability: float = Field(default=0.15, ge=0, le=1)
     begin_epoch: int = Field(default=0, ge=0)
     pasted: float = Field(default=1.0, ge=0)
+    transferred: float = Field(default=0.0, ge=0)
+    cutouts: float = Field(default=0.0, ge=0)
     erased: float = Field(default=0.0, ge=0)
+    transfer_space: Literal["pixels", "tokens"] = "pixels"
+    saliency: SaliencySection = SaliencySection()
+    cutouts_folder: Path | None = None
 
     @model_validator(mode="after")
     def _something_hides(self) -> "OcclusionSection":
-        if self.pasted + self.erased <= 0:
+        if self.pasted + self.transferred + self.cutouts + self.erased <= 0:
             raise ValueError("expected a source of occlusion above 0 (or occlusion: null)")
         return self
 
@@ -159,9 +184,23 @@ class TeacherSection(Section):
 
 
 class ClipSection(Section):
-    """CLIP's two-stage supervision [CLIP-ReID]: the model whose text encoder it takes."""
+    """CLIP's two-stage text supervision [CLIP-ReID]; CLIP is needed for training only.
+
+    Attributes:
+        model: open_clip's name of the architecture.
+        pretrained: a published tag, which is downloaded, or a file.
+        epochs, batch_size, learning_rate: of stage 1, in which only the prompts learn.
+        text_weight: λ_t, of telling images apart by their sentences [CLIP-ReID].
+        prototype_weight: λ_p, of the transfer into the prototype space [ours].
+    """
 
     model: str = "ViT-B-16"
+    pretrained: str = "openai"
+    epochs: int = Field(default=120, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=3.5e-4, gt=0)
+    text_weight: float = Field(default=1.0, ge=0)
+    prototype_weight: float = Field(default=0.5, ge=0)
 
 
 class HeldOutSection(Section):

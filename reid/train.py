@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from .batches import epoch_batches
+from .batches import Batch, epoch_batches
 from .checkpoint import resume as resume_run
 from .checkpoint import save, save_checkpoint
 from .curves import draw_curves
@@ -21,6 +21,7 @@ from .event_files import EventFiles
 from .held_out import HeldOut, evaluate_held_out, split_held_out
 from .learner import Learner
 from .recipe import Recipe, read_recipe
+from .stages import find_people, gather_occluders, learn_text
 from .teacher import teacher_embeddings
 from .training_log import EpochRecord, Scores, TrainingLog, mean_masked_score, plain_scores
 
@@ -43,9 +44,10 @@ class Listener(Protocol):
 def train(recipe_path: Path, out: Path, resume: bool = False, listeners: Sequence[Listener] = ()) -> Path:
     """Train by a recipe.
 
-    `out` gets last.pt (all of the run, for `resume`), best.pt (the model, for `export.export`), log.jsonl (a line per
-    epoch) and curves.png.  A run that was killed and resumed ends exactly as an unbroken one: every epoch and every
-    batch draws from seeds of its own, and the checkpoint holds all else.
+    First the stages that the recipe asks for: CLIP's prompts (1), the saliency selector (1b); then the loop (2).  `out`
+    gets last.pt (all of the run, for `resume`), best.pt (the model, for `export.export`), log.jsonl (a line per
+    epoch), curves.png and what the first stages found.  A run that was killed and resumed ends exactly as an unbroken
+    one: every epoch and every batch draws from seeds of its own, and the checkpoint holds all else.
 
     Args:
         recipe_path: a recipe, see `recipe.Recipe`.
@@ -61,60 +63,72 @@ def train(recipe_path: Path, out: Path, resume: bool = False, listeners: Sequenc
         TrainingError: the loss has been infinite for too long.
     """
     recipe = read_recipe(recipe_path)
-    log = TrainingLog(out / "log.jsonl")
-    events = EventFiles(out / "events") if recipe.tensorboard else None
     _prepare(recipe, out, resume)
+    if recipe.tensorboard:
+        listeners = [*listeners, EventFiles(out / "events")]
     crops, held_out = read_training_crops(recipe)
-    learner = _learner(recipe, crops)
+    learner = _learner(recipe, crops, out)
+    occluders = gather_occluders(recipe, find_people(recipe, crops, learner.model.backbone, out))
     first_epoch, best_score = resume_run(out / "last.pt", learner, len(crops)) if resume else (0, -math.inf)
-    if not resume:
-        learner.start(crops)
+    log = TrainingLog(out / "log.jsonl")
     log.cut(first_epoch)
 
     steps = steps_per_epoch(recipe, crops)
     for epoch in range(first_epoch, recipe.schedule.epochs):
         began, skipped = time.monotonic(), learner.skipped
-        torch.manual_seed(_seed_of(recipe.seed, epoch))  # of whatever the network itself leaves to chance
-        rng = np.random.default_rng([recipe.seed, epoch, 0, 0])  # which prototypes take part
         for listener in listeners:
             listener.began(epoch, recipe.schedule.epochs, steps)
-        history: list[dict[str, float]] = []
-        for step, batches in enumerate(epoch_batches(crops, recipe, epoch, steps)):
-            learning_rate = learning_rate_at(epoch * steps + step, recipe, steps)
-            losses = learner.step(batches, learning_rate, rng)
-            if losses is None:
-                logger.warning("epoch %d step %d: the loss is not finite: skipped", epoch, epoch * steps + step)
-            else:
-                history.append(losses)
-            for listener in listeners:
-                listener.stepped(losses)
-
+        batches = epoch_batches(crops, recipe, epoch, steps, occluders)
+        losses = _train_epoch(learner, batches, epoch, steps, listeners)
         scores: Scores = {}
-        last = epoch + 1 == recipe.schedule.epochs
-        if held_out and ((epoch + 1) % recipe.held_out.every_epochs == 0 or last):
-            scores = {one.name: evaluate_held_out(learner.best_model, one) for one in held_out}
-            score = mean_masked_score(scores)
-            if score > best_score:
-                best_score = score
-                save(learner.weights(), out / "best.pt")
-        elif not held_out:
-            save(learner.weights(), out / "best.pt")
+        if (epoch + 1) % recipe.held_out.every_epochs == 0 or epoch + 1 == recipe.schedule.epochs:
+            scores, best_score = _keep_best(learner, held_out, best_score, out / "best.pt")
         record = EpochRecord(
             epoch=epoch,
-            losses=_means(history),
+            losses=losses,
             skipped=learner.skipped - skipped,
-            learning_rate=learning_rate,
+            learning_rate=learning_rate_at((epoch + 1) * steps - 1, recipe, steps),
             seconds=round(time.monotonic() - began, 1),
             held_out=plain_scores(scores),
         )
         log.append(record)
         save_checkpoint(out / "last.pt", learner, len(crops), epoch + 1, best_score)
         draw_curves(log.records(), out / "curves.png")
-        if events is not None:
-            events.add(record)
         for listener in listeners:
             listener.ended(record)
     return out / "best.pt"
+
+
+def _train_epoch(
+    learner: Learner, groups: Iterable[list[Batch]], epoch: int, steps: int, listeners: Sequence[Listener]
+) -> dict[str, float]:
+    """All steps of one epoch; returns the mean of every loss term over those that were not skipped."""
+    recipe = learner.recipe
+    torch.manual_seed(_seed_of(recipe.seed, epoch))  # of whatever the network itself leaves to chance
+    rng = np.random.default_rng([recipe.seed, epoch, 0, 0])  # which prototypes take part
+    history: list[dict[str, float]] = []
+    for step, batches in enumerate(groups, epoch * steps):
+        losses = learner.step(batches, learning_rate_at(step, recipe, steps), rng)
+        if losses is None:
+            logger.warning("epoch %d step %d: the loss is not finite: skipped", epoch, step)
+        else:
+            history.append(losses)
+        for listener in listeners:
+            listener.stepped(losses)
+    return {name: float(np.mean([losses[name] for losses in history])) for name in (history[0] if history else ())}
+
+
+def _keep_best(learner: Learner, held_out: list[HeldOut], best_score: float, path: Path) -> tuple[Scores, float]:
+    """Evaluate, and save the model where it is the best so far, or where nobody can tell.
+
+    Returns:
+        The scores, and the best score so far.
+    """
+    scores = {one.name: evaluate_held_out(learner.best_model, one) for one in held_out}
+    score = mean_masked_score(scores) if scores else best_score
+    if score > best_score or not scores:
+        save(learner.weights(), path)
+    return scores, max(score, best_score)
 
 
 def learning_rate_at(step: int, recipe: Recipe, steps_per_epoch: int) -> float:
@@ -164,16 +178,17 @@ def _prepare(recipe: Recipe, out: Path, resume: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
 
-def _learner(recipe: Recipe, crops: CropSet) -> Learner:
+def _learner(recipe: Recipe, crops: CropSet, out: Path) -> Learner:
+    """Everything that will change; asks the teacher, and learns the identities' sentences, where there are such."""
     teacher = None
     if recipe.teacher is not None:
         teacher = torch.from_numpy(teacher_embeddings(recipe.teacher.network, crops.images))  # (N, T)
-    return Learner(recipe, len(np.unique(crops.pids)), len(np.unique(crops.camids)), teacher)
+    text = learn_text(recipe, crops, out)
+    torch.manual_seed(recipe.seed)  # whether stage 1 was done now or before must make no difference
+    learner = Learner(recipe, len(np.unique(crops.pids)), len(np.unique(crops.camids)), teacher, text)
+    learner.start(crops)
+    return learner
 
 
 def _seed_of(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
-
-
-def _means(history: list[dict[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([losses[name] for losses in history])) for name in (history[0] if history else ())}

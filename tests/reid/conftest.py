@@ -3,6 +3,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
+import yaml
 
 
 @pytest.fixture
@@ -36,12 +38,42 @@ def write_crops():
 @pytest.fixture
 def tiny_backbones(monkeypatch):
     """Every model built from here on reads its crops with a network of a few thousand weights."""
-    from .tiny_network import TinyBackbone
+    from .tiny_network import TinyBackbone, TinyVit
 
     options = {}
 
     def create(name, *, width=1.0, pretrained=None, cameras=0):
-        return TinyBackbone(cameras, **options)
+        return TinyVit() if name == "vit-b16" else TinyBackbone(cameras, **options)
 
     monkeypatch.setattr("reidpipe.reid.model.create_backbone", create)
     return options
+
+
+TINY_RECIPE = {
+    "train": ["crops/train"],
+    "backbone": {"name": "osnet", "width": 0.25, "frozen": ["stem"]},
+    "sampling": {"identities": 2, "crops": 2},
+    "schedule": {"epochs": 2, "steps_per_epoch": 2, "warmup_steps": 1, "learning_rate": 1e-3},
+    "held_out": {"identities": 2},
+    "seed": 3,
+    "threads": 1,
+}
+
+
+@pytest.fixture
+def write_recipe(tmp_path, write_crops, tiny_backbones):
+    """Write a recipe of two epochs of two steps on five made-up people; whole sections may differ, or single keys."""
+    before = torch.get_num_threads()
+    write_crops(tmp_path / "crops" / "train", identities=5)
+
+    def write(**changes):
+        values = {
+            key: {**TINY_RECIPE.get(key, {}), **part} if isinstance(part, dict) else part
+            for key, part in changes.items()
+        }
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump({**TINY_RECIPE, **values}))
+        return path
+
+    yield write
+    torch.set_num_threads(before)

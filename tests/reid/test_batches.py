@@ -6,8 +6,11 @@ from reidpipe.reid import batches
 from reidpipe.reid.augmentation import augment_covered
 from reidpipe.reid.batches import epoch_batches, training_batch
 from reidpipe.reid.dataset import CropSet
+from reidpipe.reid.hiding import Occluders
 from reidpipe.reid.recipe import Recipe
 from reidpipe.reid.recipe_sections import OcclusionSection
+
+OURS = Occluders(OcclusionSection())
 
 
 def people(n=3, each=4, seed=0):
@@ -23,7 +26,7 @@ def no_augmentation(monkeypatch):
 def test_of_every_person_one_crop_is_whole_and_one_is_occluded(no_augmentation):
     crops = people()
     section = OcclusionSection(probability=0.0, erasing_probability=0.0)
-    batch = training_batch(crops, np.arange(12), 4, section, np.random.default_rng(0))
+    batch = training_batch(crops, np.arange(12), 4, section and Occluders(section), np.random.default_rng(0))
     changed = (batch.images.numpy() != crops.images).any((1, 2, 3))
     np.testing.assert_array_equal(changed.reshape(3, 4), [[False, False, False, True]] * 3)
     np.testing.assert_array_equal(batch.covers.numpy().any((1, 2)), changed)
@@ -36,7 +39,7 @@ def test_covers_say_where_and_donors_say_who(no_augmentation):
     crops, seen = people(), set()
     section = OcclusionSection(probability=1.0)
     for seed in range(10):
-        batch = training_batch(crops, np.arange(12), 4, section, np.random.default_rng(seed))
+        batch = training_batch(crops, np.arange(12), 4, section and Occluders(section), np.random.default_rng(seed))
         assert batch.covers.shape == (12, 16, 8)
         changed = (batch.images.numpy() != crops.images).any(3).reshape(12, 16, 16, 8, 16).mean((2, 4))  # (N, 16, 8)
         assert (changed[batch.covers.numpy() == 0] == 0).all()
@@ -54,7 +57,7 @@ def test_covers_say_where_and_donors_say_who(no_augmentation):
     ],
 )
 def test_how_many_crops_are_hidden(no_augmentation, section, hidden):
-    batch = training_batch(people(), np.arange(12), 4, section, np.random.default_rng(0))
+    batch = training_batch(people(), np.arange(12), 4, section and Occluders(section), np.random.default_rng(0))
     assert (batch.covers.amax((1, 2)) > 0).float().mean() == hidden
 
 
@@ -76,24 +79,26 @@ def recipe(**changes):
 
 
 def test_workers_change_no_batch():
-    made = [list(epoch_batches(people(), recipe(workers=workers), 1, 3)) for workers in (0, 3)]
+    made = [list(epoch_batches(people(), recipe(workers=workers), 1, 3, OURS)) for workers in (0, 3)]
     assert [len(groups) for groups in made] == [3, 3]
     for (one,), (two,) in zip(*made, strict=True):
         assert torch.equal(one.images, two.images)
         assert torch.equal(one.covers, two.covers)
-    again, other = (next(epoch_batches(people(), recipe(), epoch, 3))[0] for epoch in (1, 2))
+    again, other = (next(epoch_batches(people(), recipe(), epoch, 3, OURS))[0] for epoch in (1, 2))
     assert torch.equal(again.images, made[0][0][0].images)
     assert not torch.equal(other.images, again.images)
 
 
 def test_accumulated_batches_come_together():
-    groups = list(epoch_batches(people(), recipe(accumulate_batches=2), 0, 3))
+    groups = list(epoch_batches(people(), recipe(accumulate_batches=2), 0, 3, OURS))
     assert [len(group) for group in groups] == [2, 2, 2]
 
 
 def test_occlusion_waits_for_its_epoch():
-    late = recipe(occlusion={"begin_epoch": 2})
-    hidden = [any(bool(batch.covers.any()) for (batch,) in epoch_batches(people(), late, epoch, 2)) for epoch in (1, 2)]
+    late, hidden = Occluders(OcclusionSection(begin_epoch=2)), []
+    for epoch in (1, 2):
+        made = epoch_batches(people(), recipe(), epoch, 2, late)
+        hidden.append(any(bool(batch.covers.any()) for (batch,) in made))
     assert hidden == [False, True]
 
 
@@ -103,4 +108,4 @@ def test_what_goes_wrong_while_a_batch_is_made_is_told(monkeypatch):
 
     monkeypatch.setattr(batches, "augment_covered", broken)
     with pytest.raises(RuntimeError, match="no such crop"):
-        list(epoch_batches(people(), recipe(workers=2), 0, 3))
+        list(epoch_batches(people(), recipe(workers=2), 0, 3, OURS))

@@ -81,12 +81,13 @@ def test_names_of_published_weights_stay_as_they_are(write_recipe):
     assert recipe.backbone.pretrained == "resnet50.a1_in1k"
 
 
-def test_what_a_checkpoint_compares_holds_no_path_and_no_machine(write_recipe):
-    one = read_recipe(write_recipe(train=["a"], teacher={"network": "a.xml"}, threads=1, workers=3, amp="bfloat16"))
-    two = read_recipe(write_recipe(train=["b"], teacher={"network": "b.xml"}, threads=2, workers=0, amp="bfloat16"))
+def test_what_a_checkpoint_compares_holds_no_folder_and_no_machine(write_recipe):
+    one = read_recipe(write_recipe(train=["a"], teacher={"network": "x/t.xml"}, threads=1, workers=3, amp="bfloat16"))
+    two = read_recipe(write_recipe(train=["b"], teacher={"network": "y/t.xml"}, threads=2, workers=0, amp="bfloat16"))
     assert one.comparable() == two.comparable()
     assert one.comparable()["amp"] == "bfloat16"
     assert one.comparable()["schedule.epochs"] == 60
+    assert one.comparable()["teacher.network"] == "t.xml"
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -4,7 +4,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from reidpipe.reid import DatasetError, Embedder, RecipeError, TrainingError, WeightsError, evaluate_folder
 from reidpipe.reid.export import export
@@ -12,38 +11,6 @@ from reidpipe.reid.learner import Learner
 from reidpipe.reid.recipe import read_recipe
 from reidpipe.reid.train import learning_rate_at, read_training_crops, steps_per_epoch, train
 from reidpipe.reid.training_log import TrainingLog
-
-TINY = {
-    "train": ["crops/train"],
-    "backbone": {"name": "osnet", "width": 0.25, "frozen": ["stem"]},
-    "sampling": {"identities": 2, "crops": 2},
-    "schedule": {"epochs": 2, "steps_per_epoch": 2, "warmup_steps": 1, "learning_rate": 1e-3},
-    "held_out": {"identities": 2},
-    "seed": 3,
-    "threads": 1,
-}
-
-
-@pytest.fixture
-def write_recipe(tmp_path, write_crops, tiny_backbones):
-    write_crops(tmp_path / "crops" / "train", identities=5)
-
-    def write(**changes):
-        values = {
-            key: {**TINY.get(key, {}), **part} if isinstance(part, dict) else part for key, part in changes.items()
-        }
-        path = tmp_path / "recipe.yaml"
-        path.write_text(yaml.safe_dump({**TINY, **values}))
-        return path
-
-    return write
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 class Watching:

@@ -1,8 +1,10 @@
 """A backbone of a few thousand weights, for tests of what is built around a backbone."""
 
 from torch import nn
+from torch.nn import functional
 
 from reidpipe.reid.backbone_protocol import Backbone, BackboneOutput, add_camera, camera_embedding
+from reidpipe.reid.vit_backbone import VitBackbone
 
 DIMENSIONS = 16
 
@@ -24,3 +26,19 @@ class TinyBackbone(Backbone):
         deep = self.norm(stem).relu()
         feature = self.out(deep.mean((2, 3)))
         return BackboneOutput((stem, deep, deep, deep), feature, feature.view(-1, 2, 8) if self.heads else None)
+
+
+class TinyVit(VitBackbone):
+    """A backbone with tokens: mean colours of 16×16 patches, mixed by one layer each."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.grid, self.dimensions, self.map_channels = (16, 8), DIMENSIONS, (8, 8, 8, 8)
+        self.stem, self.out = nn.Linear(3, 8), nn.Linear(8, DIMENSIONS)
+
+    def tokens(self, images, camids=None):
+        return self.stem(functional.avg_pool2d(images, 16).flatten(2).transpose(1, 2))  # (N, 128, 8)
+
+    def from_tokens(self, tokens, camids=None):
+        x = tokens.relu().transpose(1, 2).unflatten(2, self.grid)
+        return BackboneOutput((x, x, x, x), self.out(x.mean((2, 3))))
