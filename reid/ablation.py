@@ -20,7 +20,7 @@ Changes = Mapping[str, Any]  # dotted keys of a recipe, and what they become
 
 # What is switched off, and how.  A part that a recipe does not have on is left out of its table.
 PARTS: dict[str, Changes] = {
-    "mask generator": {"mask.kind": "none", "losses.triplet_by_mask": False},
+    "mask generator": {"mask.kind": "none", "mask.trust_weight": 0.0, "losses.triplet_by_mask": False},
     "own step of the mask": {"mask.joint_step": True},
     "mask taught by pairs (instead: by classification)": {"mask.pair_weight": 0.0, "mask.arcface_weight": 1.0},
     "masked classification": {"losses.masked": 0.0},
@@ -44,7 +44,10 @@ PARTS: dict[str, Changes] = {
     "sentences told apart": {"clip.text_weight": 0.0},
     "transfer into prototypes": {"clip.prototype_weight": 0.0},
     "camera embedding": {"backbone.cameras": False},
-    "anchor": {"backbone.anchored": False},
+    "regions": {"regions": None, "mask.trust_weight": 0.0, "mask.pair_weight": 1.0},
+    "mask taught by trust (instead: by pairs)": {"mask.trust_weight": 0.0, "mask.pair_weight": 1.0},
+    "regions told apart by themselves": {"regions.weight": 0.0},
+    "masked pairs": {"losses.pairs": 0.0},
     "moving average": {"schedule.ema_decay": 0.0},
 }
 

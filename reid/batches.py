@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .augmentation import augment_covered
-from .dataset import CropSet, identity_batches
+from .dataset import CropSet
 from .hiding import Occluders, hide_crop, plan_batch
 from .occlusion import NOBODY
 from .pairing import Pairing, Regions
 from .patch_transfer import donor_pids, transfer_cover, transfer_tokens, upsampled
 from .recipe import Recipe
+from .sampling import identity_batches
 
 SELECTED = 0.5  # a cell of a moved region holds the person if half of it does
 COVER_GRID = (16, 8)  # of a cover: the coarsest map of a 256×128 crop
@@ -66,6 +67,8 @@ class Batch:
         partners: int64 (N,), positions in this batch of the same person's whole crop.
         covers: float32 (N, 16, 8) in [0, 1], the share of each cell that is hidden by something put there.
         donors: int64 (N,), the label of who was put in front, -1 for nobody.
+        persons: float32 (N, 16, 8) in [0, 1], the share of each cell that showed the person before; all 0 for a crop of
+            which nobody knows.
         exchange: which tokens the network is to exchange, where patches are transferred in token space.
     """
 
@@ -76,6 +79,7 @@ class Batch:
     partners: Tensor
     covers: Tensor
     donors: Tensor
+    persons: Tensor
     exchange: Exchanged | None = None
 
     def __len__(self) -> int:
@@ -83,8 +87,8 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
-        tensors = (self.images, self.labels, self.camids, self.rows, self.partners, self.covers, self.donors)
-        return Batch(*(one.to(device, non_blocking=True) for one in tensors), self.exchange)
+        names = ("images", "labels", "camids", "rows", "partners", "covers", "donors", "persons")
+        return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in names), self.exchange)
 
 
 def training_batch(
@@ -109,24 +113,30 @@ def training_batch(
     plan = plan_batch(rows, crops.pids[rows], crops_per_identity, occluders, rng)
     height, width = crops.images.shape[1:3]
     images = np.empty((len(rows), height, width, 3), np.uint8)
-    covers, persons = (np.zeros((len(rows), *COVER_GRID), np.float32) for _ in range(2))
+    covers, selected, persons = (np.zeros((len(rows), *COVER_GRID), np.float32) for _ in range(3))
     donors = np.full(len(rows), NOBODY, np.int64)
     in_tokens = occluders is not None and occluders.section.transfer_space == "tokens" and "transferred" in plan.sources
     for position, row in enumerate(rows):
         hidden = hide_crop(position, rows, plan, crops, occluders, rng)
-        moving = hidden.cover  # (H, W)
+        layers = [hidden.cover]  # (H, W) each: whatever moves with the picture
         if in_tokens and occluders is not None and occluders.regions is not None:
-            moving = np.dstack([moving, upsampled(occluders.regions[row], height, width)])  # (H, W, 2)
-        images[position], moved = augment_covered(hidden.image, moving, rng)
-        cells = cv2.resize(moved, COVER_GRID[::-1], interpolation=cv2.INTER_AREA)  # (16, 8) or (16, 8, 2)
-        covers[position], persons[position] = (cells[..., 0], cells[..., 1]) if cells.ndim == 3 else (cells, 0)
+            layers.append(upsampled(occluders.regions[row], height, width))
+        if crops.visible is not None:
+            layers.append(np.asarray(cv2.resize(crops.visible[row], (width, height)), np.float32) / 255)
+        images[position], moved = augment_covered(hidden.image, np.dstack(layers), rng)
+        cells = cv2.resize(moved, COVER_GRID[::-1], interpolation=cv2.INTER_AREA).reshape(*COVER_GRID, len(layers))
+        covers[position] = cells[..., 0]
+        if in_tokens:
+            selected[position] = cells[..., 1]
+        if crops.visible is not None:
+            persons[position] = cells[..., -1]
         donors[position] = NOBODY if hidden.donor == NOBODY else crops.pids[hidden.donor]
-    exchange = Exchanged(persons >= SELECTED, crops.pids[rows], plan.pairing) if in_tokens else None
+    exchange = Exchanged(selected >= SELECTED, crops.pids[rows], plan.pairing) if in_tokens else None
     if exchange is not None:
         donors = np.where(exchange.donors == NOBODY, donors, exchange.donors)
         covers = np.maximum(covers, exchange.cover)
     first_of_person = np.arange(len(rows)) // crops_per_identity * crops_per_identity
-    arrays = (images, crops.pids[rows], crops.camids[rows], rows, first_of_person, covers, donors)
+    arrays = (images, crops.pids[rows], crops.camids[rows], rows, first_of_person, covers, donors, persons)
     return Batch(*(torch.from_numpy(np.ascontiguousarray(one)) for one in arrays), exchange)
 
 
@@ -143,7 +153,7 @@ def epoch_batches(
     """
     sampling, together = recipe.sampling, recipe.schedule.accumulate_batches
     rng = np.random.default_rng([recipe.seed, epoch])
-    draws = identity_batches(crops.pids, sampling.identities, sampling.crops, steps * together, rng)
+    draws = identity_batches(crops, sampling.identities, sampling.crops, steps * together, rng, sampling.per_folder)
     if occluders is not None and epoch < occluders.section.begin_epoch:
         occluders = None
 

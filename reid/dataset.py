@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from .errors import DatasetError
 from .layouts import IMAGE_SUFFIXES, LabelledCrop, Split, find_layout, list_folder, list_split
 from .layouts_published import count_crops, mismatches, published_counts
 
+VISIBLE_FOLDER = "visible"  # beside crops: where their people are seen
+VISIBLE_HW = (64, 32)  # finer than any map of a network, and small enough to keep
 IN_MEMORY_BYTES = 2 * 2**30  # about 21,000 crops; larger sets lie in a temporary file that is mapped into memory
 COPIED_CROPS = 1024  # rows copied at a time, so that copying a mapped set needs no memory either
 
@@ -29,22 +31,31 @@ class CropSet:
         images: uint8 (N, 256, 128, 3) BGR.
         pids: int64 (N,), who; 0 is a distractor.
         camids: int64 (N,), seen by which camera.
+        visible: uint8 (N, 64, 32), 255 where the person is seen, 0 where not; all 0 for a crop of which nobody knows;
+            None where that is so for all.
+        sources: int64 (N,), which of several joined sets a crop came from; None for a single one.
     """
 
     images: NDArray[np.uint8]
     pids: NDArray[np.int64]
     camids: NDArray[np.int64]
+    visible: NDArray[np.uint8] | None = None
+    sources: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.pids)
 
     def __getitem__(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "CropSet":
         index = np.arange(len(self))[rows]
-        return CropSet(_gather(self.images, index), self.pids[index], self.camids[index])
+        visible = None if self.visible is None else self.visible[index]
+        sources = None if self.sources is None else self.sources[index]
+        return CropSet(_gather(self.images, index), self.pids[index], self.camids[index], visible, sources)
 
 
 def read_crop_set(folder: Path) -> CropSet:
     """Read every crop of one folder in Market-1501 naming; junk (pid -1) is left out.
+
+    Where the folder has a sub-folder `visible`, a PNG of each crop's name there says where the person is seen.
 
     Raises:
         DatasetError: the folder is missing or holds no crops, or a file cannot be read or is misnamed.
@@ -88,20 +99,27 @@ def read_listed(crops: Sequence[LabelledCrop]) -> CropSet:
     for row, crop in enumerate(crops):
         images[row] = resize_crop(read_image(crop.path))
     pids = np.array([crop.pid for crop in crops], np.int64)
-    return CropSet(images, pids, np.array([crop.camid for crop in crops], np.int64))
+    camids = np.array([crop.camid for crop in crops], np.int64)
+    return CropSet(images, pids, camids, _read_visible([crop.path for crop in crops]))
 
 
 def join_crop_sets(sets: Sequence[CropSet]) -> CropSet:
     """One set of all, with identities renumbered so that no two sets share one."""
     pids: list[NDArray[np.int64]] = []
+    sources = np.repeat(np.arange(len(sets)), [len(one) for one in sets])  # (N,)
+    visible = None
+    if any(one.visible is not None for one in sets):
+        visible = np.zeros((len(sources), *VISIBLE_HW), np.uint8)
     images = _space_for((sum(len(one) for one in sets), *sets[0].images.shape[1:]))
     offset = start = 0
     for one in sets:
         own, renumbered = np.unique(one.pids, return_inverse=True)
         pids.append(renumbered.astype(np.int64) + offset)
         images[start : start + len(one)] = one.images
+        if visible is not None and one.visible is not None:
+            visible[start : start + len(one)] = one.visible
         offset, start = offset + len(own), start + len(one)
-    return CropSet(images, np.concatenate(pids), np.concatenate([one.camids for one in sets]))
+    return CropSet(images, np.concatenate(pids), np.concatenate([one.camids for one in sets]), visible, sources)
 
 
 def _space_for(shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -122,6 +140,19 @@ def _gather(images: NDArray[np.uint8], rows: NDArray[np.integer]) -> NDArray[np.
     return gathered
 
 
+def _read_visible(paths: Sequence[Path]) -> NDArray[np.uint8] | None:
+    """Where the people are seen, as `CropSet.visible`; None where no crop has such a picture."""
+    pictures = [path.parent / VISIBLE_FOLDER / f"{path.stem}.png" for path in paths]
+    if not any(picture.is_file() for picture in pictures):
+        return None
+    visible = np.zeros((len(paths), *VISIBLE_HW), np.uint8)
+    for row, picture in enumerate(pictures):
+        if picture.is_file():
+            shades = cv2.cvtColor(read_image(picture), cv2.COLOR_BGR2GRAY)
+            visible[row] = cv2.resize(shades, VISIBLE_HW[::-1], interpolation=cv2.INTER_AREA)
+    return visible
+
+
 def read_image(path: Path) -> NDArray[np.uint8]:
     """uint8 (h, w, 3) BGR, or a DatasetError that names the file."""
     if not path.is_file():
@@ -130,24 +161,3 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     if image is None:
         raise DatasetError(f"{path}: not a readable image")
     return np.asarray(image, np.uint8)
-
-
-def identity_batches(
-    pids: NDArray[np.int64], identities: int, crops: int, steps: int, rng: np.random.Generator
-) -> Iterator[NDArray[np.intp]]:
-    """PK sampling: `steps` times the rows of `identities` different people, `crops` of each, grouped by person.
-
-    Everybody comes up once before anybody comes up again.  Who has fewer crops than asked for is repeated.
-
-    Yields:
-        intp (identities * crops,): rows of the set.
-    """
-    rows_of = [np.flatnonzero(pids == pid) for pid in np.unique(pids)]
-    if len(rows_of) < identities:
-        raise DatasetError(f"expected at least {identities} identities for one batch, got {len(rows_of)}")
-    waiting: list[int] = []
-    for _ in range(steps):
-        if len(waiting) < identities:
-            waiting = list(rng.permutation(len(rows_of)))
-        drawn, waiting = waiting[:identities], waiting[identities:]
-        yield np.concatenate([rng.permutation(np.resize(rng.permutation(rows_of[who]), crops)) for who in drawn])

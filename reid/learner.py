@@ -1,7 +1,7 @@
 """What changes during training?  The model, the prototypes, and up to two more optimisers."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -14,12 +14,15 @@ from .dataset import CropSet
 from .errors import RecipeError, TrainingError
 from .held_out import BATCH_CROPS
 from .model import ModelSpec, ReidModel, create_model, load_weights, packed_model
+from .norms import recalibrate_norms
 from .objective import Objective
 from .prototypes import Prototypes, PrototypeState, Sample
 from .recipe import Recipe
 from .text_supervision import TextSupervision
+from .trust import UsualDeviation
 
 MOST_SKIPPED_IN_A_ROW = 20  # a float16 scaler needs up to 16 to find its scale; more will not mend themselves
+CALIBRATION_CROPS = 512  # evenly spaced over the set: enough for the statistics of any layer
 AMP_TYPES = {"none": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -60,7 +63,9 @@ class Learner:
         self.device = torch.device(recipe.device)
         backbone = recipe.backbone
         cameras = cameras if backbone.cameras else 0
-        self.spec = ModelSpec(backbone.name, backbone.width, recipe.mask.kind, backbone.anchored, cameras)
+        self.spec = ModelSpec(
+            backbone.name, backbone.width, recipe.mask.kind, cameras, recipe.regions.dimensions if recipe.regions else 0
+        )
         model = create_model(self.spec, backbone.pretrained)
         # channels last: half the time on a CPU
         self.model: ReidModel = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -70,20 +75,25 @@ class Learner:
         dimensions = self.model.neck.num_features
         self.prototypes = Prototypes(identities, dimensions, recipe.prototypes.sampled, self.device)
         supervision = None if text is None else TextSupervision(text["text"], dimensions, text.get("projection"))
-        self.objective = Objective(recipe, dimensions, teacher, supervision).to(self.device)
+        region_of = None if self.model.regions is None else self.model.regions.region_of
+        self.objective = Objective(recipe, dimensions, teacher, supervision, region_of).to(self.device)
         self.optimisers = self._optimisers()
         self.scaler = torch.amp.GradScaler(recipe.device, enabled=recipe.amp == "float16")
         self.average = copy.deepcopy(self.model).requires_grad_(False) if recipe.schedule.ema_decay else None
         self.steps = self.skipped = self.skipped_in_a_row = 0
 
     def start(self, crops: CropSet) -> None:
-        """Begin from the recipe's weights, the neck's statistics and the prototypes being those of the clean crops.
+        """Begin from the recipe's weights, all statistics and the prototypes being those of the clean crops.
 
         A prototype starts as its identity's mean direction, so a good backbone is not torn apart by random ones
         [ours].
         """
         if self.recipe.start_from is not None:
             load_weights(self.model, self.recipe.start_from)
+        recalibrate_norms(
+            self.model.backbone,
+            self._clean_images(crops[np.arange(0, len(crops), max(1, len(crops) // CALIBRATION_CROPS))]),
+        )
         feature = self._clean_features(crops)  # (N, D)
         pids = torch.from_numpy(crops.pids).to(self.device)
         with torch.no_grad():
@@ -112,7 +122,7 @@ class Learner:
         Raises:
             TrainingError: too many steps in a row were skipped.
         """
-        statistics = [one.clone() for one in self.model.buffers()]
+        statistics = [(one, one.clone()) for one in self._statistics()]
         self._set_training_mode()
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
@@ -121,7 +131,7 @@ class Learner:
         losses = self._accumulate(batches, sample)
         self.steps += 1
         if losses is None or not self._move(sample, learning_rate):
-            for buffer, before in zip(self.model.buffers(), statistics, strict=True):
+            for buffer, before in statistics:
                 buffer.copy_(before)
             self._count_skipped()
             return None
@@ -169,6 +179,8 @@ class Learner:
         """One of the rest, and the mask generator's own [DPM] unless the recipe has it step with the rest."""
         schedule, mask = self.recipe.schedule, self.model.mask
         modules: list[nn.Module] = [self.model.backbone, self.model.neck, self.objective]
+        if self.model.regions is not None:
+            modules.append(self.model.regions)
         if mask is not None and self.recipe.mask.joint_step:
             modules.append(mask)
         rest = [one for module in modules for one in module.parameters() if one.requires_grad]
@@ -189,6 +201,8 @@ class Learner:
                 camids = batch.camids if self.spec.cameras else None
                 features = self.model.features(images, camids, batch.exchange)
                 mask = self.model.masks(features)  # (N, D)
+            if self.spec.mask != "none":
+                self.model.note_masks(mask.detach()[batch.covers.flatten(1).amax(1) == 0])
             losses = self.objective.losses(batch, features, mask, sample)
             total = self.objective.total(losses) / len(batches)
             history.append({name: loss.item() for name, loss in losses.items()})
@@ -219,6 +233,11 @@ class Learner:
         self.scaler.update()
         return finite
 
+    def _statistics(self) -> list[Tensor]:
+        """All that a forward pass moves by itself: what layers and losses remember of past batches."""
+        usual = [one for one in self.objective.modules() if isinstance(one, UsualDeviation)]
+        return [buffer for module in (self.model, *usual) for buffer in module.buffers()]
+
     def _count_skipped(self) -> None:
         self.skipped += 1
         self.skipped_in_a_row += 1
@@ -245,9 +264,13 @@ class Learner:
         """Backbone features of clean crops, float32 (N, D)."""
         self.model.eval()
         with torch.inference_mode():
-            starts = range(0, len(crops), BATCH_CROPS)
-            images = (torch.from_numpy(crops.images[start : start + BATCH_CROPS]).to(self.device) for start in starts)
-            return torch.cat([self.model.features(self.model.normalise(batch)).feature for batch in images])
+            return torch.cat([self.model.features(batch).feature for batch in self._clean_images(crops)])
+
+    def _clean_images(self, crops: CropSet) -> Iterator[Tensor]:
+        """All crops as the backbone takes them, float32 (n, 3, 256, 128) at a time."""
+        for start in range(0, len(crops), BATCH_CROPS):
+            images = torch.from_numpy(np.ascontiguousarray(crops.images[start : start + BATCH_CROPS]))
+            yield self.model.normalise(images.to(self.device))
 
     def _set_training_mode(self) -> None:
         self.model.train()

@@ -1,6 +1,5 @@
 """What does the trained network compute?  Crops in, embedding and mask out."""
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ from .backbone_protocol import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from .backbone_weights import read_state
 from .errors import WeightsError
 from .mask import create_mask_generator
-from .osnet import OSNetHead
 from .regions import RegionMask, Regions
 from .vit_backbone import VitBackbone
+
+NOTED = 0.01  # share of a batch in the usual mask
 
 Exchange = Callable[[Tensor], Tensor]
 
@@ -30,7 +30,6 @@ class ModelSpec:
         backbone: a name of `create_backbone`.
         width: of osnet.
         mask: full, lite or none.
-        anchored: whether osnet has a second head that stays as published.
         cameras: how many camera embeddings were trained (SIE); 0 for none.
         regions: dims of each region's head; 0 for none.
     """
@@ -38,7 +37,6 @@ class ModelSpec:
     backbone: str = "osnet"
     width: float = 1.0
     mask: Literal["full", "lite", "none"] = "lite"
-    anchored: bool = False
     cameras: int = 0
     regions: int = 0
 
@@ -63,11 +61,9 @@ class Features(NamedTuple):
 
 
 class ReidModel(nn.Module):
-    """Backbone, BNNeck [DPM] and mask generator; possibly regions, or a second head that training leaves as it was.
+    """Backbone, BNNeck [DPM] and mask generator; possibly regions.
 
-    The maps reach the mask generator detached: it learns to read them, it does not shape them [ours].  The anchor is
-    the later half of the published OSNet, on the same first two stages (which then must be frozen).  Fine-tuning on
-    few people forgets what sets others apart; the mean of both cosines forgets less [ours].
+    The maps reach the mask generator detached: it learns to read them, it does not shape them [ours].
 
     usual_mask: float32 (D,), the mean mask of whole crops.  What all crops have in common belongs to the metric, not to
     one crop, so it goes into the embedding, and out of the mask: masked similarities stay the same, plain ones gain
@@ -78,19 +74,12 @@ class ReidModel(nn.Module):
     spread: Tensor
     usual_mask: Tensor
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        mask: nn.Module | None,
-        anchor: OSNetHead | None = None,
-        regions: Regions | None = None,
-    ) -> None:
+    def __init__(self, backbone: Backbone, mask: nn.Module | None, regions: Regions | None = None) -> None:
         """Put the parts together.
 
         Args:
             backbone: gives four maps and a feature.
             mask: takes the maps and gives (N, D); a RegionMask where there are regions; without one all masks are 0.5.
-            anchor: a second head on OSNet's first two stages.
             regions: describe the crop by parts; then the neck is as wide as they are.
         """
         super().__init__()
@@ -102,12 +91,11 @@ class ReidModel(nn.Module):
         self.neck.bias.requires_grad_(False)  # stays at 0, so that the hyperspheres of both losses share a centre [DPM]
         self.mask = mask
         self.register_buffer("usual_mask", torch.full((self.neck.num_features,), 0.5))
-        self.anchor = None if anchor is None else anchor.requires_grad_(False)
 
     @property
     def dimensions(self) -> int:
         """D."""
-        return self.neck.num_features if self.anchor is None else 2 * self.neck.num_features
+        return self.neck.num_features
 
     def normalise(self, images: Tensor) -> Tensor:
         """`normalise` with the mean and spread that this backbone expects."""
@@ -144,6 +132,12 @@ class ReidModel(nn.Module):
             mask = self.mask(features.maps, features.seen.detach(), features.neck.detach())
         return mask.float()
 
+    @torch.no_grad()
+    def note_masks(self, masks: Tensor) -> None:
+        """Let the usual mask follow those of some whole crops, float32 (N, D)."""
+        if len(masks):
+            self.usual_mask.lerp_(masks.mean(0), NOTED)
+
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Embed crops.
 
@@ -152,18 +146,14 @@ class ReidModel(nn.Module):
 
         Returns:
             embedding (N, D) of unit length and mask (N, D) in [0, 1]; where there are regions also the evidence, how
-            likely it is that the person is visible in each cell, (N, 16, 8) in (0, 1).  The anchor's mask is 0.5.
+            likely it is that the person is visible in each cell, (N, 16, 8) in (0, 1).
         """
         features = self.features(images)
         embedding = functional.normalize(features.neck * self.usual_mask)  # (N, D)
         mask = (0.5 * self.masks(features) / self.usual_mask).clamp(0, 1)  # (N, D)
-        if features.visibility is not None:
-            return embedding, mask, torch.sigmoid(features.visibility)
-        if self.anchor is None:
+        if features.visibility is None:
             return embedding, mask
-        anchor = functional.normalize(self.anchor.head(features.maps[0]).feature)  # (N, 512)
-        both = torch.cat([embedding, anchor], 1) / math.sqrt(2)  # (N, 1024), cosines become their mean
-        return both, torch.cat([mask, torch.full_like(mask, 0.5)], 1)
+        return embedding, mask, torch.sigmoid(features.visibility)
 
 
 def create_model(spec: ModelSpec, pretrained: str | None = None) -> ReidModel:
@@ -176,7 +166,7 @@ def create_model(spec: ModelSpec, pretrained: str | None = None) -> ReidModel:
         mask = None if spec.mask == "none" else RegionMask(backbone.map_channels, regions.region_of)
     elif spec.mask != "none":
         mask = create_mask_generator(spec.mask, backbone.map_channels, backbone.dimensions)
-    return ReidModel(backbone, mask, OSNetHead(spec.width) if spec.anchored else None, regions)
+    return ReidModel(backbone, mask, regions)
 
 
 def normalise(
@@ -216,9 +206,7 @@ def read_model(checkpoint: Path) -> ReidModel:
 
 
 def read_spec(state: dict[str, Any], path: Path) -> ModelSpec:
-    """The spec in a checkpoint; earlier versions wrote OSNet's width and anchor only."""
-    if {"width", "anchored", "model"} <= state.keys():
-        return ModelSpec("osnet", state["width"], "lite", state["anchored"])
+    """The spec in a checkpoint."""
     if not {"spec", "model"} <= state.keys():
         raise WeightsError(f"{path}: not a checkpoint of this program (spec, model)")
     try:
@@ -230,19 +218,15 @@ def read_spec(state: dict[str, Any], path: Path) -> ModelSpec:
 def load_weights(model: ReidModel, weights: Path) -> None:
     """Copy weights into `model`, in place.
 
-    Either a checkpoint of this program, or published OSNet weights for backbone and anchor (a state dict, possibly
-    with a classifier, possibly from DataParallel).
+    Either a checkpoint of this program, or published OSNet weights (a state dict, possibly with a classifier, possibly
+    from DataParallel).
     """
     state = read_state(weights)
     if "model" in state:
         return _fill(model, state["model"], weights)
     names = {name.removeprefix("module."): value for name, value in state.get("state_dict", state).items()}
     state = {name: value for name, value in names.items() if not name.startswith("classifier.")}
-    _fill(model.backbone, state, weights)
-    if model.anchor is not None:
-        own = model.anchor.state_dict()
-        model.anchor.load_state_dict({name: state[name] for name in own})
-    return None
+    return _fill(model.backbone, state, weights)
 
 
 def _fill(module: nn.Module, state: dict[str, Tensor], weights: Path) -> None:

@@ -20,7 +20,9 @@ from .losses import (
 from .model import Features
 from .prototypes import Sample
 from .recipe import Recipe
+from .regions import region_loss, seen_of_regions, visibility_loss, visibility_truth
 from .text_supervision import TextSupervision
+from .trust import UsualDeviation, deviations, trust_loss
 
 
 class Objective(nn.Module):
@@ -32,12 +34,15 @@ class Objective(nn.Module):
     `mask.joint_step` nothing is detached but the maps, and everybody moves at once.
     """
 
+    region_of: Tensor
+
     def __init__(
         self,
         recipe: Recipe,
         dimensions: int,
         teacher: Tensor | None = None,
         text: TextSupervision | None = None,
+        region_of: Tensor | None = None,
     ) -> None:
         """Keep what the terms need.
 
@@ -46,6 +51,7 @@ class Objective(nn.Module):
             dimensions: D.
             teacher: its view of every clean training crop, float32 (crops, T) of unit length.
             text: CLIP's sentences of the C identities, with their projections.
+            region_of: int64 (D,), which region each dim describes, where there are regions.
         """
         super().__init__()
         self.recipe = recipe
@@ -55,15 +61,21 @@ class Objective(nn.Module):
             "masked": losses.masked,
             "triplet": losses.triplet,
             "orthogonality": losses.orthogonality,
+            "embedding_pairs": losses.pairs,
             "pairs": mask.pair_weight,
             "mask_arcface": mask.arcface_weight,
+            "trust": mask.trust_weight,
         }
+        if recipe.regions is not None:
+            self.weights |= {"regions": recipe.regions.weight, "visibility": recipe.regions.visibility_weight}
+            self.usual = UsualDeviation()
         self.register_buffer("teacher", teacher, persistent=False)
         self.to_teacher: nn.Module | None = None
         if teacher is not None and recipe.teacher is not None:
             self.weights["teacher"] = recipe.teacher.weight
             self.to_teacher = nn.Linear(dimensions, teacher.shape[1], bias=False)
         self.text = text
+        self.register_buffer("region_of", region_of, persistent=False)
         if recipe.clip is not None:
             self.weights |= {"text": recipe.clip.text_weight, "text_prototypes": recipe.clip.prototype_weight}
 
@@ -85,13 +97,18 @@ class Objective(nn.Module):
             "plain": lambda: self._plain_loss(features.neck, sample.weight, labels, donors),
             "masked": lambda: self._masked_loss(features.neck, shown, sample.weight, labels, donors),
             "triplet": lambda: self._triplet_loss(features.feature, mask.detach(), batch),
+            "embedding_pairs": lambda: masked_pair_loss(features.neck, shown, batch.labels, PAIR_SCALE),
         }
         if features.heads is not None:
             heads = features.heads
             terms["orthogonality"] = lambda: orthogonality_loss(heads)
         if self.recipe.mask.kind != "none":
             terms["pairs"] = lambda: masked_pair_loss(neck, mask, batch.labels, PAIR_SCALE)
+            terms["trust"] = lambda: self._trust_loss(neck, mask, batch)
             terms["mask_arcface"] = lambda: self._masked_loss(neck, mask, prototypes, labels, donors)
+        if self.recipe.regions is not None:
+            terms["regions"] = lambda: self._region_loss(features.neck, sample.weight, labels, batch)
+            terms["visibility"] = lambda: self._visibility_loss(features, batch)
         if self.to_teacher is not None:
             terms["teacher"] = lambda: self._teacher_loss(features.neck, batch.rows)
         if self.text is not None:
@@ -116,6 +133,20 @@ class Objective(nn.Module):
     def _triplet_loss(self, feature: Tensor, mask: Tensor, batch: Batch) -> Tensor:
         weighing = mask if self.recipe.losses.triplet_by_mask else None
         return hardest_triplet_loss(feature, batch.labels, self._donors(batch), weighing)
+
+    def _trust_loss(self, neck: Tensor, mask: Tensor, batch: Batch) -> Tensor:
+        whole = batch.covers.flatten(1).amax(1) == 0  # (N,)
+        squared, comparable = deviations(neck, batch.labels, whole)
+        return trust_loss(mask, squared, comparable, self.usual(neck, squared, comparable))
+
+    def _region_loss(self, neck: Tensor, prototypes: Tensor, labels: Tensor, batch: Batch) -> Tensor:
+        seen = seen_of_regions(1 - batch.covers)  # (N, 6)
+        return region_loss(neck, prototypes, labels, seen, self.region_of, self.recipe.losses.arcface_scale)
+
+    def _visibility_loss(self, features: Features, batch: Batch) -> Tensor:
+        assert self.recipe.regions is not None and features.visibility is not None
+        truth = visibility_truth(batch.covers, batch.persons, self.recipe.regions.uncovered_weight)
+        return visibility_loss(features.visibility, *truth)
 
     def _donors(self, batch: Batch) -> Tensor:
         """Who is not to be asked for, int64 (N,): the donors, or nobody."""

@@ -16,6 +16,7 @@ from .recipe_sections import (
     MaskSection,
     OcclusionSection,
     PrototypeSection,
+    RegionSection,
     SamplingSection,
     ScheduleSection,
     TeacherSection,
@@ -34,6 +35,7 @@ class Recipe(BaseModel):
         train: folders of crops in Market-1501 naming; their identities are kept apart.
         start_from: best.pt of an earlier run, or published OSNet weights; null starts from the backbone's own.
         backbone, mask, prototypes, losses: what is trained, and on which terms.
+        regions: heads that are bound to a part of the crop, and the map that guides them; null for none.
         sampling, schedule: what a batch holds, and how long and how fast it goes.
         occlusion: how training crops are hidden; null for not at all.
         teacher: a network whose view of the clean crop is learnt too; null for none.
@@ -52,6 +54,7 @@ class Recipe(BaseModel):
     train: tuple[Path, ...] = Field(min_length=1)
     start_from: Path | None = None
     backbone: BackboneSection = BackboneSection()
+    regions: RegionSection | None = None
     mask: MaskSection = MaskSection()
     prototypes: PrototypeSection = PrototypeSection()
     losses: LossSection = LossSection()
@@ -71,10 +74,10 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> "Recipe":
         backbone = self.backbone
-        if backbone.anchored and backbone.name != "osnet":
-            raise ValueError("backbone.anchored: only osnet has an anchor")
-        if backbone.anchored and (self.start_from is None or not {"conv1", "conv2"} <= set(backbone.frozen)):
-            raise ValueError("backbone.anchored: expected a start_from, and conv1 and conv2 among backbone.frozen")
+        if self.regions is not None and backbone.name in TOKEN_BACKBONES:
+            raise ValueError(f"regions: {backbone.name} has no map to weigh: use a convolutional backbone")
+        if self.mask.trust_weight > 0 and self.regions is None:
+            raise ValueError("mask.trust_weight: only masks of regions are taught by trust: add a section regions")
         if self.mask.kind == "none" and self.losses.triplet_by_mask:
             raise ValueError("losses.triplet_by_mask: there is no mask (mask.kind: none), so set it to false")
         occlusion = self.occlusion

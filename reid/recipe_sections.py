@@ -20,7 +20,6 @@ class BackboneSection(Section):
         width: of osnet, as a share of its full channels.
         pretrained: a weights file, or the name of published weights that the backbone's library knows; null for none.
         cameras: whether tokens carry an embedding of the camera while training (SIE); deployment adds none.
-        anchored: whether osnet has a second head that stays as published.
         frozen: modules of the backbone that stay as they are, such as conv1.
     """
 
@@ -28,8 +27,24 @@ class BackboneSection(Section):
     width: float = Field(default=1.0, gt=0)
     pretrained: str | None = None
     cameras: bool = False
-    anchored: bool = False
     frozen: tuple[str, ...] = ()
+
+
+class RegionSection(Section):
+    """Heads that are bound to a part of the crop, and a map of where the person is visible [ours].
+
+    Attributes:
+        dimensions: of each of the five windows' heads.
+        weight: of telling identities apart by each region alone, as far as it shows the person.
+        visibility_weight: of the map's loss.
+        uncovered_weight: how much a cell counts in it that nothing was pasted over, in crops of which nobody knows
+            where the person is: most such cells show them, some show background.
+    """
+
+    dimensions: int = Field(default=128, ge=1)
+    weight: float = Field(default=1.0, ge=0)
+    visibility_weight: float = Field(default=2.0, ge=0)
+    uncovered_weight: float = Field(default=0.15, ge=0)
 
 
 class MaskSection(Section):
@@ -41,6 +56,7 @@ class MaskSection(Section):
         joint_step: ablation: one optimiser and one step for everything, instead of the generator's own.
         pair_weight: of the contrastive loss over the batch's masked similarities [ours].
         arcface_weight: of the masked classification loss as the generator's teacher [DPM].
+        trust_weight: of foretelling how far each dim will be from other pictures of the person [ours]; needs regions.
     """
 
     kind: Literal["full", "lite", "none"] = "lite"
@@ -48,11 +64,12 @@ class MaskSection(Section):
     joint_step: bool = False
     pair_weight: float = Field(default=1.0, ge=0)
     arcface_weight: float = Field(default=0.0, ge=0)
+    trust_weight: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def _something_teaches_it(self) -> "MaskSection":
-        if self.kind != "none" and self.pair_weight + self.arcface_weight <= 0:
-            raise ValueError("expected a pair_weight or an arcface_weight above 0 (or kind: none)")
+        if self.kind != "none" and self.pair_weight + self.arcface_weight + self.trust_weight <= 0:
+            raise ValueError("expected a pair_weight, arcface_weight or trust_weight above 0 (or kind: none)")
         return self
 
 
@@ -74,6 +91,7 @@ class LossSection(Section):
     Attributes:
         plain, masked: of the two classification losses on the shared prototypes; 0.5 each [DPM].
         triplet: of the batch-hard triplet loss.
+        pairs: of the contrastive loss over the batch's masked similarities, for the embedding [ours].
         triplet_by_mask: whether its pairs are weighted by the overlap of their masks [summary].
         orthogonality: of the heads' loss, on the batch mean; 6.4 is the published value [DPM].
         arcface_margin, arcface_scale: in radians; s.
@@ -84,6 +102,7 @@ class LossSection(Section):
     plain: float = Field(default=0.5, ge=0)
     masked: float = Field(default=0.5, ge=0)
     triplet: float = Field(default=1.0, ge=0)
+    pairs: float = Field(default=0.0, ge=0)
     triplet_by_mask: bool = True
     orthogonality: float = Field(default=0.0, ge=0)
     arcface_margin: float = Field(default=0.3, ge=0)
@@ -99,10 +118,17 @@ class LossSection(Section):
 
 
 class SamplingSection(Section):
-    """PK sampling: `identities` people, `crops` of each, in one batch."""
+    """PK sampling: `identities` people, `crops` of each, in one batch; the crops from as many cameras as there are.
+
+    Attributes:
+        identities: people in a batch.
+        crops: of each.
+        per_folder: how many of the people come from each training folder; null draws from all people alike.
+    """
 
     identities: int = Field(default=16, ge=2)
     crops: int = Field(default=4, ge=2)
+    per_folder: tuple[int, ...] | None = None
 
 
 class ScheduleSection(Section):
@@ -112,8 +138,9 @@ class ScheduleSection(Section):
         epochs: a checkpoint is written after each.
         steps_per_epoch: optimisation steps; null lets everybody come up about once.
         accumulate_batches: how many batches one step is made of.
-        learning_rate: of everything but the mask generator; warmed up, then a cosine down to 0.
+        learning_rate: of everything but the mask generator; warmed up, held, then a cosine down to 0.
         warmup_steps: how many steps the learning rate rises.
+        hold: share of all steps after which it begins to fall.
         weight_decay: of everything but the mask generator.
         gradient_limit: largest length of the gradient; a batch-hard triplet now and then throws a very long one.
         ema_decay: of the moving average of all weights, which is what is evaluated and kept; 0 for none.
@@ -124,6 +151,7 @@ class ScheduleSection(Section):
     accumulate_batches: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=3.5e-4, gt=0)
     warmup_steps: int = Field(default=100, ge=0)
+    hold: float = Field(default=0.0, ge=0, lt=1)
     weight_decay: float = Field(default=5e-4, ge=0)
     gradient_limit: float = Field(default=5.0, gt=0)
     ema_decay: float = Field(default=0.0, ge=0, lt=1)

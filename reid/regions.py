@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .mask import GRID, MapReader, separable
-from .trust import LARGEST_LOGIT
+from .trust import mask_of
 
 Summarise = Callable[[Tensor, Tensor], Tensor]
 
@@ -28,6 +28,11 @@ LEAST_WEIGHT = 0.02  # of a cell in the whole: where nobody is visible the mean 
 VISIBILITY_CHANNELS = 48  # each stage's map is brought to this many channels
 GAIN = 4.0  # one step of the gain moves the mask as far as four of the Linear would: it learns first
 HIDDEN = 256  # units between what is read and the mask
+DROPPED = 0.2  # share of them: training people are few, and the mask is not to know them by heart
+LIKELY = 0.8  # how sure a guess is that the person is in the middle of an uncovered crop
+BODY_HALF_WIDTH = 3.2  # in cells: how far from the middle a body is likely
+HARDLY_SEEN = 0.15  # a region that shows less of the person teaches nothing
+TYPICAL_SIZE = 0.8  # mean |x| of a standard normal x, as the neck's outputs are
 
 
 class VisibilityMap(nn.Module):
@@ -87,8 +92,7 @@ class RegionHeads(nn.Module):
 
     def seen(self, visible: Tensor) -> Tensor:
         """How much of each region shows the person: (N, 16, 8) in [0, 1] → float32 (N, 6) in [0, 1]."""
-        in_windows = torch.einsum("nhw,khw->nk", visible, self.windows)  # (N, 5)
-        return torch.cat([visible.mean((1, 2))[:, None], in_windows], 1)
+        return _averages(visible, self.windows)
 
 
 class Regions(nn.Module):
@@ -122,7 +126,7 @@ class RegionMask(nn.Module):
     """Four maps, what is seen of each region, the embedding → one value in (0, 1) per dim; 0.5 at the start [DPM].
 
     The reading of the maps is that of the `lite` generator.  Each dim also has a gain on how much its own region shows:
-    one number that says how far hiding the region spoils the dim.  Masks stay within 0.018 and 0.982.
+    one number that says how far hiding the region spoils the dim.  `trust` says what the mask means.
     """
 
     region_of: Tensor
@@ -134,7 +138,9 @@ class RegionMask(nn.Module):
         width = self.read.channels
         self.mix = nn.Sequential(*separable(width, width), *separable(width, width))
         dimensions = len(region_of)
-        self.join = nn.Sequential(nn.Linear(width + WINDOWS + 1 + dimensions, HIDDEN), nn.ReLU(inplace=True))
+        self.join = nn.Sequential(
+            nn.Linear(width + WINDOWS + 1 + 2 * dimensions, HIDDEN), nn.ReLU(inplace=True), nn.Dropout(DROPPED)
+        )
         self.out = nn.Linear(HIDDEN, dimensions)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
@@ -145,9 +151,14 @@ class RegionMask(nn.Module):
         """maps: four of float (N, c_l, H_l, W_l); seen: float32 (N, 6); neck: float32 (N, D) → float32 (N, D)."""
         read = self.mix(self.read(maps)).amax((2, 3)).float()  # (N, width)
         centred = GAIN * (seen - 0.5)  # (N, 6)
-        logits = self.out(self.join(torch.cat([read, centred, neck], 1))).float()  # (N, D)
-        logits = logits + self.gain * centred[:, self.region_of]
-        return torch.sigmoid(logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT))
+        joined = self.join(torch.cat([read, centred, neck, neck.abs() - TYPICAL_SIZE], 1))  # (N, 256)
+        precision = self.out(joined).float() + self.gain * centred[:, self.region_of]  # (N, D), its logarithm
+        return mask_of(precision)
+
+
+def seen_of_regions(visible: Tensor) -> Tensor:
+    """How much of each region is visible: float32 (N, 16, 8) in [0, 1] → float32 (N, 6) in [0, 1]."""
+    return _averages(visible, region_windows().to(visible.device))
 
 
 def region_windows() -> Tensor:
@@ -174,6 +185,59 @@ def visibility_loss(logits: Tensor, visible: Tensor, known: Tensor) -> Tensor:
     """
     losses = functional.binary_cross_entropy_with_logits(logits, visible, reduction="none")  # (N, 16, 8)
     return (losses * known).sum() / known.sum().clamp_min(1e-6)
+
+
+def visibility_truth(covers: Tensor, persons: Tensor, uncovered_weight: float) -> tuple[Tensor, Tensor]:
+    """What the visibility map of training crops should say, as far as anybody knows.
+
+    Where the person was is known of rendered crops.  Of others it is known only what is hidden; for the rest, that
+    people stand in the middle of their crops.
+
+    Args:
+        covers: float32 (N, 16, 8) in [0, 1], the share of each cell that something was pasted over.
+        persons: float32 (N, 16, 8) in [0, 1], the share that showed the person before; all 0 where nobody knows.
+        uncovered_weight: what a guess counts, beside 1 for what is known.
+
+    Returns:
+        visible and known, as `visibility_loss` takes them.
+    """
+    across = torch.arange(GRID[1], device=covers.device) - (GRID[1] - 1) / 2  # (8,)
+    guess = LIKELY * torch.exp(-((across / BODY_HALF_WIDTH) ** 4))  # (8,)
+    rendered = (persons.flatten(1).amax(1) > 0)[:, None, None]  # (N, 1, 1)
+    visible = torch.where(rendered, torch.minimum(persons, 1 - covers), guess * (1 - covers))
+    guessed = torch.where(covers > 0.5, 1.0, uncovered_weight)
+    return visible, torch.where(rendered, 1.0, guessed)
+
+
+def region_loss(
+    neck: Tensor, prototypes: Tensor, labels: Tensor, seen: Tensor, region_of: Tensor, scale: float
+) -> Tensor:
+    """Tell identities apart by each region alone, as far as it truly shows the person.
+
+    Args:
+        neck: float32 (N, D).
+        prototypes: float32 (C, D).
+        labels: int64 (N,) in [0, C).
+        seen: float32 (N, R) in [0, 1], the share of each region that is not hidden.
+        region_of: int64 (D,) in [0, R).
+        scale: s of the cosine softmax.
+
+    Returns:
+        A scalar: the mean over regions.
+    """
+    losses = []
+    for region in range(seen.shape[1]):
+        own = region_of == region  # (D,)
+        cosine = functional.normalize(neck[:, own]) @ functional.normalize(prototypes[:, own]).T  # (N, C)
+        each = functional.cross_entropy(scale * cosine, labels, reduction="none")  # (N,)
+        weight = (seen[:, region] - HARDLY_SEEN).clamp_min(0)  # (N,)
+        losses.append((each * weight).sum() / weight.sum().clamp_min(1e-6))
+    return torch.stack(losses).mean()
+
+
+def _averages(visible: Tensor, windows: Tensor) -> Tensor:
+    in_windows = torch.einsum("nhw,khw->nk", visible, windows)  # (N, 5)
+    return torch.cat([visible.mean((1, 2))[:, None], in_windows], 1)
 
 
 def _between(x: Tensor, low: float, high: float, softness: float) -> Tensor:

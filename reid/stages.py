@@ -52,9 +52,7 @@ def learn_text(recipe: Recipe, crops: CropSet, out: Path) -> dict[str, Tensor] |
         features = encode_images(clip, _blocks(crops))  # (N, d)
         settings = PromptSettings(section.epochs, section.batch_size, section.learning_rate, recipe.seed)
         labels = torch.from_numpy(crops.pids)  # (N,)
-        text = learn_prompts(
-            clip, tokenizer, features, labels, settings, state_file=out / PROMPTS_FILE, progress=_tell
-        )
+        text = learn_prompts(clip, tokenizer, features, labels, settings, state_file=out / PROMPTS_FILE, progress=_tell)
         known = {"text": text, **_projection(clip, recipe.backbone.name)}
         _keep(out / TEXT_FILE, fingerprint, known)
         (out / PROMPTS_FILE).unlink(missing_ok=True)

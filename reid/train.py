@@ -132,12 +132,13 @@ def _keep_best(learner: Learner, held_out: list[HeldOut], best_score: float, pat
 
 
 def learning_rate_at(step: int, recipe: Recipe, steps_per_epoch: int) -> float:
-    """Linear warm-up, then half a cosine down to 0 at the end of the last epoch."""
+    """Linear warm-up, constant until `schedule.hold`, then half a cosine down to 0 at the end of the last epoch."""
     schedule = recipe.schedule
     if step < schedule.warmup_steps:
         return schedule.learning_rate * (step + 1) / schedule.warmup_steps
     steps = schedule.epochs * steps_per_epoch
-    progress = (step - schedule.warmup_steps) / max(1, steps - schedule.warmup_steps)
+    held_until = max(schedule.warmup_steps, schedule.hold * steps)
+    progress = max(0.0, step - held_until) / max(1, steps - held_until)
     return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 

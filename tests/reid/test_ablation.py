@@ -27,8 +27,10 @@ def test_the_parts_that_are_off_already_are_not_switched_off_again():
 def test_everything_on_lets_everything_be_switched_off(tmp_path):
     full = recipe(
         start_from="net.pth",
-        backbone={"cameras": True, "anchored": True, "frozen": ("conv1", "conv2")},
-        losses={"orthogonality": 1.0},
+        backbone={"cameras": True, "frozen": ("conv1", "conv2")},
+        losses={"orthogonality": 1.0, "pairs": 1.0},
+        regions={},
+        mask={"trust_weight": 1.0},
         occlusion={"transferred": 1.0, "cutouts": 1.0},
         teacher={"network": "teacher.xml"},
         clip={},

@@ -1,8 +1,9 @@
+import cv2
 import numpy as np
 import pytest
 
 from reidpipe.reid import DatasetError
-from reidpipe.reid.dataset import identity_batches, join_crop_sets, read_crop_set
+from reidpipe.reid.dataset import VISIBLE_FOLDER, VISIBLE_HW, join_crop_sets, read_crop_set
 
 
 def test_reads_crops_with_their_labels(tmp_path, write_crops):
@@ -45,24 +46,28 @@ def test_joined_sets_share_no_identity(tmp_path, write_crops):
     assert len(joined) == 7
 
 
-def test_batches_hold_people_in_groups_and_everybody_in_turn():
-    pids = np.repeat(np.arange(8), [1, 5, 2, 4, 4, 9, 3, 4])
-    batches = list(identity_batches(pids, 4, 3, 4, np.random.default_rng(0)))
-    assert [len(rows) for rows in batches] == [12] * 4
-    people = [pids[rows].reshape(4, 3) for rows in batches]
-    assert all((group == group[:, :1]).all() for group in people)
-    for first, second in ((0, 1), (2, 3)):
-        assert sorted([*people[first][:, 0], *people[second][:, 0]]) == list(range(8))
-    rows = batches[0][np.flatnonzero(pids[batches[0]] == 5)]
-    assert len(set(rows)) == len(rows)  # nobody is repeated who has crops enough
+def test_where_people_are_seen_is_read_beside_their_crops(tmp_path, write_crops):
+    folder = write_crops(tmp_path / "train", identities=2, cameras=1, each=2)
+    assert read_crop_set(folder).visible is None
+    (folder / VISIBLE_FOLDER).mkdir()
+    left = np.zeros((256, 128), np.uint8)
+    left[:, :64] = 255
+    second = sorted(folder.glob("*.png"))[1]
+    cv2.imwrite(str(folder / VISIBLE_FOLDER / f"{second.stem}.png"), left)
+    visible = read_crop_set(folder).visible
+    assert visible.shape == (4, *VISIBLE_HW)
+    assert (visible[1, :, :16] == 255).all()
+    assert not visible[1, :, 16:].any()
+    assert not visible[[0, 2, 3]].any()  # nobody knows
 
 
-def test_batches_repeat_with_the_seed():
-    pids = np.repeat(np.arange(6), 4)
-    runs = [list(identity_batches(pids, 3, 4, 5, np.random.default_rng(7))) for _ in range(2)]
-    np.testing.assert_array_equal(runs[0], runs[1])
-
-
-def test_batches_refuse_too_few_identities():
-    with pytest.raises(DatasetError, match="expected at least 4 identities for one batch, got 2"):
-        next(identity_batches(np.array([1, 1, 2]), 4, 2, 1, np.random.default_rng(0)))
+def test_joined_sets_know_what_came_from_where(tmp_path, write_crops):
+    one = read_crop_set(write_crops(tmp_path / "a", identities=2, cameras=1, each=1))
+    folder = write_crops(tmp_path / "b", identities=1, cameras=1, each=2)
+    (folder / VISIBLE_FOLDER).mkdir()
+    for path in folder.glob("*.png"):
+        cv2.imwrite(str(folder / VISIBLE_FOLDER / path.name), np.full((256, 128), 255, np.uint8))
+    joined = join_crop_sets([one, read_crop_set(folder)])
+    assert joined.sources.tolist() == [0, 0, 1, 1]
+    assert joined.visible.any((1, 2)).tolist() == [False, False, True, True]
+    assert joined[np.array([3, 0])].visible.any((1, 2)).tolist() == [True, False]

@@ -6,6 +6,7 @@ import torch
 
 from reidpipe.reid import TrainingError
 from reidpipe.reid.batches import Batch
+from reidpipe.reid.dataset import CropSet
 from reidpipe.reid.learner import MOST_SKIPPED_IN_A_ROW, Learner
 from reidpipe.reid.recipe import Recipe
 
@@ -35,6 +36,7 @@ def batch_of(labels, seed=0, donors=None):
         partners=torch.arange(n),
         covers=torch.zeros(n, 16, 8),
         donors=torch.full((n,), -1) if donors is None else torch.tensor(donors),
+        persons=torch.zeros(n, 16, 8),
     )
 
 
@@ -217,3 +219,47 @@ def test_a_donors_class_is_not_asked_for(learner):
     with_donor, without = (step(one, batch_of([0, 0, 1, 1], donors=donors), rate=0.0) for donors in (some, none))
     assert with_donor["plain"] < without["plain"]
     assert with_donor["masked"] < without["masked"]
+
+
+REGIONS = {
+    "regions": {"dimensions": 4},
+    "mask": {"pair_weight": 0.0, "trust_weight": 1.0},
+    "losses": {"pairs": 1.0},
+}
+
+
+def test_regions_are_told_apart_and_seen(learner):
+    one = learner(**REGIONS)
+    before = snapshot(one)
+    for _ in range(2):  # the first step still sees masks of 0.5
+        losses = step(one, batch_of([0, 0, 1, 1, 2, 2]))
+    assert {"regions", "visibility", "trust", "embedding_pairs"} <= losses.keys()
+    after = snapshot(one)
+    for part in ("regions.visibility.out.weight", "regions.heads.heads.0.weight", "mask.gain", "usual_mask"):
+        assert any(name.endswith(part) and not torch.equal(before[name], after[name]) for name in before), part
+
+
+def test_trust_moves_the_mask_generator_only(learner):
+    one = learner(**REGIONS)
+    batch = batch_of([0, 0, 1, 1, 2, 2])
+    features = one.model.features(one.model.normalise(batch.images))
+    mask = one.model.masks(features)
+    sample = one.prototypes.sample(batch.labels, np.random.default_rng(0))
+    one.objective.losses(batch, features, mask, sample)["trust"].backward()
+    assert all(parameter.grad is None for parameter in one.model.backbone.parameters())
+    assert all(parameter.grad is None for parameter in one.model.regions.parameters())
+    assert one.model.mask.out.weight.grad.abs().sum() > 0
+
+
+def test_statistics_are_recalibrated_at_the_start(learner):
+    one = learner()
+    norm = one.model.backbone.norm
+    with torch.no_grad():
+        norm.running_var.fill_(500.0)
+        norm.weight.fill_(20.0)
+    crops = CropSet(
+        np.random.default_rng(0).integers(0, 256, (8, 256, 128, 3), np.uint8), np.arange(8) % 4, np.zeros(8, np.int64)
+    )
+    one.start(crops)
+    assert norm.running_var.max() < 100
+    assert norm.weight.max() < 20

@@ -93,24 +93,3 @@ def test_normalise_turns_bgr_into_normalised_rgb():
         [0.229, 0.224, 0.225]
     )
     torch.testing.assert_close(normalise(pixel)[0, :, 10, 20], expected)
-
-
-def test_an_anchor_makes_the_cosine_the_mean_of_both():
-    torch.manual_seed(0)
-    model = create_model(ModelSpec(width=0.25, anchored=True)).eval()
-    with torch.inference_mode():
-        embedding, mask = model(normalise(random_images(3)))
-    assert embedding.shape == mask.shape == (3, model.dimensions) == (3, 1024)
-    halves = torch.nn.functional.normalize(embedding[:, :512]), torch.nn.functional.normalize(embedding[:, 512:])
-    mean = (halves[0] @ halves[0].T + halves[1] @ halves[1].T) / 2
-    torch.testing.assert_close(embedding @ embedding.T, mean)
-    assert (mask[:, 512:] == 0.5).all()
-
-
-def test_published_weights_reach_the_anchor_too(tmp_path):
-    torch.save(OSNet(0.25).state_dict(), tmp_path / "net.pth")
-    model = create_model(ModelSpec(width=0.25, anchored=True))
-    load_weights(model, tmp_path / "net.pth")
-    for name, value in model.anchor.state_dict().items():
-        torch.testing.assert_close(value, model.backbone.state_dict()[name])
-    assert not any(parameter.requires_grad for parameter in model.anchor.parameters())

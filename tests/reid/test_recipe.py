@@ -30,12 +30,12 @@ def write_recipe(tmp_path):
         pytest.param({"train": "crops"}, "train: Input should be a valid array", id="a string is no list"),
         pytest.param({"train": []}, "train: Tuple should have at least 1 item", id="no crops"),
         pytest.param({"device": "tpu"}, "device: Input should be 'cpu' or 'cuda'", id="unknown device"),
-        pytest.param({"backbone": {"anchored": True}}, "anchored: expected a start_from", id="an anchor on nothing"),
-        pytest.param(
-            {"backbone": {"name": "resnet50", "anchored": True}}, "anchored: only osnet", id="an anchor of another kind"
-        ),
+        pytest.param({"backbone": {"name": "vit-b16"}, "regions": {}}, "regions: vit-b16 has no map", id="no regions"),
+        pytest.param({"mask": {"trust_weight": 1}}, "mask.trust_weight: only masks of regions", id="trust in nothing"),
         pytest.param({"mask": {"kind": "none"}}, "losses.triplet_by_mask: there is no mask", id="weights of no mask"),
-        pytest.param({"mask": {"pair_weight": 0}}, "mask: expected a pair_weight or an arcface_weight", id="idle mask"),
+        pytest.param(
+            {"mask": {"pair_weight": 0}}, "mask: expected a pair_weight, arcface_weight or trust_weight", id="idle mask"
+        ),
         pytest.param({"losses": {"plain": 0, "masked": 0, "triplet": 0}}, "losses: expected plain", id="no loss"),
         pytest.param({"occlusion": {"pasted": 0}}, "occlusion: expected a source of occlusion", id="no occluder"),
     ],

@@ -13,8 +13,11 @@ from reidpipe.reid.regions import (
     RegionMask,
     Regions,
     VisibilityMap,
+    region_loss,
     region_windows,
+    seen_of_regions,
     visibility_loss,
+    visibility_truth,
 )
 from reidpipe.reid.similarity import masked_similarity
 
@@ -145,6 +148,57 @@ def test_a_gain_lowers_the_dims_of_hidden_regions():
     assert torch.allclose(values[:, :10], torch.tensor(0.5))
 
 
+def test_what_is_known_of_rendered_people_is_what_is_left_of_them():
+    covers, persons = torch.zeros(1, 16, 8), torch.zeros(1, 16, 8)
+    persons[0, 4:12, 2:6] = 1
+    covers[0, :, :4] = 1
+    visible, known = visibility_truth(covers, persons, 0.15)
+    expected = torch.zeros(16, 8)
+    expected[4:12, 4:6] = 1
+    assert torch.equal(visible[0], expected)
+    assert torch.equal(known, torch.ones(1, 16, 8))
+
+
+def test_of_other_crops_only_what_hides_them_is_known():
+    covers = torch.zeros(1, 16, 8)
+    covers[0, 8:] = 1
+    visible, known = visibility_truth(covers, torch.zeros(1, 16, 8), 0.15)
+    assert (visible[0, 8:] == 0).all()
+    assert (known[0, 8:] == 1).all()
+    assert torch.allclose(known[0, :8], torch.tensor(0.15))
+    assert visible[0, 3, 4] > 0.7 > visible[0, 3, 0]  # more likely in the middle than at the edge
+
+
+def test_the_region_loss_equals_the_naive_loop():
+    torch.manual_seed(0)
+    heads = RegionHeads(16, 10, 4)
+    neck, prototypes, labels = torch.randn(5, 30), torch.randn(7, 30), torch.tensor([0, 3, 3, 6, 1])
+    seen = torch.rand(5, 6)
+    expected = []
+    for region in range(6):
+        own = heads.region_of == region
+        terms, weights = [], []
+        for row in range(5):
+            a = neck[row, own] / neck[row, own].norm()
+            logits = torch.stack([10 * a @ (one[own] / one[own].norm()) for one in prototypes])
+            terms.append(logits.logsumexp(0) - logits[labels[row]])
+            weights.append(max(seen[row, region].item() - 0.15, 0))
+        expected.append(sum(w * t for w, t in zip(weights, terms, strict=True)) / sum(weights))
+    loss = region_loss(neck, prototypes, labels, seen, heads.region_of, 10)
+    assert loss.item() == pytest.approx(torch.stack(expected).mean().item(), rel=1e-4)
+
+
+def test_hidden_regions_teach_nothing():
+    heads = RegionHeads(16, 10, 4)
+    neck = torch.randn(2, 30, requires_grad=True)
+    covers = torch.zeros(2, 16, 8)
+    covers[:, :, 4:] = 1  # the right half
+    seen = seen_of_regions(1 - covers)
+    region_loss(neck, torch.randn(3, 30), torch.tensor([0, 1]), seen, heads.region_of, 10).backward()
+    assert (neck.grad[:, heads.region_of == 5] == 0).all()
+    assert (neck.grad[:, heads.region_of == 4] != 0).all()
+
+
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
@@ -183,6 +237,6 @@ def test_what_all_masks_have_in_common_moves_into_the_embedding(model):
 
 
 def test_a_backbone_without_a_map_to_weigh_has_no_regions():
-    model = ReidModel(TinyVit(), None, None, Regions((8, 8, 8, 8), TINY_DIMENSIONS, 4))
+    model = ReidModel(TinyVit(), None, Regions((8, 8, 8, 8), TINY_DIMENSIONS, 4))
     with pytest.raises(RecipeError, match=r"regions: TinyVit has no map to weigh"):
         model.features(torch.randn(1, 3, 256, 128))

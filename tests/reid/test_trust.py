@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from reidpipe.reid.trust import deviations, trust_loss
+from reidpipe.reid.trust import LEAST_DEVIATION, SHARPNESS, UsualDeviation, deviations, mask_of, trust_loss
 
 
 def naive_deviations(neck, labels, whole):
@@ -28,39 +28,62 @@ def test_deviations_equal_the_naive_loop():
 
 def test_the_loss_equals_the_naive_loop():
     torch.manual_seed(0)
-    mask, squared = torch.rand(4, 5) * 0.9 + 0.05, torch.rand(4, 5)
-    comparable, typical = torch.tensor([True, False, True, True]), torch.tensor(0.7)
+    mask, squared, usual = torch.rand(4, 5) * 0.9 + 0.05, torch.rand(4, 5), torch.rand(4, 5) + 0.1
+    comparable = torch.tensor([True, False, True, True])
     terms = []
     for i in (0, 2, 3):
         for d in range(5):
-            precision = mask[i, d] / (1 - mask[i, d])
-            terms.append(0.5 * (squared[i, d] / typical * precision - precision.log()))
-    loss = trust_loss(mask, squared, comparable, typical)
+            precision = (mask[i, d] / (1 - mask[i, d])) ** (1 / SHARPNESS)
+            terms.append(0.5 * (squared[i, d] / usual[i, d] * precision - precision.log()))
+    loss = trust_loss(mask, squared, comparable, usual)
     assert loss.item() == pytest.approx(torch.stack(terms).mean().item(), rel=1e-5)
 
 
 def test_it_is_least_where_the_precision_fits():
-    squared, everybody, typical = torch.tensor([[0.1, 1.0, 10.0]]), torch.tensor([True]), torch.tensor(1.0)
-    logit = torch.zeros(1, 3, requires_grad=True)
-    optimiser = torch.optim.Adam([logit], 0.1)
+    squared, everybody, usual = torch.tensor([[0.5, 1.0, 4.0]]), torch.tensor([True]), torch.ones(1, 3)
+    precision = torch.zeros(1, 3, requires_grad=True)
+    optimiser = torch.optim.Adam([precision], 0.05)
     for _ in range(300):
         optimiser.zero_grad()
-        trust_loss(torch.sigmoid(logit), squared, everybody, typical).backward()
+        trust_loss(mask_of(precision), squared, everybody, usual).backward()
         optimiser.step()
-    assert torch.allclose(logit.exp(), 1 / squared, rtol=1e-2)
+    assert torch.allclose(precision.exp(), 1 / squared, rtol=1e-2)
 
 
-def test_a_typical_deviation_is_a_mask_of_one_half():
-    logit = torch.zeros(2, 3, requires_grad=True)
-    trust_loss(
-        torch.sigmoid(logit), torch.full((2, 3), 0.4), torch.ones(2, dtype=torch.bool), torch.tensor(0.4)
-    ).backward()
-    assert logit.grad.abs().max() < 1e-6
+def test_the_usual_deviation_is_a_mask_of_one_half():
+    precision = torch.zeros(2, 3, requires_grad=True)
+    everybody = torch.ones(2, dtype=torch.bool)
+    trust_loss(mask_of(precision), torch.full((2, 3), 0.4), everybody, torch.full((2, 3), 0.4)).backward()
+    assert precision.grad.abs().max() < 1e-6
+    assert torch.equal(mask_of(precision), torch.full((2, 3), 0.5))
 
 
 def test_nobody_to_compare_with_is_no_loss():
     mask = torch.full((2, 3), 0.3, requires_grad=True)
-    loss = trust_loss(mask, torch.zeros(2, 3), torch.zeros(2, dtype=torch.bool), torch.tensor(1.0))
+    loss = trust_loss(mask, torch.zeros(2, 3), torch.zeros(2, dtype=torch.bool), torch.ones(2, 3))
     loss.backward()
     assert loss.item() == 0
     assert mask.grad.abs().sum() == 0
+
+
+def test_what_is_usual_depends_on_the_size_of_a_value():
+    usual = UsualDeviation()
+    neck = torch.tensor([[0.1, 1.4], [0.1, -1.4]])  # of mean square about 1
+    squared = torch.tensor([[0.2, 3.0], [0.4, 5.0]])
+    expected = torch.tensor([[0.3, 4.0], [0.3, 4.0]]) + LEAST_DEVIATION
+    assert torch.allclose(usual(neck, squared, torch.tensor([True, True])), expected, atol=1e-4)
+
+
+def test_rows_without_comparison_are_not_usual():
+    usual = UsualDeviation()
+    neck, squared = torch.tensor([[0.1, 1.4], [0.1, -1.4]]), torch.tensor([[0.2, 3.0], [0.0, 0.0]])
+    assert torch.allclose(usual(neck, squared, torch.tensor([True, False]))[0], squared[0] + LEAST_DEVIATION, atol=1e-4)
+
+
+def test_what_is_usual_follows_slowly():
+    usual, everybody = UsualDeviation(), torch.tensor([True])
+    neck = torch.tensor([[1.0, 1.0]])
+    for _ in range(200):
+        usual(neck, torch.full((1, 2), 1.0), everybody)
+    after_one = usual(neck, torch.full((1, 2), 3.0), everybody)[0, 0].item()
+    assert 1.0 + LEAST_DEVIATION < after_one < 1.1 + LEAST_DEVIATION

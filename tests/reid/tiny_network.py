@@ -3,7 +3,7 @@
 from torch import nn
 from torch.nn import functional
 
-from reidpipe.reid.backbone_protocol import Backbone, BackboneOutput, add_camera, camera_embedding
+from reidpipe.reid.backbone_protocol import Backbone, BackboneOutput, add_camera, camera_embedding, weighted_mean
 from reidpipe.reid.vit_backbone import VitBackbone
 
 DIMENSIONS = 16
@@ -26,6 +26,9 @@ class TinyBackbone(Backbone):
         deep = self.norm(stem).relu()
         feature = self.out(deep.mean((2, 3)))
         return BackboneOutput((stem, deep, deep, deep), feature, feature.view(-1, 2, 8) if self.heads else None)
+
+    def summarise(self, deepest, weights):
+        return self.out(weighted_mean(deepest, weights))
 
 
 class TinyVit(VitBackbone):
