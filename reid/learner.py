@@ -202,7 +202,7 @@ class Learner:
                 features = self.model.features(images, camids, batch.exchange)
                 mask = self.model.masks(features)  # (N, D)
             if self.spec.mask != "none":
-                self.model.note_masks(mask.detach()[batch.covers.flatten(1).amax(1) == 0])
+                self.model.note_usual(mask, features, batch.covers.flatten(1).amax(1) == 0)
             losses = self.objective.losses(batch, features, mask, sample)
             total = self.objective.total(losses) / len(batches)
             history.append({name: loss.item() for name, loss in losses.items()})

@@ -14,7 +14,7 @@ from .backbone_protocol import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from .backbone_weights import read_state
 from .errors import WeightsError
 from .mask import create_mask_generator
-from .regions import RegionMask, Regions
+from .regions import WINDOWS, RegionMask, Regions
 from .vit_backbone import VitBackbone
 
 NOTED = 0.01  # share of a batch in the usual mask
@@ -68,11 +68,14 @@ class ReidModel(nn.Module):
     usual_mask: float32 (D,), the mean mask of whole crops.  What all crops have in common belongs to the metric, not to
     one crop, so it goes into the embedding, and out of the mask: masked similarities stay the same, plain ones gain
     [ours].  It starts at 0.5, where this changes nothing.
+
+    usual_seen: float32 (6,), how much whole crops show of each region.
     """
 
     mean: Tensor
     spread: Tensor
     usual_mask: Tensor
+    usual_seen: Tensor
 
     def __init__(self, backbone: Backbone, mask: nn.Module | None, regions: Regions | None = None) -> None:
         """Put the parts together.
@@ -91,6 +94,8 @@ class ReidModel(nn.Module):
         self.neck.bias.requires_grad_(False)  # stays at 0, so that the hyperspheres of both losses share a centre [DPM]
         self.mask = mask
         self.register_buffer("usual_mask", torch.full((self.neck.num_features,), 0.5))
+        if regions is not None:
+            self.register_buffer("usual_seen", torch.full((WINDOWS + 1,), 0.5))
 
     @property
     def dimensions(self) -> int:
@@ -133,10 +138,22 @@ class ReidModel(nn.Module):
         return mask.float()
 
     @torch.no_grad()
-    def note_masks(self, masks: Tensor) -> None:
-        """Let the usual mask follow those of some whole crops, float32 (N, D)."""
-        if len(masks):
-            self.usual_mask.lerp_(masks.mean(0), NOTED)
+    def note_usual(self, masks: Tensor, features: Features, whole: Tensor) -> None:
+        """Let what is usual follow this batch's whole crops: masks float32 (N, D), whole bool (N,)."""
+        if not whole.any():
+            return
+        self.usual_mask.lerp_(masks[whole].mean(0), NOTED)
+        if features.seen is not None:
+            self.usual_seen.lerp_(features.seen[whole].mean(0), NOTED)
+
+    def _shown(self, seen: Tensor) -> Tensor:
+        """How far each dim's window shows as much of the person as usual, squared; the whole weighs its cells itself.
+
+        float32 (N, 6) in [0, 1] → float32 (N, D) in [0, 1].
+        """
+        assert self.regions is not None
+        shares = (seen / self.usual_seen).clamp(0, 1).square()  # (N, 6)
+        return torch.cat([torch.ones_like(shares[:, :1]), shares[:, 1:]], 1)[:, self.regions.region_of]
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Embed crops.
@@ -151,9 +168,9 @@ class ReidModel(nn.Module):
         features = self.features(images)
         embedding = functional.normalize(features.neck * self.usual_mask)  # (N, D)
         mask = (0.5 * self.masks(features) / self.usual_mask).clamp(0, 1)  # (N, D)
-        if features.visibility is None:
+        if features.visibility is None or features.seen is None:
             return embedding, mask
-        return embedding, mask, torch.sigmoid(features.visibility)
+        return embedding, mask * self._shown(features.seen), torch.sigmoid(features.visibility)
 
 
 def create_model(spec: ModelSpec, pretrained: str | None = None) -> ReidModel:

@@ -210,7 +210,7 @@ def test_a_model_of_regions_says_where_the_person_is(model):
         embedding, mask, evidence = model(torch.randn(2, 3, 256, 128))
     assert embedding.shape == mask.shape == (2, 512 + 8 * WINDOWS)
     assert torch.allclose(embedding.norm(dim=1), torch.ones(2))
-    assert torch.equal(mask, torch.full_like(mask, 0.5))
+    assert torch.allclose(mask, torch.tensor(0.5), atol=1e-6)
     assert torch.equal(evidence, torch.full((2, 16, 8), 0.5))
 
 
@@ -234,6 +234,29 @@ def test_what_all_masks_have_in_common_moves_into_the_embedding(model):
     same = masked_similarity(before, before), masked_similarity(after, after)
     assert np.allclose(*same, atol=1e-4)
     assert after.mask.std(1).mean() < before.mask.std(1).mean()
+
+
+def test_dims_of_a_hidden_window_are_trusted_less(model):
+    model = copy.deepcopy(model)
+    with torch.no_grad():
+        shown = model._shown(torch.tensor([[0.3, 0.5, 0.5, 0.5, 0.5, 0.25]]))[0]
+    region_of = model.regions.region_of
+    assert (shown[region_of < 5] == 1).all()  # the whole too: it weighs its cells itself
+    assert torch.allclose(shown[region_of == 5], torch.tensor(0.25))
+
+
+def test_what_is_usual_follows_whole_crops_only(model):
+    model = copy.deepcopy(model)
+    features = model.features(torch.randn(2, 3, 256, 128))
+    features = features._replace(seen=torch.tensor([[0.9] * 6, [0.1] * 6]))
+    masks = torch.stack([torch.full((model.dimensions,), 0.7), torch.full((model.dimensions,), 0.1)])
+    for _ in range(1000):
+        model.note_usual(masks, features, torch.tensor([True, False]))
+    assert torch.allclose(model.usual_mask, torch.tensor(0.7), atol=1e-3)
+    assert torch.allclose(model.usual_seen, torch.tensor(0.9), atol=1e-3)
+    before = model.usual_mask.clone()
+    model.note_usual(masks, features, torch.tensor([False, False]))
+    assert torch.equal(model.usual_mask, before)
 
 
 def test_a_backbone_without_a_map_to_weigh_has_no_regions():
