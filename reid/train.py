@@ -47,7 +47,8 @@ def train(recipe_path: Path, out: Path, resume: bool = False, listeners: Sequenc
     First the stages that the recipe asks for: CLIP's prompts (1), the saliency selector (1b); then the loop (2).  `out`
     gets last.pt (all of the run, for `resume`), best.pt (the model, for `export.export`), log.jsonl (a line per
     epoch), curves.png and what the first stages found.  A run that was killed and resumed ends exactly as an unbroken
-    one: every epoch and every batch draws from seeds of its own, and the checkpoint holds all else.
+    one (on CUDA as far as its kernels repeat themselves): every epoch and every batch draws from seeds of its own, and
+    the checkpoint holds all else.
 
     Args:
         recipe_path: a recipe, see `recipe.Recipe`.
