@@ -60,7 +60,7 @@ class UsualDeviation(nn.Module):
     def forward(self, neck: Tensor, squared: Tensor, comparable: Tensor) -> Tensor:
         """Take a batch in, and tell what is usual for each of its values: float32 (N, D), (N, D), (N,) → (N, D)."""
         values = functional.normalize(neck.float()) * neck.shape[1] ** 0.5  # (N, D), mean square 1
-        sizes = (values.abs() / SIZE_STEP).long().clamp_max(SIZES - 1)  # (N, D)
+        sizes = (values.abs() / SIZE_STEP).clamp_max(SIZES - 1).nan_to_num().long()  # (N, D); NaN is told by the loss
         rows = comparable[:, None].expand_as(sizes).float() / sizes.numel()
         self.sums.mul_(MEMORY).index_add_(0, sizes.flatten(), (squared * rows).flatten())
         self.counts.mul_(MEMORY).index_add_(0, sizes.flatten(), rows.flatten())

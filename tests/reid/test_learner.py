@@ -263,3 +263,19 @@ def test_statistics_are_recalibrated_at_the_start(learner):
     one.start(crops)
     assert norm.running_var.max() < 100
     assert norm.weight.max() < 20
+
+
+def test_what_is_usual_survives_a_step_that_is_not_finite(learner, monkeypatch):
+    one = learner(**REGIONS)
+    step(one, batch_of([0, 0, 1, 1, 2, 2]))
+    before = copy.deepcopy(one.objective.usual.state_dict())
+    features, usual_mask = one.model.features, one.model.usual_mask.clone()
+
+    def broken(*arguments):
+        seen = features(*arguments)
+        return seen._replace(neck=seen.neck * torch.nan)
+
+    monkeypatch.setattr(one.model, "features", broken)
+    assert step(one, batch_of([0, 0, 1, 1, 2, 2])) is None
+    assert all(torch.equal(before[name], value) for name, value in one.objective.usual.state_dict().items())
+    assert torch.equal(one.model.usual_mask, usual_mask)
