@@ -44,7 +44,7 @@ PARTS: dict[str, Changes] = {
     "sentences told apart": {"clip.text_weight": 0.0},
     "transfer into prototypes": {"clip.prototype_weight": 0.0},
     "camera embedding": {"backbone.cameras": False},
-    "regions": {"regions": None, "mask.trust_weight": 0.0, "mask.pair_weight": 1.0},
+    "regions": {"regions": None, "mask.kind": "lite", "mask.trust_weight": 0.0, "mask.pair_weight": 1.0},
     "mask taught by trust (instead: by pairs)": {"mask.trust_weight": 0.0, "mask.pair_weight": 1.0},
     "regions told apart by themselves": {"regions.weight": 0.0},
     "masked pairs": {"losses.pairs": 0.0},
@@ -185,6 +185,8 @@ def _changed(recipe: Recipe, changes: Changes, path: Path) -> Recipe | None:
     """The recipe with some keys changed; None where that changes nothing, or is not possible for this recipe."""
     if recipe.mask.kind == "none" and all(key.startswith("mask.") for key in changes):
         return None  # whatever is said of a generator that is not there
+    if recipe.regions is None and "regions" in changes:
+        return None  # what comes in their place is there already
     if recipe.occlusion is None and "losses.ignore_donors" in changes:
         return None  # nobody is put into any crop
     values = recipe.model_dump(mode="json")

@@ -14,7 +14,7 @@ from .backbone_protocol import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from .backbone_weights import read_state
 from .errors import WeightsError
 from .mask import create_mask_generator
-from .regions import WINDOWS, RegionMask, Regions
+from .regions import RegionMask, Regions
 from .vit_backbone import VitBackbone
 
 NOTED = 0.01  # share of a batch in the usual mask
@@ -29,14 +29,14 @@ class ModelSpec:
     Attributes:
         backbone: a name of `create_backbone`.
         width: of osnet.
-        mask: full, lite or none.
+        mask: full, lite, regions or none.
         cameras: how many camera embeddings were trained (SIE); 0 for none.
         regions: dims of each region's head; 0 for none.
     """
 
     backbone: str = "osnet"
     width: float = 1.0
-    mask: Literal["full", "lite", "none"] = "lite"
+    mask: Literal["full", "lite", "regions", "none"] = "lite"
     cameras: int = 0
     regions: int = 0
 
@@ -50,6 +50,7 @@ class Features(NamedTuple):
     heads: float (N, h, D_h) where the backbone has heads, else None.
     visibility: log-odds that the person is visible, cell by cell, float32 (N, 16, 8); None without regions.
     seen: how much of each region shows the person, float32 (N, 6) in [0, 1]; None without regions.
+    precision: the logarithm of each dim's, float32 (D,), see `trust`; None but for masks of regions.
     """
 
     feature: Tensor
@@ -58,6 +59,7 @@ class Features(NamedTuple):
     heads: Tensor | None
     visibility: Tensor | None = None
     seen: Tensor | None = None
+    precision: Tensor | None = None
 
 
 class ReidModel(nn.Module):
@@ -68,21 +70,18 @@ class ReidModel(nn.Module):
     usual_mask: float32 (D,), the mean mask of whole crops.  What all crops have in common belongs to the metric, not to
     one crop, so it goes into the embedding, and out of the mask: masked similarities stay the same, plain ones gain
     [ours].  It starts at 0.5, where this changes nothing.
-
-    usual_seen: float32 (6,), how much whole crops show of each region.
     """
 
     mean: Tensor
     spread: Tensor
     usual_mask: Tensor
-    usual_seen: Tensor
 
     def __init__(self, backbone: Backbone, mask: nn.Module | None, regions: Regions | None = None) -> None:
         """Put the parts together.
 
         Args:
             backbone: gives four maps and a feature.
-            mask: takes the maps and gives (N, D); a RegionMask where there are regions; without one all masks are 0.5.
+            mask: takes the maps and gives (N, D), or a RegionMask with regions; without one all masks are 0.5.
             regions: describe the crop by parts; then the neck is as wide as they are.
         """
         super().__init__()
@@ -94,8 +93,6 @@ class ReidModel(nn.Module):
         self.neck.bias.requires_grad_(False)  # stays at 0, so that the hyperspheres of both losses share a centre [DPM]
         self.mask = mask
         self.register_buffer("usual_mask", torch.full((self.neck.num_features,), 0.5))
-        if regions is not None:
-            self.register_buffer("usual_seen", torch.full((WINDOWS + 1,), 0.5))
 
     @property
     def dimensions(self) -> int:
@@ -125,16 +122,15 @@ class ReidModel(nn.Module):
         if self.regions is not None:
             feature, visibility, seen = self.regions(maps, self.backbone.summarise)
         feature = feature.float()  # the backbone may run in bfloat16; what is compared does not
-        return Features(feature, self.neck(feature), tuple(one.detach() for one in maps), heads, visibility, seen)
+        precision = self.mask.precision if isinstance(self.mask, RegionMask) else None
+        detached = tuple(one.detach() for one in maps)
+        return Features(feature, self.neck(feature), detached, heads, visibility, seen, precision)
 
     def masks(self, features: Features) -> Tensor:
         """float32 (N, D) in (0, 1)."""
         if self.mask is None:
             return torch.full_like(features.neck, 0.5)
-        if features.seen is None:
-            mask: Tensor = self.mask(features.maps)
-        else:
-            mask = self.mask(features.maps, features.seen.detach(), features.neck.detach())
+        mask: Tensor = self.mask(features.maps if features.seen is None else features.seen.detach())
         return mask.float()
 
     @torch.no_grad()
@@ -143,17 +139,8 @@ class ReidModel(nn.Module):
         if not whole.any():
             return
         self.usual_mask.lerp_(masks[whole].mean(0), NOTED)
-        if features.seen is not None:
-            self.usual_seen.lerp_(features.seen[whole].mean(0), NOTED)
-
-    def _shown(self, seen: Tensor) -> Tensor:
-        """How far each dim's window shows as much of the person as usual, squared; the whole weighs its cells itself.
-
-        float32 (N, 6) in [0, 1] → float32 (N, D) in [0, 1].
-        """
-        assert self.regions is not None
-        shares = (seen / self.usual_seen).clamp(0, 1).square()  # (N, 6)
-        return torch.cat([torch.ones_like(shares[:, :1]), shares[:, 1:]], 1)[:, self.regions.region_of]
+        if isinstance(self.mask, RegionMask) and features.seen is not None:
+            self.mask.usual_seen.lerp_(features.seen[whole].mean(0), NOTED)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Embed crops.
@@ -168,9 +155,9 @@ class ReidModel(nn.Module):
         features = self.features(images)
         embedding = functional.normalize(features.neck * self.usual_mask)  # (N, D)
         mask = (0.5 * self.masks(features) / self.usual_mask).clamp(0, 1)  # (N, D)
-        if features.visibility is None or features.seen is None:
+        if features.visibility is None:
             return embedding, mask
-        return embedding, mask * self._shown(features.seen), torch.sigmoid(features.visibility)
+        return embedding, mask, torch.sigmoid(features.visibility)
 
 
 def create_model(spec: ModelSpec, pretrained: str | None = None) -> ReidModel:
@@ -180,8 +167,9 @@ def create_model(spec: ModelSpec, pretrained: str | None = None) -> ReidModel:
     mask: nn.Module | None = None
     if spec.regions:
         regions = Regions(backbone.map_channels, backbone.dimensions, spec.regions)
-        mask = None if spec.mask == "none" else RegionMask(backbone.map_channels, regions.region_of)
-    elif spec.mask != "none":
+    if spec.mask == "regions" and regions is not None:
+        mask = RegionMask(regions.region_of)
+    elif spec.mask in ("full", "lite"):
         mask = create_mask_generator(spec.mask, backbone.map_channels, backbone.dimensions)
     return ReidModel(backbone, mask, regions)
 

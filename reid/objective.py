@@ -104,7 +104,7 @@ class Objective(nn.Module):
             terms["orthogonality"] = lambda: orthogonality_loss(heads)
         if self.recipe.mask.kind != "none":
             terms["pairs"] = lambda: masked_pair_loss(neck, mask, batch.labels, PAIR_SCALE)
-            terms["trust"] = lambda: self._trust_loss(neck, mask, batch)
+            terms["trust"] = lambda: self._trust_loss(features, batch)
             terms["mask_arcface"] = lambda: self._masked_loss(neck, mask, prototypes, labels, donors)
         if self.recipe.regions is not None:
             terms["regions"] = lambda: self._region_loss(features.neck, sample.weight, labels, batch)
@@ -134,10 +134,11 @@ class Objective(nn.Module):
         weighing = mask if self.recipe.losses.triplet_by_mask else None
         return hardest_triplet_loss(feature, batch.labels, self._donors(batch), weighing)
 
-    def _trust_loss(self, neck: Tensor, mask: Tensor, batch: Batch) -> Tensor:
-        whole = batch.covers.flatten(1).amax(1) == 0  # (N,)
+    def _trust_loss(self, features: Features, batch: Batch) -> Tensor:
+        assert features.precision is not None
+        neck, whole = features.neck.detach(), batch.covers.flatten(1).amax(1) == 0  # (N, D), (N,)
         squared, comparable = deviations(neck, batch.labels, whole)
-        return trust_loss(mask, squared, comparable, self.usual(neck, squared, comparable))
+        return trust_loss(features.precision, squared, comparable, self.usual(neck, squared, comparable))
 
     def _region_loss(self, neck: Tensor, prototypes: Tensor, labels: Tensor, batch: Batch) -> Tensor:
         seen = seen_of_regions(1 - batch.covers)  # (N, 6)

@@ -76,8 +76,12 @@ class Recipe(BaseModel):
         backbone = self.backbone
         if self.regions is not None and backbone.name in TOKEN_BACKBONES:
             raise ValueError(f"regions: {backbone.name} has no map to weigh: use a convolutional backbone")
-        if self.mask.trust_weight > 0 and self.regions is None:
-            raise ValueError("mask.trust_weight: only masks of regions are taught by trust: add a section regions")
+        if self.regions is not None and self.mask.kind in ("full", "lite"):
+            raise ValueError(f"mask.kind: {self.mask.kind} masks know no regions: set it to regions or none")
+        if self.mask.kind == "regions" and self.regions is None:
+            raise ValueError("mask.kind: masks of regions need a section regions")
+        if self.mask.trust_weight > 0 and self.mask.kind != "regions":
+            raise ValueError("mask.trust_weight: only masks of kind regions are taught by trust")
         if self.mask.kind == "none" and self.losses.triplet_by_mask:
             raise ValueError("losses.triplet_by_mask: there is no mask (mask.kind: none), so set it to false")
         occlusion = self.occlusion

@@ -51,15 +51,16 @@ class MaskSection(Section):
     """The mask generator and its own optimisation [DPM].
 
     Attributes:
-        kind: full, lite, or none: then every mask is 0.5 and the masked metric is the plain one.
+        kind: full or lite; regions, which needs that section; or none: then every mask is 0.5 and the masked metric is
+            the plain one.
         learning_rate: constant [DPM].
         joint_step: ablation: one optimiser and one step for everything, instead of the generator's own.
         pair_weight: of the contrastive loss over the batch's masked similarities [ours].
         arcface_weight: of the masked classification loss as the generator's teacher [DPM].
-        trust_weight: of foretelling how far each dim will be from other pictures of the person [ours]; needs regions.
+        trust_weight: of foretelling how far dims will be from other pictures of the person [ours]; for kind regions.
     """
 
-    kind: Literal["full", "lite", "none"] = "lite"
+    kind: Literal["full", "lite", "regions", "none"] = "lite"
     learning_rate: float = Field(default=0.002, gt=0)
     joint_step: bool = False
     pair_weight: float = Field(default=1.0, ge=0)

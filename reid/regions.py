@@ -7,8 +7,7 @@ bound to a region of the crop, and a map of where the person is to be seen.
   taught by what was pasted over training crops and, for rendered people, by the renderer [ours].
 - `RegionHeads` describe the crop several times: once as a whole, where the visibility map weighs the cells, and once
   per fixed window, whatever is in it [ours; windows after the parts of Sun et al., "Beyond Part Models", ECCV 2018].
-- `RegionMask` is the lite mask generator, told in addition how much of each region shows the person, and what the
-  embedding says: a hidden dim is easier to spot beside the others [ours].
+- `RegionMask` trusts a dim as far as it is reliable in general, and as its region shows the person in this crop [ours].
 """
 
 from collections.abc import Callable, Sequence
@@ -26,13 +25,9 @@ WINDOWS = 5  # upper, middle and lower third, left and right half
 SOFT_ROWS, SOFT_COLUMNS = 0.04, 0.06  # how gently windows end, in shares of the crop: boxes are never exact
 LEAST_WEIGHT = 0.02  # of a cell in the whole: where nobody is visible the mean over all cells remains
 VISIBILITY_CHANNELS = 48  # each stage's map is brought to this many channels
-GAIN = 4.0  # one step of the gain moves the mask as far as four of the Linear would: it learns first
-HIDDEN = 256  # units between what is read and the mask
-DROPPED = 0.2  # share of them: training people are few, and the mask is not to know them by heart
 LIKELY = 0.8  # how sure a guess is that the person is in the middle of an uncovered crop
 BODY_HALF_WIDTH = 3.2  # in cells: how far from the middle a body is likely
 HARDLY_SEEN = 0.15  # a region that shows less of the person teaches nothing
-TYPICAL_SIZE = 0.8  # mean |x| of a standard normal x, as the neck's outputs are
 
 
 class VisibilityMap(nn.Module):
@@ -54,7 +49,7 @@ class VisibilityMap(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """maps: four of float (N, c_l, H_l, W_l) → float32 (N, 16, 8)."""
         stages = self.read(maps)  # (N, 4·48, 16, 8)
-        place = self.place.expand(len(stages), -1, -1, -1).to(stages.dtype)
+        place = self.place.expand(stages.shape[0], -1, -1, -1).to(stages.dtype)
         logits: Tensor = self.out(self.mix(torch.cat([stages, place], 1)))  # (N, 1, 16, 8)
         return logits[:, 0].float()
 
@@ -88,7 +83,7 @@ class RegionHeads(nn.Module):
     def forward(self, deepest: Tensor) -> Tensor:
         """float32 (N, channels, 16, 8) → the windows' features, float32 (N, 5 · head dims)."""
         pooled = torch.einsum("nchw,khw->knc", deepest, self.windows)  # (5, N, channels)
-        return torch.cat([head(one) for head, one in zip(self.heads, pooled, strict=True)], 1)
+        return torch.cat([head(one) for head, one in zip(self.heads, pooled.unbind(), strict=True)], 1)
 
     def seen(self, visible: Tensor) -> Tensor:
         """How much of each region shows the person: (N, 16, 8) in [0, 1] → float32 (N, 6) in [0, 1]."""
@@ -123,37 +118,31 @@ class Regions(nn.Module):
 
 
 class RegionMask(nn.Module):
-    """Four maps, what is seen of each region, the embedding → one value in (0, 1) per dim; 0.5 at the start [DPM].
+    """What is seen of each region → one value in (0, 1) per dim; 0.5 at the start [DPM].
 
-    The reading of the maps is that of the `lite` generator.  Each dim also has a gain on how much its own region shows:
-    one number that says how far hiding the region spoils the dim.  `trust` says what the mask means.
+    A dim's mask is how reliable the dim is in general (learnt, see `trust`) times how much its window shows: 1 where it
+    shows the person as much as windows usually do, less where it shows less.  The whole weighs its cells itself, so its
+    dims keep their masks [ours].  Generators that also read maps and embedding, crop by crop, ranked held-out people no
+    better than this.
+
+    usual_seen: float32 (6,), how much whole crops show of each region; follows training.
     """
 
     region_of: Tensor
+    usual_seen: Tensor
 
-    def __init__(self, map_channels: Sequence[int], region_of: Tensor) -> None:
+    def __init__(self, region_of: Tensor) -> None:
         """`region_of`: int64 (D,), see `RegionHeads`."""
         super().__init__()
-        self.read = MapReader(map_channels)
-        width = self.read.channels
-        self.mix = nn.Sequential(*separable(width, width), *separable(width, width))
-        dimensions = len(region_of)
-        self.join = nn.Sequential(
-            nn.Linear(width + WINDOWS + 1 + 2 * dimensions, HIDDEN), nn.ReLU(inplace=True), nn.Dropout(DROPPED)
-        )
-        self.out = nn.Linear(HIDDEN, dimensions)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-        self.gain = nn.Parameter(torch.zeros(dimensions))  # (D,)
+        self.precision = nn.Parameter(torch.zeros(len(region_of)))  # (D,), its logarithm
+        self.register_buffer("usual_seen", torch.full((WINDOWS + 1,), 0.5))
         self.register_buffer("region_of", region_of, persistent=False)
 
-    def forward(self, maps: Sequence[Tensor], seen: Tensor, neck: Tensor) -> Tensor:
-        """maps: four of float (N, c_l, H_l, W_l); seen: float32 (N, 6); neck: float32 (N, D) → float32 (N, D)."""
-        read = self.mix(self.read(maps)).amax((2, 3)).float()  # (N, width)
-        centred = GAIN * (seen - 0.5)  # (N, 6)
-        joined = self.join(torch.cat([read, centred, neck, neck.abs() - TYPICAL_SIZE], 1))  # (N, 256)
-        precision = self.out(joined).float() + self.gain * centred[:, self.region_of]  # (N, D), its logarithm
-        return mask_of(precision)
+    def forward(self, seen: Tensor) -> Tensor:
+        """seen: float32 (N, 6) in [0, 1] → float32 (N, D)."""
+        shown = (seen / self.usual_seen).clamp(0, 1).square()  # (N, 6)
+        shown = torch.cat([torch.ones_like(shown[:, :1]), shown[:, 1:]], 1)
+        return mask_of(self.precision) * shown[:, self.region_of]
 
 
 def seen_of_regions(visible: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
-"""How far may each dim of this crop's embedding be trusted?  As far as it agrees with the person's other pictures.
+"""How far may each dim of an embedding be trusted?  As far as it agrees with the person's other pictures.
 
-The mask learns to foretell, from the crop alone, how far each dim will be from what whole crops of the same person say:
-a Gaussian per dim, as in Shi and Jain, "Probabilistic Face Embeddings", ICCV 2019, whose precision is read as a mask
-[ours].  Large values are farther off than small ones even where all is well, so a dim is compared with dims of its own
-size: a mask of 0.5 says "as usual for such a value".
+A Gaussian per dim, as in Shi and Jain, "Probabilistic Face Embeddings", ICCV 2019, says how far a dim is from what
+whole crops of the same person say; its precision is read as a mask [ours].  Large values are farther off than small
+ones even where all is well, so a dim is compared with dims of its own size: a mask of 0.5 says "as usual for such a
+value".
 """
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 LARGEST_LOGIT = 2.0  # the precision stays within e⁻² and e² of the usual one: no dim is ever certain
-SHARPNESS = 2.0  # of the mask, in the precision's logarithm; 1, 2 and 4 were tried on held-out people
+SHARPNESS = 2.0  # of the mask, in the precision's logarithm; 1 did worse on held-out people, 4 no better
 SIZES = 8  # how many sizes of values are told apart
 SIZE_STEP = 0.5  # their width, where the mean square of a value is 1
 MEMORY = 0.99  # share of what is usual that the next batch keeps
@@ -19,7 +19,7 @@ LEAST_DEVIATION = 0.02  # keeps a size that never came up clear of division by 0
 
 
 def mask_of(precision: Tensor) -> Tensor:
-    """The logarithm of each dim's precision, relative to the usual one, (N, D) → its mask, within 0.018 and 0.982."""
+    """The logarithm of each dim's precision, relative to the usual one, float (D,) → its mask, 0.018 to 0.982."""
     return torch.sigmoid(SHARPNESS * precision.clamp(-LARGEST_LOGIT, LARGEST_LOGIT))
 
 
@@ -68,13 +68,13 @@ class UsualDeviation(nn.Module):
         return usual[sizes]
 
 
-def trust_loss(mask: Tensor, squared: Tensor, comparable: Tensor, usual: Tensor) -> Tensor:
-    """Negative log-likelihood of the deviations under the mask's precisions, without its constant.
+def trust_loss(precision: Tensor, squared: Tensor, comparable: Tensor, usual: Tensor) -> Tensor:
+    """Negative log-likelihood of the deviations, without its constant.
 
-    ½ (d²/v · eᶻ - z), where `mask_of(z)` is the mask; least where eᶻ = v/d².
+    ½ (d²/v · eᶻ - z); least where eᶻ = v/d².
 
     Args:
-        mask: m, float32 (N, D) in (0, 1).
+        precision: z, float32 (D,).
         squared: d², float32 (N, D), of `deviations`.
         comparable: bool (N,), which rows count.
         usual: v, float32 (N, D), of `UsualDeviation`.
@@ -82,7 +82,6 @@ def trust_loss(mask: Tensor, squared: Tensor, comparable: Tensor, usual: Tensor)
     Returns:
         A scalar; 0 where no row counts.
     """
-    precision = torch.logit(mask.float(), 1e-6) / SHARPNESS  # (N, D), its logarithm
     likelihood = 0.5 * (squared / usual * precision.exp() - precision)  # (N, D)
     rows = comparable.float()
     return (likelihood.mean(1) * rows).sum() / rows.sum().clamp_min(1)

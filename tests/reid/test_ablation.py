@@ -30,7 +30,7 @@ def test_everything_on_lets_everything_be_switched_off(tmp_path):
         backbone={"cameras": True, "frozen": ("conv1", "conv2")},
         losses={"orthogonality": 1.0, "pairs": 1.0},
         regions={},
-        mask={"trust_weight": 1.0},
+        mask={"kind": "regions", "trust_weight": 1.0},
         occlusion={"transferred": 1.0, "cutouts": 1.0},
         teacher={"network": "teacher.xml"},
         clip={},

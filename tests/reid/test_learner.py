@@ -223,7 +223,7 @@ def test_a_donors_class_is_not_asked_for(learner):
 
 REGIONS = {
     "regions": {"dimensions": 4},
-    "mask": {"pair_weight": 0.0, "trust_weight": 1.0},
+    "mask": {"kind": "regions", "pair_weight": 0.0, "trust_weight": 1.0},
     "losses": {"pairs": 1.0},
 }
 
@@ -231,11 +231,11 @@ REGIONS = {
 def test_regions_are_told_apart_and_seen(learner):
     one = learner(**REGIONS)
     before = snapshot(one)
-    for _ in range(2):  # the first step still sees masks of 0.5
+    for _ in range(2):  # in the first step every cell is still as visible as usual
         losses = step(one, batch_of([0, 0, 1, 1, 2, 2]))
     assert {"regions", "visibility", "trust", "embedding_pairs"} <= losses.keys()
     after = snapshot(one)
-    for part in ("regions.visibility.out.weight", "regions.heads.heads.0.weight", "mask.gain", "usual_mask"):
+    for part in ("regions.visibility.out.weight", "regions.heads.heads.0.weight", "mask.precision", "usual_seen"):
         assert any(name.endswith(part) and not torch.equal(before[name], after[name]) for name in before), part
 
 
@@ -248,7 +248,7 @@ def test_trust_moves_the_mask_generator_only(learner):
     one.objective.losses(batch, features, mask, sample)["trust"].backward()
     assert all(parameter.grad is None for parameter in one.model.backbone.parameters())
     assert all(parameter.grad is None for parameter in one.model.regions.parameters())
-    assert one.model.mask.out.weight.grad.abs().sum() > 0
+    assert one.model.mask.precision.grad.abs().sum() > 0
 
 
 def test_statistics_are_recalibrated_at_the_start(learner):

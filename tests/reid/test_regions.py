@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from reidpipe.reid.appearance import Appearance
+from reidpipe.reid.embedder import Embedder
 from reidpipe.reid.errors import RecipeError
+from reidpipe.reid.export import export_model
 from reidpipe.reid.model import ModelSpec, ReidModel, create_model
 from reidpipe.reid.regions import (
     WINDOWS,
@@ -131,21 +133,14 @@ def test_what_is_seen_of_regions():
 
 def test_every_mask_is_one_half_at_the_start():
     region_of = RegionHeads(16, 10, 4).region_of
-    assert torch.equal(
-        RegionMask(CHANNELS, region_of)(maps(), torch.rand(3, 6), torch.randn(3, 30)), torch.full((3, 30), 0.5)
-    )
+    assert torch.equal(RegionMask(region_of)(torch.full((3, 6), 0.5)), torch.full((3, 30), 0.5))
 
 
-def test_a_gain_lowers_the_dims_of_hidden_regions():
-    heads = RegionHeads(16, 10, 4)
-    mask = RegionMask(CHANNELS, heads.region_of).eval()
-    torch.nn.init.ones_(mask.gain)
-    visible = torch.zeros(3, 16, 8)
-    visible[:, :, :4] = 1  # the right half is hidden
-    values = mask(maps(), heads.seen(visible), torch.randn(3, 30))
-    assert (values[:, heads.region_of == 4] > 0.8).all()
-    assert (values[:, heads.region_of == 5] < 0.2).all()
-    assert torch.allclose(values[:, :10], torch.tensor(0.5))
+def test_dims_of_a_hidden_window_are_trusted_less():
+    region_of = RegionHeads(16, 10, 4).region_of
+    values = RegionMask(region_of)(torch.tensor([[0.3, 0.5, 0.5, 0.5, 0.9, 0.25]]))[0]
+    assert torch.allclose(values[region_of < 5], torch.tensor(0.5))  # the whole too: it weighs its cells itself
+    assert torch.allclose(values[region_of == 5], torch.tensor(0.125))
 
 
 def test_what_is_known_of_rendered_people_is_what_is_left_of_them():
@@ -202,7 +197,7 @@ def test_hidden_regions_teach_nothing():
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    return create_model(ModelSpec("osnet", 0.25, "lite", regions=8)).eval()
+    return create_model(ModelSpec("osnet", 0.25, "regions", regions=8)).eval()
 
 
 def test_a_model_of_regions_says_where_the_person_is(model):
@@ -223,8 +218,8 @@ def test_the_whole_is_the_backbones_own_feature_at_the_start(model):
 
 def test_what_all_masks_have_in_common_moves_into_the_embedding(model):
     model = copy.deepcopy(model)
-    torch.nn.init.normal_(model.mask.out.bias)
-    torch.nn.init.normal_(model.mask.out.weight, std=0.1)
+    torch.nn.init.normal_(model.mask.precision)
+    torch.nn.init.normal_(model.regions.visibility.out.weight)  # so that masks differ
     images = torch.randn(4, 3, 256, 128)
     with torch.no_grad():
         before = Appearance(*(one.numpy() for one in model(images)[:2]))
@@ -236,15 +231,6 @@ def test_what_all_masks_have_in_common_moves_into_the_embedding(model):
     assert after.mask.std(1).mean() < before.mask.std(1).mean()
 
 
-def test_dims_of_a_hidden_window_are_trusted_less(model):
-    model = copy.deepcopy(model)
-    with torch.no_grad():
-        shown = model._shown(torch.tensor([[0.3, 0.5, 0.5, 0.5, 0.5, 0.25]]))[0]
-    region_of = model.regions.region_of
-    assert (shown[region_of < 5] == 1).all()  # the whole too: it weighs its cells itself
-    assert torch.allclose(shown[region_of == 5], torch.tensor(0.25))
-
-
 def test_what_is_usual_follows_whole_crops_only(model):
     model = copy.deepcopy(model)
     features = model.features(torch.randn(2, 3, 256, 128))
@@ -253,7 +239,7 @@ def test_what_is_usual_follows_whole_crops_only(model):
     for _ in range(1000):
         model.note_usual(masks, features, torch.tensor([True, False]))
     assert torch.allclose(model.usual_mask, torch.tensor(0.7), atol=1e-3)
-    assert torch.allclose(model.usual_seen, torch.tensor(0.9), atol=1e-3)
+    assert torch.allclose(model.mask.usual_seen, torch.tensor(0.9), atol=1e-3)
     before = model.usual_mask.clone()
     model.note_usual(masks, features, torch.tensor([False, False]))
     assert torch.equal(model.usual_mask, before)
@@ -263,3 +249,11 @@ def test_a_backbone_without_a_map_to_weigh_has_no_regions():
     model = ReidModel(TinyVit(), None, Regions((8, 8, 8, 8), TINY_DIMENSIONS, 4))
     with pytest.raises(RecipeError, match=r"regions: TinyVit has no map to weigh"):
         model.features(torch.randn(1, 3, 256, 128))
+
+
+def test_an_exported_model_takes_any_number_of_crops_and_gives_evidence(model, tmp_path, recwarn):
+    export_model(model, tmp_path / "model.onnx")
+    assert not [one for one in recwarn if issubclass(one.category, torch.jit.TracerWarning)]
+    embedder, crops = Embedder(tmp_path / "model.onnx", threads=1), [np.zeros((64, 32, 3), np.uint8)] * 3
+    assert len(embedder.embed(crops)) == 3
+    assert embedder.evidence(crops[:1]).shape == (1, 16, 8)

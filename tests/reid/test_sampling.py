@@ -55,7 +55,9 @@ def test_every_folder_gets_its_share():
 @pytest.mark.parametrize("per_source", [(1, 1), (4,), (2, 1, 1)], ids=["too few", "one number", "three numbers"])
 def test_shares_must_fit_folders_and_batch(per_source):
     crops = crop_set(np.repeat(np.arange(12), 2), sources=np.repeat([0, 1], [6, 18]))
-    with pytest.raises(DatasetError, match="sampling.per_folder: expected 2 numbers, one per folder, that add up to 4"):
+    with pytest.raises(
+        DatasetError, match=r"sampling\.per_folder: expected 2 numbers, one per folder, that add up to 4"
+    ):
         next(identity_batches(crops, 4, 2, 1, rng(), per_source))
 
 

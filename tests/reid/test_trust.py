@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from reidpipe.reid.trust import LEAST_DEVIATION, SHARPNESS, UsualDeviation, deviations, mask_of, trust_loss
+from reidpipe.reid.trust import LEAST_DEVIATION, UsualDeviation, deviations, mask_of, trust_loss
 
 
 def naive_deviations(neck, labels, whole):
@@ -28,42 +28,45 @@ def test_deviations_equal_the_naive_loop():
 
 def test_the_loss_equals_the_naive_loop():
     torch.manual_seed(0)
-    mask, squared, usual = torch.rand(4, 5) * 0.9 + 0.05, torch.rand(4, 5), torch.rand(4, 5) + 0.1
+    precision, squared, usual = torch.randn(5), torch.rand(4, 5), torch.rand(4, 5) + 0.1
     comparable = torch.tensor([True, False, True, True])
     terms = []
     for i in (0, 2, 3):
         for d in range(5):
-            precision = (mask[i, d] / (1 - mask[i, d])) ** (1 / SHARPNESS)
-            terms.append(0.5 * (squared[i, d] / usual[i, d] * precision - precision.log()))
-    loss = trust_loss(mask, squared, comparable, usual)
+            terms.append(0.5 * (squared[i, d] / usual[i, d] * precision[d].exp() - precision[d]))
+    loss = trust_loss(precision, squared, comparable, usual)
     assert loss.item() == pytest.approx(torch.stack(terms).mean().item(), rel=1e-5)
 
 
 def test_it_is_least_where_the_precision_fits():
     squared, everybody, usual = torch.tensor([[0.5, 1.0, 4.0]]), torch.tensor([True]), torch.ones(1, 3)
-    precision = torch.zeros(1, 3, requires_grad=True)
+    precision = torch.zeros(3, requires_grad=True)
     optimiser = torch.optim.Adam([precision], 0.05)
     for _ in range(300):
         optimiser.zero_grad()
-        trust_loss(mask_of(precision), squared, everybody, usual).backward()
+        trust_loss(precision, squared, everybody, usual).backward()
         optimiser.step()
     assert torch.allclose(precision.exp(), 1 / squared, rtol=1e-2)
 
 
 def test_the_usual_deviation_is_a_mask_of_one_half():
-    precision = torch.zeros(2, 3, requires_grad=True)
+    precision = torch.zeros(3, requires_grad=True)
     everybody = torch.ones(2, dtype=torch.bool)
-    trust_loss(mask_of(precision), torch.full((2, 3), 0.4), everybody, torch.full((2, 3), 0.4)).backward()
+    trust_loss(precision, torch.full((2, 3), 0.4), everybody, torch.full((2, 3), 0.4)).backward()
     assert precision.grad.abs().max() < 1e-6
-    assert torch.equal(mask_of(precision), torch.full((2, 3), 0.5))
+    assert torch.equal(mask_of(precision), torch.full((3,), 0.5))
+
+
+def test_no_dim_is_ever_certain():
+    assert 0.01 < mask_of(torch.tensor([-50.0])) < mask_of(torch.tensor([50.0])) < 0.99
 
 
 def test_nobody_to_compare_with_is_no_loss():
-    mask = torch.full((2, 3), 0.3, requires_grad=True)
-    loss = trust_loss(mask, torch.zeros(2, 3), torch.zeros(2, dtype=torch.bool), torch.ones(2, 3))
+    precision = torch.zeros(3, requires_grad=True)
+    loss = trust_loss(precision, torch.zeros(2, 3), torch.zeros(2, dtype=torch.bool), torch.ones(2, 3))
     loss.backward()
     assert loss.item() == 0
-    assert mask.grad.abs().sum() == 0
+    assert precision.grad.abs().sum() == 0
 
 
 def test_what_is_usual_depends_on_the_size_of_a_value():
