@@ -50,7 +50,10 @@ reid-table: .venv/installed
 	$(BIN)/reidpipe evaluate-reid --data $(CROPS) --weights $(REID_WEIGHTS) $(addprefix --occluded ,$(OCCLUDED)) \
 	  $(addprefix --peer ,$(PEERS)) --speed --page out/reid-table/ranked.png --markdown out/reid-table/table.md \
 	  --json > out/reid-table/table.json
-	@echo && cat out/reid-table/table.md
+	$(BIN)/python -m sample_videos cut --out build/reid-table/store
+	$(BIN)/reidpipe evaluate-reid --data build/reid-table/store --weights $(REID_WEIGHTS) \
+	  $(addprefix --peer ,$(PEERS)) --markdown out/reid-table/store.md --json > out/reid-table/store.json
+	@echo && cat out/reid-table/table.md && echo && cat out/reid-table/store.md
 
 clean:
 	rm -rf build dist out .venv *.egg-info

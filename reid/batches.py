@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import cv2
@@ -87,8 +87,8 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
-        names = ("images", "labels", "camids", "rows", "partners", "covers", "donors", "persons")
-        return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in names), self.exchange)
+        moved = {name: one.to(device) for name, one in vars(self).items() if isinstance(one, Tensor)}
+        return replace(self, **moved)
 
 
 def training_batch(
@@ -122,7 +122,8 @@ def training_batch(
         if in_tokens and occluders is not None and occluders.regions is not None:
             layers.append(upsampled(occluders.regions[row], height, width))
         if crops.visible is not None:
-            layers.append(np.asarray(cv2.resize(crops.visible[row], (width, height)), np.float32) / 255)
+            shown = cv2.resize(crops.visible[row], (width, height))  # (H, W), 0 to 255
+            layers.append(shown.astype(np.float32) / np.float32(255))
         images[position], moved = augment_covered(hidden.image, np.dstack(layers), rng)
         cells = cv2.resize(moved, COVER_GRID[::-1], interpolation=cv2.INTER_AREA).reshape(*COVER_GRID, len(layers))
         covers[position] = cells[..., 0]
@@ -136,8 +137,17 @@ def training_batch(
         donors = np.where(exchange.donors == NOBODY, donors, exchange.donors)
         covers = np.maximum(covers, exchange.cover)
     first_of_person = np.arange(len(rows)) // crops_per_identity * crops_per_identity
-    arrays = (images, crops.pids[rows], crops.camids[rows], rows, first_of_person, covers, donors, persons)
-    return Batch(*(torch.from_numpy(np.ascontiguousarray(one)) for one in arrays), exchange)
+    return Batch(
+        images=_tensor(images),
+        labels=_tensor(crops.pids[rows]),
+        camids=_tensor(crops.camids[rows]),
+        rows=_tensor(rows),
+        partners=_tensor(first_of_person),
+        covers=_tensor(covers),
+        donors=_tensor(donors),
+        persons=_tensor(persons),
+        exchange=exchange,
+    )
 
 
 def epoch_batches(
@@ -178,3 +188,7 @@ def _made_ahead(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _tensor(array: NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array))

@@ -56,8 +56,8 @@ def _wanted(truth: Path) -> Wanted:
                 of_person.append((frame, box))
     wanted: Wanted = defaultdict(list)
     for identity, boxes in seen.items():
-        chosen = np.unique(np.linspace(0, len(boxes) - 1, MOST_PER_CAMERA).round().astype(int)) if boxes else []
-        for number, index in enumerate(chosen):
+        chosen = np.linspace(0, len(boxes) - 1, min(len(boxes), MOST_PER_CAMERA)).round().astype(int)
+        for number, index in enumerate(chosen.tolist()):
             frame, box = boxes[index]
             wanted[frame].append((identity, number, box))
     return wanted
