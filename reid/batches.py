@@ -87,8 +87,17 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
-        moved = {name: one.to(device) for name, one in vars(self).items() if isinstance(one, Tensor)}
-        return replace(self, **moved)
+        return replace(
+            self,
+            images=self.images.to(device, non_blocking=True),
+            labels=self.labels.to(device, non_blocking=True),
+            camids=self.camids.to(device, non_blocking=True),
+            rows=self.rows.to(device, non_blocking=True),
+            partners=self.partners.to(device, non_blocking=True),
+            covers=self.covers.to(device, non_blocking=True),
+            donors=self.donors.to(device, non_blocking=True),
+            persons=self.persons.to(device, non_blocking=True),
+        )
 
 
 def training_batch(

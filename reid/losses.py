@@ -138,12 +138,14 @@ def mask_overlap(mask: Tensor) -> Tensor:
 
 
 def orthogonality_loss(heads: Tensor) -> Tensor:
-    """Keep a transformer's heads from all saying the same: squared cosines between a crop's heads, summed [DPM].
+    """Keep a transformer's heads from all saying the same: the mean squared cosine between a crop's heads [DPM].
 
-    Σ_{a≠b} cos²(h_a, h_b), mean over the batch; exactly 0 for orthogonal heads.  The squares are our reading.
+    mean_{a≠b} cos²(h_a, h_b), mean over the batch; exactly 0 for orthogonal heads, 1 for equal ones.  Squares, and the
+    mean over pairs instead of their sum, are our reading: with the published weight the sum, some 30 for the heads of a
+    fresh ViT-B/16, would be twenty times all other terms.
 
     Args:
-        heads: float (N, h, D_h).
+        heads: float (N, h, D_h), h ≥ 2.
 
     Returns:
         A scalar.
@@ -151,7 +153,8 @@ def orthogonality_loss(heads: Tensor) -> Tensor:
     directions = functional.normalize(heads.float(), dim=2)  # (N, h, D_h)
     cosine = directions @ directions.transpose(1, 2)  # (N, h, h)
     itself = torch.eye(heads.shape[1], dtype=torch.bool, device=heads.device)
-    return cosine.masked_fill(itself, 0).square().sum((1, 2)).mean()
+    pairs = heads.shape[1] * (heads.shape[1] - 1)
+    return cosine.masked_fill(itself, 0).square().sum((1, 2)).mean() / pairs
 
 
 def _distances(features: Tensor) -> Tensor:
