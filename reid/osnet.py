@@ -86,43 +86,31 @@ class OmniScaleBlock(nn.Module):
         return torch.relu(self.conv3(fused) + skip)
 
 
-class OSNetHead(nn.Module):
-    """The later half: stages 3 to 5 and the feature; several may read one earlier half."""
-
-    def __init__(self, width: float = 0.25) -> None:
-        super().__init__()
-        _, second, third, fourth = _channels(width)
-        self.conv3 = _stage(second, third, halve=True)
-        self.conv4 = _stage(third, fourth, halve=False)
-        self.conv5 = ConvNorm(fourth, fourth)
-        self.fc = nn.Sequential(nn.Linear(fourth, DIMENSIONS), nn.BatchNorm1d(DIMENSIONS), nn.ReLU(inplace=True))
-
-    def head(self, second: Tensor) -> BackboneOutput:
-        """second: the output of stage 2, float (N, c2, 32, 16); the feature is not negative: it leaves a ReLU."""
-        third = self.conv3(second)  # (N, c3, 16, 8)
-        fourth = self.conv4(third)  # (N, c4, 16, 8)
-        fifth = self.conv5(fourth)  # (N, c4, 16, 8)
-        feature = self.fc(fifth.mean((2, 3)))  # (N, 512)
-        return BackboneOutput((second, third, fourth, fifth), feature)
-
-
-class OSNet(OSNetHead, Backbone):
+class OSNet(Backbone):
     """OSNet of any width: 256×128 RGB crops in, the outputs of stages 2 to 5 and a feature out."""
 
     def __init__(self, width: float = 0.25, cameras: int = 0) -> None:
-        super().__init__(width)
+        super().__init__()
         stem, second, third, fourth = _channels(width)
         self.map_channels = (second, third, fourth, fourth)
         self.dimensions = DIMENSIONS
         self.conv1 = ConvNorm(3, stem, kernel=7, stride=2)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.conv2 = _stage(stem, second, halve=True)
+        self.conv3 = _stage(second, third, halve=True)
+        self.conv4 = _stage(third, fourth, halve=False)
+        self.conv5 = ConvNorm(fourth, fourth)
+        self.fc = nn.Sequential(nn.Linear(fourth, DIMENSIONS), nn.BatchNorm1d(DIMENSIONS), nn.ReLU(inplace=True))
         self.camera = camera_embedding(cameras, stem)
 
     def forward(self, images: Tensor, camids: Tensor | None = None) -> BackboneOutput:
-        """images: float (N, 3, 256, 128), RGB, normalised; camids: int64 (N,) or None."""
+        """images: float32 (N, 3, 256, 128), RGB, normalised; camids: int64 (N,) or None."""
         stem = add_camera(self.maxpool(self.conv1(images)), self.camera, camids)  # (N, c1, 64, 32)
-        return self.head(self.conv2(stem))
+        second = self.conv2(stem)  # (N, c2, 32, 16)
+        third = self.conv3(second)  # (N, c3, 16, 8)
+        fourth = self.conv4(third)  # (N, c4, 16, 8)
+        fifth = self.conv5(fourth)  # (N, c4, 16, 8)
+        return BackboneOutput((second, third, fourth, fifth), self.fc(fifth.mean((2, 3))))
 
     def summarise(self, deepest: Tensor, weights: Tensor) -> Tensor:
         """As `Backbone.summarise`."""

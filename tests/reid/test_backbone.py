@@ -112,7 +112,7 @@ def without(name):
         pytest.param(
             0.5,
             lambda state: state,
-            r"conv3.0.conv1.conv.weight: expected \(24, 64, 1, 1\), got \(48, 128, 1, 1\)",
+            r"conv1.conv.weight: expected \(16, 3, 7, 7\), got \(32, 3, 7, 7\)",
             id="other width",
         ),
         pytest.param(0.25, without("conv2.0.gate.fc1.weight"), "no conv2.0.gate.fc1.weight in it", id="lacks one"),
