@@ -81,7 +81,8 @@ class OmniScaleBlock(nn.Module):
         """(N, inputs, H, W) → (N, outputs, H, W)."""
         narrow = self.conv1(x)  # (N, outputs / 4, H, W)
         streams = (self.conv2a, self.conv2b, self.conv2c, self.conv2d)
-        fused = sum((self.gate(stream(narrow)) for stream in streams), torch.zeros_like(narrow))
+        first, *others = (self.gate(stream(narrow)) for stream in streams)
+        fused = sum(others, first)
         skip = x if self.downsample is None else self.downsample(x)
         return torch.relu(self.conv3(fused) + skip)
 

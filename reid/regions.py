@@ -23,8 +23,11 @@ Summarise = Callable[[Tensor, Tensor], Tensor]
 
 WINDOWS = 5  # upper, middle and lower third, left and right half
 SOFT_ROWS, SOFT_COLUMNS = 0.04, 0.06  # how gently windows end, in shares of the crop: boxes are never exact
+PLACE_CHANNELS = 16  # row, column, and zeros: onnxruntime is fast on multiples of 16 only
 LEAST_WEIGHT = 0.02  # of a cell in the whole: where nobody is visible the mean over all cells remains
 VISIBILITY_CHANNELS = 48  # each stage's map is brought to this many channels
+ENOUGH = 0.8  # a window that shows this share of what it usually shows is trusted fully
+DISTRUST = 4  # the power by which trust falls below that; of 2 to 6 none stood out on held-out people
 LIKELY = 0.8  # how sure a guess is that the person is in the middle of an uncovered crop
 BODY_HALF_WIDTH = 3.2  # in cells: how far from the middle a body is likely
 HARDLY_SEEN = 0.15  # a region that shows less of the person teaches nothing
@@ -38,13 +41,15 @@ class VisibilityMap(nn.Module):
     def __init__(self, map_channels: Sequence[int]) -> None:
         super().__init__()
         self.read = MapReader(map_channels, VISIBILITY_CHANNELS)
-        width = VISIBILITY_CHANNELS * len(map_channels) + 2
+        width = VISIBILITY_CHANNELS * len(map_channels) + PLACE_CHANNELS
         self.mix = nn.Sequential(*separable(width, 128), *separable(128, 128), *separable(128, 64))
         self.out = nn.Conv2d(64, 1, 1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]  # there is one
         down, across = torch.meshgrid(*(torch.linspace(-1, 1, cells) for cells in GRID), indexing="ij")
-        self.register_buffer("place", torch.stack([down, across])[None], persistent=False)  # (1, 2, 16, 8)
+        place = torch.zeros(1, PLACE_CHANNELS, *GRID)
+        place[0, :2] = torch.stack([down, across])
+        self.register_buffer("place", place, persistent=False)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """maps: four of float (N, c_l, H_l, W_l) → float32 (N, 16, 8)."""
@@ -121,9 +126,9 @@ class RegionMask(nn.Module):
     """What is seen of each region → one value in (0, 1) per dim; 0.5 at the start [DPM].
 
     A dim's mask is how reliable the dim is in general (learnt, see `trust`) times how much its window shows: 1 where it
-    shows the person as much as windows usually do, less where it shows less.  The whole weighs its cells itself, so its
-    dims keep their masks [ours].  Generators that also read maps and embedding, crop by crop, ranked held-out people no
-    better than this.
+    shows the person about as much as windows usually do, less where it shows less.  The whole weighs its cells itself,
+    so its dims keep their masks [ours].  Generators that also read maps and embedding, crop by crop, ranked held-out
+    people no better than this.
 
     usual_seen: float32 (6,), how much whole crops show of each region; follows training.
     """
@@ -140,9 +145,12 @@ class RegionMask(nn.Module):
 
     def forward(self, seen: Tensor) -> Tensor:
         """seen: float32 (N, 6) in [0, 1] → float32 (N, D)."""
-        shown = (seen / self.usual_seen).clamp(0, 1).square()  # (N, 6)
-        shown = torch.cat([torch.ones_like(shown[:, :1]), shown[:, 1:]], 1)
-        return mask_of(self.precision) * shown[:, self.region_of]
+        return mask_of(self.precision) * self.trust(seen)[:, self.region_of]
+
+    def trust(self, seen: Tensor) -> Tensor:
+        """How far each region is trusted: float32 (N, 6) in [0, 1] → float32 (N, 6) in [0, 1]."""
+        shown = (seen / (ENOUGH * self.usual_seen)).clamp(0, 1) ** DISTRUST  # (N, 6)
+        return torch.cat([torch.ones_like(shown[:, :1]), shown[:, 1:]], 1)
 
 
 def seen_of_regions(visible: Tensor) -> Tensor:

@@ -138,9 +138,9 @@ def test_every_mask_is_one_half_at_the_start():
 
 def test_dims_of_a_hidden_window_are_trusted_less():
     region_of = RegionHeads(16, 10, 4).region_of
-    values = RegionMask(region_of)(torch.tensor([[0.3, 0.5, 0.5, 0.5, 0.9, 0.25]]))[0]
+    values = RegionMask(region_of)(torch.tensor([[0.1, 0.5, 0.5, 0.41, 0.9, 0.2]]))[0]
     assert torch.allclose(values[region_of < 5], torch.tensor(0.5))  # the whole too: it weighs its cells itself
-    assert torch.allclose(values[region_of == 5], torch.tensor(0.125))
+    assert torch.allclose(values[region_of == 5], torch.tensor(0.5 * 0.5**4))  # half of 80 % of the usual half
 
 
 def test_what_is_known_of_rendered_people_is_what_is_left_of_them():
