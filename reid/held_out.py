@@ -90,7 +90,7 @@ def embed_images(model: ReidModel, images: NDArray[np.uint8]) -> Appearance:
     with torch.inference_mode():
         for start in range(0, len(images), BATCH_CROPS):
             batch = torch.from_numpy(images[start : start + BATCH_CROPS]).to(device)
-            one, its_mask = model(model.normalise(batch))
+            one, its_mask, *_ = model(model.normalise(batch))  # and the evidence, where there are regions
             embedding.append(one.cpu())
             mask.append(its_mask.cpu())
     return Appearance(torch.cat(embedding).numpy(), torch.cat(mask).numpy())

@@ -235,3 +235,14 @@ def test_tensorboard_writes_event_files_or_says_what_is_missing(tmp_path, write_
     pytest.importorskip("tensorboard")
     train(recipe, tmp_path / "out")
     assert list((tmp_path / "out" / "events").glob("events.out.*"))
+
+
+def test_a_model_of_regions_is_trained_and_evaluated(tmp_path, write_recipe):
+    recipe = write_recipe(
+        regions={"dimensions": 4}, mask={"kind": "regions", "trust_weight": 1.0}, losses={"triplet_by_mask": False}
+    )
+    best = train(recipe, tmp_path / "out")
+    records = TrainingLog(tmp_path / "out" / "log.jsonl").records()
+    assert {"regions", "visibility", "trust"} <= records[-1]["losses"].keys()
+    assert 0 < records[-1]["held_out"]["crops/train"]["clean"]["masked"]["mean_average_precision"] <= 1
+    assert best.is_file()
