@@ -126,8 +126,10 @@ def test_load_model_refuses_another_programs_checkpoint(tmp_path):
 def test_the_shipped_weights_load_and_are_small():
     assert SHIPPED_WEIGHTS.stat().st_size <= SIZE_LIMIT_BYTES
     assert (SHIPPED_WEIGHTS.parent / "MODEL_CARD.md").is_file()
-    people = Embedder(threads=1).embed(random_crops(3))
-    assert people.dimensions == 1024
+    embedder = Embedder(threads=1)
+    people = embedder.embed(random_crops(3))
+    assert people.dimensions == 1152
+    assert embedder.evidence(random_crops(3)).shape == (3, 16, 8)
     similarity = masked_similarity(people, people)
     np.testing.assert_allclose(np.diag(similarity), 1, atol=1e-4)
 

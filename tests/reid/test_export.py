@@ -8,7 +8,7 @@ import onnx
 import pytest
 import torch
 
-from reidpipe.reid import SHIPPED_WEIGHTS, DatasetError, Embedder, ExportError, WeightsError, export_precision
+from reidpipe.reid import DatasetError, Embedder, ExportError, WeightsError, export_precision
 from reidpipe.reid.crops import stack_crops
 from reidpipe.reid.export import PixelModel, export, export_model, load_model
 from reidpipe.reid.model import ModelSpec, create_model, packed_model
@@ -125,9 +125,10 @@ def test_evidence_is_exported_where_a_model_has_it(tmp_path, precision):
     assert len(embedder.embed(crops)) == 3
 
 
-def test_a_model_without_evidence_says_so():
-    with pytest.raises(WeightsError, match=r"appearance\.onnx: this model has no output evidence"):
-        Embedder(SHIPPED_WEIGHTS, threads=1).evidence(pictures(1))
+def test_a_model_without_evidence_says_so(tmp_path):
+    export_model(random_model(), tmp_path / "model.onnx")
+    with pytest.raises(WeightsError, match=r"model\.onnx: this model has no output evidence"):
+        Embedder(tmp_path / "model.onnx", threads=1).evidence(pictures(1))
 
 
 def test_the_file_carries_what_the_checkpoint_says(tmp_path):

@@ -21,7 +21,7 @@ def test_train_tells_every_epoch_and_where_the_checkpoint_is(tmp_path, write_rec
 def test_a_bad_recipe_ends_with_one_line_and_exit_code_2(tmp_path, write_recipe):
     done = run("train", "--config", write_recipe(mask={"kind": "thick"}), "--out", tmp_path / "out")
     assert done.exit_code == 2
-    assert "recipe.yaml: mask.kind: Input should be 'full', 'lite' or 'none', got 'thick'" in done.output
+    assert "recipe.yaml: mask.kind: Input should be 'full', 'lite', 'regions' or 'none', got 'thick'" in done.output
     assert not (tmp_path / "out").exists()
 
 
