@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .appearance import Appearance, concatenate
 from .crops import HEIGHT_PX, WIDTH_PX, stack_crops
 from .errors import WeightsError
+from .onnx_session import open_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -27,28 +28,7 @@ class Embedder:
 
     def __init__(self, weights: Path = SHIPPED_WEIGHTS, threads: int = 2) -> None:
         """Load an ONNX file written by `export.export`; `threads` is how many CPU threads one batch may use."""
-        import onnxruntime  # here, so that importing reidpipe.reid stays cheap
-        from onnxruntime.capi import onnxruntime_pybind11_state as raised  # its errors share no base of their own
-
-        if not weights.is_file():
-            raise WeightsError(f"{weights}: no such weights file")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors only: its warnings are about graph nodes, not about the user's work
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(weights), sess_options=options, providers=["CPUExecutionProvider"]
-            )
-        except (
-            raised.Fail,
-            raised.InvalidArgument,
-            raised.InvalidGraph,
-            raised.InvalidProtobuf,
-            raised.NotImplemented,
-            raised.RuntimeException,
-        ) as error:
-            raise WeightsError(f"{weights}: not a readable ONNX model ({type(error).__name__})") from error
+        self._session = open_session(weights, threads)
         self._weights = weights
         self._dimensions = _check_interface(weights, self._session)
 
