@@ -37,6 +37,7 @@ PARTS: dict[str, Changes] = {
         "occlusion.erased": 1.0,
     },
     "pasted occlusion": {"occlusion.pasted": 0.0},
+    "occluders from the batch": {"occlusion.batch_donors": False},
     "patch transfer": {"occlusion.transferred": 0.0},
     "cut-outs": {"occlusion.cutouts": 0.0},
     "teacher": {"teacher": None},
@@ -189,6 +190,8 @@ def _changed(recipe: Recipe, changes: Changes, path: Path) -> Recipe | None:
         return None  # what comes in their place is there already
     if recipe.occlusion is None and "losses.ignore_donors" in changes:
         return None  # nobody is put into any crop
+    if (recipe.occlusion is None or recipe.occlusion.pasted == 0) and "occlusion.batch_donors" in changes:
+        return None  # nothing is pasted
     values = recipe.model_dump(mode="json")
     before = json.dumps(values)
     for key, value in changes.items():

@@ -15,6 +15,7 @@ from .recipe_sections import OcclusionSection
 
 SOURCES = ("pasted", "transferred", "cutouts", "erased")  # keys of the section: how often each is drawn
 WHOLE = ""  # in place of a source
+DRAWN_DONORS = 4  # crops to take pieces from, drawn for one occlusion; it needs two at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,24 @@ def hide_crop(
     if source == "erased":
         noisy = erase(image, rng)
         return Occlusion(noisy, (noisy != image).any(2).astype(np.float32), NOBODY)
-    return occlude(image, crops.images, rng)
+    if not occluders.section.batch_donors:
+        return occlude(image, crops.images, rng)
+    others = _in_front(position, rows, crops, rng)
+    hidden = occlude(image, crops.images[others], rng)
+    return hidden if hidden.donor == NOBODY else hidden._replace(donor=int(others[hidden.donor]))
+
+
+def _in_front(position: int, rows: NDArray[np.intp], crops: CropSet, rng: np.random.Generator) -> NDArray[np.intp]:
+    """A few crops of other people of the batch: from the same folder, as a rendered stranger would give himself away.
+
+    Returns:
+        intp (n,), rows of the set; n ≥ 1, of any crops where the batch has no others.
+    """
+    row = rows[position]
+    others = rows[crops.pids[rows] != crops.pids[row]]
+    if crops.sources is not None:
+        others = others[crops.sources[others] == crops.sources[row]]
+    return rng.choice(others if len(others) else len(crops), DRAWN_DONORS)
 
 
 def _source(place: int, crops_per_identity: int, section: OcclusionSection, rng: np.random.Generator) -> str:

@@ -182,6 +182,8 @@ class OcclusionSection(Section):
         pasted, transferred, cutouts, erased: how often each source of occlusion is drawn, relative to the others:
             made-up things and pieces of other crops [ours], patch transfer [SPT], things with an outline, noise in a
             rectangle (the baseline).
+        batch_donors: whether pasted pieces come from other people of the same batch and folder, so that who stands in
+            front is a negative there [ours]; otherwise from all crops.
         transfer_space: where patches are transferred: pixels (any backbone) or tokens (ViT) [SPT].
         saliency: how the selector is trained that patch transfer needs (stage 1b).
         cutouts_folder: PNGs with an alpha channel to put in front; null draws made-up things.
@@ -194,6 +196,7 @@ class OcclusionSection(Section):
     transferred: float = Field(default=0.0, ge=0)
     cutouts: float = Field(default=0.0, ge=0)
     erased: float = Field(default=0.0, ge=0)
+    batch_donors: bool = True
     transfer_space: Literal["pixels", "tokens"] = "pixels"
     saliency: SaliencySection = SaliencySection()
     cutouts_folder: Path | None = None

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -160,7 +161,7 @@ def read_training_crops(recipe: Recipe) -> tuple[CropSet, list[HeldOut]]:
             crops, held = split_held_out(folder, crops, recipe.held_out.identities, recipe.seed)
             held_out.append(held)
         own, camids = np.unique(crops.camids, return_inverse=True)
-        kept.append(CropSet(crops.images, crops.pids, camids.astype(np.int64) + cameras))
+        kept.append(replace(crops, camids=camids.astype(np.int64) + cameras))
         cameras += len(own)  # camera 1 of one folder is not that of another
     for folder in recipe.held_out.folders:
         held_out.append(split_held_out(folder, read_crop_set(folder), None, recipe.seed)[1])

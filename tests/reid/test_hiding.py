@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from reidpipe.reid import batches
+from reidpipe.reid import batches, hiding
 from reidpipe.reid.batches import training_batch
 from reidpipe.reid.cutouts import draw_cutouts
 from reidpipe.reid.dataset import CropSet
 from reidpipe.reid.hiding import SOURCES, Occluders, hide_crop, plan_batch
+from reidpipe.reid.occlusion import Occlusion
 from reidpipe.reid.recipe_sections import OcclusionSection
 
 OFF = dict.fromkeys(SOURCES, 0.0)
@@ -103,3 +104,33 @@ def test_regions_move_with_augmented_crops_in_token_space(people):
         person = torch.from_numpy(batch.exchange.regions[row])
         assert bright[row][person].mean() > bright[row][~person].mean() + 20
     assert any((batch.exchange.regions[row] != regions[row]).any() for row in range(12))
+
+
+@pytest.mark.parametrize("batch_donors", [True, False])
+def test_who_is_pasted_in_front_comes_from_the_batch_and_the_same_folder(people, batch_donors, monkeypatch):
+    crops, _ = people
+    crops = CropSet(
+        np.repeat(crops.images, 2, 0), np.arange(24) // 4, crops.camids.repeat(2), None, np.arange(24) // 12
+    )
+    asked = []
+    monkeypatch.setattr(hiding, "occlude", lambda image, others, rng: asked.append(others) or Occlusion(image, 0, 1))
+    rows = np.arange(4, 24)  # two people of the first folder, three of the second
+    some = occluders(pasted=1.0, batch_donors=batch_donors)
+    plan = plan_batch(rows, crops.pids[rows], 4, some, np.random.default_rng(0))
+    for position in np.flatnonzero(plan.sources):
+        donor = hide_crop(position, rows, plan, crops, some, np.random.default_rng(position)).donor
+        row = rows[position]
+        if batch_donors:
+            assert donor in rows
+            assert crops.pids[donor] != crops.pids[row]
+            assert crops.sources[donor] == crops.sources[row]
+            np.testing.assert_array_equal(asked[-1][1], crops.images[donor])
+        else:
+            assert asked[-1] is crops.images
+
+
+def test_the_only_person_of_a_batch_is_hidden_behind_anybody(people):
+    crops, _ = people
+    some = occluders(pasted=1.0)
+    plan = plan_batch(np.arange(4), crops.pids[:4], 4, some, np.random.default_rng(0))
+    assert hide_crop(3, np.arange(4), plan, crops, some, np.random.default_rng(0)).cover.max() > 0.5

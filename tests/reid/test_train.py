@@ -1,6 +1,7 @@
 import json
 import sys
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -207,6 +208,15 @@ def test_cameras_of_two_folders_are_told_apart(tmp_path, write_recipe, write_cro
     crops, _ = read_training_crops(read_recipe(write_recipe(train=["crops/train", "more"])))
     assert sorted(np.unique(crops.camids)) == [0, 1, 2, 3, 4]
     assert sorted(np.unique(crops.pids)) == list(range(5))
+
+
+def test_where_people_are_seen_is_kept_for_training(tmp_path, write_recipe, write_crops):
+    crops = write_crops(tmp_path / "rendered", identities=4)
+    (crops / "visible").mkdir()
+    for path in crops.glob("*.png"):
+        cv2.imwrite(str(crops / "visible" / path.name), np.full((64, 32), 255, np.uint8))
+    joined, _ = read_training_crops(read_recipe(write_recipe(train=["crops/train", "rendered"])))
+    assert joined.visible.min(axis=(1, 2)).tolist() == [255 * source for source in joined.sources]
 
 
 def test_learning_rate_rises_then_falls_to_zero(write_recipe):
