@@ -4,6 +4,7 @@ The parts of timm's and open_clip's transformers have other names but the same m
 Source of the use for re-identification: He et al., "TransReID", ICCV 2021; of the four blocks that are read: DPM.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ class Attention(NamedTuple):
     heads: int
 
 
-class VitBackbone(Backbone):
+class VitBackbone(Backbone, ABC):
     """A transformer with a class token and learnt positions; P patches in `grid` rows and columns, C channels.
 
     `tokens` and `from_tokens` are its two halves: between them patches may be exchanged between images [SPT].
@@ -77,33 +78,33 @@ class VitBackbone(Backbone):
                 maps.append(x[:, 1:].transpose(1, 2).reshape(x.shape[0], -1, *self.grid))  # (N, C, 16, 8)
         return BackboneOutput((maps[0], maps[1], maps[2], maps[3]), self.leave(x[:, 0]), heads)
 
+    @abstractmethod
     def patches(self, images: Tensor) -> Tensor:
         """Project patches: float (N, 3, H, W) → float (N, P, C)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def class_token(self) -> Tensor:
         """The class token, float (1, 1, C)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def positions(self) -> Tensor:
         """The position embedding of class token and patches, float (1, 1 + P, C)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def enter(self, x: Tensor) -> Tensor:
         """What happens between positions and blocks, shape kept."""
-        raise NotImplementedError
 
+    @abstractmethod
     def blocks(self) -> Iterable[nn.Module]:
         """The twelve blocks, each (N, 1 + P, C) → (N, 1 + P, C)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def attention(self, block: nn.Module, x: Tensor) -> Attention:
         """The attention of `block` on its input `x`, float (N, 1 + P, C)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def leave(self, x: Tensor) -> Tensor:
         """Normalise the class token after the last block, float (N, C), shape kept."""
-        raise NotImplementedError
 
 
 def class_attention(attention: Attention) -> Tensor:

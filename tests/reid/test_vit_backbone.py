@@ -6,6 +6,7 @@ import torch
 from reidpipe.reid.clip_backbones import ClipVit
 from reidpipe.reid.clip_model import load_clip
 from reidpipe.reid.timm_backbones import TimmVit
+from reidpipe.reid.vit_backbone import VitBackbone
 
 
 def of_timm():
@@ -45,3 +46,12 @@ def test_a_traced_transformer_takes_any_number_of_crops(create):
     with torch.inference_mode():
         for ours, expected in zip(traced(images), network(images), strict=True):
             torch.testing.assert_close(ours, expected)
+
+
+def test_a_transformer_that_lacks_a_part_is_refused_when_it_is_made():
+    class Unfinished(VitBackbone):
+        def patches(self, images):
+            return images
+
+    with pytest.raises(TypeError, match=r"attention.*blocks.*class_token.*enter.*leave.*positions"):
+        Unfinished(torch.nn.Identity(), (16, 8), 32, 0)
