@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from .cuhk03_release import extract_release, find_release
 from .errors import DatasetError
 
 Split = Literal["train", "query", "gallery"]
@@ -46,7 +47,7 @@ class Layout:
 
 
 def list_split(root: Path, split: Split, layout: str | None = None) -> list[LabelledCrop]:
-    """The crops of one split, in a fixed order, without opening an image.
+    """The crops of one split, in a fixed order, without opening an image; CUHK03's are extracted if they must be.
 
     Args:
         root: the data set's folder.
@@ -175,13 +176,16 @@ def _lines_of(path: Path) -> list[str]:
 def _cuhk03(boxes: str, index: str) -> Callable[[Path], list[LabelledCrop]]:
     """Extracted images, and the new protocol's .mat file (Zhong et al., CVPR 2017).
 
-    The release itself, cuhk-03.mat, holds all images in one HDF5 file; it is not read.  Images are expected as the
-    usual tools extract them: 1_001_1_01.png in images_labeled or images_detected.
+    Images lie in images_labeled or images_detected, as 1_001_1_01.png.  Where that folder is missing and the release,
+    cuhk-03.mat, is there, they are extracted first.
     """
 
     def listed(root: Path) -> list[LabelledCrop]:
         path, folder = root / f"cuhk03_new_protocol_config_{boxes}.mat", root / f"images_{boxes}"
         names, labels, rows = _protocol(path, index)
+        release = find_release(root)
+        if release is not None and not folder.is_dir():
+            extract_release(release, boxes, folder)
         crops = []
         for row in rows:
             image = folder / names[row]
@@ -197,7 +201,7 @@ def _protocol(path: Path, index: str) -> tuple[list[str], list[int], list[int]]:
     from scipy.io.matlab import MatReadError
 
     if not path.is_file():
-        raise DatasetError(f"{path}: no such protocol file")
+        raise DatasetError(f"{path}: no such protocol file; it is published apart from CUHK03's release")
     try:
         table = loadmat(str(path))
         names = [str(name.item()) for name in table["filelist"].ravel()]
