@@ -95,6 +95,14 @@ def test_smaller_numbers_make_smaller_files(tmp_path, folder):
     assert len(halves) > 10
 
 
+def test_no_float_relu_stands_between_quantised_convolutions(tmp_path, folder):
+    export_model(random_model(), tmp_path / "fp32.onnx")
+    export_model(random_model(), tmp_path / "int8.onnx", "int8", folder)
+    fp32, int8 = (onnx.load(str(tmp_path / name)).graph.node for name in ("fp32.onnx", "int8.onnx"))
+    assert sum(node.op_type == "Relu" for node in fp32) > 10
+    assert [node.name for node in int8 if node.op_type == "Relu"] == []
+
+
 def test_exporting_leaves_the_model_as_it_was(tmp_path):
     model = random_model().train()
     before = [name for name, _ in model.named_modules()]
