@@ -1,5 +1,6 @@
 """What does every backbone give?  Four feature maps and one feature; and how it takes part in the rest of the model."""
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -62,6 +63,26 @@ class Backbone(nn.Module):
     def fused(self) -> "Backbone":
         """The same function in the form that runs fastest, for export; this one stays as it is."""
         return self
+
+
+class TokenBackbone(Backbone, ABC):
+    """A backbone in two halves, between which patches may be exchanged between images [SPT]; P of them in `grid` rows
+    and columns, C channels.
+    """
+
+    grid: tuple[int, int]
+
+    def forward(self, images: Tensor, camids: Tensor | None = None) -> BackboneOutput:
+        """images: float (N, 3, 256, 128), RGB, normalised; camids: int64 (N,) or None."""
+        return self.from_tokens(self.tokens(images, camids), camids)
+
+    @abstractmethod
+    def tokens(self, images: Tensor, camids: Tensor | None = None) -> Tensor:
+        """Embed the patches, row by row, without positions: float (N, 3, 256, 128) → float (N, P, C)."""
+
+    @abstractmethod
+    def from_tokens(self, tokens: Tensor, camids: Tensor | None = None) -> BackboneOutput:
+        """Continue from patches, possibly exchanged ones: float (N, P, C)."""
 
 
 def camera_embedding(cameras: int, channels: int) -> nn.Embedding | None:

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .backbone import Backbone, create_backbone
-from .backbone_protocol import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from .backbone_protocol import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB, TokenBackbone
 from .backbone_weights import read_state
 from .errors import WeightsError
 from .mask import create_mask_generator
 from .regions import RegionMask, Regions
-from .vit_backbone import VitBackbone
 
 NOTED = 0.01  # share of a batch in the usual mask
 
@@ -115,7 +114,7 @@ class ReidModel(nn.Module):
         if exchange is None:
             maps, feature, heads = self.backbone(images, camids)
         else:
-            assert isinstance(self.backbone, VitBackbone)
+            assert isinstance(self.backbone, TokenBackbone)
             tokens = exchange(self.backbone.tokens(images, camids))  # (N, P, C)
             maps, feature, heads = self.backbone.from_tokens(tokens, camids)
         visibility = seen = None

@@ -19,12 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .backbone_protocol import Backbone, BackboneOutput
+from .backbone_protocol import Backbone, BackboneOutput, TokenBackbone
 from .errors import TrainingError
 from .losses import hardest_triplet_loss
 from .model import normalise
 from .pairing import Regions
-from .vit_backbone import VitBackbone
 
 GRID = (16, 8)  # patches of 16×16 pixels in a 256×128 crop
 AREA = 0.3  # share of a crop that is to be kept [SPT]
@@ -170,7 +169,7 @@ def weighted_pass(backbone: Backbone, images: Tensor, weights: Tensor) -> Backbo
         images: float (N, 3, H, W), normalised.
         weights: float (N, 16, 8) in [0, 1].
     """
-    if isinstance(backbone, VitBackbone):
+    if isinstance(backbone, TokenBackbone):
         per_patch = functional.interpolate(weights[:, None], backbone.grid, mode="bilinear")  # (N, 1, h, w)
         return backbone.from_tokens(backbone.tokens(images) * per_patch.flatten(2).transpose(1, 2))
     size = (images.shape[2], images.shape[3])

@@ -1,6 +1,6 @@
-"""What must be learnt before the main training?  Sentences of the identities, and where in a crop the person is.
+"""What must be known before the main training?  A teacher's view, identities' sentences, where in a crop a person is.
 
-Each stage leaves a file in the run's folder, so that a resumed run needs neither CLIP nor the selector again.
+Each stage leaves a file in the run's folder, so that a resumed run needs neither teacher, CLIP nor selector again.
 """
 
 import logging
@@ -23,13 +23,27 @@ from .pairing import Regions
 from .prompt_training import EpochReport, PromptSettings, encode_images, learn_prompts
 from .recipe import Recipe
 from .saliency import SaliencySettings, salient_regions, train_saliency
+from .teacher import teacher_embeddings
 
-TEXT_FILE, REGIONS_FILE, PROMPTS_FILE = "text.pt", "regions.pt", "prompts.pt"
+TEACHER_FILE, TEXT_FILE, REGIONS_FILE, PROMPTS_FILE = "teacher.pt", "text.pt", "regions.pt", "prompts.pt"
 DRAWN_CUTOUTS = 400  # as varied as a folder of PNGs would be
 STAGE_1_KEYS = ("model", "pretrained", "epochs", "batch_size", "learning_rate")
 ENCODED_AT_ONCE = 64
 
 logger = logging.getLogger(__name__)
+
+
+def ask_teacher(recipe: Recipe, crops: CropSet, out: Path) -> Tensor | None:
+    """A stronger network's view of every clean crop, float32 (N, T) of unit length; None without a teacher."""
+    if recipe.teacher is None:
+        return None
+    fingerprint = _fingerprint(recipe, crops, "teacher.network")
+    known = _known(out / TEACHER_FILE, fingerprint)
+    if known is None:
+        logger.info("asking %s about %d crops", recipe.teacher.network.name, len(crops))
+        known = {"teacher": torch.from_numpy(teacher_embeddings(recipe.teacher.network, crops.images))}
+        _keep(out / TEACHER_FILE, fingerprint, known)
+    return known["teacher"]
 
 
 def learn_text(recipe: Recipe, crops: CropSet, out: Path) -> dict[str, Tensor] | None:

@@ -22,8 +22,7 @@ from .event_files import EventFiles
 from .held_out import HeldOut, evaluate_held_out, split_held_out
 from .learner import Learner
 from .recipe import Recipe, read_recipe
-from .stages import find_people, gather_occluders, learn_text
-from .teacher import teacher_embeddings
+from .stages import ask_teacher, find_people, gather_occluders, learn_text
 from .training_log import EpochRecord, Scores, TrainingLog, mean_masked_score, plain_scores
 
 logger = logging.getLogger(__name__)
@@ -183,9 +182,7 @@ def _prepare(recipe: Recipe, out: Path, resume: bool) -> None:
 
 def _learner(recipe: Recipe, crops: CropSet, out: Path) -> Learner:
     """Everything that will change; asks the teacher, and learns the identities' sentences, where there are such."""
-    teacher = None
-    if recipe.teacher is not None:
-        teacher = torch.from_numpy(teacher_embeddings(recipe.teacher.network, crops.images))  # (N, T)
+    teacher = ask_teacher(recipe, crops, out)
     text = learn_text(recipe, crops, out)
     torch.manual_seed(recipe.seed)  # whether stage 1 was done now or before must make no difference
     learner = Learner(recipe, len(np.unique(crops.pids)), len(np.unique(crops.camids)), teacher, text)

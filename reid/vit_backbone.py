@@ -4,7 +4,7 @@ The parts of timm's and open_clip's transformers have other names but the same m
 Source of the use for re-identification: He et al., "TransReID", ICCV 2021; of the four blocks that are read: DPM.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .backbone_protocol import Backbone, BackboneOutput, add_camera, camera_embedding
+from .backbone_protocol import BackboneOutput, TokenBackbone, add_camera, camera_embedding
 
 MAP_BLOCKS = (1, 3, 9, 11)  # of 12, counted from 0, whose patches the mask generator reads [DPM]
 
@@ -31,13 +31,8 @@ class Attention(NamedTuple):
     heads: int
 
 
-class VitBackbone(Backbone, ABC):
-    """A transformer with a class token and learnt positions; P patches in `grid` rows and columns, C channels.
-
-    `tokens` and `from_tokens` are its two halves: between them patches may be exchanged between images [SPT].
-    """
-
-    grid: tuple[int, int]
+class VitBackbone(TokenBackbone):
+    """A transformer with a class token and learnt positions."""
 
     def __init__(self, network: nn.Module, grid: tuple[int, int], channels: int, cameras: int) -> None:
         super().__init__()
@@ -46,10 +41,6 @@ class VitBackbone(Backbone, ABC):
         self.dimensions = channels
         self.map_channels = (channels, channels, channels, channels)
         self.camera = camera_embedding(cameras, channels)
-
-    def forward(self, images: Tensor, camids: Tensor | None = None) -> BackboneOutput:
-        """images: float (N, 3, 256, 128), RGB, normalised; camids: int64 (N,) or None."""
-        return self.from_tokens(self.tokens(images, camids), camids)
 
     def tokens(self, images: Tensor, camids: Tensor | None = None) -> Tensor:
         """Embed the patches, row by row, without positions: float (N, 3, 256, 128) → float (N, P, C).

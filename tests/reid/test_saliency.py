@@ -6,11 +6,10 @@ import torch
 from torch import nn
 
 from reidpipe.reid import saliency
-from reidpipe.reid.backbone_protocol import Backbone, BackboneOutput
+from reidpipe.reid.backbone_protocol import Backbone, BackboneOutput, TokenBackbone
 from reidpipe.reid.errors import TrainingError
 from reidpipe.reid.losses import hardest_triplet_loss
 from reidpipe.reid.saliency import Passes, SaliencySelector, SaliencySettings
-from reidpipe.reid.vit_backbone import VitBackbone
 
 CLOTHES = ((220, 40, 40), (40, 220, 40), (40, 40, 220), (200, 200, 30))  # what tells the four classes apart
 DECOR = (210, 30, 210)  # as bright, and in every crop
@@ -34,7 +33,7 @@ class TinyBackbone(Backbone):
         return BackboneOutput((x, x, x, x), x.amax((2, 3)))
 
 
-class TinyTransformer(VitBackbone):
+class TinyTransformer(TokenBackbone):
     """No transformer at all between its tokens and its mean: enough to see what reaches it."""
 
     def __init__(self):

@@ -7,7 +7,7 @@ from reidpipe.reid import DatasetError, RecipeError
 from reidpipe.reid.clip_model import load_clip
 from reidpipe.reid.learner import Learner
 from reidpipe.reid.recipe import read_recipe
-from reidpipe.reid.stages import find_people, gather_occluders, learn_text
+from reidpipe.reid.stages import ask_teacher, find_people, gather_occluders, learn_text
 from reidpipe.reid.train import read_training_crops, train
 from reidpipe.reid.training_log import TrainingLog
 
@@ -93,6 +93,21 @@ def test_a_resumed_run_does_not_ask_clip_again(tmp_path, write_recipe, tiny_clip
     assert len(tiny_clip) == 2
     ends = [torch.load(tmp_path / name / "best.pt", weights_only=True)["model"] for name in ("unbroken", "broken")]
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_a_teacher_is_asked_once_per_recipe_and_crops(tmp_path, write_recipe, monkeypatch):
+    asked = []
+
+    def answer(network, images):
+        asked.append(network.name)
+        return np.full((len(images), 4), 0.5, np.float32)
+
+    monkeypatch.setattr("reidpipe.reid.stages.teacher_embeddings", answer)
+    for network in ("one.xml", "one.xml", "two.xml"):
+        recipe = read_recipe(write_recipe(teacher={"network": network}))
+        crops = read_training_crops(recipe)[0]
+        assert ask_teacher(recipe, crops, tmp_path).shape == (len(crops), 4)
+    assert asked == ["one.xml", "two.xml"]
 
 
 def test_text_of_another_recipe_is_learnt_again(tmp_path, write_recipe, tiny_clip, caplog):

@@ -3,8 +3,14 @@
 from torch import nn
 from torch.nn import functional
 
-from reidpipe.reid.backbone_protocol import Backbone, BackboneOutput, add_camera, camera_embedding, weighted_mean
-from reidpipe.reid.vit_backbone import VitBackbone
+from reidpipe.reid.backbone_protocol import (
+    Backbone,
+    BackboneOutput,
+    TokenBackbone,
+    add_camera,
+    camera_embedding,
+    weighted_mean,
+)
 
 DIMENSIONS = 16
 
@@ -31,7 +37,7 @@ class TinyBackbone(Backbone):
         return self.out(weighted_mean(deepest, weights))
 
 
-class TinyVit(VitBackbone):
+class TinyVit(TokenBackbone):
     """A backbone with tokens: mean colours of 16×16 patches, mixed by one layer each."""
 
     def __init__(self):
