@@ -1,8 +1,9 @@
 """What does a training recipe say?  One YAML file; unknown keys are refused, paths are relative to the file."""
 
 import json
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -101,18 +102,26 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         RecipeError: the file is missing or no YAML mapping, or a key is unknown, missing or of the wrong type.
     """
+    if not path.is_file():
+        raise RecipeError(f"{path}: no such recipe")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise RecipeError(f"{path}: {line}not YAML: {error.problem}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"{path}: not a readable recipe ({type(error).__name__})") from error
+        raise RecipeError(f"{path}: not a readable recipe, which is a text file ({type(error).__name__})") from error
     return check_recipe(values, path)
 
 
 def check_recipe(values: object, path: Path) -> Recipe:
     """A recipe from parsed YAML; `path` is where it came from, for messages and for the folder of its paths."""
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path}: expected keys with values, at least train: [a folder of crops]")
     try:
-        # by way of JSON, whose strict mode still reads paths and tuples: "3" and true are no integers
-        recipe = Recipe.model_validate_json(json.dumps(values), strict=True)
+        # By way of JSON, whose strict mode still reads paths and tuples: "3" and true are no integers.  It knows no
+        # dates, as YAML does: they become text.
+        recipe = Recipe.model_validate_json(json.dumps(values, default=str), strict=True)
     except (TypeError, ValidationError) as error:
         raise RecipeError(f"{path}: {_first_complaint(error)}") from error
     moved = _from_folder(recipe, path.parent.absolute())
@@ -150,9 +159,24 @@ def _flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]
 
 
 def _first_complaint(error: TypeError | ValidationError) -> str:
-    if isinstance(error, TypeError):  # YAML knows dates, JSON does not
+    if isinstance(error, TypeError):  # YAML knows keys that are no text
         return str(error)
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ")
     key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"{key}: is missing"
+    if first["type"] == "extra_forbidden":
+        return f"{key}: unknown key, {_known_instead(first['loc'])}"
     return f"{key}: {message}, got {first['input']!r}" if key else message
+
+
+def _known_instead(location: tuple[int | str, ...]) -> str:
+    """The nearest key that is known at this place, or all of them."""
+    section: type[BaseModel] = Recipe
+    for part in location[:-1]:
+        annotation = section.model_fields[str(part)].annotation
+        kinds = (annotation, *get_args(annotation))  # of an optional section, too
+        section = next(one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel))
+    near = get_close_matches(str(location[-1]), section.model_fields, n=1)
+    return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(section.model_fields)}"

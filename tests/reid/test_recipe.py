@@ -1,3 +1,4 @@
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,10 @@ def write_recipe(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        pytest.param({"epochz": 3}, "epochz: Extra inputs are not permitted", id="unknown key"),
-        pytest.param({"mask": {"size": 3}}, "mask.size: Extra inputs are not permitted", id="unknown key of a section"),
+        pytest.param({"epochz": 3}, "epochz: unknown key, expected one of train, start_from", id="unknown"),
+        pytest.param({"losses": {"plian": 3}}, r"losses.plian: unknown key, did you mean plain\?", id="of a section"),
+        pytest.param({"regions": {"weigth": 3}}, r"regions.weigth: unknown key, did you mean weight\?", id="optional"),
+        pytest.param({"seed": date(2024, 1, 1)}, "seed: Input should be a valid integer, got '2024-01-01'", id="date"),
         pytest.param({"schedule": {"epochs": "many"}}, "schedule.epochs: Input should be a valid int", id="wrong type"),
         pytest.param({"schedule": {"epochs": True}}, "schedule.epochs: Input should be a valid integer", id="boolean"),
         pytest.param({"schedule": {"epochs": 0}}, "schedule.epochs: Input should be greater", id="no epoch"),
@@ -51,13 +54,26 @@ def test_wrong_recipes_are_refused(write_recipe, changes, message):
         read_recipe(write_recipe(**changes))
 
 
-@pytest.mark.parametrize("content", [None, "- a list", "a: [", "seed: 1", "train: [2020-01-01]", ""])
-def test_files_that_are_no_recipe_are_refused(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(None, "no such recipe", id="missing"),
+        pytest.param(b"- a list", "expected keys with values, at least train", id="list"),
+        pytest.param(b"", "expected keys with values, at least train", id="empty"),
+        pytest.param(b"train:\n- crops\nseed: [", "line 3: not YAML: expected the node content", id="broken"),
+        pytest.param(b"PK\x03\x04\xff", r"not a readable recipe, .*UnicodeDecodeError", id="bytes"),
+        pytest.param(b"PK\x03\x04", r"not a readable recipe, .*ReaderError", id="control codes"),
+        pytest.param(b"seed: 1", "train: is missing", id="no crops"),
+        pytest.param(b"(1, 2): 3\n? [a]\n: 4", "not YAML: found unhashable key", id="a list as a key"),
+    ],
+)
+def test_files_that_are_no_recipe_are_refused(tmp_path, content, message):
     path = tmp_path / "recipe.yaml"
     if content is not None:
-        path.write_text(content)
-    with pytest.raises(RecipeError, match=r"recipe.yaml: "):
+        path.write_bytes(content)
+    with pytest.raises(RecipeError, match=rf"recipe\.yaml: .*{message}") as caught:
         read_recipe(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_recipe_needs_to_name_crops_only(write_recipe):
