@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from .config import Config
+from .errors import WeightsError
 from .types import CameraReport, Frame
 
 KIB_PER_MIB = 1024
@@ -87,6 +88,9 @@ def bench(config: Config, rounds: int, peer: str | None, twice: bool) -> Benchma
         rounds: how often each is measured.
         peer: weights for `ultralytics track` (.pt is exported to OpenVINO first), or None.
         twice: also measure the peak memory with every camera's footage given twice.
+
+    Raises:
+        WeightsError: the peer's weights are missing, or ultralytics cannot read them.
     """
     with tempfile.TemporaryDirectory() as folder:
         ways = [partial(_pipeline, config), partial(_bare, config)]
@@ -170,8 +174,8 @@ def _peer(config: Config, weights: str) -> Measurement:
 
 def _exported(weights: str, folder: Path) -> str:
     """The peer's weights as it would run them fastest on a processor: exported to OpenVINO if they are not yet."""
-    if not weights.endswith(".pt"):
-        return weights
+    if not Path(weights).exists():
+        raise WeightsError(f"{weights}: no such weights of the peer: name a .pt file or an exported network")
     from ..trackers import silence_ultralytics
 
     silence_ultralytics()
@@ -179,8 +183,17 @@ def _exported(weights: str, folder: Path) -> str:
 
     from ultralytics import YOLO
 
-    copy = shutil.copy(weights, folder / Path(weights).name)  # the export lands beside the weights
-    return str(YOLO(copy).export(format="openvino", verbose=False))
+    from .detect_ultralytics import LOADING_ERRORS
+
+    is_exported = not weights.endswith(".pt")
+    own = weights if is_exported else shutil.copy(weights, folder / Path(weights).name)  # the export lands beside it
+    try:
+        model = YOLO(own, task="detect")
+        dict(model.names)  # exported networks are opened only now
+    except LOADING_ERRORS as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"{weights}: ultralytics cannot load the peer ({reason})") from error
+    return weights if is_exported else str(model.export(format="openvino", verbose=False))
 
 
 def _given_twice(config: Config, folder: Path) -> Config:

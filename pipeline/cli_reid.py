@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from .cli_tools import FILE, terminal
-from .errors import ConfigError, ReidpipeError, WeightsError
+from .errors import ConfigError, OutputError, ReidpipeError, WeightsError
 
 if TYPE_CHECKING:
     from .training_display import TrainingDisplay
@@ -31,6 +31,9 @@ def told() -> Iterator[None]:
         raise ConfigError(str(error)) from error
     except reid.ReidError as error:
         raise ReidpipeError(str(error)) from error
+    except OSError as error:  # no place for results, or no room in it
+        place = f"{error.filename} cannot be used" if error.filename else "a result cannot be written"
+        raise OutputError(f"{place}: {error.strerror or error}: give another path") from error
 
 
 @click.command()

@@ -46,6 +46,11 @@ def evaluate_reid(
     from .. import reid
     from ..reid.evaluation_report import Task, evaluate, markdown_table
 
+    for place in (page, markdown):
+        if place is not None:
+            _make_folder(place)  # before the work, not after it
+    if page is not None:
+        _check_picture_name(page)
     _show_log()
     with told():
         weights = weights or reid.SHIPPED_WEIGHTS
@@ -70,6 +75,7 @@ def explain(images: tuple[Path, ...], out: Path, weights: Path | None) -> None:
     from ..reid.dataset import read_image
     from ..reid.heat_map import draw_heat_sheet
 
+    _check_picture_name(out)
     with told():
         crops = [read_image(path) for path in images]
         evidence = reid.Embedder(weights or reid.SHIPPED_WEIGHTS).evidence(crops)
@@ -110,21 +116,28 @@ def _scores_table(one: QueryReport) -> object:
     )
 
 
+def _check_picture_name(path: Path) -> None:
+    if path.suffix.lower() != ".png":
+        raise OutputError(f"{path}: expected a name that ends in .png")
+
+
 def _write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
     import cv2
 
-    if path.suffix.lower() != ".png":
-        raise OutputError(f"{path}: expected a name that ends in .png")
     encoded, content = cv2.imencode(".png", picture)
     if not encoded:
         raise OutputError(f"{path}: a picture of {picture.shape[1]} x {picture.shape[0]} pixels cannot be written")
     _write(path, content.tobytes())
 
 
-def _write(path: Path, content: bytes) -> None:
+def _make_folder(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{path.parent}: cannot be made: {error.strerror}") from error
+        raise OutputError(f"{path.parent}: cannot be made: {error.strerror}: give another path") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    _make_folder(path)
     with replacing(path) as temporary:
         temporary.write_bytes(content)

@@ -37,3 +37,19 @@ def test_pipeline_and_bare_loop_go_through_the_same_frames(config, tmp_path):
     assert result["peak_growth"] > 0.5
     assert pipeline["peak_mib"] > 100
     assert not (tmp_path / "own.db").exists(), "the config's own database is left alone"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        pytest.param("nowhere.pt", None, "no such weights of the peer", id="missing"),
+        pytest.param("damaged.pt", b"no weights", "ultralytics cannot load the peer", id="damaged"),
+        pytest.param("notes.txt", b"no weights", "ultralytics cannot load the peer", id="another kind"),
+    ],
+)
+def test_a_peer_that_cannot_be_read_is_told_before_anything_is_measured(config, tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    done = CliRunner().invoke(main, ["bench", "--cameras", str(config), "--peer", str(tmp_path / name)])
+    assert done.exit_code == 4, done.output
+    assert f"{name}: {message}" in done.output

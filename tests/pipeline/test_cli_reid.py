@@ -95,13 +95,16 @@ def test_a_layout_may_be_named(tmp_path):
         pytest.param("query", (), 2, "query: no such folder of crops", id="no queries"),
         pytest.param(None, ("--peer", "none.xml"), 4, "none.xml: no such network", id="no peer"),
         pytest.param(None, ("--occluded", "nowhere"), 2, "nowhere: no such folder of crops", id="no occluded queries"),
-        pytest.param(None, ("--page", "page.gif"), 6, "page.gif: expected a name that ends in .png", id="page"),
+        pytest.param("query", ("--page", "page.gif"), 6, "page.gif: expected a name that ends in .png", id="page"),
+        pytest.param("query", ("--page", "f/page.png"), 6, "f: cannot be made: File exists", id="page below a file"),
+        pytest.param("query", ("--markdown", "f/t.md"), 6, "f: cannot be made: File exists", id="table below a file"),
     ],
 )
 def test_mistakes_end_in_a_line(tmp_path, monkeypatch, spoil, arguments, exit_code, message):
     data = write_people(tmp_path / "data")
+    (tmp_path / "f").write_text("a file")
     monkeypatch.chdir(tmp_path)
-    if spoil:
+    if spoil:  # and of two mistakes, that about the results comes first
         (data / spoil).rename(tmp_path / "elsewhere")
     result = run("evaluate-reid", "--data", data, *arguments)
     assert result.exit_code == exit_code

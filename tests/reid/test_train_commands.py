@@ -1,6 +1,9 @@
+import pytest
+import torch
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli import main
+from reidpipe.reid.model import ModelSpec, create_model, packed_model
 
 
 def run(*arguments):
@@ -32,3 +35,24 @@ def test_ablate_prints_its_table(tmp_path, write_recipe):
     assert "triplet loss off, seed 3" in done.output
     assert "| off | seeds | clean plain | clean masked | clean permuted |" in done.output
     assert (tmp_path / "out" / "ablation.md").read_text() in done.output
+
+
+@pytest.mark.parametrize(
+    "command", [("train",), ("ablate", "--seeds", 1, "--part", "triplet loss")], ids=lambda command: command[0]
+)
+def test_a_place_that_takes_no_results_is_named(tmp_path, write_recipe, command):
+    (tmp_path / "file").write_text("no folder")
+    done = run(*command, "--config", write_recipe(), "--out", tmp_path / "file" / "out")
+    assert done.exit_code == 6, done.output
+    assert isinstance(done.exception, SystemExit)
+    assert f"{tmp_path / 'file' / 'out'}" in done.output
+    assert "cannot be used: Not a directory: give another path" in done.output
+
+
+def test_an_export_without_a_place_names_it(tmp_path):
+    spec = ModelSpec("plain-conv", width=0.25)
+    torch.save(packed_model(spec, create_model(spec).state_dict()), tmp_path / "best.pt")
+    (tmp_path / "file").write_text("no folder")
+    done = run("export-model", tmp_path / "best.pt", tmp_path / "file" / "model.onnx")
+    assert done.exit_code == 6, done.output
+    assert f"{tmp_path / 'file'} cannot be used: File exists: give another path" in done.output
