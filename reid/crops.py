@@ -11,6 +11,8 @@ HEIGHT_PX, WIDTH_PX = 256, 128
 
 def resize_crop(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """uint8 (h, w, 3) BGR, any h, w ≥ 1 → uint8 (256, 128, 3) BGR; the aspect ratio is not kept, as in training."""
+    if not isinstance(crop, np.ndarray):
+        raise ValueError(f"crop: expected uint8 (h, w, 3), got {type(crop).__name__}: an image that could not be read?")
     if crop.dtype != np.uint8 or crop.ndim != 3 or crop.shape[2] != 3 or 0 in crop.shape:
         raise ValueError(f"crop: expected uint8 (h, w, 3) with h, w ≥ 1, got {crop.dtype} {crop.shape}")
     shrinks = crop.shape[0] > HEIGHT_PX and crop.shape[1] > WIDTH_PX

@@ -141,6 +141,7 @@ def test_the_shipped_weights_load_and_are_small():
         pytest.param(np.zeros((10, 10), np.uint8), id="grey"),
         pytest.param(np.zeros((0, 10, 3), np.uint8), id="no rows"),
         pytest.param(np.zeros((10, 10, 4), np.uint8), id="alpha"),
+        pytest.param(None, id="an image that OpenCV could not read"),
     ],
 )
 def test_crops_of_the_wrong_kind_are_refused(crop):
