@@ -83,7 +83,7 @@ def read_split(root: Path, split: Split, layout: str | None = None) -> CropSet:
     return read_listed(crops)
 
 
-def read_training_crops(path: Path) -> CropSet:
+def read_people(path: Path) -> CropSet:
     """The training split of a published data set, or every crop that lies directly in a plain folder.
 
     Raises:

@@ -33,7 +33,8 @@ class Recipe(BaseModel):
     """Everything that decides the outcome of a training run; only `train` has no default.
 
     Attributes:
-        train: folders of crops in Market-1501 naming; their identities are kept apart.
+        train: published data sets, whose training split is taken, or folders of crops in Market-1501 naming; their
+            identities are kept apart.
         start_from: best.pt of an earlier run, or published OSNet weights; null starts from the backbone's own.
         backbone, mask, prototypes, losses: what is trained, and on which terms.
         regions: heads that are bound to a part of the crop, and the map that guides them; null for none.

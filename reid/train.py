@@ -16,7 +16,7 @@ from .batches import Batch, epoch_batches
 from .checkpoint import resume as resume_run
 from .checkpoint import save, save_checkpoint
 from .curves import draw_curves
-from .dataset import CropSet, join_crop_sets, read_crop_set
+from .dataset import CropSet, join_crop_sets, read_people
 from .errors import RecipeError, WeightsError
 from .event_files import EventFiles
 from .held_out import HeldOut, evaluate_held_out, split_held_out
@@ -155,7 +155,7 @@ def read_training_crops(recipe: Recipe) -> tuple[CropSet, list[HeldOut]]:
     """The crops to train on, identities and cameras numbered from 0, and every folder's held-out people."""
     kept, held_out, cameras = [], [], 0
     for folder in recipe.train:
-        crops = read_crop_set(folder)
+        crops = read_people(folder)
         if recipe.held_out.identities:
             crops, held = split_held_out(folder, crops, recipe.held_out.identities, recipe.seed)
             held_out.append(held)
@@ -163,7 +163,7 @@ def read_training_crops(recipe: Recipe) -> tuple[CropSet, list[HeldOut]]:
         kept.append(replace(crops, camids=camids.astype(np.int64) + cameras))
         cameras += len(own)  # camera 1 of one folder is not that of another
     for folder in recipe.held_out.folders:
-        held_out.append(split_held_out(folder, read_crop_set(folder), None, recipe.seed)[1])
+        held_out.append(split_held_out(folder, read_people(folder), None, recipe.seed)[1])
     return join_crop_sets(kept), held_out
 
 

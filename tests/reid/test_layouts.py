@@ -10,7 +10,7 @@ from scipy.io import savemat
 
 from reidpipe.reid import DatasetError
 from reidpipe.reid import dataset as dataset_module
-from reidpipe.reid.dataset import join_crop_sets, read_split, read_training_crops
+from reidpipe.reid.dataset import join_crop_sets, read_people, read_split
 from reidpipe.reid.layouts import find_layout, list_split
 from reidpipe.reid.layouts_published import PUBLISHED, Counts, count_crops, mismatches, published_counts
 
@@ -200,11 +200,11 @@ def test_the_published_counts_agree_with_themselves():
 
 def test_a_recipe_may_name_a_data_set_or_a_folder_of_crops(tmp_path):
     root = msmt17(tmp_path / "msmt17")
-    assert read_training_crops(root).pids.tolist() == [1, 2, 1]
-    assert read_training_crops(market(tmp_path / "market") / "bounding_box_train").pids.tolist() == [1, 2]
+    assert read_people(root).pids.tolist() == [1, 2, 1]
+    assert read_people(market(tmp_path / "market") / "bounding_box_train").pids.tolist() == [1, 2]
     with pytest.raises(DatasetError, match="nothing: not a known data set"):
         (tmp_path / "nothing").mkdir()
-        read_training_crops(tmp_path / "nothing")
+        read_people(tmp_path / "nothing")
 
 
 def test_sets_too_large_for_memory_are_the_same_on_disk(tmp_path, monkeypatch, write_crops):

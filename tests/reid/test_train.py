@@ -210,6 +210,13 @@ def test_cameras_of_two_folders_are_told_apart(tmp_path, write_recipe, write_cro
     assert sorted(np.unique(crops.pids)) == list(range(5))
 
 
+def test_a_recipe_may_name_a_published_data_set(tmp_path, write_recipe, write_crops):
+    for split, people in (("bounding_box_train", 5), ("query", 2), ("bounding_box_test", 3)):
+        write_crops(tmp_path / "market" / split, identities=people)
+    crops, held_out = read_training_crops(read_recipe(write_recipe(train=["market"])))
+    assert len(np.unique(crops.pids)) + len(np.unique(held_out[0].query.pids)) == 5
+
+
 def test_where_people_are_seen_is_kept_for_training(tmp_path, write_recipe, write_crops):
     crops = write_crops(tmp_path / "rendered", identities=4)
     (crops / "visible").mkdir()
