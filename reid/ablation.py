@@ -192,6 +192,8 @@ def _changed(recipe: Recipe, changes: Changes, path: Path) -> Recipe | None:
         return None  # nobody is put into any crop
     if (recipe.occlusion is None or recipe.occlusion.pasted == 0) and "occlusion.batch_donors" in changes:
         return None  # nothing is pasted
+    if recipe.mask.pair_weight == 0 and changes.get("mask.pair_weight") == 0:
+        return None  # pairs do not teach it anyway
     values = recipe.model_dump(mode="json")
     before = json.dumps(values)
     for key, value in changes.items():

@@ -20,6 +20,9 @@ def test_the_parts_that_are_off_already_are_not_switched_off_again():
     assert {WHOLE, "mask generator", "triplet loss", "all occlusion", "class-ignoring"} <= plain
     assert not plain & {"teacher", "CLIP", "patch transfer", "cut-outs", "moving average", "orthogonal heads"}
     assert "pasted occlusion" not in plain  # the only source: that is all occlusion
+    trusting = variants(recipe(regions={}, mask={"kind": "regions", "pair_weight": 0.0, "trust_weight": 1.0}), HERE)
+    assert "mask taught by trust (instead: by pairs)" in trusting
+    assert "mask taught by pairs (instead: by classification)" not in trusting
     bare = variants(recipe(mask={"kind": "none"}, losses={"triplet_by_mask": False}, occlusion=None), HERE)
     assert set(bare) == {WHOLE, "masked classification", "plain classification", "triplet loss"}
 
