@@ -15,14 +15,13 @@ from .similarity import Mode, masked_similarity
 
 if TYPE_CHECKING:
     from .candidates import Candidates
-    from .gallery_blocks import Block, Queries
+    from .gallery_blocks import Block
 
 QUERY_ROWS = 256  # queries are searched in groups: memory is bounded by one group against one block
 FAST_FROM_ROWS = 4096  # below, the exact search is as fast as the fast one
-CODED_DIMENSIONS = (
-    512  # from here on, as many candidates as the root of the gallery's size do; below, codes are coarser
-)
-LEAST_CANDIDATES_PER_K = 10
+LEAST_CANDIDATES_PER_K = 4
+CANDIDATES_PER_ROOT = 0.4  # of the gallery's size, from 512 dims on; with fewer, inner products tell less of the masks
+ROOT_DIMENSIONS = 512
 RETRAIN_GROWTH = 4  # a gallery that has grown so much may hold other masks than those the index was trained on
 
 
@@ -94,7 +93,7 @@ class Gallery:
             mode: as in `masked_similarity`.
             exact: True compares every row; False compares candidates only (joint mode; same similarities, recall@10
                 of 0.99 and more, several times faster from 10⁴ rows on).  The first fast search, and one after much
-                growth, builds the index: about 10 s for a million rows.
+                growth, builds the index: about 10 s for a million rows, and up to 3 bytes per dim and row.
 
         Returns:
             Matches of shape (N, k).
@@ -191,29 +190,19 @@ class Gallery:
         return list(zip(similarity, row, strict=True))
 
     def _by_candidates(self, query: Appearance, k: int) -> list["_Found"]:
-        from .gallery_blocks import Queries
-
-        count = max(math.isqrt(len(self)) * max(CODED_DIMENSIONS // self.dimensions, 1), LEAST_CANDIDATES_PER_K * k)
-        ready = Queries(query)
-        candidates = self._indexed().search(query.embedding, ready.mask.numpy(), min(count, len(self)))  # (N, count)
-        return [self._among(ready, one, np.sort(rows[rows >= 0]), k) for one, rows in enumerate(candidates)]
-
-    def _among(self, query: "Queries", one: int, rows: NDArray[np.int64], k: int) -> "_Found":
-        """The k best of some rows, ascending int64 (n,), for query `one`."""
         import torch
 
-        from .gallery_blocks import BLOCK_ROWS
+        from .gallery_blocks import Queries, similarity_to_own
 
-        edges = np.searchsorted(rows, np.arange(len(self._blocks) + 1) * BLOCK_ROWS)
-        similarity = torch.cat(
-            [
-                block.similarity(query, one, torch.from_numpy(rows[start:stop] - number * BLOCK_ROWS))
-                for number, (block, start, stop) in enumerate(zip(self._blocks, edges[:-1], edges[1:], strict=True))
-                if stop > start
-            ]
-        ).numpy()
-        top = np.argsort(-similarity, kind="stable")[:k]
-        return similarity[top], rows[top]
+        ready = Queries(query)
+        of_size = CANDIDATES_PER_ROOT * math.sqrt(len(self)) * max(ROOT_DIMENSIONS / self.dimensions, 1)
+        count = min(max(math.ceil(of_size), LEAST_CANDIDATES_PER_K * k), len(self))
+        row = np.sort(self._indexed().search(query.embedding, ready.mask.numpy(), count), 1)  # (N, count), -1 first
+        similarity = similarity_to_own(self._blocks, ready, torch.from_numpy(row.clip(0))).numpy()
+        similarity = np.where(row >= 0, similarity, -np.inf)
+        top = np.argsort(-similarity, axis=1, kind="stable")[:, :k]  # (N, k)
+        found = np.take_along_axis(similarity, top, 1), np.take_along_axis(row, top, 1)
+        return [(near[own >= 0], own[own >= 0]) for near, own in zip(*found, strict=True)]
 
     def _indexed(self) -> "Candidates":
         """The index, brought up to date."""

@@ -63,10 +63,12 @@ def test_filling_in_parts_changes_nothing(small_blocks):
     np.testing.assert_array_equal(parts.search(query, 9).ids, filled(appearance).search(query, 9).ids)
 
 
-def test_rows_that_cannot_be_told_apart_all_count(small_blocks):
+@pytest.mark.parametrize("exact", [True, False])
+def test_rows_that_cannot_be_told_apart_all_count(monkeypatch, small_blocks, exact):
+    monkeypatch.setattr(gallery_module, "FAST_FROM_ROWS", 1)
     same = crowd(1)
     appearance = Appearance(np.repeat(same.embedding, 250, 0), np.repeat(same.mask, 250, 0))
-    matches = filled(appearance).search(same, 20)
+    matches = filled(appearance).search(same, 20, exact=exact)
     np.testing.assert_allclose(matches.similarity, 1, atol=1e-3)
     assert len(set(matches.ids[0].tolist())) == 20
 
@@ -86,6 +88,27 @@ def test_the_fast_search_finds_nearly_all_and_compares_the_same_way(monkeypatch,
     assert np.mean([np.isin(one, other).mean() for one, other in zip(exact.ids, fast.ids, strict=True)]) >= 0.98
     similarity = masked_similarity(query, appearance)
     np.testing.assert_allclose(np.take_along_axis(similarity, fast.ids, 1), fast.similarity, atol=1e-3)
+
+
+@pytest.mark.parametrize("rows", [pytest.param(90, id="one block"), pytest.param(330, id="blocks")])
+def test_the_fast_search_is_exact_where_every_row_is_a_candidate(monkeypatch, small_blocks, rows):
+    monkeypatch.setattr(gallery_module, "FAST_FROM_ROWS", 1)
+    monkeypatch.setattr("reidpipe.reid.gallery_blocks.GATHERED_NUMBERS", 2 * rows * D)  # two of three queries at once
+    appearance, query = crowd(rows), crowd(7, seed=1)
+    k = -(-rows // gallery_module.LEAST_CANDIDATES_PER_K)
+    exact, fast = (filled(appearance).search(query, k, exact=exact) for exact in (True, False))
+    np.testing.assert_array_equal(fast.ids, exact.ids)
+    np.testing.assert_allclose(fast.similarity, exact.similarity, atol=1e-6)
+
+
+def test_rows_nobody_can_see_are_found_last(monkeypatch, small_blocks):
+    monkeypatch.setattr(gallery_module, "FAST_FROM_ROWS", 1)
+    appearance = crowd(240)
+    mask = appearance.mask.copy()
+    mask[::2], mask[:, -4:] = 0, 0  # every other row hidden, four dims of all
+    matches = filled(Appearance(appearance.embedding, mask)).search(appearance[1::2], 5, exact=False)
+    assert (matches.ids % 2 == 1).all()
+    assert (matches.ids[:, 0] == np.arange(1, 240, 2)).mean() >= 0.98
 
 
 def test_the_fast_search_knows_rows_added_after_its_first_use(monkeypatch, small_blocks):
