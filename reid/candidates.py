@@ -43,7 +43,10 @@ class Candidates:
         kept = self._row_axes.shape[1]
         codes = faiss.IndexPQFastScan(kept, kept // 2, CODE_BITS, faiss.METRIC_INNER_PRODUCT)
         halves = faiss.IndexScalarQuantizer(kept, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        threads = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(1)  # thousands of tiny steps: on a busy machine threads would wait for one another
         codes.train(self._projected(row))
+        faiss.omp_set_num_threads(threads)
         self._index = faiss.IndexRefine(codes, halves)
         self._kept = (codes, halves)  # FAISS does not own them
         self._index.k_factor = CODED_SHARE

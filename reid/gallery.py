@@ -109,13 +109,13 @@ class Gallery:
         if len(self) == 0:
             return matches
         for start in range(0, len(query), QUERY_ROWS):
-            rows = slice(start, start + QUERY_ROWS)
+            group = query if len(query) <= QUERY_ROWS else query[start : start + QUERY_ROWS]  # a slice is checked anew
             if mode != "joint":
-                found = self._by_matrices(query[rows], k, mode)
+                found = self._by_matrices(group, k, mode)
             elif exact or len(self) < FAST_FROM_ROWS:
-                found = self._by_bounds(query[rows], k)
+                found = self._by_bounds(group, k)
             else:
-                found = self._by_candidates(query[rows], k)
+                found = self._by_candidates(group, k)
             for one, (similarity, row) in enumerate(found, start):
                 matches.similarity[one, : len(row)], matches.ids[one, : len(row)] = similarity, self._ids[row]
         return matches

@@ -44,9 +44,9 @@ class Block:
     def approximate(self, query: "Queries") -> Tensor:
         """Joint similarity of every query to every row, float32 (N, size), at most BFLOAT16_ERROR off."""
         rows = slice(0, self.size)
-        dot = (query.masked_half @ self._masked[rows].T).float()  # (N, size)
-        of_query = (query.energy_half @ self._weight[rows].T).float().clamp_(min=SMALLEST)
-        of_gallery = (query.mask_half @ self._energy[rows].T).float().clamp_(min=SMALLEST)
+        dot = (query.masked.bfloat16() @ self._masked[rows].T).float()  # (N, size)
+        of_query = (query.energy.bfloat16() @ self._weight[rows].T).float().clamp_(min=SMALLEST)
+        of_gallery = (query.mask.bfloat16() @ self._energy[rows].T).float().clamp_(min=SMALLEST)
         return dot.mul_(of_query.rsqrt_()).mul_(of_gallery.rsqrt_())
 
     def similarity(self, query: "Queries", one: int, rows: Tensor) -> Tensor:
@@ -82,9 +82,7 @@ class Queries:
         embedding = torch.from_numpy(appearance.embedding)
         self.mask = mask  # (N, D), largest is one
         self.masked = mask * embedding  # (N, D)
-        self.energy = mask * embedding**2  # (N, D)
-        self.masked_half, self.mask_half = self.masked.bfloat16(), mask.bfloat16()
-        self.energy_half = self.energy.bfloat16()
+        self.energy = self.masked * embedding  # (N, D)
 
     def __len__(self) -> int:
         return len(self.mask)
