@@ -98,7 +98,7 @@ class LinkingConfig(Section):
     """Which tracklets are one person."""
 
     mode: Literal["joint", "query", "plain"] = Field(default="joint", description="how two masks enter the similarity")
-    similarity: float = Field(default=0.5, ge=-1, le=1, description="less alike than this is a new identity")
+    similarity: float = Field(default=0.45, ge=-1, le=1, description="less alike than this is a new identity")
     max_gap_seconds: float = Field(default=3600.0, gt=0, description="who was away longer comes back as a new identity")
     max_speed: float = Field(
         default=3.5,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 QUERY_ROWS = 256  # queries are searched in groups: memory is bounded by one group against one block
 FAST_FROM_ROWS = 4096  # below, the exact search is as fast as the fast one
-LEAST_CANDIDATES_PER_K = 3
+LEAST_CANDIDATES_PER_K = 4
 CANDIDATES_PER_ROOT = 0.3  # of the gallery's size, from 512 dims on; with fewer, inner products tell less of the masks
 ROOT_DIMENSIONS = 512
 RETRAIN_GROWTH = 4  # a gallery that has grown so much may hold other masks than those the index was trained on
