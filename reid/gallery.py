@@ -3,6 +3,7 @@
 import math
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,12 +57,12 @@ class Gallery:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def add(self, appearance: Appearance, ids: NDArray[np.integer] | None = None) -> None:
+    def add(self, appearance: Appearance, ids: NDArray[np.integer] | Sequence[int] | None = None) -> None:
         """Append rows (N, D).
 
         Args:
             appearance: (N, D).
-            ids: integer (N,), not negative, what `search` answers with; by default the row numbers.
+            ids: integers (N,), not negative, what `search` answers with; by default the row numbers.
 
         Raises:
             ValueError: another D, or ids of the wrong shape, kind or sign; the gallery is then as it was.
@@ -120,8 +121,9 @@ class Gallery:
                 matches.similarity[one, : len(row)], matches.ids[one, : len(row)] = similarity, self._ids[row]
         return matches
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write everything to one .npz file; it appears whole or not at all."""
+        path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         halves = {
             name: np.concatenate(
@@ -138,12 +140,13 @@ class Gallery:
             whole.replace(path)
 
     @classmethod
-    def load(cls, path: Path) -> "Gallery":
+    def load(cls, path: Path | str) -> "Gallery":
         """Read what `save` wrote.
 
         Raises:
             GalleryError: no such file, or not a gallery.
         """
+        path = Path(path)
         if not path.is_file():
             raise GalleryError(f"{path}: no such gallery file")
         try:
@@ -227,9 +230,10 @@ class Gallery:
         if appearance.dimensions != self.dimensions:
             raise ValueError(f"{name}: expected {self.dimensions} dimensions, got {appearance.dimensions}")
 
-    def _checked_ids(self, count: int, ids: NDArray[np.integer] | None) -> NDArray[np.int64]:
-        if ids is None:
+    def _checked_ids(self, count: int, given: NDArray[np.integer] | Sequence[int] | None) -> NDArray[np.int64]:
+        if given is None:
             return np.arange(len(self), len(self) + count, dtype=np.int64)
+        ids = np.asarray(given)
         if ids.shape != (count,) or ids.dtype.kind not in "iu":
             raise ValueError(f"ids: expected integers of shape ({count},), got {ids.dtype} of shape {ids.shape}")
         if count and int(ids.min()) < 0:

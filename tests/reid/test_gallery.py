@@ -179,6 +179,13 @@ def test_what_does_not_fit_is_refused_and_leaves_the_gallery_as_it_was(work, mes
     assert len(gallery) == 3
 
 
+def test_ids_and_paths_may_be_plain_python(tmp_path):
+    appearance = crowd(3)
+    gallery = filled(appearance, [7, 8, 9])
+    gallery.save(str(tmp_path / "a.npz"))
+    assert Gallery.load(str(tmp_path / "a.npz")).search(appearance, 1).ids.ravel().tolist() == [7, 8, 9]
+
+
 def test_a_saved_gallery_answers_the_same(tmp_path, small_blocks):
     appearance, query = crowd(230), crowd(5, seed=1)
     gallery = filled(appearance, np.arange(230) + 7)
