@@ -11,6 +11,8 @@ from reidpipe.reid.stages import ask_teacher, find_people, gather_occluders, lea
 from reidpipe.reid.train import read_training_crops, train
 from reidpipe.reid.training_log import TrainingLog
 
+from .watching import Watching
+
 TINY_CLIP = {
     "embed_dim": 12,
     "vision_cfg": {"image_size": [32, 16], "layers": 1, "width": 16, "patch_size": 8, "head_width": 16},
@@ -74,21 +76,10 @@ def test_text_supervision_adds_its_terms_and_moves_its_projections(tmp_path, wri
 
 
 def test_a_resumed_run_does_not_ask_clip_again(tmp_path, write_recipe, tiny_clip):
-    class Stop:
-        def began(self, epoch, epochs, steps):
-            if epoch == 1:
-                raise KeyboardInterrupt
-
-        def stepped(self, losses):
-            pass
-
-        def ended(self, record):
-            pass
-
     sections = {"clip": {"epochs": 1}, "held_out": {"identities": 0}}
     train(write_recipe(**sections), tmp_path / "unbroken")
     with pytest.raises(KeyboardInterrupt):
-        train(write_recipe(**sections), tmp_path / "broken", listeners=[Stop()])
+        train(write_recipe(**sections), tmp_path / "broken", listeners=[Watching(dies_before_epoch=1)])
     train(write_recipe(**sections), tmp_path / "broken", resume=True)
     assert len(tiny_clip) == 2
     ends = [torch.load(tmp_path / name / "best.pt", weights_only=True)["model"] for name in ("unbroken", "broken")]

@@ -13,23 +13,7 @@ from reidpipe.reid.recipe import read_recipe
 from reidpipe.reid.train import learning_rate_at, read_training_crops, steps_per_epoch, train
 from reidpipe.reid.training_log import TrainingLog
 
-
-class Watching:
-    """A listener that remembers, and pulls the plug when an epoch begins."""
-
-    def __init__(self, dies_before_epoch=None):
-        self.dies_before_epoch = dies_before_epoch
-        self.steps, self.records = [], []
-
-    def began(self, epoch, epochs, steps):
-        if epoch == self.dies_before_epoch:
-            raise KeyboardInterrupt
-
-    def stepped(self, losses):
-        self.steps.append(losses)
-
-    def ended(self, record):
-        self.records.append(record)
+from .watching import Watching
 
 
 def same(one, two):
