@@ -35,11 +35,11 @@ wheel: .venv/developer
 	$(BIN)/python -m build --wheel --outdir dist .
 
 CROPS = $(KIT)/reid/cuhk03-dev
-PEERS = $(KIT)/weights/person-reidentification-retail-0286.xml $(KIT)/weights/osnet_x0_25_msmt17.onnx
+BASELINES = $(KIT)/weights/person-reidentification-retail-0286.xml $(KIT)/weights/osnet_x0_25_msmt17.onnx
 OCCLUDED = $(addprefix build/reid-table/,object-light object-heavy person-light person-heavy cut-light cut-heavy)
 
 reid-table: .venv/installed
-	@for path in $(CROPS)/query $(CROPS)/bounding_box_test $(PEERS) $(OCCLUDE); do \
+	@for path in $(CROPS)/query $(CROPS)/bounding_box_test $(BASELINES) $(OCCLUDE); do \
 	  test -e $$path || { echo "reid-table needs $$path; name the places with KIT=... and OCCLUDE=..." >&2; exit 1; }; \
 	done
 	@rm -rf build/reid-table && mkdir -p build/reid-table out/reid-table
@@ -48,11 +48,11 @@ reid-table: .venv/installed
 	    --level $$level --seed 0 --occluders $(KIT)/occluders/* --out build/reid-table/$$mode-$$level || exit 1; \
 	done; done
 	$(BIN)/reidpipe evaluate-reid --data $(CROPS) --weights $(REID_WEIGHTS) $(addprefix --occluded ,$(OCCLUDED)) \
-	  $(addprefix --peer ,$(PEERS)) --speed --page out/reid-table/ranked.png --markdown out/reid-table/table.md \
+	  $(addprefix --baseline ,$(BASELINES)) --speed --page out/reid-table/ranked.png --markdown out/reid-table/table.md \
 	  --json > out/reid-table/table.json
 	$(BIN)/python -m sample_videos cut --out build/reid-table/store
 	$(BIN)/reidpipe evaluate-reid --data build/reid-table/store --weights $(REID_WEIGHTS) \
-	  $(addprefix --peer ,$(PEERS)) --markdown out/reid-table/store.md --json > out/reid-table/store.json
+	  $(addprefix --baseline ,$(BASELINES)) --markdown out/reid-table/store.md --json > out/reid-table/store.json
 	@echo && cat out/reid-table/table.md && echo && cat out/reid-table/store.md
 
 clean:

@@ -6,38 +6,28 @@ import math
 import os
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import supervision as sv
 
 from ..trackers import TRACKERS, Tracker, TrackerSettings
-from .config import Config
-from .detect import Detector, detect_ahead, open_detector
-from .embed import Embeds, EmbedStage, open_embedder
+from .config.schema import Config
 from .errors import SourceError
-from .follow import Follower
-from .link import link_tracklets
-from .merge import CameraReader, in_time_order
-from .run_writer import RunWriter
-from .sources import Source, open_source
+from .linking.assignment import link_tracklets
+from .listener import RunListener
+from .sources.opening import Source, open_source
+from .sources.time_order import CameraReader, in_time_order
+from .stages.detect import Detector, detect_ahead, open_detector
+from .stages.embed import Embeds, EmbedStage, open_embedder
+from .stages.tracklet_builder import TrackletBuilder
 from .stopwatch import Stopwatch
-from .store import CameraRow, Store
+from .storage.store import CameraRow, Store
+from .storage.writer import RunWriter
 from .types import CameraReport, Frame, Link, Tracklet
 
-PATIENCE = 1.5  # the follower waits longer than the tracker, so that it never closes a track that still lives
-
-
-class Watcher(Protocol):
-    """Who is told how far a run has come; called in the run's own thread."""
-
-    def opened(self, sources: Mapping[str, Source], reports: Mapping[str, CameraReport]) -> None:
-        """The cameras are open, or have failed; the work begins."""
-
-    def analysed(self, frame: Frame, people: int) -> None:
-        """One frame is done; so many people are followed in it."""
+PATIENCE = 1.5  # the builder waits longer than the tracker, so that it never closes a track that still lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +61,16 @@ class _Camera:
 
     source: Source
     tracker: Tracker
-    follower: Follower
+    builder: TrackletBuilder
 
 
-def run(config: Config, config_json: str, watcher: Watcher, stop: threading.Event) -> Outcome:
+def run(config: Config, config_json: str, listener: RunListener, stop: threading.Event) -> Outcome:
     """Process all footage of a config and store the result.
 
     Args:
         config: checked, with resolved paths.
         config_json: the same, as it is kept with the run.
-        watcher: told how far the run has come.
+        listener: told how far the run has come.
         stop: set it to end early; what was done so far is stored, and the run marked as partial.
 
     Raises:
@@ -91,7 +81,7 @@ def run(config: Config, config_json: str, watcher: Watcher, stop: threading.Even
     began = time.perf_counter()
     threads = config.threads or os.cpu_count() or 1
     sources, failed = open_sources(config)
-    watcher.opened(sources, failed)
+    listener.opened(sources, failed)
     detector = open_detector(config.detector, threads)
     embedder = open_embedder(config.appearance, threads)
     clock = Stopwatch()
@@ -99,7 +89,7 @@ def run(config: Config, config_json: str, watcher: Watcher, stop: threading.Even
         with store.start_run(config_json, [_camera_row(config, name, sources) for name in config.cameras]) as writer:
             job = Job(config, sources, detector, embedder, writer, clock)
             try:
-                job.process(watcher, stop)
+                job.process(listener, stop)
                 interrupted = stop.is_set()
                 links = job.link()
             finally:
@@ -161,12 +151,12 @@ class Job:
         self.observations = 0
         self.tracklets: list[Tracklet] = []
 
-    def process(self, watcher: Watcher, stop: threading.Event) -> None:
+    def process(self, listener: RunListener, stop: threading.Event) -> None:
         """Take every frame through every stage up to finished tracklets."""
         readers = {name: CameraReader(camera.source, stop, self._clock) for name, camera in self._cameras.items()}
         frames = in_time_order(readers.values())
         for frame, people in detect_ahead(frames, self._detector, self._config.detector.batch, self._clock):
-            watcher.analysed(frame, self._analyse(frame, people))
+            listener.analysed(frame, self._analyse(frame, people))
         for camera in self._cameras.values():
             self._close_tracks(camera, math.inf)
         self._store_tracklets(flush=True)
@@ -196,7 +186,7 @@ class Job:
         """Track one frame's people and store them; returns how many are followed."""
         camera = self._cameras[frame.camera]
         with self._clock.stage("track"):
-            observations, crops = camera.follower.follow(frame, camera.tracker.update(people))
+            observations, crops = camera.builder.follow(frame, camera.tracker.update(people))
         self._writer.add_observations(observations)
         self.observations += len(observations.track_ids)
         camera.source.report.analysed += 1
@@ -207,7 +197,7 @@ class Job:
         return len(observations.track_ids)
 
     def _close_tracks(self, camera: _Camera, now_seconds: float) -> None:
-        for track, crop in camera.follower.finished(now_seconds):
+        for track, crop in camera.builder.finished(now_seconds):
             if crop is not None:
                 self._embedding.add(track, crop)
             self._embedding.close(track)
@@ -230,8 +220,8 @@ def _follow_camera(config: Config, name: str, source: Source) -> _Camera:
         lost_frames=max(1, round(tracker.lost_seconds * rate)),
     )
     homography = None if camera.homography is None else np.array(camera.homography)
-    follower = Follower(name, config.appearance, PATIENCE * tracker.lost_seconds, homography)
-    return _Camera(source, TRACKERS[tracker.name](settings), follower)
+    builder = TrackletBuilder(name, config.appearance, PATIENCE * tracker.lost_seconds, homography)
+    return _Camera(source, TRACKERS[tracker.name](settings), builder)
 
 
 def _camera_row(config: Config, name: str, sources: dict[str, Source]) -> CameraRow:

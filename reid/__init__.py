@@ -1,15 +1,15 @@
 """Re-identification: pixels in, embedding and mask out.  Training and export are imported by name: they need PyTorch.
 
-from reidpipe.reid.train import train
+from reidpipe.reid.training.train import train
 from reidpipe.reid.export import export
 """
 
 from .appearance import Appearance, concatenate, merge_tracklet
 from .embedder import SHIPPED_WEIGHTS, Embedder, embed
 from .errors import DatasetError, ExportError, GalleryError, RecipeError, ReidError, TrainingError, WeightsError
-from .evaluation import evaluate_folder
-from .gallery import Gallery, Matches
-from .protocol import RankingScores
+from .evaluation.mask_metrics import evaluate_folder
+from .evaluation.metrics import RankingScores
+from .search.gallery import Gallery, Matches
 from .similarity import Mode, masked_similarity, shared_mask_share
 
 __all__ = [

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from reidpipe.pipeline.check import check_config
-from reidpipe.pipeline.cli import main
+from reidpipe.pipeline.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 KIT = ROOT.parent / "shared" / "kit"

@@ -12,8 +12,8 @@ import av
 import cv2
 import numpy as np
 
-from reidpipe.pipeline.config import CameraConfig
-from reidpipe.pipeline.sources import open_source
+from reidpipe.pipeline.config.schema import CameraConfig
+from reidpipe.pipeline.sources.opening import open_source
 
 WIDTH, HEIGHT = 64, 48
 STEP = 8  # grey levels between two pictures: enough to tell 24 of them apart after lossy coding

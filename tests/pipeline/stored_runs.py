@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reidpipe.pipeline.store import CameraRow, Store
+from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import CameraReport, Crop, Link, Observations, Tracklet
 from reidpipe.reid import Appearance
 

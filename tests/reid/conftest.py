@@ -45,7 +45,7 @@ def tiny_backbones(monkeypatch):
     def create(name, *, width=1.0, pretrained=None, cameras=0):
         return TinyVit() if name == "vit-b16" else TinyBackbone(cameras, **options)
 
-    monkeypatch.setattr("reidpipe.reid.model.create_backbone", create)
+    monkeypatch.setattr("reidpipe.reid.model.network.create_backbone", create)
     return options
 
 

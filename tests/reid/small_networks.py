@@ -5,7 +5,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
-def write_peer(path, input_shape=("batch", 3, 256, 128), output="flat", gain=1.0):
+def write_baseline(path, input_shape=("batch", 3, 256, 128), output="flat", gain=1.0):
     """Embeds a crop as the mean colours of its quarters.
 
     `output`: flat (N, 12), column (N, 12, 1, 1) as older networks have it, or map (N, 3, 2, 2), which is no embedding.
@@ -20,7 +20,7 @@ def write_peer(path, input_shape=("batch", 3, 256, 128), output="flat", gain=1.0
     shapes = {"flat": [input_shape[0], 12], "map": [input_shape[0], 3, 2, 2], "column": [input_shape[0], 12, 1, 1]}
     graph = helper.make_graph(
         nodes,
-        "peer",
+        "baseline",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, list(input_shape))],
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, shapes[output])],
         [
@@ -31,11 +31,11 @@ def write_peer(path, input_shape=("batch", 3, 256, 128), output="flat", gain=1.0
     return _saved(graph, path)
 
 
-def write_openvino_peer(path):
+def write_openvino_baseline(path):
     """The same network as an OpenVINO file, with the fixed batch of 1 that such files often have."""
     import openvino
 
-    onnx_path = write_peer(path.with_suffix(".onnx"), input_shape=(1, 3, 256, 128))
+    onnx_path = write_baseline(path.with_suffix(".onnx"), input_shape=(1, 3, 256, 128))
     openvino.save_model(openvino.convert_model(onnx_path), path, compress_to_fp16=False)
     onnx_path.unlink()
     return path

@@ -6,8 +6,8 @@ import torch
 from reidpipe.reid import SHIPPED_WEIGHTS, Embedder, ExportError, WeightsError, embed, masked_similarity
 from reidpipe.reid.crops import resize_crop, stack_crops
 from reidpipe.reid.export import export, export_model, load_model
-from reidpipe.reid.held_out import embed_images
-from reidpipe.reid.model import ModelSpec, create_model
+from reidpipe.reid.model.network import ModelSpec, create_model
+from reidpipe.reid.training.held_out import embed_images
 
 SIZE_LIMIT_BYTES = 10_000_000
 
@@ -64,7 +64,7 @@ def test_the_file_says_what_it_takes(exported):
 
 
 def test_an_export_that_differs_is_refused_and_leaves_no_file(tmp_path, monkeypatch):
-    monkeypatch.setattr("reidpipe.reid.export_precision.PARITY_TOLERANCE", -1.0)
+    monkeypatch.setattr("reidpipe.reid.export.PARITY_TOLERANCE", -1.0)
     with pytest.raises(ExportError, match="differs from PyTorch by"):
         export_model(random_model(), tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []

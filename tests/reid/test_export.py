@@ -8,10 +8,11 @@ import onnx
 import pytest
 import torch
 
-from reidpipe.reid import DatasetError, Embedder, ExportError, WeightsError, export_precision
+from reidpipe.reid import DatasetError, Embedder, ExportError, WeightsError
+from reidpipe.reid import export as reid_export
 from reidpipe.reid.crops import stack_crops
 from reidpipe.reid.export import PixelModel, export, export_model, load_model
-from reidpipe.reid.model import ModelSpec, create_model, packed_model
+from reidpipe.reid.model.network import ModelSpec, create_model, packed_model
 
 SPEC = ModelSpec("plain-conv", width=0.25)
 
@@ -170,7 +171,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
     [pytest.param("fp16", "LEAST_COSINE", 1.1), pytest.param("int8", "MASK_TOLERANCE", -1.0)],
 )
 def test_a_file_that_is_too_far_off_does_not_appear(tmp_path, folder, monkeypatch, precision, limit, value):
-    monkeypatch.setitem(getattr(export_precision, limit), precision, value)
+    monkeypatch.setitem(getattr(reid_export, limit), precision, value)
     with pytest.raises(ExportError, match=rf"model\.onnx: {precision}: mean cosine with PyTorch"):
         export_model(random_model(), tmp_path / "model.onnx", precision, folder if precision == "int8" else None)
     assert list(tmp_path.iterdir()) == []

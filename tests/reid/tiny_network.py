@@ -3,7 +3,7 @@
 from torch import nn
 from torch.nn import functional
 
-from reidpipe.reid.backbone_protocol import (
+from reidpipe.reid.backbones.protocol import (
     Backbone,
     BackboneOutput,
     TokenBackbone,
@@ -33,7 +33,7 @@ class TinyBackbone(Backbone):
         feature = self.out(deep.mean((2, 3)))
         return BackboneOutput((stem, deep, deep, deep), feature, feature.view(-1, 2, 8) if self.heads else None)
 
-    def summarise(self, deepest, weights):
+    def pool(self, deepest, weights):
         return self.out(weighted_mean(deepest, weights))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from reidpipe.reid.dataset import read_crop_set
+from reidpipe.reid.data.dataset import read_crop_set
 from sample_videos.cut import LEAST_VISIBLE, MOST_PER_CAMERA, cut_people
 
 TINY = Path(__file__).parents[2] / "sample_videos" / "tiny"

@@ -1,0 +1,143 @@
+"""Commands that judge an appearance model: evaluate-reid, and explain, which shows what it looks at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..atomic import replacing
+from ..errors import OutputError
+from .appearance import FOLDER, told
+from .common import FILE, as_json_option, print_json, table_of, terminal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ...reid.evaluation.report import QueryReport, Report
+
+
+@click.command("evaluate-reid")
+@click.option("--data", type=FOLDER, required=True, help="a published data set, or a folder with query and gallery")
+@click.option("--layout", help="how DATA is laid out, e.g. cuhk03-labeled; told from the folder by default")
+@click.option("--weights", type=FILE, help="an exported model; the bundled one by default")
+@click.option("--occluded", type=FOLDER, multiple=True, help="a folder of occluded queries, or with query/; repeatable")
+@click.option("--occlude", "synthetic", is_flag=True, help="also hide parts of the queries by our own occlusion")
+@click.option("--baseline", "baselines", type=FILE, multiple=True, help="a network to compare with, .xml or .onnx")
+@click.option("--speed", "with_speed", is_flag=True, help="also measure crops/s, relative to the first baseline")
+@click.option("--page", type=FILE, help="draw ranked examples into this PNG")
+@click.option("--markdown", type=FILE, help="write the table of all sets of queries into this file")
+@as_json_option
+def evaluate_reid(
+    data: Path,
+    layout: str | None,
+    weights: Path | None,
+    occluded: tuple[Path, ...],
+    synthetic: bool,
+    baselines: tuple[Path, ...],
+    with_speed: bool,
+    page: Path | None,
+    markdown: Path | None,
+    as_json: bool,
+) -> None:
+    """Score an appearance model by Market-1501's protocol: plain, masked, and with masks permuted."""
+    from ... import reid
+    from ...reid.evaluation.report import Task, evaluate, markdown_table
+
+    for place in (page, markdown):
+        if place is not None:
+            _make_folder(place)  # before the work, not after it
+    if page is not None:
+        _check_picture_name(page)
+    _show_log()
+    with told():
+        weights = weights or reid.SHIPPED_WEIGHTS
+        report = evaluate(Task(data, layout, weights, occluded, synthetic, baselines, with_speed, page is not None))
+    if page is not None and report.page is not None:
+        _write_picture(page, report.page)
+    if markdown is not None:
+        _write(markdown, markdown_table(report).encode())
+    if as_json:
+        print_json({name: value for name, value in vars(report).items() if name != "page"})
+    else:
+        _print_report(report)
+
+
+@click.command()
+@click.argument("images", type=FILE, nargs=-1, required=True)
+@click.option("--out", type=FILE, required=True, help="the sheet, a PNG")
+@click.option("--weights", type=FILE, help="an exported model; the bundled one by default")
+def explain(images: tuple[Path, ...], out: Path, weights: Path | None) -> None:
+    """Draw which parts of crops of people, IMAGES, the appearance model takes for the person."""
+    from ... import reid
+    from ...reid.data.dataset import read_image
+    from ...reid.evaluation.evidence_map import draw_evidence_sheet
+
+    _check_picture_name(out)
+    with told():
+        crops = [read_image(path) for path in images]
+        evidence = reid.Embedder(weights or reid.SHIPPED_WEIGHTS).evidence(crops)
+    _write_picture(out, draw_evidence_sheet(crops, evidence, [path.stem for path in images]))
+    click.echo(f"heat maps: {out}")
+
+
+def _show_log() -> None:
+    """Counts, warnings and progress, on standard error."""
+    import logging
+
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("reidpipe").setLevel(logging.INFO)
+
+
+def _print_report(report: Report) -> None:
+    console = terminal()
+    for one in report.queries:
+        console.print(_scores_table(one))
+        console.print(
+            f"masks of the queries: participation ratio {one.mask.participation_ratio:.3f}, "
+            f"{100 * one.mask.between_images:.1f} % of their variance between images"
+        )
+    if report.speeds:
+        rows = [(one.name, f"{one.crops_per_second:.0f}", f"{one.ratio:.2f}") for one in report.speeds]
+        reference = report.speeds[min(1, len(report.speeds) - 1)].name
+        console.print(table_of("speed: batches of 8, two threads, in turns", ("", "crops/s", f"of {reference}"), rows))
+
+
+def _scores_table(one: QueryReport) -> object:
+    return table_of(
+        f"{one.queries}: {next(iter(one.scores.values())).queries} queries",
+        ("similarity", "mAP", "rank-1", "rank-5", "rank-10"),
+        [
+            (way, *(f"{100 * share:.1f}" for share in (of.mean_average_precision, of.rank1, of.rank5, of.rank10)))
+            for way, of in one.scores.items()
+        ],
+    )
+
+
+def _check_picture_name(path: Path) -> None:
+    if path.suffix.lower() != ".png":
+        raise OutputError(f"{path}: expected a name that ends in .png")
+
+
+def _write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+    import cv2
+
+    encoded, content = cv2.imencode(".png", picture)
+    if not encoded:
+        raise OutputError(f"{path}: a picture of {picture.shape[1]} x {picture.shape[0]} pixels cannot be written")
+    _write(path, content.tobytes())
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent}: cannot be made: {error.strerror}: give another path") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    _make_folder(path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)

@@ -1,0 +1,149 @@
+"""Commands that look at what a run has stored: runs, export, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from .common import (
+    as_json_option,
+    cameras_option,
+    database_option,
+    open_store,
+    print_json,
+    run_option,
+    table_of,
+    terminal,
+)
+
+if TYPE_CHECKING:
+    from ..output.export import Format
+
+
+@click.command()
+@database_option
+@cameras_option
+@as_json_option
+def runs(database: str | None, config_path: Path | None, as_json: bool) -> None:
+    """List the runs in a database."""
+    from ..storage.queries import list_runs
+
+    with open_store(database, config_path) as store:
+        found = list_runs(store)
+    if as_json:
+        return print_json(found)
+    terminal().print(
+        table_of(
+            "runs",
+            ("run", "status", "started", "cameras", "people", "tracklets", "observations"),
+            [
+                (one.run, one.status, one.started, one.cameras, one.people, one.tracklets, one.observations)
+                for one in found
+            ],
+        )
+    )
+    return None
+
+
+@click.group()
+def export() -> None:
+    """Write results to files."""
+
+
+@export.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "file_format", type=click.Choice(["csv", "parquet", "mot", "json"]), default="csv", show_default=True
+)
+@click.option("--summary", is_flag=True, help="one row per visit instead of one per observation")
+@database_option
+@cameras_option
+@run_option
+@as_json_option
+def trajectories(
+    out: Path,
+    file_format: str,
+    summary: bool,
+    database: str | None,
+    config_path: Path | None,
+    run: int | None,
+    as_json: bool,
+) -> None:
+    """Write who was where and when to OUT (a folder for MOTChallenge text)."""
+    from ..output.export import export_trajectories
+
+    with open_store(database, config_path) as store:
+        rows = export_trajectories(store, out, cast("Format", file_format), run, summary)
+    if as_json:
+        return print_json({"path": out, "rows": rows})
+    return click.echo(f"{out}: {rows} {'visits' if summary else 'observations'}")
+
+
+@click.command()
+@click.option(
+    "--truth",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="a folder with CAMERA.csv, or CAMERA.txt in MOTChallenge text",
+)
+@click.option(
+    "--min-visible",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+    show_default=True,
+    help="people less visible than this are neither demanded nor held against the run",
+)
+@click.option("--labelled-only", is_flag=True, help="the truth is incomplete: leave out boxes that match nothing in it")
+@database_option
+@cameras_option
+@run_option
+@as_json_option
+def evaluate(
+    truth: Path,
+    min_visible: float,
+    labelled_only: bool,
+    database: str | None,
+    config_path: Path | None,
+    run: int | None,
+    as_json: bool,
+) -> None:
+    """Score a run against ground truth: IDF1 per camera and over all cameras."""
+    from ..evaluation.tracking import evaluate as score
+
+    with open_store(database, config_path) as store:
+        result = score(store, truth, run, min_visible, labelled_only)
+    if as_json:
+        return print_json(result)
+    console = terminal()
+    console.print(
+        table_of(
+            f"run {result.run}: people at least {100 * min_visible:.0f} % visible",
+            ("camera", "people", "boxes", "tracking IDF1", "identity IDF1", "MOTA", "switches"),
+            [
+                (
+                    one.camera,
+                    one.people,
+                    one.truth_boxes,
+                    _percent(one.tracking_idf1),
+                    _percent(one.identity_idf1),
+                    _percent(one.mota),
+                    one.switches,
+                )
+                for one in result.cameras
+            ],
+        )
+    )
+    console.print(
+        f"cross-camera IDF1 [bold]{_percent(result.cross_idf1)}[/] "
+        f"(IDP {_percent(result.cross_idp)}, IDR {_percent(result.cross_idr)}), "
+        f"{result.identities} identities for {result.people} people",
+    )
+    if result.without_truth:
+        console.print(f"no truth for: {', '.join(result.without_truth)}")
+    return None
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"

@@ -1,0 +1,1 @@
+"""Tracklets in, identities out."""

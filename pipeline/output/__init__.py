@@ -1,0 +1,1 @@
+"""Results as files: trajectories and annotated videos."""

@@ -1,0 +1,249 @@
+"""How do trajectories leave the database?  As CSV, JSON, Parquet or MOTChallenge text, streamed.
+
+One row per box, ordered by seconds, then camera, then track:
+
+| column | meaning |
+|---|---|
+| identity | the person's number over all cameras of the run; empty where the tracklet got none |
+| camera, track | the camera's name, and the tracklet's number in it |
+| time, seconds | when: ISO-8601 UTC to the millisecond (a UTC timestamp in Parquet), and as UTC epoch seconds |
+| frame | 0-based number of the picture in its camera's footage |
+| x1, y1, x2, y2 | the box in pixels |
+| foot_x, foot_y | the middle of its lower edge, in pixels |
+| floor_x, floor_y | the same on the floor in metres; empty where the camera has no homography |
+| confidence, visible | of the detection; the share of the box that nobody nearer covers |
+| similarity | of the tracklet to its identity's others; empty for its first |
+
+As a summary, one row per visit (see visits.py): identity, camera, enter_time, leave_time, enter_seconds,
+leave_seconds, duration_seconds, tracks (numbers, spaces between), observations, similarity (the links' mean), and
+entry_x, entry_y, entry_floor_x, entry_floor_y, exit_x, ...: the foot points of the first and last box.
+
+JSON is one array, an object per line.  MOTChallenge text is a folder with one file per camera; frames count from 1
+there, ids are identities, and boxes without one are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..atomic import replacing
+from ..errors import OutputError
+from ..stages.observe import foot_points, to_floor
+from ..storage.queries import find_run, iso_time, list_cameras, observation_rows
+from ..storage.store import Store
+from .visits import list_visits
+
+Format = Literal["csv", "parquet", "mot", "json"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+Kind = Literal["whole", "real", "text", "time"]  # times are UTC epoch seconds until a format writes them
+Cell = int | float | str | None
+Columns = dict[str, Sequence[Cell]]  # all of one length
+
+ROWS_AT_ONCE = 20_000  # a few tens of MiB in memory, and a fair size for a Parquet row group
+PIXEL_DIGITS, FLOOR_DIGITS, SHARE_DIGITS, SECONDS_DIGITS = 2, 3, 4, 6  # float32 boxes hold no more
+
+OBSERVATION_KINDS: dict[str, Kind] = {
+    "identity": "whole", "camera": "text", "track": "whole", "time": "time", "seconds": "real", "frame": "whole",
+    "x1": "real", "y1": "real", "x2": "real", "y2": "real", "foot_x": "real", "foot_y": "real",
+    "floor_x": "real", "floor_y": "real", "confidence": "real", "visible": "real", "similarity": "real",
+}
+VISIT_KINDS: dict[str, Kind] = {
+    "identity": "whole", "camera": "text", "enter_time": "time", "leave_time": "time",
+    "enter_seconds": "real", "leave_seconds": "real", "duration_seconds": "real",
+    "tracks": "text", "observations": "whole", "similarity": "real",
+    "entry_x": "real", "entry_y": "real", "entry_floor_x": "real", "entry_floor_y": "real",
+    "exit_x": "real", "exit_y": "real", "exit_floor_x": "real", "exit_floor_y": "real",
+}
+
+
+def export_trajectories(
+    store: Store, path: Path, format: Format = "csv", run: int | None = None, summary: bool = False
+) -> int:
+    """Write a run's boxes, or with `summary` its visits; returns the number of rows.
+
+    Args:
+        path: a file, or for `mot` a folder, which is made where there is none; written whole or not at all.
+        run: a run's number; the newest by default.
+
+    Raises:
+        StoreError: there is no such run.
+        OutputError: the path cannot be written, or MOTChallenge text is asked for a summary.
+    """
+    if format == "mot":
+        if summary:
+            raise OutputError("MOTChallenge text holds boxes, not visits: choose csv, parquet or json")
+        return _write_mot(store, path, find_run(store, run).run)
+    number = find_run(store, run).run
+    floors = floor_maps(store, number)
+    write = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}[format]
+    with replacing(path) as temporary:
+        if summary:
+            return write(temporary, VISIT_KINDS, visit_columns(store, number, floors))
+        return write(temporary, OBSERVATION_KINDS, observation_columns(store, number, floors))
+
+
+def camera_stems(cameras: Iterable[str]) -> dict[str, str]:
+    """The name of every camera's file, without its ending: letters, digits, `_`, `-` and `.` stay, no two alike."""
+    stems: dict[str, str] = {}
+    for camera in cameras:
+        stem = plain = re.sub(r"[^\w.-]+", "_", camera).lstrip(".") or "camera"
+        count = 1
+        while stem in stems.values():
+            count += 1
+            stem = f"{plain}_{count}"
+        stems[camera] = stem
+    return stems
+
+
+def floor_maps(store: Store, run: int) -> dict[str, NDArray[np.float64]]:
+    """float64 (3, 3) from pixels to metres, for the cameras that have one."""
+    return {camera.camera: np.array(camera.homography, np.float64)
+            for camera in list_cameras(store, run) if camera.homography is not None}
+
+
+def observation_columns(
+    store: Store, run: int, floors: dict[str, NDArray[np.float64]]
+) -> Iterator[Columns]:
+    """The boxes of a run, as columns of up to ROWS_AT_ONCE rows."""
+    rows = observation_rows(store, run)
+    while chunk := list(islice(rows, ROWS_AT_ONCE)):
+        (identity, camera, track, seconds, frame, x1, y1, x2, y2, confidence, visible, similarity) = zip(
+            *chunk, strict=True)
+        foot = foot_points(np.array([x1, y1, x2, y2]).T)  # (N, 2)
+        floor = _on_floor(foot, camera, floors)  # (N, 2)
+        yield {
+            "identity": identity, "camera": camera, "track": track, "time": seconds,
+            "seconds": _rounded(seconds, SECONDS_DIGITS), "frame": frame,
+            "x1": _rounded(x1, PIXEL_DIGITS), "y1": _rounded(y1, PIXEL_DIGITS),
+            "x2": _rounded(x2, PIXEL_DIGITS), "y2": _rounded(y2, PIXEL_DIGITS),
+            "foot_x": _rounded(foot[:, 0], PIXEL_DIGITS), "foot_y": _rounded(foot[:, 1], PIXEL_DIGITS),
+            "floor_x": _rounded(floor[:, 0], FLOOR_DIGITS), "floor_y": _rounded(floor[:, 1], FLOOR_DIGITS),
+            "confidence": _rounded(confidence, SHARE_DIGITS), "visible": _rounded(visible, SHARE_DIGITS),
+            "similarity": _rounded(similarity, SHARE_DIGITS),
+        }
+
+
+def visit_columns(store: Store, run: int, floors: dict[str, NDArray[np.float64]]) -> Iterator[Columns]:
+    """The visits of a run, as columns, all at once: there are few."""
+    visits = list_visits(store, run)
+    cameras = [visit.camera for visit in visits]
+    columns: Columns = {
+        "identity": [visit.identity for visit in visits], "camera": cameras,
+        "enter_time": [visit.enter_seconds for visit in visits],
+        "leave_time": [visit.leave_seconds for visit in visits],
+        "enter_seconds": _rounded([visit.enter_seconds for visit in visits], SECONDS_DIGITS),
+        "leave_seconds": _rounded([visit.leave_seconds for visit in visits], SECONDS_DIGITS),
+        "duration_seconds": _rounded([visit.duration_seconds for visit in visits], SECONDS_DIGITS),
+        "tracks": [" ".join(map(str, visit.tracks)) for visit in visits],
+        "observations": [visit.observations for visit in visits],
+        "similarity": _rounded([visit.similarity for visit in visits], SHARE_DIGITS),
+    }
+    for end, points in (("entry", [visit.entry_xy for visit in visits]), ("exit", [visit.exit_xy for visit in visits])):
+        foot = np.array(points, np.float64).reshape(-1, 2)  # (N, 2)
+        floor = _on_floor(foot, cameras, floors)  # (N, 2)
+        for axis, letter in enumerate("xy"):
+            columns[f"{end}_{letter}"] = _rounded(foot[:, axis], PIXEL_DIGITS)
+            columns[f"{end}_floor_{letter}"] = _rounded(floor[:, axis], FLOOR_DIGITS)
+    yield {name: columns[name] for name in VISIT_KINDS}
+
+
+def _on_floor(
+    foot: NDArray[np.floating], cameras: Sequence[str], floors: dict[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """float64 (N, 2) metres; NaN where the camera has no homography or the point lies on its horizon."""
+    floor = np.full(foot.shape, np.nan)
+    named = np.array(cameras, object)
+    for camera in floors.keys() & set(cameras):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            floor[named == camera] = to_floor(foot[named == camera], floors[camera])
+    floor[~np.isfinite(floor).all(1)] = np.nan
+    return floor
+
+
+def _rounded(values: Sequence[float | None] | NDArray[np.floating], digits: int) -> list[float | None]:
+    """Rounded as Python numbers, which print short; None for NaN and None."""
+    numbers = np.array(values, np.float64).round(digits)  # None becomes NaN
+    return [None if math.isnan(number) else number for number in numbers.tolist()]
+
+
+def _lines(kinds: dict[str, Kind], columns: Columns) -> Iterator[tuple[Cell, ...]]:
+    """Rows with times as text."""
+    written = [
+        [iso_time(seconds) for seconds in cast(Sequence[float], columns[name])] if kind == "time" else columns[name]
+        for name, kind in kinds.items()]
+    return zip(*written, strict=True)
+
+
+def _write_csv(path: Path, kinds: dict[str, Kind], tables: Iterable[Columns]) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(kinds)
+        for columns in tables:
+            writer.writerows(_lines(kinds, columns))
+            count += len(columns["identity"])
+    return count
+
+
+def _write_json(path: Path, kinds: dict[str, Kind], tables: Iterable[Columns]) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for columns in tables:
+            for line in _lines(kinds, columns):
+                file.write(",\n" if count else "[\n")
+                file.write(json.dumps(dict(zip(kinds, line, strict=True)), ensure_ascii=False))
+                count += 1
+        file.write("\n]\n" if count else "[]\n")
+    return count
+
+
+def _write_parquet(path: Path, kinds: dict[str, Kind], tables: Iterable[Columns]) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {"whole": pa.int64(), "real": pa.float64(), "text": pa.string(), "time": pa.timestamp("ms", "UTC")}
+    schema = pa.schema([(name, types[kind]) for name, kind in kinds.items()])
+    count = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for columns in tables:
+            arrays = [
+                pa.array((np.array(columns[name], np.float64) * 1000).round().astype(np.int64), types[kind])
+                if kind == "time" else pa.array(columns[name], types[kind])
+                for name, kind in kinds.items()]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            count += len(columns["identity"])
+    return count
+
+
+def _write_mot(store: Store, folder: Path, run: int) -> int:
+    """One file per camera; all of them open at once, because rows come in the order of time."""
+    try:
+        folder.expanduser().mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
+    stems = camera_stems(camera.camera for camera in list_cameras(store, run))
+    count = 0
+    with ExitStack() as stack:
+        files = {
+            camera: stack.enter_context(
+                stack.enter_context(replacing(folder / f"{stem}.txt")).open("w", encoding="ascii"))
+            for camera, stem in stems.items()}
+        for row in observation_rows(store, run):
+            if row.identity is not None:
+                files[row.camera].write(
+                    f"{row.frame + 1},{row.identity},{row.x1:.2f},{row.y1:.2f},{row.x2 - row.x1:.2f},"
+                    f"{row.y2 - row.y1:.2f},{row.confidence:.4f},-1,-1,-1\n")
+                count += 1
+    return count

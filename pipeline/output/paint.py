@@ -1,0 +1,150 @@
+"""What is drawn into a picture: boxes, names and paths of its people, the camera's name and the time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import numpy as np
+import supervision as sv
+from numpy.typing import NDArray
+
+from ..types import Image
+from .lettering import REGULAR, Lettering, Patch
+from .palette import NOBODY_COLOUR, PALETTE, colour_indexes, text_colour
+
+TRACE_SECONDS = 3.0
+ROUNDNESS = 0.3  # of a box's corners: a hint of it
+SMALLEST_TEXT_PX = 13  # smaller is not read from a moving picture
+TEXT_SHARE = 1 / 34  # of the picture's height
+LINE_SHARE = 1 / 300
+TICK_SECONDS = 0.001  # times are sums of floats: 0.3 may be stored a little short of it
+BADGE_OPACITY = 0.6
+
+XYXY = tuple[int, int, int, int]
+
+
+class Painter:
+    """Draws one camera's people, picture after picture in the order of time, and remembers their paths.
+
+    Args:
+        camera: its name.
+        size_wh: (width, height) of the pictures in pixels.
+        rate: pictures per second.
+    """
+
+    def __init__(self, camera: str, size_wh: tuple[int, int], rate: float) -> None:
+        self._size_wh = size_wh
+        self._lettering = Lettering(max(SMALLEST_TEXT_PX, round(size_wh[1] * TEXT_SHARE)))
+        self._name = self._lettering.patch(
+            self._lettering.shortened(camera, size_wh[0] // 2), "#ffffff", opacity=BADGE_OPACITY, round_corners=False)
+        self._clock = lru_cache(2)(self._clock_patch)
+        self._label = lru_cache(256)(self._label_patch)
+        self._thickness = max(2, round(size_wh[1] * LINE_SHARE))
+        palette = sv.ColorPalette.from_hex(list(PALETTE))
+        self._trace = sv.TraceAnnotator(
+            palette, sv.Position.BOTTOM_CENTER, max(2, round(TRACE_SECONDS * rate)), self._thickness)
+        self._box = sv.RoundBoxAnnotator(palette, self._thickness, roundness=ROUNDNESS)
+
+    def paint(self, image: Image, people: sv.Detections, seconds: float) -> None:
+        """Draw into a picture, in place.
+
+        Args:
+            image: uint8 (H, W, 3) BGR of the painter's size.
+            people: xyxy in pixels of this picture, tracker_id, and class_id the identity, 0 for nobody.
+            seconds: UTC epoch seconds of the picture.
+        """
+        order = np.argsort(people.xyxy[:, 3], kind="stable")  # who stands nearer is drawn over who is behind
+        people = people[order]  # a copy
+        identities = np.asarray(people.class_id, np.int64)  # (N,)
+        colours = colour_indexes(identities)  # (N,)
+        self._trace.annotate(image, people, custom_color_lookup=colours)  # annotators draw in place
+        people.xyxy = self._inside(people.xyxy)
+        self._box.annotate(image, people, custom_color_lookup=colours)
+        badge = self._badge(seconds)
+        badge_width = sum(patch.size_wh[0] for patch in badge)
+        self._put_labels(image, people.xyxy, identities, (0, 0, badge_width, badge[0].size_wh[1]))
+        left = 0
+        for patch in badge:
+            patch.blend(image, left, 0)
+            left += patch.size_wh[0]
+
+    def _inside(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes float32 (N, 4) whose lines lie wholly in the picture."""
+        margin = self._thickness // 2
+        largest = np.array([*self._size_wh] * 2, np.float32) - 1 - margin  # (4,)
+        return np.asarray(xyxy.clip(margin, largest), np.float32)
+
+    def _badge(self, seconds: float) -> tuple[Patch, Patch]:
+        return self._name, self._clock(clock_time(seconds))
+
+    def _put_labels(
+        self, image: Image, xyxy: NDArray[np.float32], identities: NDArray[np.int64], badge: XYXY
+    ) -> None:
+        taken = [badge]
+        # In the order of their numbers, so that a label does not jump whenever two people pass each other.
+        for row in np.argsort(identities, kind="stable"):
+            if identities[row] == 0:
+                continue
+            label = self._label(int(identities[row]))
+            place = place_label(xyxy[row], label.size_wh, self._size_wh, taken)
+            taken.append(place)
+            label.blend(image, place[0], place[1])
+
+    def _label_patch(self, identity: int) -> Patch:
+        colour = PALETTE[colour_indexes(np.array([identity]))[0]]
+        return self._lettering.patch(f"P{identity}", text_colour(colour), colour)
+
+    def _clock_patch(self, text: str) -> Patch:
+        return self._lettering.patch(text, "#ffffff", opacity=BADGE_OPACITY, font=REGULAR, round_corners=False)
+
+
+def empty_tile(camera: str, size_wh: tuple[int, int], note: str) -> Image:
+    """A dark picture, uint8 (H, W, 3) BGR, with a camera's name in its corner and a note in its middle."""
+    width, height = size_wh
+    image = np.full((height, width, 3), 24, np.uint8)
+    lettering = Lettering(max(SMALLEST_TEXT_PX, round(height * TEXT_SHARE)))
+    lettering.patch(lettering.shortened(camera, width // 2), "#ffffff", opacity=0).blend(image, 0, 0)
+    patch = lettering.patch(note, NOBODY_COLOUR, opacity=0, font=REGULAR)
+    patch.blend(image, (width - patch.size_wh[0]) // 2, (height - patch.size_wh[1]) // 2)
+    return image
+
+
+def place_label(
+    xyxy: NDArray[np.float32], label_wh: tuple[int, int], size_wh: tuple[int, int], taken: list[XYXY]
+) -> XYXY:
+    """Where a label covers the least of the others: above its box, or else inside it or below it.
+
+    Args:
+        xyxy: float32 (4,), the label's box in pixels.
+        label_wh, size_wh: (width, height) of the label and of the picture.
+        taken: what the label should not cover, as pixels x1, y1, x2, y2.
+    """
+    width, height = label_wh
+    left, top, right, bottom = (round(float(edge)) for edge in xyxy)
+    best, least = (0, 0, 0, 0), float("inf")
+    places = [(left, top - height), (right - width, top - height), (left, top), (right - width, top),
+              (left, bottom - height), (right - width, bottom - height), (left, bottom), (left, top - 2 * height)]
+    for x, y in places:
+        x1 = min(max(x, 0), size_wh[0] - width)
+        y1 = min(max(y, 0), size_wh[1] - height)
+        place = (x1, y1, x1 + width, y1 + height)
+        covered = sum(_shared_px(place, other) for other in taken)
+        if covered < least:
+            best, least = place, covered
+        if covered == 0:
+            break
+    return best
+
+
+def clock_time(seconds: float) -> str:
+    """UTC epoch seconds as `12:00:03.4`, the last digit cut, not rounded, as clocks do."""
+    tenths = int((seconds + TICK_SECONDS) * 10 // 1)
+    moment = datetime.fromtimestamp(tenths // 10, UTC)
+    return f"{moment:%H:%M:%S}.{tenths % 10}"
+
+
+def _shared_px(one: XYXY, other: XYXY) -> int:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(width, 0) * max(height, 0)

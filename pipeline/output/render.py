@@ -1,0 +1,257 @@
+"""How do a run's results become videos to watch?  One per camera, and one of all cameras side by side."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import supervision as sv
+from pydantic import ValidationError
+
+from ..atomic import replacing
+from ..config.schema import CameraConfig
+from ..errors import ConfigError, OutputError, SourceError, StoreError
+from ..listener import RunListener, Silent
+from ..sources.opening import Source, open_source
+from ..sources.time_order import CameraReader, in_time_order
+from ..stopwatch import Stopwatch
+from ..storage.queries import CameraSummary, ObservationRow, find_run, list_cameras, observation_rows, run_config
+from ..storage.store import Store
+from ..types import CameraReport, Frame
+from ..wording import did_you_mean
+from .export import camera_stems
+from .mosaic import Mosaic, shrunk
+from .paint import Painter
+from .video_writer import VideoWriter
+
+MOSAIC = "mosaic"
+SLACK_SECONDS = 1.0  # boxes and frames are matched by index; their times are the same but for a corrected clock
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedCamera:
+    """What became of one camera; `path` is None where there is no video, and `error` says why, or what it lacks."""
+
+    camera: str
+    path: Path | None
+    frames: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What was written.
+
+    Attributes:
+        run: the run's number.
+        cameras: in the order of the run's config.
+        mosaic: the video of all cameras, None if none was asked for.
+        mosaic_frames: its pictures.
+        seconds: wall-clock time it took.
+    """
+
+    run: int
+    cameras: list[RenderedCamera]
+    mosaic: Path | None
+    mosaic_frames: int
+    seconds: float
+
+
+class _View(NamedTuple):
+    """One camera's footage and where it goes."""
+
+    source: Source
+    rate: float
+    painter: Painter
+    writer: VideoWriter
+
+
+def render(
+    store: Store, folder: Path, run: int | None = None, only: Sequence[str] = (), with_mosaic: bool = True,
+    listener: RunListener | None = None,
+) -> Rendering:
+    """Draw a run's boxes and identities into its footage; every video is written whole or not at all.
+
+    A camera whose footage is gone is left out, and one that breaks off ends early; its `error` says so.
+
+    Args:
+        folder: made where there is none; holds `<camera>.mp4` and `mosaic.mp4`.
+        run: the run's number; the newest by default.
+        only: names of the cameras wanted; all by default.
+        listener: told how far it has come.
+
+    Raises:
+        StoreError: there is no such run.
+        ConfigError: the run has no such camera.
+        SourceError: no camera's footage can be opened.
+        OutputError: a video cannot be written.
+    """
+    began, listener = time.perf_counter(), listener or Silent()
+    number = find_run(store, run).run
+    summaries = list_cameras(store, number)
+    wanted = _wanted(summaries, only)
+    opened, failed = _open_footage(wanted, _camera_configs(store, number))
+    paths, mosaic_path = _paths(folder, [camera.camera for camera in summaries])
+    listener.opened({name: source for name, (source, _) in opened.items()}, failed)
+    with ExitStack() as outputs:
+        views = {name: _view(outputs, source, rate, paths[name]) for name, (source, rate) in opened.items()}
+        board = _Board(outputs, views, mosaic_path) if with_mosaic else None
+        boxes = _Boxes(observation_rows(store, number), views)
+        _draw(views, board, boxes, listener)
+    cameras = [
+        RenderedCamera(name, paths[name], views[name].writer.frames, views[name].source.report.error)
+        if name in views else RenderedCamera(name, None, 0, failed[name].error)
+        for name in (camera.camera for camera in wanted)]
+    return Rendering(
+        number, cameras, mosaic_path if board else None, board.writer.frames if board else 0,
+        time.perf_counter() - began)
+
+
+class _Boxes:
+    """A run's boxes, handed out frame by frame while they are read from the database.
+
+    Args:
+        rows: all boxes of the run in the order of time.
+        cameras: those that are asked for.
+    """
+
+    def __init__(self, rows: Iterator[ObservationRow], cameras: Iterable[str]) -> None:
+        self._rows = rows
+        self._waiting: dict[str, deque[ObservationRow]] = {camera: deque() for camera in cameras}
+        self._next = next(rows, None)
+
+    def of(self, frame: Frame) -> sv.Detections:
+        """The people of a frame: xyxy, tracker_id, and class_id the identity, 0 for nobody.  Frames come in order."""
+        while self._next is not None and self._next.seconds <= frame.seconds + SLACK_SECONDS:
+            if self._next.camera in self._waiting:
+                self._waiting[self._next.camera].append(self._next)
+            self._next = next(self._rows, None)
+        waiting, found = self._waiting[frame.camera], list[ObservationRow]()
+        while waiting and waiting[0].frame <= frame.index:
+            row = waiting.popleft()
+            if row.frame == frame.index:
+                found.append(row)
+        return sv.Detections(
+            xyxy=np.array([row[5:9] for row in found], np.float32).reshape(-1, 4),
+            class_id=np.array([row.identity or 0 for row in found], np.int64),
+            tracker_id=np.array([row.track for row in found], np.int64))
+
+
+class _Board:
+    """The mosaic with its painters, as wide as its tiles, and its file."""
+
+    def __init__(self, outputs: ExitStack, views: dict[str, _View], path: Path) -> None:
+        self._mosaic = Mosaic(
+            {name: (view.source.width, view.source.height) for name, view in views.items()},
+            {name: view.rate for name, view in views.items()})
+        tiles = self._mosaic.tiles
+        self._painters = {
+            name: Painter(name, (tiles[name].width, tiles[name].height), view.rate) for name, view in views.items()}
+        self.writer = _writer(outputs, path, self._mosaic.size_wh, self._mosaic.fps)
+
+    def show(self, frame: Frame, people: sv.Detections) -> None:
+        """Take a frame that nothing was drawn into yet: text is only crisp if it is drawn in the tile's size."""
+        for image in self._mosaic.until(frame.seconds):
+            self.writer.write(image, float(self.writer.frames / self._mosaic.fps))
+        tile = self._mosaic.tiles[frame.camera]
+        image = shrunk(frame.image, tile)
+        small = replace(people, xyxy=people.xyxy * np.float32(tile.width / frame.image.shape[1]))
+        self._painters[frame.camera].paint(image, small, frame.seconds)
+        self._mosaic.show(frame.camera, image, frame.seconds)
+
+    def finish(self) -> None:
+        """Write what is left."""
+        for image in self._mosaic.last():
+            self.writer.write(image, float(self.writer.frames / self._mosaic.fps))
+
+
+def _draw(views: dict[str, _View], board: _Board | None, boxes: _Boxes, listener: RunListener) -> None:
+    stop = threading.Event()
+    clock = Stopwatch()
+    first_seconds: dict[str, float] = {}
+    try:
+        readers = [CameraReader(view.source, stop, clock) for view in views.values()]
+        for frame in in_time_order(readers):
+            people = boxes.of(frame)
+            if board:
+                board.show(frame, people)
+            view = views[frame.camera]
+            view.painter.paint(frame.image, people, frame.seconds)
+            view.writer.write(frame.image, frame.seconds - first_seconds.setdefault(frame.camera, frame.seconds))
+            listener.analysed(frame, len(people))
+        if board:
+            board.finish()
+    finally:
+        stop.set()  # on an error the decoding threads must end too
+
+
+def _wanted(cameras: list[CameraSummary], only: Sequence[str]) -> list[CameraSummary]:
+    names = [camera.camera for camera in cameras]
+    for name in only:
+        if name not in names:
+            near = did_you_mean(name, names) or f"; it has {', '.join(names)}"
+            raise ConfigError(f"the run has no camera {name}{near}")
+    return [camera for camera in cameras if not only or camera.camera in only]
+
+
+def _camera_configs(store: Store, run: int) -> dict[str, CameraConfig]:
+    """How the run read its footage; the same settings give every picture the same index again."""
+    try:
+        sections = json.loads(run_config(store, run))["cameras"]
+        return {name: CameraConfig.model_validate(section) for name, section in sections.items()}
+    except (ValueError, KeyError, ValidationError) as error:
+        raise StoreError(f"{store.name}: the config of run {run} does not say how its footage was read: "
+                         "run the pipeline again") from error
+
+
+def _open_footage(
+    cameras: list[CameraSummary], configs: dict[str, CameraConfig]
+) -> tuple[dict[str, tuple[Source, float]], dict[str, CameraReport]]:
+    """(source, pictures per second that were analysed) per camera, and reports of those that cannot be opened."""
+    opened: dict[str, tuple[Source, float]] = {}
+    failed: dict[str, CameraReport] = {}
+    for camera in cameras:
+        name = camera.camera
+        try:
+            config = configs[name]
+            source = open_source(name, config)
+            if camera.width and (source.width, source.height) != (camera.width, camera.height):
+                raise SourceError(f"camera {name}: {config.source} is {source.width}x{source.height}, but the run saw "
+                                  f"{camera.width}x{camera.height}: it is other footage; run the pipeline again")
+        except SourceError as error:
+            failed[name] = CameraReport(name, status="failed", error=str(error))
+            continue
+        opened[name] = source, min(source.fps / config.every, config.fps or source.fps)
+    if not opened:
+        raise SourceError("; ".join(report.error for report in failed.values()))
+    return opened, failed
+
+
+def _paths(folder: Path, cameras: list[str]) -> tuple[dict[str, Path], Path]:
+    """Every camera's file and the mosaic's, in a folder that is there."""
+    try:
+        folder.expanduser().mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
+    stems = camera_stems(cameras)
+    mosaic = MOSAIC if MOSAIC not in stems.values() else f"{MOSAIC}_of_all"
+    return {camera: folder / f"{stem}.mp4" for camera, stem in stems.items()}, folder / f"{mosaic}.mp4"
+
+
+def _view(outputs: ExitStack, source: Source, rate: float, path: Path) -> _View:
+    size_wh = source.width, source.height
+    writer = _writer(outputs, path, size_wh, Fraction(rate).limit_denominator(1001))
+    return _View(source, rate, Painter(source.camera, size_wh, rate), writer)
+
+
+def _writer(outputs: ExitStack, path: Path, size_wh: tuple[int, int], fps: Fraction) -> VideoWriter:
+    return outputs.enter_context(VideoWriter(outputs.enter_context(replacing(path)), size_wh, fps, path))

@@ -1,0 +1,1 @@
+"""Recorded footage as frames in time order."""

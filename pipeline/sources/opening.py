@@ -1,0 +1,143 @@
+"""Where a camera's footage comes from: what the config's `source` means, and the frames in it."""
+
+from __future__ import annotations
+
+import glob
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from ..config.schema import ADDRESS, DEVICE, CameraConfig
+from ..errors import SourceError
+from ..types import CameraReport, Frame
+from ..wording import counted, did_you_mean, natural_order, without_credentials
+from .image_folder import IMAGE_SUFFIXES, ImageSource
+from .video_segments import VideoSource
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".ts", ".m4v", ".webm", ".264", ".h264", ".265"})
+
+
+class Source(Protocol):
+    """One camera's footage.
+
+    Attributes:
+        camera: the camera's name in the config.
+        width, height: pixels of every frame.
+        fps: nominal pictures per second of the footage, before any are left out.
+        start_seconds: UTC epoch seconds of the first picture.
+        frame_count: estimate of the pictures in the footage, None if there is none.
+        duration_seconds: estimate of its length, None if there is none.
+        report: what became of the footage, kept up to date while frames() runs; `analysed` is not counted here.
+    """
+
+    camera: str
+    width: int
+    height: int
+    fps: float
+    start_seconds: float
+    frame_count: int | None
+    duration_seconds: float | None
+
+    @property
+    def report(self) -> CameraReport: ...  # noqa: D102 - see the attributes above
+
+    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+        """Decode the footage once, front to back, until its end or until `stop` is set."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """The files that a config's `source` stands for.
+
+    Attributes:
+        kind: one video, images, or video segments that follow each other.
+        files: in the order in which they are read.
+    """
+
+    kind: Literal["video", "images", "segments"]
+    files: tuple[Path, ...]
+
+
+def open_source(camera: str, config: CameraConfig) -> Source:
+    """Find a camera's footage and decode its first picture, to know that there is one.
+
+    Args:
+        camera: the camera's name.
+        config: its part of the config; a relative `source` starts at the working folder.
+
+    Raises:
+        SourceError: one line that names the camera and the file, and says what to do.
+    """
+    try:
+        footage = find_footage(config.source)
+        if footage.kind == "images":
+            return ImageSource(camera, config, footage.files)
+        return VideoSource(camera, config, footage.files)
+    except SourceError as error:
+        raise SourceError(f"camera {camera}: {error}") from error
+
+
+def find_footage(source: str) -> Footage:
+    """The files that a `source` stands for.
+
+    Raises:
+        SourceError: there are none.
+    """
+    if ADDRESS.match(source) or DEVICE.fullmatch(source):
+        raise SourceError(
+            f"{without_credentials(source)}: live sources are not supported yet; record it and give the files")
+    path = Path(source)
+    try:
+        if path.is_dir():
+            return _images_in(path)
+        if path.exists():
+            return Footage("images" if _is_image(path) else "video", (path,))
+        if glob.has_magic(source):
+            return _matching(source)
+    except OSError as error:
+        raise SourceError(f"{source}: {error.strerror}") from error
+    if not path.parent.is_dir():
+        raise SourceError(f"{source}: no such file; there is no folder {path.parent}")
+    names = [entry.name for entry in path.parent.iterdir()]
+    raise SourceError(f"{source}: no such file{did_you_mean(path.name, names) or '; check the path'}")
+
+
+def _images_in(folder: Path) -> Footage:
+    files = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.is_file()]
+    images = sorted((file for file in files if _is_image(file)), key=lambda file: natural_order(file.name))
+    if images:
+        return Footage("images", tuple(images))
+    videos = sorted({file.suffix for file in files if file.suffix.lower() in VIDEO_SUFFIXES})
+    if videos:
+        raise SourceError(f"{folder}: is a folder of videos; to join them in order, give {folder}/*{videos[0]}")
+    found = f"it holds {counted(len(files), 'other file')}" if files else "it is empty"
+    raise SourceError(f"{folder}: is a folder without images, {found}; give a video file, or a folder of .jpg or .png")
+
+
+def _matching(pattern: str) -> Footage:
+    names = glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob refuses absolute patterns
+    files = [file for file in map(Path, sorted(names, key=natural_order)) if file.is_file()]
+    videos = tuple(file for file in files if not _is_image(file))
+    if videos:  # a recorder's preview pictures beside its segments are not footage
+        return Footage("segments", videos)
+    if files:
+        return Footage("images", tuple(files))
+    folder = Path(re.split(r"[*?\[]", pattern, maxsplit=1)[0] + "x").parent
+    raise SourceError(f"{pattern}: matches no file{_holding(folder)}")
+
+
+def _holding(folder: Path) -> str:
+    if not folder.is_dir():
+        return f"; there is no folder {folder}"
+    names = sorted((entry.name for entry in folder.iterdir()), key=natural_order)
+    if not names:
+        return f"; {folder} is empty"
+    return f"; {folder} holds {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES

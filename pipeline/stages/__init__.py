@@ -1,0 +1,1 @@
+"""Frame in, tracklet out: detect, build tracklets, embed."""

@@ -1,0 +1,148 @@
+"""Detection with an exported ONNX model, run by OpenVINO on the processor."""
+
+from __future__ import annotations
+
+import ast
+import math
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import openvino as ov
+import supervision as sv
+from numpy.typing import NDArray
+from openvino.preprocess import PrePostProcessor
+
+from ..config.schema import DetectorConfig
+from ..errors import WeightsError
+from ..types import Image
+
+END_TO_END_COLUMNS = 6  # rows of x1 y1 x2 y2 score class: already suppressed
+STRIDE = 32  # YOLO heads need sides that are multiples of it
+PAD_GREY = 114  # what ultralytics pads with in training
+
+
+def read_network(path: Path) -> ov.Model:
+    """Read an ONNX file.
+
+    Raises:
+        WeightsError: the file is damaged.
+    """
+    try:
+        return ov.Core().read_model(path)
+    except RuntimeError as error:  # the one kind that OpenVINO raises
+        raise WeightsError(f"detector.weights: {path} is damaged or no ONNX model; export it again") from error
+
+
+def is_plain_detector(network: ov.Model) -> bool:
+    """Whether this is a detection export of ultralytics with one raw output (N, 4 + classes, boxes)."""
+    shape = network.outputs[0].partial_shape
+    plain = len(network.outputs) == 1 and len(shape) == 3
+    end_to_end = plain and shape[2].is_static and shape[2].get_length() == END_TO_END_COLUMNS
+    return plain and not end_to_end and _metadata(network).get("task") == "detect"
+
+
+def _metadata(network: ov.Model) -> dict[str, str]:
+    """What ultralytics wrote into the file at export."""
+    if "framework" not in network.rt_info:
+        return {}
+    return {key: value.value for key, value in network.rt_info["framework"].items()}
+
+
+class OnnxDetector:
+    """A YOLO detection head in ONNX; pictures keep their shape, so wide cameras cost less than square ones."""
+
+    def __init__(self, network: ov.Model, config: DetectorConfig, threads: int) -> None:
+        names: dict[int, str] = ast.literal_eval(_metadata(network).get("names", "{}"))
+        people = [index for index, name in names.items() if name == "person"]
+        if not people:
+            known = ", ".join(list(names.values())[:5]) or "none"
+            raise WeightsError(f"detector.weights: {config.weights} has no class called person (its classes: {known})")
+        self._person_row = 4 + people[0]
+        self._confidence, self._overlap = config.confidence, config.overlap
+        _, _, height, width = network.inputs[0].partial_shape
+        fixed = height.is_static and width.is_static
+        self._fixed_hw = (height.get_length(), width.get_length()) if fixed else None
+        self._image_size = config.image_size
+        self._threads = threads
+        self._model = network
+        self._compiled: dict[tuple[int, int], ov.CompiledModel] = {}
+        self._compiling = threading.Lock()
+        self._workers = ThreadPoolExecutor(threads, thread_name_prefix="network")
+        self._own = threading.local()  # every worker's infer requests; each holds its activations in memory
+
+    def detect(self, images: Sequence[Image]) -> list[sv.Detections]:
+        """Find people; see `Detector.detect`."""
+        return list(self._workers.map(self._detect, images))
+
+    def _detect(self, image: Image) -> sv.Detections:
+        """Shrink one picture, pad it, let the network look at it, and take its boxes back to the picture."""
+        height, width = image.shape[:2]
+        target_h, target_w = self._fixed_hw or network_hw(height, width, self._image_size)
+        scale = min(target_h / height, target_w / width)
+        inner_h, inner_w = round(height * scale), round(width * scale)
+        top, left = (target_h - inner_h) // 2, (target_w - inner_w) // 2
+        padded = np.full((1, target_h, target_w, 3), PAD_GREY, np.uint8)
+        cv2.resize(image, (inner_w, inner_h), dst=padded[0, top : top + inner_h, left : left + inner_w])
+        request = self._request(target_h, target_w)
+        request.infer({0: ov.Tensor(padded, shared_memory=True)})
+        xyxy, confidence = self._people(request.get_output_tensor(0).data[0])
+        xyxy = (xyxy - np.array([left, top] * 2)) / scale
+        xyxy = xyxy.clip(0, [width, height] * 2).astype(np.float32)
+        return sv.Detections(xyxy=xyxy, confidence=confidence)
+
+    def _people(self, raw: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The head's output (4 + classes, boxes) → people's boxes (N, 4) in network pixels and confidences (N,)."""
+        confidence = raw[self._person_row]
+        rows = np.flatnonzero(confidence >= self._confidence)
+        confidence = confidence[rows].astype(np.float32)
+        centre, size = raw[:2, rows].T, raw[2:4, rows].T
+        xyxy = np.concatenate([centre - size / 2, centre + size / 2], axis=1)  # (N, 4)
+        best = _suppress(xyxy, confidence, self._overlap)
+        return xyxy[best], confidence[best]
+
+    def _request(self, height: int, width: int) -> ov.InferRequest:
+        """The calling worker's request for one input size."""
+        own: dict[tuple[int, int], ov.InferRequest] = self._own.__dict__.setdefault("requests", {})
+        if (height, width) not in own:
+            own[height, width] = self._network(height, width).create_infer_request()
+        return own[height, width]
+
+    def _network(self, height: int, width: int) -> ov.CompiledModel:
+        """The network for one input size; cameras of the same shape share it."""
+        with self._compiling:
+            if (height, width) not in self._compiled:
+                self._compiled[height, width] = self._compile(height, width)
+            return self._compiled[height, width]
+
+    def _compile(self, height: int, width: int) -> ov.CompiledModel:
+        """Fold normalisation and colour order into the network, and give every thread a picture of its own."""
+        model = self._model.clone()
+        model.reshape([1, 3, height, width])
+        steps = PrePostProcessor(model)
+        steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+        steps.input().tensor().set_color_format(ov.preprocess.ColorFormat.BGR)
+        steps.input().model().set_layout(ov.Layout("NCHW"))
+        steps.input().preprocess().convert_element_type(ov.Type.f32)
+        steps.input().preprocess().convert_color(ov.preprocess.ColorFormat.RGB).scale(255.0)
+        options = {"INFERENCE_NUM_THREADS": self._threads, "NUM_STREAMS": self._threads}
+        return ov.Core().compile_model(steps.build(), "CPU", options)
+
+
+def network_hw(height: int, width: int, image_size: int) -> tuple[int, int]:
+    """The network's input (height, width) for a picture: long side `image_size`, both multiples of 32."""
+
+    def whole_strides(side: int) -> int:
+        return max(1, math.ceil(side * image_size / max(height, width) / STRIDE)) * STRIDE
+
+    return whole_strides(height), whole_strides(width)
+
+
+def _suppress(xyxy: NDArray[np.float32], confidence: NDArray[np.float32], overlap: float) -> NDArray[np.int64]:
+    """Rows of the boxes that no surer box overlaps more than `overlap` (IoU), surest first."""
+    order = np.argsort(-confidence, kind="stable")
+    keep = sv.box_non_max_suppression(np.column_stack([xyxy, confidence])[order], iou_threshold=overlap)
+    return np.asarray(order[keep], np.int64)

@@ -1,0 +1,79 @@
+"""Detection through ultralytics: any weights it can load, on any device it can use."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import supervision as sv
+from numpy.typing import NDArray
+
+from ...trackers import silence_ultralytics
+from ..config.schema import DetectorConfig
+from ..errors import WeightsError
+from ..types import Image
+
+# Every format has a loader of its own, and each fails in ways of its own on a damaged or foreign file.
+LOADING_ERRORS = (
+    RuntimeError,
+    OSError,
+    EOFError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    ImportError,
+    AssertionError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
+
+
+class UltralyticsDetector:
+    """Weights in any of ultralytics' formats: .pt, .onnx, an OpenVINO folder, a TensorRT engine, or a known name."""
+
+    def __init__(self, weights: str, config: DetectorConfig) -> None:
+        silence_ultralytics()
+        from ultralytics import YOLO
+
+        self._options = {
+            "conf": config.confidence,
+            "iou": config.overlap,
+            "imgsz": config.image_size,
+            "device": config.device,
+            "verbose": False,
+        }
+        self._one_at_a_time = threading.Lock()  # ultralytics' predictors keep state between calls
+        try:
+            self._model = YOLO(weights, task="detect")
+            names = dict(self._model.names)
+        except FileNotFoundError as error:
+            raise WeightsError(
+                f"detector.weights: {weights} is not on disk and could not be fetched; "
+                f"put the file at {Path(weights).absolute()} or name another one"
+            ) from error
+        except LOADING_ERRORS as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise WeightsError(f"detector.weights: {weights} cannot be loaded ({reason})") from error
+        people = [index for index, name in names.items() if name == "person"]
+        if not people:
+            known = ", ".join(list(names.values())[:5])
+            raise WeightsError(f"detector.weights: {weights} has no class called person (its classes: {known})")
+        self._options["classes"] = people
+
+    def detect(self, images: Sequence[Image]) -> list[sv.Detections]:
+        """Find people; see `Detector.detect`."""
+        if not images:
+            return []
+        with self._one_at_a_time:
+            results = self._model.predict(list(images), **self._options)
+        return [_people(result.boxes.xyxy.cpu().numpy(), result.boxes.conf.cpu().numpy()) for result in results]
+
+
+def _people(xyxy: NDArray[np.float32], confidence: NDArray[np.float32]) -> sv.Detections:
+    order = np.argsort(-confidence, kind="stable")
+    return sv.Detections(xyxy=xyxy[order].astype(np.float32), confidence=confidence[order].astype(np.float32))

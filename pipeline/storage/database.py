@@ -1,0 +1,126 @@
+"""How is a database reached, and what does its refusal mean to a user?  Addresses, connections, errors."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from ..errors import StoreError
+
+ADVICE = {  # by the beginning of SQLite's error name
+    "SQLITE_FULL": "its disk is full: make room (what was stored before stays)",
+    "SQLITE_BUSY": "another program has locked it: close that program, or try again later",
+    "SQLITE_LOCKED": "another program has locked it: close that program, or try again later",
+    "SQLITE_READONLY": "it cannot be written: check the permissions of the file and its folder (readers lock too)",
+    "SQLITE_CANTOPEN": "it cannot be opened: check the permissions of the file and of its folder",
+    "SQLITE_PERM": "it cannot be opened: check the permissions of the file and of its folder",
+    "SQLITE_NOTADB": "it is not a database, or it is damaged: give another path, or restore a copy",
+    "SQLITE_CORRUPT": "it is damaged: restore a copy, or move it away and run again",
+    "SQLITE_IOERR": "its disk reports an error: check the disk and the room on it",
+}
+CREDENTIALS = re.compile(r"(?<=://)[^/\s\"']*@")
+
+
+def without_passwords(text: str) -> str:
+    """The text with `user:password@` cut out of every address in it."""
+    return CREDENTIALS.sub("", text)
+
+
+def parse_database(database: str | Path) -> URL:
+    """A path (`~` is the home folder) or any SQLAlchemy URL, as a URL.
+
+    Raises:
+        StoreError: no such kind of database, or SQLite in memory, which keeps nothing.
+    """
+    if "://" not in str(database):
+        return URL.create("sqlite", database=str(Path(database).expanduser()))
+    try:
+        url = make_url(str(database))
+    except ArgumentError as error:
+        raise StoreError(f"{without_passwords(str(database))}: not a path or a database URL") from error
+    if url.get_backend_name() != "sqlite":
+        return url
+    if url.database in (None, "", ":memory:"):
+        raise StoreError("sqlite in memory keeps nothing: give the path of a file")
+    return url.set(database=str(Path(str(url.database)).expanduser()))
+
+
+def shown(url: URL) -> str:
+    """The database as messages name it: the file's path, or the URL without user, password and options."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
+
+
+def require_file(url: URL, create: bool) -> None:
+    """Say what is wrong with an SQLite path before SQLite does, which says less; with `create`, make its folder.
+
+    Raises:
+        StoreError: the file is missing, its folder cannot be made, or the path is a folder.
+    """
+    if url.get_backend_name() != "sqlite":
+        return
+    path = Path(str(url.database))
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder: give the path of a database file")
+    if not create and not path.exists():
+        raise StoreError(f"{path}: there is no database: run the pipeline first, or give the right path")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path}: its folder cannot be made ({error.strerror}): give another path") from error
+
+
+def make_engine(url: URL, busy_seconds: float) -> Engine:
+    """An engine with our settings: on SQLite, foreign keys on and a wait of `busy_seconds` for locks.
+
+    Raises:
+        StoreError: the URL names a kind of database, or needs a driver, that is not installed.
+    """
+    sqlite = url.get_backend_name() == "sqlite"
+    try:
+        engine = create_engine(url, connect_args={"timeout": busy_seconds} if sqlite else {})
+    except (NoSuchModuleError, ImportError) as error:
+        raise StoreError(f"{shown(url)}: no driver for {url.drivername}: install its package ({error})") from error
+    if sqlite:
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def explain(url: URL, error: SQLAlchemyError) -> StoreError:
+    """The one line that a user can act on, for whatever went wrong between us and the database."""
+    cause = getattr(error, "orig", None) or error
+    name = getattr(cause, "sqlite_errorname", "")
+    for beginning, advice in ADVICE.items():
+        if name.startswith(beginning):
+            return StoreError(f"{shown(url)}: {advice}")
+    first_line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    if url.password:
+        first_line = first_line.replace(str(url.password), "***")
+    return StoreError(f"{shown(url)}: {without_passwords(first_line)}")
+
+
+def use_write_ahead_log(engine: Engine) -> None:
+    """Let readers read while a run writes; the file remembers it.  Nothing to do but on SQLite."""
+    if engine.dialect.name == "sqlite":
+        with engine.connect().execution_options(begin="") as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver would open transactions late, and not around CREATE TABLE
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = NORMAL")  # with WAL: a power cut loses the last second, no more
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Writers lock at once: a reader that turns into a writer half-way is refused without waiting."""
+    begin = connection.get_execution_options().get("begin", "BEGIN")
+    if begin:
+        connection.exec_driver_sql(begin)

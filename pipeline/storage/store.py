@@ -1,0 +1,231 @@
+"""Where is everything kept?  In one database, opened, brought up to date and locked with care."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import URL, Connection, Engine, String, column, insert, inspect, select, table, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..errors import StoreError
+from .database import (
+    explain,
+    make_engine,
+    parse_database,
+    require_file,
+    shown,
+    use_write_ahead_log,
+    without_passwords,
+)
+from .rows import insert_row
+from .schema import REVISION, Camera, Run
+from .writer import RunWriter
+
+logger = logging.getLogger(__name__)
+
+BUSY_SECONDS = 10.0  # how long to wait for another program's lock
+DEAD_AFTER = timedelta(seconds=60)  # a writer says that it lives every few seconds; a slow lock may hold it up
+MIGRATIONS = Path(__file__).with_name("migrations")
+VERSION_TABLE = "reidpipe_revision"
+PROCESS = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"  # process ids come back, in containers at once
+
+
+@dataclass(frozen=True, slots=True)
+class CameraRow:
+    """A camera as a run begins.
+
+    Attributes:
+        name: unique within the run.
+        source: path or address; credentials in it are not stored.
+        width, height: of the image, in pixels.
+        fps: pictures per second of the footage.
+        start_seconds: UTC epoch seconds of the first picture.
+        homography: 3x3, from image pixels to the floor in metres; None where unknown.
+    """
+
+    name: str
+    source: str
+    width: int
+    height: int
+    fps: float
+    start_seconds: float
+    homography: list[list[float]] | None = None
+
+
+class Store:
+    """One open database.  Use as a context manager, or close() it."""
+
+    def __init__(self, url: URL, engine: Engine) -> None:
+        self.name = shown(url)
+        self._url = url
+        self._engine = engine
+
+    @classmethod
+    def open(cls, database: str | Path, create: bool = False, busy_seconds: float = BUSY_SECONDS) -> Self:
+        """Open a database, bring its tables up to date, and close runs whose process has died.
+
+        Args:
+            database: an SQLite file, or any SQLAlchemy URL.
+            create: make the file and its tables where there are none.
+            busy_seconds: how long to wait for another program's lock.
+
+        Raises:
+            StoreError: missing, locked, damaged, not writable, another program's, or of a newer reidpipe.
+        """
+        url = parse_database(database)
+        require_file(url, create)
+        store = cls(url, make_engine(url, busy_seconds))
+        try:
+            store._bring_up_to_date(create)
+            store._close_dead_runs()
+        except StoreError:
+            store.close()
+            raise
+        return store
+
+    def start_run(self, config_json: str, cameras: list[CameraRow]) -> RunWriter:
+        """Begin a run; its writer takes everything else.
+
+        Args:
+            config_json: the whole config; credentials in it are not stored.
+            cameras: in the order in which results list them.
+        """
+        now = datetime.now(UTC)
+        camera_ids: dict[str, int] = {}
+        with self.writing() as connection:
+            run_id = insert_row(connection, insert(Run).values(
+                started_at=now, heartbeat_at=now, status="running", version=version("reidpipe"),
+                config=without_passwords(config_json), writer=PROCESS))
+            for camera in cameras:
+                camera_ids[camera.name] = insert_row(connection, insert(Camera).values(
+                    run_id=run_id, name=camera.name, source=without_passwords(camera.source),
+                    width=camera.width, height=camera.height, fps=camera.fps,
+                    start_seconds=camera.start_seconds,
+                    homography=None if camera.homography is None else json.dumps(camera.homography),
+                    decoded=0, analysed=0, thinned=0, dropped=0, damaged=0, status="running", error=""))
+        return RunWriter(self.writing, run_id, camera_ids)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one moment of the database; its errors leave as StoreError."""
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise explain(self._url, error) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A connection in a transaction: committed at the end, undone by an error, which leaves as StoreError."""
+        try:
+            with self._engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():
+                yield connection
+        except SQLAlchemyError as error:
+            raise explain(self._url, error) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def _bring_up_to_date(self, create: bool) -> None:
+        with self.reading() as connection:
+            tables = inspect(connection).get_table_names()
+            number = select(table(VERSION_TABLE, column("version_num", String)))
+            revision = connection.scalar(number) if VERSION_TABLE in tables else None
+        if revision == REVISION:
+            return
+        if not tables and not create:
+            raise StoreError(f"{self.name}: the database is empty: run the pipeline first, or give the right path")
+        if tables and revision is None:
+            raise StoreError(f"{self.name}: this database is another program's: give reidpipe one of its own")
+        if not tables:
+            self._use_write_ahead_log()
+        self._migrate(revision)
+
+    def _use_write_ahead_log(self) -> None:
+        try:
+            use_write_ahead_log(self._engine)
+        except SQLAlchemyError as error:
+            raise explain(self._url, error) from error
+
+    def _migrate(self, revision: str | None) -> None:
+        """All steps from `revision` to ours, in one transaction."""
+        from alembic import command
+        from alembic.config import Config
+        from alembic.script import ScriptDirectory
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
+        if revision is not None and revision not in known:
+            raise StoreError(f"{self.name}: written by a newer reidpipe (its tables are {revision}, ours {REVISION}): "
+                             "update reidpipe, or give another database")
+        with self.writing() as connection:
+            config.attributes["connection"] = connection
+            config.attributes["version_table"] = VERSION_TABLE
+            command.upgrade(config, "head")
+
+    def _close_dead_runs(self) -> None:
+        """What a killed process left behind is `partial`; it ended when it was last heard of."""
+        with self.reading() as connection:
+            running = connection.execute(
+                select(Run.id, Run.writer, Run.heartbeat_at).where(Run.status == "running")).all()
+        dead = [row.id for row in running if not is_alive(row.writer, row.heartbeat_at)]
+        if not dead:
+            return
+        try:
+            with self.writing() as connection:
+                connection.execute(update(Run).where(Run.id.in_(dead), Run.status == "running").values(
+                    status="partial", finished_at=Run.heartbeat_at))
+                connection.execute(update(Camera).where(
+                    Camera.run_id.in_(dead), Camera.status == "running").values(status="partial"))
+        except StoreError as error:  # a read-only copy can still be read
+            logger.debug("runs %s stay open: %s", dead, error)
+
+
+def is_alive(writer: str, heartbeat_at: datetime) -> bool:
+    """Whether the process that writes a run is still there.
+
+    Args:
+        writer: `host:process id:random`, as PROCESS of the process that began the run.
+        heartbeat_at: when it last said so.
+    """
+    if writer == PROCESS:
+        return True
+    host, process, _ = writer.rsplit(":", 2)
+    own_host, own_process, _ = PROCESS.rsplit(":", 2)
+    if host == own_host and (process == own_process or not process_exists(int(process))):
+        return False
+    return datetime.now(UTC) - heartbeat_at < DEAD_AFTER
+
+
+def process_exists(process: int) -> bool:
+    """Whether a process of this machine has this number; True where that cannot be asked."""
+    if os.name != "posix":
+        return True  # elsewhere, signal 0 is not a question but Ctrl-C
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+

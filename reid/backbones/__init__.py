@@ -1,0 +1,1 @@
+"""The networks that read a crop, behind one protocol."""

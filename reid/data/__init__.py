@@ -1,0 +1,1 @@
+"""Data sets of crops: reading, sampling, augmenting."""

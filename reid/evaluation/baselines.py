@@ -1,0 +1,131 @@
+"""How good are other people's networks on the same crops?  OpenVINO and foreign ONNX files, plain cosine."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import WeightsError
+from ..onnx_session import open_session
+
+Blob = NDArray[np.float32]  # (N, 3, H, W), as the network wants it
+Crops = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]  # N of (h, w, 3) BGR, or one array (N, h, w, 3)
+
+MEAN_RGB = np.array((0.485, 0.456, 0.406), np.float32)  # of ImageNet, in [0, 1]
+STD_RGB = np.array((0.229, 0.224, 0.225), np.float32)
+BATCH_CROPS = 8
+
+
+class Baseline:
+    """A network of somebody else, loaded once: crops in, embeddings out.
+
+    What it wants to see is told by the kind of its file: OpenVINO (.xml, with its .bin beside it) as in the Open Model
+    Zoo BGR 0–255, ONNX (.onnx) as from torchreid RGB, normalised by ImageNet's mean and standard deviation.
+    """
+
+    def __init__(self, path: Path, threads: int = 2) -> None:
+        """Load the network; `threads` is how many CPU threads one batch may use.
+
+        Raises:
+            WeightsError: no such file, not a network of either kind, or one that does not take one batch of images.
+        """
+        if not path.is_file():
+            raise WeightsError(f"{path}: no such network")
+        loaders = {".xml": _open_openvino, ".onnx": _open_onnx}
+        if path.suffix not in loaders:
+            raise WeightsError(f"{path}: expected an OpenVINO .xml or an .onnx network")
+        self.path = path
+        self._infer, self._height_px, self._width_px = loaders[path.suffix](path, threads)
+        self._is_rgb = path.suffix == ".onnx"
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+    def embed(self, crops: Crops) -> NDArray[np.float32]:
+        """Look at N ≥ 1 crops, uint8 (h, w, 3) BGR → float32 (N, T), rows of unit length."""
+        rows = []
+        for start in range(0, len(crops), BATCH_CROPS):
+            blob = self.prepare(crops[start : start + BATCH_CROPS])
+            missing = BATCH_CROPS - len(blob)  # networks may be compiled for full batches
+            rows.append(self.infer(np.pad(blob, [(0, missing), (0, 0), (0, 0), (0, 0)]))[: len(blob)])
+        embeddings = np.concatenate(rows)  # (N, T)
+        lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        if not np.all(lengths > 0):  # also false for NaN
+            raise WeightsError(f"{self.path}: gives embeddings of length 0 or NaN; not an appearance network?")
+        return np.asarray(embeddings / lengths, np.float32)
+
+    def prepare(self, crops: Crops) -> Blob:
+        """Resized and normalised: N crops → float32 (N, 3, H, W)."""
+        size = self._width_px, self._height_px
+        resized = [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in crops]
+        images: Blob = np.stack(resized).astype(np.float32)  # (N, H, W, 3)
+        if self._is_rgb:
+            images = ((images[..., ::-1] / 255 - MEAN_RGB) / STD_RGB).astype(np.float32)
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+    def infer(self, blob: Blob) -> NDArray[np.float32]:
+        """One full batch, float32 (8, 3, H, W), as `prepare` gives it → float32 (8, T), of any length."""
+        return self._infer(blob)
+
+
+Opened = tuple[Callable[[Blob], NDArray[np.float32]], int, int]
+
+
+def _open_onnx(path: Path, threads: int) -> Opened:
+    session = open_session(path, threads)
+    inputs = session.get_inputs()
+    shapes = [(one.type, one.shape) for one in inputs]
+    if len(inputs) != 1 or inputs[0].type != "tensor(float)":
+        raise WeightsError(f"{path}: expected one input, float (N, 3, height, width), got {shapes}")
+    height_px, width_px = _image_size(path, inputs[0].shape)
+    name, fixed = inputs[0].name, inputs[0].shape[0]
+    step = fixed if isinstance(fixed, int) and fixed > 0 else BATCH_CROPS
+    if BATCH_CROPS % step:
+        raise WeightsError(f"{path}: expected a batch of any size, or 1, 2, 4 or {BATCH_CROPS}, got {step}")
+
+    def infer(blob: Blob) -> NDArray[np.float32]:
+        parts = [session.run(None, {name: blob[start : start + step]})[0] for start in range(0, BATCH_CROPS, step)]
+        return _embeddings(path, np.concatenate(parts))
+
+    return infer, height_px, width_px
+
+
+def _open_openvino(path: Path, threads: int) -> Opened:
+    import openvino
+
+    core = openvino.Core()
+    try:
+        network = core.read_model(path)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise WeightsError(f"{path}: not a readable OpenVINO network: {reason}") from error
+    if len(network.inputs) != 1:
+        raise WeightsError(f"{path}: expected one input, (N, 3, height, width), got {len(network.inputs)}")
+    shape = [one.get_length() if one.is_static else -1 for one in network.inputs[0].partial_shape]
+    height_px, width_px = _image_size(path, shape)
+    network.reshape([BATCH_CROPS, 3, height_px, width_px])
+    compiled = core.compile_model(network, "CPU", {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1})
+
+    def infer(blob: Blob) -> NDArray[np.float32]:
+        return _embeddings(path, compiled(blob)[0])
+
+    return infer, height_px, width_px
+
+
+def _image_size(path: Path, shape: Sequence[object]) -> tuple[int, int]:
+    """Height and width of an input (N, 3, H, W)."""
+    sizes = [one for one in shape[2:] if isinstance(one, int) and one > 0]
+    if len(shape) != 4 or shape[1] != 3 or len(sizes) != 2:
+        raise WeightsError(f"{path}: expected one input (N, 3, height, width) of fixed size, got {tuple(shape)}")
+    return sizes[0], sizes[1]
+
+
+def _embeddings(path: Path, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, T), or (N, T, 1, 1) as older networks give it."""
+    if raw.ndim < 2 or len(raw) != BATCH_CROPS or max(raw.shape[1:]) * BATCH_CROPS != raw.size:
+        raise WeightsError(f"{path}: expected an output (N, T), one embedding per crop, got {raw.shape}")
+    return np.asarray(raw, np.float32).reshape(BATCH_CROPS, -1)

@@ -1,0 +1,71 @@
+"""How fast is a network beside others?  Crops per second in batches of eight, measured in turns."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..embedder import Embedder
+from .baselines import BATCH_CROPS, Baseline
+
+ROUNDS = 5
+ROUND_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One network.
+
+    Attributes:
+        name: of the network.
+        crops_per_second: median over the rounds.
+        ratio: its crops per second over those of the first baseline, the median of the ratios within each round.
+    """
+
+    name: str
+    crops_per_second: float
+    ratio: float
+
+
+def measure_speeds(
+    name: str,
+    embedder: Embedder,
+    baselines: Sequence[Baseline],
+    crops: Sequence[NDArray[np.uint8]],
+    rounds: int = ROUNDS,
+) -> list[Speed]:
+    """Time all networks in turns, so that what else the machine does hits all of them alike.
+
+    Ours is timed from crops to embedding and mask, with the resizing; a baseline from its prepared input on.
+
+    Args:
+        name: of ours.
+        embedder: ours.
+        baselines: what to compare with; the first is what ratios refer to, ours where there are none.
+        crops: at least 8, uint8 (h, w, 3) BGR.
+        rounds: how often each has its turn.
+    """
+    batch = list(crops[:BATCH_CROPS])
+    if len(batch) < BATCH_CROPS:
+        raise ValueError(f"crops: expected at least {BATCH_CROPS}, got {len(batch)}")
+    blobs = [baseline.prepare(batch) for baseline in baselines]
+    turns: list[Callable[[], object]] = [partial(embedder.embed, batch)]
+    turns += [partial(baseline.infer, blob) for baseline, blob in zip(baselines, blobs, strict=True)]
+    for turn in turns:
+        turn()  # the first call of a network allocates
+    rates = np.array([[_crops_per_second(turn) for turn in turns] for _ in range(rounds)])  # (rounds, networks)
+    ratios = np.median(rates / rates[:, [min(1, len(baselines))]], axis=0)  # (networks,)
+    names = [name, *(baseline.name for baseline in baselines)]
+    medians = np.median(rates, axis=0)
+    return [Speed(one, float(rate), float(ratio)) for one, rate, ratio in zip(names, medians, ratios, strict=True)]
+
+
+def _crops_per_second(turn: Callable[[], object]) -> float:
+    batches, started = 0, time.perf_counter()
+    while (seconds := time.perf_counter() - started) < ROUND_SECONDS:
+        turn()
+        batches += 1
+    return batches * BATCH_CROPS / seconds

@@ -1,0 +1,1 @@
+"""The trained network: backbone, neck, regions, mask and prototypes."""

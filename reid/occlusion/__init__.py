@@ -1,0 +1,1 @@
+"""Occlusion for training: what hides people, where, and which donor."""

@@ -1,0 +1,230 @@
+"""Where in a crop is the person?  A selector trained to keep what identifies, and to keep little [SPT].
+
+Trained before the main run, on a copy of the backbone, then frozen; it is needed in training only.
+"""
+
+import copy
+import logging
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..backbones.protocol import Backbone, BackboneOutput, TokenBackbone
+from ..errors import TrainingError
+from ..model.network import normalise
+from ..supervision.losses import hardest_triplet_loss
+from .pairing import Regions
+
+GRID = (16, 8)  # patches of 16×16 pixels in a 256×128 crop
+AREA = 0.3  # share of a crop that is to be kept [SPT]
+AREA_WEIGHT, REST_WEIGHT = 50.0, 0.1  # of the area's and the rest's terms [SPT]
+SELECTED = 0.5  # M = [s ≥ 0.5] [SPT]
+BLOCK_CROPS = 64
+
+logger = logging.getLogger(__name__)
+
+
+class SaliencySelector(nn.Module):
+    """s = sigmoid(1×1 convolution of the backbone's deepest map), the map detached [SPT].
+
+    At the start s is AREA everywhere [ours]: nothing is preferred, and the area's term is already met.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.score = nn.Conv2d(backbone.map_channels[-1], 1, 1)
+        with torch.no_grad():
+            for parameter, value in zip(self.score.parameters(), (0.0, math.log(AREA / (1 - AREA))), strict=True):
+                parameter.fill_(value)  # weight, bias
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images: float (N, 3, H, W), normalised for the backbone → s, float (N, 16, 8) in (0, 1)."""
+        return self.select(self.backbone(images))
+
+    def select(self, output: BackboneOutput) -> Tensor:
+        """s of a pass that has been made: float (N, 16, 8) in (0, 1); without gradient to the backbone."""
+        score = self.score(output.maps[-1].detach().float())  # (N, 1, h, w)
+        return torch.sigmoid(functional.interpolate(score, GRID, mode="bilinear")).squeeze(1)
+
+
+class Passes(NamedTuple):
+    """What the network says of three views of one batch.
+
+    clean, kept, rest: class logits of x, x ⊙ s and x ⊙ (1 - s), float (N, C).
+    feature: of x, float (N, D).
+    selected: s, float (N, 16, 8).
+    """
+
+    clean: Tensor
+    kept: Tensor
+    rest: Tensor
+    feature: Tensor
+    selected: Tensor
+
+
+@dataclass(frozen=True)
+class SaliencySettings:
+    """How the selector is trained.
+
+    Attributes:
+        steps: optimisation steps, one batch each.
+        learning_rate: of the copied backbone and the classifier (Adam).
+        selector_learning_rate: of the 1×1 convolution, which starts from nothing [ours].
+        seed: of the classifier's first weights.
+    """
+
+    steps: int = 2000
+    learning_rate: float = 3.5e-4
+    selector_learning_rate: float = 3.5e-3
+    seed: int = 0
+
+
+def train_saliency(
+    backbone: Backbone, batches: Iterable[tuple[Tensor, Tensor]], classes: int, settings: SaliencySettings
+) -> SaliencySelector:
+    """Stage 1b: train a selector, on the backbone's device.
+
+    The backbone is copied: the given one stays as it is.  A step whose loss is not finite is skipped and logged.
+
+    Args:
+        backbone: where the copy starts, best pretrained.
+        batches: at least `steps` pairs of uint8 (N, H, W, 3) BGR and int64 labels (N,) in [0, classes), with at least
+            two people per batch and two crops per person.
+        classes: C.
+        settings: how long and how fast.
+
+    Returns:
+        The selector, frozen, in evaluation mode.
+
+    Raises:
+        TrainingError: there were fewer batches than steps, or no step had a finite loss.
+    """
+    device = next(backbone.parameters()).device
+    selector = SaliencySelector(copy.deepcopy(backbone).requires_grad_(True)).to(device).train()
+    classifier = _classifier(backbone.dimensions, classes, settings.seed).to(device)
+    slow = [*selector.backbone.parameters(), *(one for one in classifier.parameters() if one.requires_grad)]
+    optimiser = torch.optim.Adam(slow, lr=settings.learning_rate)
+    optimiser.add_param_group({"params": selector.score.parameters(), "lr": settings.selector_learning_rate})
+    made = taken = 0
+    for made, (images, labels) in enumerate(islice(batches, settings.steps), 1):
+        own = labels.to(device)
+        loss = saliency_loss(three_passes(selector, classifier, _normalised(selector, images)), own)
+        if not torch.isfinite(loss):
+            logger.warning("saliency step %d: loss is %s, step skipped", made, loss.item())
+            continue
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        taken += 1
+    if made < settings.steps:
+        raise TrainingError(f"saliency: expected {settings.steps} batches, got {made}")
+    if not taken:
+        raise TrainingError(f"saliency: none of {made} steps had a finite loss; lower the learning rate")
+    return selector.eval().requires_grad_(False)
+
+
+def salient_regions(selector: SaliencySelector, images: NDArray[np.uint8]) -> Regions:
+    """M = [s ≥ 0.5] of any number of crops: uint8 (N, H, W, 3) BGR → bool (N, 16, 8); N = 0 works."""
+    regions = np.zeros((len(images), *GRID), np.bool_)
+    selector.eval()
+    with torch.inference_mode():
+        for start in range(0, len(images), BLOCK_CROPS):
+            block = torch.from_numpy(np.ascontiguousarray(images[start : start + BLOCK_CROPS]))
+            selected = selector(_normalised(selector, block))  # (n, 16, 8)
+            regions[start : start + len(block)] = (selected >= SELECTED).cpu().numpy()
+    return regions
+
+
+def three_passes(selector: SaliencySelector, classifier: nn.Module, images: Tensor) -> Passes:
+    """Look at x, x ⊙ s and x ⊙ (1 - s); images: float (N, 3, H, W), normalised, so that 0 is the mean colour.
+
+    Only the clean pass moves the running statistics of batch normalisation: the selector is later asked about clean
+    crops alone [ours].
+    """
+    output = selector.backbone(images)
+    selected = selector.select(output)  # (N, 16, 8)
+    clean = classifier(output.feature.float())
+    with running_statistics_kept(selector.backbone), running_statistics_kept(classifier):
+        kept = classifier(weighted_pass(selector.backbone, images, selected).feature.float())
+        rest = classifier(weighted_pass(selector.backbone, images, 1 - selected).feature.float())
+    return Passes(clean, kept, rest, output.feature.float(), selected)
+
+
+def weighted_pass(backbone: Backbone, images: Tensor, weights: Tensor) -> BackboneOutput:
+    """One pass over x ⊙ w: over its tokens for a transformer [SPT], over its pixels for any other network [ours].
+
+    Args:
+        backbone: whose pass.
+        images: float (N, 3, H, W), normalised.
+        weights: float (N, 16, 8) in [0, 1].
+    """
+    if isinstance(backbone, TokenBackbone):
+        per_patch = functional.interpolate(weights[:, None], backbone.grid, mode="bilinear")  # (N, 1, h, w)
+        return backbone.from_tokens(backbone.tokens(images) * per_patch.flatten(2).transpose(1, 2))
+    size = (images.shape[2], images.shape[3])
+    return backbone(images * functional.interpolate(weights[:, None], size, mode="bilinear"))
+
+
+def saliency_loss(passes: Passes, labels: Tensor) -> Tensor:
+    """CE(clean) + CE(s-pass) + L_tri + 50 · area + 0.1 · rest [SPT]; labels int64 (N,) → a scalar."""
+    told = functional.cross_entropy(passes.clean, labels) + functional.cross_entropy(passes.kept, labels)
+    triplet = hardest_triplet_loss(passes.feature, labels)
+    return (
+        told + triplet + AREA_WEIGHT * area_loss(passes.selected) + REST_WEIGHT * rest_loss(passes.clean, passes.rest)
+    )
+
+
+def area_loss(selected: Tensor) -> Tensor:
+    """(mean(s) - 0.3)², the mean over the whole batch [SPT]; float (N, 16, 8) → a scalar."""
+    return (selected.mean() - AREA).square()
+
+
+def rest_loss(clean: Tensor, rest: Tensor) -> Tensor:
+    """Σ_i ⟨softmax(z_clean), softmax(z_{1-s})⟩: what is not selected must not tell the same person [SPT].
+
+    The sum runs over the batch, as written.  The clean logits are detached [ours]: to be less sure of the whole crop
+    is no way to lower it.
+
+    Args:
+        clean, rest: float (N, C).
+    """
+    return (clean.detach().softmax(1) * rest.softmax(1)).sum()
+
+
+@contextmanager
+def running_statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Inside, batch normalisation still uses each batch's statistics but remembers none of them."""
+    norms = [one for one in module.modules() if isinstance(one, _BatchNorm) and one.track_running_stats]
+    for one in norms:
+        one.track_running_stats = False
+    try:
+        yield
+    finally:
+        for one in norms:
+            one.track_running_stats = True
+
+
+def _classifier(dimensions: int, classes: int, seed: int) -> nn.Sequential:
+    """BNNeck and one linear layer without bias; float (N, D) → logits (N, C)."""
+    linear = nn.Linear(dimensions, classes, bias=False)
+    nn.init.normal_(linear.weight, std=0.01, generator=torch.Generator().manual_seed(seed))
+    neck = nn.BatchNorm1d(dimensions)
+    neck.bias.requires_grad_(False)
+    return nn.Sequential(neck, linear)
+
+
+def _normalised(selector: SaliencySelector, images: Tensor) -> Tensor:
+    """uint8 (N, H, W, 3) BGR → float (N, 3, H, W) on the selector's device."""
+    backbone = selector.backbone
+    return normalise(images.to(selector.score.weight.device), backbone.mean_rgb, backbone.std_rgb)

@@ -1,0 +1,1 @@
+"""Search large galleries by masked similarity."""

@@ -1,0 +1,203 @@
+"""What is in one training batch?  Augmented crops, at least one of each person whole and at least one occluded."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..data.augmentation import augment_covered
+from ..data.dataset import CropSet
+from ..data.sampling import identity_batches
+from ..occlusion.pairing import Pairing, Regions
+from ..occlusion.patch_transfer import donor_pids, transfer_cover, transfer_tokens, upsampled
+from ..occlusion.policy import Occluders, hide_crop, plan_batch
+from ..occlusion.synthetic import NOBODY
+from ..recipe import Recipe
+
+SELECTED = 0.5  # a cell of a moved region holds the person if half of it does
+COVER_GRID = (16, 8)  # of a cover: the coarsest map of a 256×128 crop
+WAITING_PER_WORKER = 2  # batches made ahead: enough that a slow one holds nobody up
+
+
+@dataclass(frozen=True, eq=False)
+class Exchanged:
+    """Patch transfer that the network is still to do, between the tokens of a batch [SPT].
+
+    Attributes:
+        regions: bool (N, 16, 8), where each person is in the augmented crops.
+        pids: int64 (N,), who.
+        pairing: whose scene each crop is put into.
+    """
+
+    regions: Regions
+    pids: NDArray[np.int64]
+    pairing: Pairing
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """float (N, P, C), shape kept."""
+        return transfer_tokens(tokens, self.regions, self.pids, self.pairing).tokens
+
+    @property
+    def donors(self) -> NDArray[np.int64]:
+        """int64 (N,), -1 for nobody."""
+        return donor_pids(self.pids, self.pairing)
+
+    @property
+    def cover(self) -> NDArray[np.bool_]:
+        """bool (N, 16, 8), what is replaced by the donor's scene."""
+        return transfer_cover(self.regions, self.pairing)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """N crops as they are trained on, grouped by person.
+
+    Attributes:
+        images: uint8 (N, 256, 128, 3) BGR, occluded and augmented.
+        labels: int64 (N,) in [0, C), who.
+        camids: int64 (N,), seen by which camera.
+        rows: int64 (N,), which crops of the training set they were.
+        partners: int64 (N,), positions in this batch of the same person's whole crop.
+        covers: float32 (N, 16, 8) in [0, 1], the share of each cell that is hidden by something put there.
+        donors: int64 (N,), the label of who was put in front, -1 for nobody.
+        persons: float32 (N, 16, 8) in [0, 1], the share of each cell that showed the person before; all 0 for a crop of
+            which nobody knows.
+        exchange: which tokens the network is to exchange, where patches are transferred in token space.
+    """
+
+    images: Tensor
+    labels: Tensor
+    camids: Tensor
+    rows: Tensor
+    partners: Tensor
+    covers: Tensor
+    donors: Tensor
+    persons: Tensor
+    exchange: Exchanged | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        return replace(
+            self,
+            images=self.images.to(device, non_blocking=True),
+            labels=self.labels.to(device, non_blocking=True),
+            camids=self.camids.to(device, non_blocking=True),
+            rows=self.rows.to(device, non_blocking=True),
+            partners=self.partners.to(device, non_blocking=True),
+            covers=self.covers.to(device, non_blocking=True),
+            donors=self.donors.to(device, non_blocking=True),
+            persons=self.persons.to(device, non_blocking=True),
+        )
+
+
+def training_batch(
+    crops: CropSet,
+    rows: NDArray[np.intp],
+    crops_per_identity: int,
+    occluders: Occluders | None,
+    rng: np.random.Generator,
+) -> Batch:
+    """Hide parts of some crops of one PK batch, and augment them all.
+
+    Args:
+        crops: where the rows point, and where pieces to paste come from; pids are labels.
+        rows: intp (P * K,), grouped by person; their draw is random, so no crop has a fixed place.
+        crops_per_identity: K.
+        occluders: what hides crops; None leaves all whole.
+        rng: where all chance comes from.
+
+    Returns:
+        N = P * K.
+    """
+    plan = plan_batch(rows, crops.pids[rows], crops_per_identity, occluders, rng)
+    height, width = crops.images.shape[1:3]
+    images = np.empty((len(rows), height, width, 3), np.uint8)
+    covers, selected, persons = (np.zeros((len(rows), *COVER_GRID), np.float32) for _ in range(3))
+    donors = np.full(len(rows), NOBODY, np.int64)
+    in_tokens = occluders is not None and occluders.section.transfer_space == "tokens" and "transferred" in plan.sources
+    for position, row in enumerate(rows):
+        hidden = hide_crop(position, rows, plan, crops, occluders, rng)
+        layers = [hidden.cover]  # (H, W) each: whatever moves with the picture
+        if in_tokens and occluders is not None and occluders.regions is not None:
+            layers.append(upsampled(occluders.regions[row], height, width))
+        if crops.visible is not None:
+            shown = cv2.resize(crops.visible[row], (width, height))  # (H, W), 0 to 255
+            layers.append(shown.astype(np.float32) / np.float32(255))
+        images[position], moved = augment_covered(hidden.image, np.dstack(layers), rng)
+        cells = cv2.resize(moved, COVER_GRID[::-1], interpolation=cv2.INTER_AREA).reshape(*COVER_GRID, len(layers))
+        covers[position] = cells[..., 0]
+        if in_tokens:
+            selected[position] = cells[..., 1]
+        if crops.visible is not None:
+            persons[position] = cells[..., -1]
+        donors[position] = NOBODY if hidden.donor == NOBODY else crops.pids[hidden.donor]
+    exchange = Exchanged(selected >= SELECTED, crops.pids[rows], plan.pairing) if in_tokens else None
+    if exchange is not None:
+        donors = np.where(exchange.donors == NOBODY, donors, exchange.donors)
+        covers = np.maximum(covers, exchange.cover)
+    first_of_person = np.arange(len(rows)) // crops_per_identity * crops_per_identity
+    return Batch(
+        images=_tensor(images),
+        labels=_tensor(crops.pids[rows]),
+        camids=_tensor(crops.camids[rows]),
+        rows=_tensor(rows),
+        partners=_tensor(first_of_person),
+        covers=_tensor(covers),
+        donors=_tensor(donors),
+        persons=_tensor(persons),
+        exchange=exchange,
+    )
+
+
+def epoch_batches(
+    crops: CropSet, recipe: Recipe, epoch: int, steps: int, occluders: Occluders | None
+) -> Iterator[list[Batch]]:
+    """The batches of one epoch, as many together as one optimisation step takes.
+
+    Every batch draws from a seed of its own, so neither the number of workers nor an interruption changes any.  Until
+    `occlusion.begin_epoch` all crops are whole.
+
+    Yields:
+        `steps` times `schedule.accumulate_batches` batches.
+    """
+    sampling, together = recipe.sampling, recipe.schedule.accumulate_batches
+    rng = np.random.default_rng([recipe.seed, epoch])
+    draws = identity_batches(crops, sampling.identities, sampling.crops, steps * together, rng, sampling.per_folder)
+    if occluders is not None and epoch < occluders.section.begin_epoch:
+        occluders = None
+
+    def make(number: int, rows: NDArray[np.intp]) -> Batch:
+        own = np.random.default_rng([recipe.seed, epoch, number])
+        return training_batch(crops, rows, sampling.crops, occluders, own)
+
+    batches = _made_ahead(make, draws, recipe.workers)
+    while group := list(islice(batches, together)):
+        yield group
+
+
+def _made_ahead(
+    make: Callable[[int, NDArray[np.intp]], Batch], draws: Iterable[NDArray[np.intp]], workers: int
+) -> Iterator[Batch]:
+    """`make` of every numbered draw, in order, some of them while the caller is busy with an earlier one."""
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        waiting: deque[Future[Batch]] = deque()
+        for number, rows in enumerate(draws):
+            waiting.append(pool.submit(make, number, rows))
+            if len(waiting) > WAITING_PER_WORKER * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _tensor(array: NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array))

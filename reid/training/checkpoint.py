@@ -1,0 +1,96 @@
+"""How does a run survive being killed?  One file, written after every epoch, holds all that the next one needs."""
+
+import os
+from pathlib import Path
+from typing import TypedDict
+
+import torch
+
+from ..backbones.weights import read_state
+from ..errors import WeightsError
+from ..recipe import Recipe
+from .trainer import Trainer, TrainerState
+
+FORMAT_VERSION = 2
+
+
+class Checkpoint(TypedDict):
+    """A run between two epochs.
+
+    Random numbers need no place here: every epoch, and every batch in it, draws from seeds of its own.
+    """
+
+    format_version: int
+    recipe: dict[str, object]
+    identities: int
+    crops: int
+    epoch: int
+    best_score: float
+    trainer: TrainerState
+
+
+def save_checkpoint(path: Path, trainer: Trainer, crops: int, epoch: int, best_score: float) -> None:
+    """Write all of a run; `epoch` is the next one to be done."""
+    state: Checkpoint = {
+        "format_version": FORMAT_VERSION,
+        "recipe": trainer.recipe.comparable(),
+        "identities": len(trainer.prototypes),
+        "crops": crops,
+        "epoch": epoch,
+        "best_score": best_score,
+        "trainer": trainer.state(),
+    }
+    save(dict(state), path)
+
+
+def resume(path: Path, trainer: Trainer, crops: int) -> tuple[int, float]:
+    """Put a trainer back to where a checkpoint was written.
+
+    Returns:
+        The epoch to go on with, and the best score so far.
+
+    Raises:
+        WeightsError: the file is missing, unreadable, no such checkpoint, or of another recipe or other data.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such checkpoint to resume from")
+    state = read_state(path)
+    if state.get("format_version") != FORMAT_VERSION:
+        raise WeightsError(f"{path}: not a checkpoint to resume from (that is last.pt), or one of another version")
+    _compare(path, state["recipe"], trainer.recipe)
+    for name, own in (("identities", len(trainer.prototypes)), ("crops", crops)):
+        if state[name] != own:
+            raise WeightsError(f"{path}: was trained on {state[name]} {name}, the recipe's folders hold {own}")
+    try:
+        trainer.restore(state["trainer"])
+    except (RuntimeError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise WeightsError(f"{path}: of another architecture or version of this program: {reason}") from error
+    return state["epoch"], state["best_score"]
+
+
+def save(state: dict[str, object], path: Path) -> None:
+    """Write a checkpoint so that a reader (or a power cut) sees the old file or the new one, never half of one."""
+    unfinished = path.with_suffix(".unfinished")
+    with unfinished.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a small text file whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+
+
+def _compare(path: Path, before: dict[str, object], recipe: Recipe) -> None:
+    now = recipe.comparable()
+    for key in sorted(before.keys() | now.keys()):
+        if key not in now or key not in before or before[key] != now[key]:
+            raise WeightsError(
+                f"{path}: was trained with {key}: {before.get(key, 'nothing')}, the recipe says "
+                f"{now.get(key, 'nothing')}: change it back, or begin anew with another --out"
+            )

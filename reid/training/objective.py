@@ -1,0 +1,159 @@
+"""Which terms make up the loss, and whom does each of them move?"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..model.network import Features
+from ..model.precision import MeanDeviation, deviations, trust_loss
+from ..model.prototypes import Sample
+from ..model.regions import region_loss, seen_of_regions, visibility_loss, visibility_truth
+from ..recipe import Recipe
+from ..supervision.losses import (
+    PAIR_SCALE,
+    arcface_logits,
+    classification_loss,
+    hardest_triplet_loss,
+    masked_cosine,
+    masked_pair_loss,
+    orthogonality_loss,
+    without_donors,
+)
+from ..supervision.text import TextSupervision
+from .batches import Batch
+
+
+class Objective(nn.Module):
+    """The weighted sum of all losses, and the small layers that only losses need.
+
+    The mask generator has a step of its own [DPM], after the rest has moved.  So its two terms see features,
+    prototypes and maps detached, and all other terms see masks detached: one backward pass gives both their
+    gradients, on the features as they were before the rest moved, which saves a second forward pass [ours].  With
+    `mask.joint_step` nothing is detached but the maps, and everybody moves at once.
+    """
+
+    region_of: Tensor
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        dimensions: int,
+        teacher: Tensor | None = None,
+        text: TextSupervision | None = None,
+        region_of: Tensor | None = None,
+    ) -> None:
+        """Keep what the terms need.
+
+        Args:
+            recipe: whose weights the terms have.
+            dimensions: D.
+            teacher: its view of every clean training crop, float32 (crops, T) of unit length.
+            text: CLIP's sentences of the C identities, with their projections.
+            region_of: int64 (D,), which region each dim describes, where there are regions.
+        """
+        super().__init__()
+        self.recipe = recipe
+        losses, mask = recipe.losses, recipe.mask
+        self.weights = {
+            "plain": losses.plain,
+            "masked": losses.masked,
+            "triplet": losses.triplet,
+            "orthogonality": losses.orthogonality,
+            "embedding_pairs": losses.pairs,
+            "pairs": mask.pair_weight,
+            "mask_arcface": mask.arcface_weight,
+            "trust": mask.trust_weight,
+        }
+        if recipe.regions is not None:
+            self.weights |= {"regions": recipe.regions.weight, "visibility": recipe.regions.visibility_weight}
+            self.usual = MeanDeviation()
+        self.register_buffer("teacher", teacher, persistent=False)
+        self.to_teacher: nn.Module | None = None
+        if teacher is not None and recipe.teacher is not None:
+            self.weights["teacher"] = recipe.teacher.weight
+            self.to_teacher = nn.Linear(dimensions, teacher.shape[1], bias=False)
+        self.text = text
+        self.register_buffer("region_of", region_of, persistent=False)
+        if recipe.clip is not None:
+            self.weights |= {"text": recipe.clip.text_weight, "text_prototypes": recipe.clip.prototype_weight}
+
+    def losses(self, batch: Batch, features: Features, mask: Tensor, sample: Sample) -> dict[str, Tensor]:
+        """Every term whose weight is not 0, by name.
+
+        Args:
+            batch: N crops.
+            features: of these crops.
+            mask: float32 (N, D), with the mask generator's gradient.
+            sample: the prototypes that take part, S of them.
+        """
+        joint = self.recipe.mask.joint_step
+        labels, donors = sample.columns(batch.labels), sample.columns(self._donors(batch))  # (N,) in [0, S) or -1
+        shown = mask if joint else mask.detach()  # (N, D)
+        neck = features.neck if joint else features.neck.detach()  # (N, D)
+        prototypes = sample.weight if joint else sample.weight.detach()  # (S, D)
+        terms: dict[str, Callable[[], Tensor]] = {
+            "plain": lambda: self._plain_loss(features.neck, sample.weight, labels, donors),
+            "masked": lambda: self._masked_loss(features.neck, shown, sample.weight, labels, donors),
+            "triplet": lambda: self._triplet_loss(features.feature, mask.detach(), batch),
+            "embedding_pairs": lambda: masked_pair_loss(features.neck, shown, batch.labels, PAIR_SCALE),
+        }
+        if features.heads is not None:
+            heads = features.heads
+            terms["orthogonality"] = lambda: orthogonality_loss(heads)
+        if self.recipe.mask.kind != "none":
+            terms["pairs"] = lambda: masked_pair_loss(neck, mask, batch.labels, PAIR_SCALE)
+            terms["trust"] = lambda: self._trust_loss(features, batch)
+            terms["mask_arcface"] = lambda: self._masked_loss(neck, mask, prototypes, labels, donors)
+        if self.recipe.regions is not None:
+            terms["regions"] = lambda: self._region_loss(features.neck, sample.weight, labels, batch)
+            terms["visibility"] = lambda: self._visibility_loss(features, batch)
+        if self.to_teacher is not None:
+            terms["teacher"] = lambda: self._teacher_loss(features.neck, batch.rows)
+        if self.text is not None:
+            text = self.text(features.feature, labels, sample.weight, sample.rows, donors)
+            terms |= {"text": lambda: text.text, "text_prototypes": lambda: text.prototype}
+        return {name: term() for name, term in terms.items() if self.weights[name] > 0}
+
+    def total(self, losses: dict[str, Tensor]) -> Tensor:
+        """Their weighted sum, a scalar."""
+        return torch.stack([self.weights[name] * loss for name, loss in losses.items()]).sum()
+
+    def _plain_loss(self, neck: Tensor, prototypes: Tensor, labels: Tensor, donors: Tensor) -> Tensor:
+        logits = without_donors(neck @ prototypes.T, labels, donors)  # (N, S)
+        return classification_loss(logits, labels, self.recipe.losses.label_smoothing)
+
+    def _masked_loss(self, neck: Tensor, mask: Tensor, prototypes: Tensor, labels: Tensor, donors: Tensor) -> Tensor:
+        recipe = self.recipe.losses
+        cosine = masked_cosine(neck, mask, prototypes)  # (N, S)
+        logits = arcface_logits(cosine, labels, recipe.arcface_margin, recipe.arcface_scale)
+        return classification_loss(without_donors(logits, labels, donors), labels)
+
+    def _triplet_loss(self, feature: Tensor, mask: Tensor, batch: Batch) -> Tensor:
+        weighing = mask if self.recipe.losses.triplet_by_mask else None
+        return hardest_triplet_loss(feature, batch.labels, self._donors(batch), weighing)
+
+    def _trust_loss(self, features: Features, batch: Batch) -> Tensor:
+        assert features.precision is not None
+        neck, whole = features.neck.detach(), batch.covers.flatten(1).amax(1) == 0  # (N, D), (N,)
+        squared, comparable = deviations(neck, batch.labels, whole)
+        return trust_loss(features.precision, squared, comparable, self.usual(neck, squared, comparable))
+
+    def _region_loss(self, neck: Tensor, prototypes: Tensor, labels: Tensor, batch: Batch) -> Tensor:
+        seen = seen_of_regions(1 - batch.covers)  # (N, 6)
+        return region_loss(neck, prototypes, labels, seen, self.region_of, self.recipe.losses.arcface_scale)
+
+    def _visibility_loss(self, features: Features, batch: Batch) -> Tensor:
+        assert self.recipe.regions is not None and features.visibility is not None
+        truth = visibility_truth(batch.covers, batch.persons, self.recipe.regions.uncovered_weight)
+        return visibility_loss(features.visibility, *truth)
+
+    def _donors(self, batch: Batch) -> Tensor:
+        """Who is not to be asked for, int64 (N,): the donors, or nobody."""
+        return batch.donors if self.recipe.losses.ignore_donors else torch.full_like(batch.donors, -1)
+
+    def _teacher_loss(self, neck: Tensor, rows: Tensor) -> Tensor:
+        """The teacher saw the clean crop; the student sees the hidden one."""
+        assert self.to_teacher is not None and isinstance(self.teacher, Tensor)
+        return 1 - functional.cosine_similarity(self.to_teacher(neck), self.teacher[rows]).mean()

@@ -1,0 +1,194 @@
+"""How is a model trained?  Read `train` from top to bottom."""
+
+import logging
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+
+from ..data.dataset import CropSet, join_crop_sets, read_people
+from ..errors import RecipeError, WeightsError
+from ..recipe import Recipe, read_recipe
+from .batches import Batch, epoch_batches
+from .checkpoint import resume as resume_run
+from .checkpoint import save, save_checkpoint
+from .curves import draw_curves
+from .event_files import EventFiles
+from .held_out import HeldOut, evaluate_held_out, split_held_out
+from .log import EpochRecord, Scores, TrainingLog, mean_masked_score, plain_scores
+from .stages import ask_teacher, find_people, gather_occluders, learn_text
+from .trainer import Trainer
+
+logger = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Who wants to know how far training has come."""
+
+    def began(self, epoch: int, epochs: int, steps: int) -> None:
+        """An epoch of so many steps begins; epochs count from 0."""
+
+    def stepped(self, losses: dict[str, float] | None) -> None:
+        """One step is done; None if it was skipped because its loss was not finite."""
+
+    def ended(self, record: EpochRecord) -> None:
+        """An epoch is done, evaluated and saved."""
+
+
+def train(recipe_path: Path, out: Path, resume: bool = False, listeners: Sequence[Listener] = ()) -> Path:
+    """Train by a recipe.
+
+    First the stages that the recipe asks for: CLIP's prompts (1), the saliency selector (1b); then the loop (2).  `out`
+    gets last.pt (all of the run, for `resume`), best.pt (the model, for `export.export`), log.jsonl (a line per
+    epoch), curves.png and what the first stages found.  A run that was killed and resumed ends exactly as an unbroken
+    one (on CUDA as far as its kernels repeat themselves): every epoch and every batch draws from seeds of its own, and
+    the checkpoint holds all else.
+
+    Args:
+        recipe_path: a recipe, see `recipe.Recipe`.
+        out: a folder; created.
+        resume: go on from out/last.pt.
+        listeners: are told of every step.
+
+    Returns:
+        The path of best.pt.
+
+    Raises:
+        RecipeError, DatasetError, WeightsError: recipe, crops or a file of weights are not as they should be.
+        TrainingError: the loss has been infinite for too long.
+    """
+    recipe = read_recipe(recipe_path)
+    _prepare(recipe, out, resume)
+    if recipe.tensorboard:
+        listeners = [*listeners, EventFiles(out / "events")]
+    crops, held_out = read_training_crops(recipe)
+    trainer = _trainer(recipe, crops, out)
+    occluders = gather_occluders(recipe, find_people(recipe, crops, trainer.model.backbone, out))
+    first_epoch, best_score = resume_run(out / "last.pt", trainer, len(crops)) if resume else (0, -math.inf)
+    log = TrainingLog(out / "log.jsonl")
+    log.cut(first_epoch)
+
+    steps = steps_per_epoch(recipe, crops)
+    for epoch in range(first_epoch, recipe.schedule.epochs):
+        began, skipped = time.monotonic(), trainer.skipped
+        for listener in listeners:
+            listener.began(epoch, recipe.schedule.epochs, steps)
+        batches = epoch_batches(crops, recipe, epoch, steps, occluders)
+        losses = _train_epoch(trainer, batches, epoch, steps, listeners)
+        scores: Scores = {}
+        if (epoch + 1) % recipe.held_out.every_epochs == 0 or epoch + 1 == recipe.schedule.epochs:
+            scores, best_score = _keep_best(trainer, held_out, best_score, out / "best.pt")
+        record = EpochRecord(
+            epoch=epoch,
+            losses=losses,
+            skipped=trainer.skipped - skipped,
+            learning_rate=learning_rate_at((epoch + 1) * steps - 1, recipe, steps),
+            seconds=round(time.monotonic() - began, 1),
+            held_out=plain_scores(scores),
+        )
+        log.append(record)
+        save_checkpoint(out / "last.pt", trainer, len(crops), epoch + 1, best_score)
+        draw_curves(log.records(), out / "curves.png")
+        for listener in listeners:
+            listener.ended(record)
+    return out / "best.pt"
+
+
+def _train_epoch(
+    trainer: Trainer, groups: Iterable[list[Batch]], epoch: int, steps: int, listeners: Sequence[Listener]
+) -> dict[str, float]:
+    """All steps of one epoch; returns the mean of every loss term over those that were not skipped."""
+    recipe = trainer.recipe
+    torch.manual_seed(_seed_of(recipe.seed, epoch))  # of whatever the network itself leaves to chance
+    rng = np.random.default_rng([recipe.seed, epoch, 0, 0])  # which prototypes take part
+    history: list[dict[str, float]] = []
+    for step, batches in enumerate(groups, epoch * steps):
+        losses = trainer.step(batches, learning_rate_at(step, recipe, steps), rng)
+        if losses is None:
+            logger.warning("epoch %d step %d: the loss is not finite: skipped", epoch, step)
+        else:
+            history.append(losses)
+        for listener in listeners:
+            listener.stepped(losses)
+    return {name: float(np.mean([losses[name] for losses in history])) for name in (history[0] if history else ())}
+
+
+def _keep_best(trainer: Trainer, held_out: list[HeldOut], best_score: float, path: Path) -> tuple[Scores, float]:
+    """Evaluate, and save the model where it is the best so far, or where nobody can tell.
+
+    Returns:
+        The scores, and the best score so far.
+    """
+    scores = {one.name: evaluate_held_out(trainer.best_model, one) for one in held_out}
+    score = mean_masked_score(scores) if scores else best_score
+    if score > best_score or not scores:
+        save(trainer.weights(), path)
+    return scores, max(score, best_score)
+
+
+def learning_rate_at(step: int, recipe: Recipe, steps_per_epoch: int) -> float:
+    """Linear warm-up, constant until `schedule.hold`, then half a cosine down to 0 at the end of the last epoch."""
+    schedule = recipe.schedule
+    if step < schedule.warmup_steps:
+        return schedule.learning_rate * (step + 1) / schedule.warmup_steps
+    steps = schedule.epochs * steps_per_epoch
+    held_until = max(schedule.warmup_steps, schedule.hold * steps)
+    progress = max(0.0, step - held_until) / max(1, steps - held_until)
+    return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def steps_per_epoch(recipe: Recipe, crops: CropSet) -> int:
+    """As the recipe says, or as many as let everybody come up about once."""
+    if recipe.schedule.steps_per_epoch is not None:
+        return recipe.schedule.steps_per_epoch
+    people = recipe.sampling.identities * recipe.schedule.accumulate_batches
+    return max(1, len(np.unique(crops.pids)) // people)
+
+
+def read_training_crops(recipe: Recipe) -> tuple[CropSet, list[HeldOut]]:
+    """The crops to train on, identities and cameras numbered from 0, and every folder's held-out people."""
+    kept, held_out, cameras = [], [], 0
+    for folder in recipe.train:
+        crops = read_people(folder)
+        if recipe.held_out.identities:
+            crops, held = split_held_out(folder, crops, recipe.held_out.identities, recipe.seed)
+            held_out.append(held)
+        own, camids = np.unique(crops.camids, return_inverse=True)
+        kept.append(replace(crops, camids=camids.astype(np.int64) + cameras))
+        cameras += len(own)  # camera 1 of one folder is not that of another
+    for folder in recipe.held_out.folders:
+        held_out.append(split_held_out(folder, read_people(folder), None, recipe.seed)[1])
+    return join_crop_sets(kept), held_out
+
+
+def _prepare(recipe: Recipe, out: Path, resume: bool) -> None:
+    """Check what can be checked before anything is read, and set PyTorch and OpenCV up."""
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        raise RecipeError("device: cuda was asked for, but PyTorch sees none: set device to cpu")
+    if (out / "last.pt").exists() and not resume:
+        raise WeightsError(f"{out / 'last.pt'} exists: go on from it with --resume, or begin anew with another --out")
+    if recipe.threads is not None:
+        torch.set_num_threads(recipe.threads)
+    torch.manual_seed(recipe.seed)
+    cv2.setNumThreads(1)  # crops are small: its threads would only fight with PyTorch's
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _trainer(recipe: Recipe, crops: CropSet, out: Path) -> Trainer:
+    """Everything that will change; asks the teacher, and learns the identities' sentences, where there are such."""
+    teacher = ask_teacher(recipe, crops, out)
+    text = learn_text(recipe, crops, out)
+    torch.manual_seed(recipe.seed)  # whether stage 1 was done now or before must make no difference
+    trainer = Trainer(recipe, len(np.unique(crops.pids)), len(np.unique(crops.camids)), teacher, text)
+    trainer.start(crops)
+    return trainer
+
+
+def _seed_of(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])

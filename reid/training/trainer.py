@@ -1,0 +1,285 @@
+"""What changes during training?  The model, the prototypes, and up to two more optimisers."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..data.dataset import CropSet
+from ..errors import RecipeError, TrainingError
+from ..model.network import ModelSpec, ReidModel, create_model, load_weights, packed_model
+from ..model.norm_statistics import recalibrate_norms
+from ..model.precision import MeanDeviation
+from ..model.prototypes import Prototypes, PrototypeState, Sample
+from ..recipe import Recipe
+from ..supervision.text import TextSupervision
+from .batches import Batch
+from .held_out import BATCH_CROPS
+from .objective import Objective
+
+MOST_SKIPPED_IN_A_ROW = 20  # a float16 scaler needs up to 16 to find its scale; more will not mend themselves
+CALIBRATION_CROPS = 512  # evenly spaced over the set: enough for the statistics of any layer
+AMP_TYPES = {"none": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class TrainerState(TypedDict):
+    """What a checkpoint holds of a trainer."""
+
+    model: dict[str, Tensor]
+    average: dict[str, Tensor] | None
+    extras: dict[str, Tensor]
+    prototypes: PrototypeState
+    optimisers: list[dict[str, Any]]  # PyTorch's own layout
+    scaler: dict[str, Any]
+    steps: int
+    skipped: int
+    skipped_in_a_row: int
+
+
+class Trainer:
+    """Training state for one recipe; `step` is one optimisation step of everything, then one of the masks."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        identities: int,
+        cameras: int,
+        teacher: Tensor | None = None,
+        text: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Build everything; `start` or `restore` comes next.
+
+        Args:
+            recipe: what to build.
+            identities, cameras: how many there are to be told apart.
+            teacher: its view of every clean training crop, float32 (crops, T) of unit length.
+            text: from `stages.learn_text`.
+        """
+        self.recipe = recipe
+        self.device = torch.device(recipe.device)
+        backbone = recipe.backbone
+        cameras = cameras if backbone.cameras else 0
+        self.spec = ModelSpec(
+            backbone.name, backbone.width, recipe.mask.kind, cameras, recipe.regions.dimensions if recipe.regions else 0
+        )
+        model = create_model(self.spec, backbone.pretrained)
+        # channels last: half the time on a CPU
+        self.model: ReidModel = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.frozen = [_submodule(model, name) for name in backbone.frozen]
+        for module in self.frozen:
+            module.requires_grad_(False)
+        dimensions = self.model.neck.num_features
+        self.prototypes = Prototypes(identities, dimensions, recipe.prototypes.sampled, self.device)
+        supervision = None if text is None else TextSupervision(text["text"], dimensions, text.get("projection"))
+        region_of = None if self.model.regions is None else self.model.regions.region_of
+        self.objective = Objective(recipe, dimensions, teacher, supervision, region_of).to(self.device)
+        self.optimisers = self._optimisers()
+        self.scaler = torch.amp.GradScaler(recipe.device, enabled=recipe.amp == "float16")
+        self.average = copy.deepcopy(self.model).requires_grad_(False) if recipe.schedule.ema_decay else None
+        self.steps = self.skipped = self.skipped_in_a_row = 0
+
+    def start(self, crops: CropSet) -> None:
+        """Begin from the recipe's weights, all statistics and the prototypes being those of the clean crops.
+
+        A prototype starts as its identity's mean direction, so a good backbone is not torn apart by random ones
+        [ours].
+        """
+        if self.recipe.start_from is not None:
+            load_weights(self.model, self.recipe.start_from)
+        recalibrate_norms(
+            self.model.backbone,
+            self._clean_images(crops[np.arange(0, len(crops), max(1, len(crops) // CALIBRATION_CROPS))]),
+        )
+        feature = self._clean_features(crops)  # (N, D)
+        pids = torch.from_numpy(crops.pids).to(self.device)
+        with torch.no_grad():
+            assert self.model.neck.running_mean is not None and self.model.neck.running_var is not None
+            self.model.neck.running_mean.copy_(feature.mean(0))
+            self.model.neck.running_var.copy_(feature.var(0))
+            neck = functional.normalize(self.model.eval().neck(feature))  # (N, D)
+            sums = torch.zeros_like(self.prototypes.weight).index_add_(0, pids, neck)
+            self.prototypes.weight.copy_(functional.normalize(sums))
+        if self.average is not None:
+            self.average.load_state_dict(self.model.state_dict())
+
+    def step(self, batches: Sequence[Batch], learning_rate: float, rng: np.random.Generator) -> dict[str, float] | None:
+        """Learn from the mean of some batches.
+
+        A step whose loss or gradient is not finite changes nothing at all: neither weights nor statistics.
+
+        Args:
+            batches: at least one; their losses are averaged before anything moves.
+            learning_rate: of everything but the mask generator, now.
+            rng: draws the prototypes that take part.
+
+        Returns:
+            The mean of every loss term, or None where the step was skipped.
+
+        Raises:
+            TrainingError: too many steps in a row were skipped.
+        """
+        statistics = [(one, one.clone()) for one in self._statistics()]
+        self._set_training_mode()
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        batches = [batch.to(self.device) for batch in batches]
+        sample = self.prototypes.sample(torch.cat([batch.labels for batch in batches]), rng)
+        losses = self._accumulate(batches, sample)
+        self.steps += 1
+        if losses is None or not self._move(sample, learning_rate):
+            for buffer, before in statistics:
+                buffer.copy_(before)
+            self._count_skipped()
+            return None
+        self.skipped_in_a_row = 0
+        self._follow()
+        return losses
+
+    @property
+    def best_model(self) -> ReidModel:
+        """What is evaluated and kept: the moving average where there is one."""
+        return self.model if self.average is None else self.average
+
+    def state(self) -> TrainerState:
+        """Everything that `restore` needs."""
+        return {
+            "model": self.model.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "extras": self.objective.state_dict(),
+            "prototypes": self.prototypes.state(),
+            "optimisers": [one.state_dict() for one in self.optimisers],
+            "scaler": self.scaler.state_dict(),
+            "steps": self.steps,
+            "skipped": self.skipped,
+            "skipped_in_a_row": self.skipped_in_a_row,
+        }
+
+    def weights(self) -> dict[str, Any]:
+        """What `model.read_model` needs, of the best model."""
+        return packed_model(self.spec, self.best_model.state_dict())
+
+    def restore(self, state: TrainerState) -> None:
+        """Go back to what `state` returned."""
+        self.model.load_state_dict(state["model"])
+        if self.average is not None and state["average"] is not None:
+            self.average.load_state_dict(state["average"])
+        self.objective.load_state_dict(state["extras"])
+        self.prototypes.restore(state["prototypes"])
+        for optimiser, its_state in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(its_state)
+        self.scaler.load_state_dict(state["scaler"])
+        self.steps, self.skipped = state["steps"], state["skipped"]
+        self.skipped_in_a_row = state["skipped_in_a_row"]
+
+    def _optimisers(self) -> list[torch.optim.Optimizer]:
+        """One of the rest, and the mask generator's own [DPM] unless the recipe has it step with the rest."""
+        schedule, mask = self.recipe.schedule, self.model.mask
+        modules: list[nn.Module] = [self.model.backbone, self.model.neck, self.objective]
+        if self.model.regions is not None:
+            modules.append(self.model.regions)
+        if mask is not None and self.recipe.mask.joint_step:
+            modules.append(mask)
+        rest = [one for module in modules for one in module.parameters() if one.requires_grad]
+        optimisers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(rest, schedule.learning_rate, weight_decay=schedule.weight_decay)
+        ]
+        if mask is not None and not self.recipe.mask.joint_step:
+            optimisers.append(torch.optim.Adam(mask.parameters(), self.recipe.mask.learning_rate))
+        return optimisers
+
+    def _accumulate(self, batches: Sequence[Batch], sample: Sample) -> dict[str, float] | None:
+        """Add up the gradients of all batches; return the mean of every loss term, or None if one is not finite."""
+        history = []
+        for batch in batches:
+            images = self.model.normalise(batch.images).contiguous(memory_format=torch.channels_last)
+            amp = AMP_TYPES[self.recipe.amp]
+            with torch.autocast(self.device.type, amp, enabled=amp != torch.float32):
+                camids = batch.camids if self.spec.cameras else None
+                features = self.model.features(images, camids, batch.exchange)
+                mask = self.model.masks(features)  # (N, D)
+            if self.spec.mask != "none":
+                self.model.update_mean_mask(mask, features, batch.covers.flatten(1).amax(1) == 0)
+            losses = self.objective.losses(batch, features, mask, sample)
+            total = self.objective.total(losses) / len(batches)
+            history.append({name: loss.item() for name, loss in losses.items()})
+            if not torch.isfinite(total):
+                return None
+            self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        return {name: sum(losses[name] for losses in history) / len(history) for name in history[0]}
+
+    def _move(self, sample: Sample, learning_rate: float) -> bool:
+        """The rest steps, then the mask generator; nobody does, and False comes back, if a gradient is not finite."""
+        schedule = self.recipe.schedule
+        if sample.weight.grad is not None:
+            sample.weight.grad /= self.scaler.get_scale()
+        lengths = []
+        for place, optimiser in enumerate(self.optimisers):
+            self.scaler.unscale_(optimiser)
+            parameters = [one for group in optimiser.param_groups for one in group["params"]]
+            clipped = [*parameters, sample.weight] if place == 0 else parameters
+            lengths.append(nn.utils.clip_grad_norm_(clipped, schedule.gradient_limit))
+        finite = bool(torch.stack(lengths).isfinite().all())
+        if finite:
+            for group in self.optimisers[0].param_groups:
+                group["lr"] = learning_rate
+            factor = self.recipe.prototypes.learning_rate_factor
+            self.prototypes.step(sample, factor * learning_rate, schedule.weight_decay)
+            for optimiser in self.optimisers:
+                self.scaler.step(optimiser)
+        self.scaler.update()
+        return finite
+
+    def _statistics(self) -> list[Tensor]:
+        """All that a forward pass moves by itself: what layers and losses remember of past batches."""
+        usual = [one for one in self.objective.modules() if isinstance(one, MeanDeviation)]
+        return [buffer for module in (self.model, *usual) for buffer in module.buffers()]
+
+    def _count_skipped(self) -> None:
+        self.skipped += 1
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
+            raise TrainingError(
+                f"step {self.steps - 1}: the loss was not finite {self.skipped_in_a_row} times in a row: "
+                "lower schedule.learning_rate, or set amp to none"
+            )
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the average towards the model, faster while it is young."""
+        if self.average is None:
+            return
+        decay = min(self.recipe.schedule.ema_decay, self.steps / (self.steps + 10))
+        state = self.model.state_dict()
+        for name, value in self.average.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(state[name], 1 - decay)
+            else:
+                value.copy_(state[name])
+
+    def _clean_features(self, crops: CropSet) -> Tensor:
+        """Backbone features of clean crops, float32 (N, D)."""
+        self.model.eval()
+        with torch.inference_mode():
+            return torch.cat([self.model.features(batch).feature for batch in self._clean_images(crops)])
+
+    def _clean_images(self, crops: CropSet) -> Iterator[Tensor]:
+        """All crops as the backbone takes them, float32 (n, 3, 256, 128) at a time."""
+        for start in range(0, len(crops), BATCH_CROPS):
+            images = torch.from_numpy(np.ascontiguousarray(crops.images[start : start + BATCH_CROPS]))
+            yield self.model.normalise(images.to(self.device))
+
+    def _set_training_mode(self) -> None:
+        self.model.train()
+        for module in self.frozen:
+            module.eval()  # or its BatchNorm statistics would drift
+
+
+def _submodule(model: ReidModel, name: str) -> nn.Module:
+    try:
+        return model.backbone.get_submodule(name)
+    except AttributeError as error:
+        raise RecipeError(f"backbone.frozen: this backbone has no module {name}") from error

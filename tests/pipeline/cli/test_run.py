@@ -1,0 +1,280 @@
+"""The main job through the command line: what it stores, what it says, and what bad input does to it."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from reidpipe.pipeline.cli.main import main
+from reidpipe.pipeline.storage.store import VERSION_TABLE
+
+from ..media import cut, spoil, write_images, write_sound, write_video
+from ..networks import write_detector
+
+PERSON = [[320, 240, 60, 140, 0.9]]  # network pixels of a 640 x 480 input
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    return write_detector(tmp_path_factory.mktemp("weights") / "person.onnx", PERSON)
+
+
+@pytest.fixture
+def store(tmp_path, detector):
+    """Writes a config of the given cameras; two good ones unless told otherwise."""
+
+    def write(cameras=None, **sections):
+        if cameras is None:
+            write_video(tmp_path / "left.mp4", 20, size=(640, 480))
+            write_video(tmp_path / "right.mp4", 30, size=(640, 480))
+            cameras = {"left": {"source": "left.mp4"}, "right": {"source": "right.mp4"}}
+        sections = {"detector": {"weights": str(detector)}, "database": "people.db", **sections}
+        path = tmp_path / "store.yaml"
+        path.write_text(yaml.safe_dump({"cameras": cameras, **sections}))
+        return path
+
+    return write
+
+
+def reidpipe(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def rows(database, query):
+    with sqlite3.connect(database) as connection:
+        return connection.execute(query).fetchall()
+
+
+OBSERVATIONS = """
+    select cameras.name, tracklets.track_id, frame_index, seconds, x1, y1, x2, y2, confidence, visible,
+    identities.number
+    from observations join tracklets on tracklets.id = tracklet_id join cameras on cameras.id = camera_id
+    left join identities on identities.id = identity_id
+    where cameras.run_id = {} order by seconds, cameras.name, tracklets.track_id
+"""
+
+
+def test_every_frame_is_accounted_for_and_every_box_is_stored(store, tmp_path):
+    done = reidpipe("run", "--cameras", store(), "--json")
+    assert done.exit_code == 0, done.output
+    outcome = json.loads(done.stdout)
+    counts = {one["camera"]: (one["decoded"], one["analysed"], one["dropped"]) for one in outcome["cameras"]}
+    assert counts == {"left": (20, 20, 0), "right": (30, 30, 0)}
+    stored = rows(tmp_path / "people.db", OBSERVATIONS.format(1))
+    assert len(stored) == outcome["observations"] == 50
+    assert stored[0][4:8] == (290, 170, 350, 310)
+    assert outcome["identities"] == 1, "the same picture of the same person in both cameras"
+
+
+def test_the_same_footage_twice_gives_the_same_rows(store, tmp_path):
+    config = store()
+    for _ in range(2):
+        assert reidpipe("run", "--cameras", config, "--quiet").exit_code == 0
+    first, second = (rows(tmp_path / "people.db", OBSERVATIONS.format(run)) for run in (1, 2))
+    assert first == second
+    assert len(first) == 50
+
+
+def test_quiet_says_nothing_and_the_summary_says_what_was_found(store):
+    config = store()
+    assert reidpipe("run", "--cameras", config, "--quiet").output == ""
+    told = reidpipe("run", "--cameras", config).output
+    assert all(word in told for word in ("left", "right", "complete", "1 people", "people.db"))
+
+
+@pytest.mark.parametrize("thinning", [{"every": 2}, {"fps": 5}])
+def test_thinned_frames_are_counted(store, tmp_path, thinning):
+    write_video(tmp_path / "only.mp4", 20, size=(640, 480))
+    done = reidpipe("run", "--cameras", store({"only": {"source": "only.mp4", **thinning}}), "--json")
+    (camera,) = json.loads(done.stdout)["cameras"]
+    assert (camera["decoded"], camera["analysed"], camera["thinned"]) == (20, 10, 10)
+
+
+def empty(path):
+    path.write_bytes(b"")
+    return path
+
+
+def not_video(path):
+    path.write_text("these are words")
+    return path
+
+
+BAD_FOOTAGE = {
+    "missing file": (lambda folder: folder / "gone.mp4", "gone.mp4"),
+    "empty file": (lambda folder: empty(folder / "empty.mp4"), "empty"),
+    "truncated file": (lambda folder: cut(write_video(folder / "cut.mp4", 40, size=(640, 480)), 0.6), "cut.mp4"),
+    "audio only": (lambda folder: write_sound(folder / "sound.mp4"), "sound.mp4"),
+    "no video at all": (lambda folder: not_video(folder / "words.mp4"), "words.mp4"),
+    "folder without images": (lambda folder: write_images(folder / "none", 0), "none"),
+    "segments that match nothing": (lambda folder: folder / "part_*.mp4", "part_*.mp4"),
+}
+
+
+@pytest.mark.parametrize(("make", "word"), BAD_FOOTAGE.values(), ids=BAD_FOOTAGE)
+def test_one_bad_camera_is_told_in_one_line_and_stops_no_other(store, tmp_path, make, word):
+    write_video(tmp_path / "good.mp4", 20, size=(640, 480))
+    config = store({"good": {"source": "good.mp4"}, "bad": {"source": str(make(tmp_path))}})
+    done = reidpipe("run", "--cameras", config, "--quiet")
+    assert done.exit_code == 3
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "bad" in done.stderr
+    assert word in done.stderr
+    assert rows(tmp_path / "people.db", "select status from runs") == [("partial",)]
+    cameras = dict(rows(tmp_path / "people.db", "select name, status from cameras"))
+    assert cameras["good"] == "complete"
+    assert cameras["bad"] in ("failed", "partial")
+    assert len(rows(tmp_path / "people.db", OBSERVATIONS.format(1))) >= 20
+
+
+def test_a_video_that_breaks_in_the_middle_keeps_what_came_before(store, tmp_path):
+    spoil(write_video(tmp_path / "broken.mkv", 60, size=(640, 480)), 0.5, 0.95)
+    done = reidpipe("run", "--cameras", store({"broken": {"source": "broken.mkv"}}), "--json")
+    assert done.exit_code == 3
+    (camera,) = json.loads(done.stdout)["cameras"]
+    assert camera["status"] == "partial"
+    assert 10 < camera["analysed"] < 60
+    assert camera["decoded"] == camera["analysed"] + camera["thinned"] + camera["dropped"]
+
+
+def test_images_of_odd_sizes_in_one_folder_are_counted_as_damaged(store, tmp_path):
+    write_images(tmp_path / "photos", 6, size=(640, 480))
+    write_images(tmp_path / "small", 1, size=(320, 240))
+    (tmp_path / "small" / "frame_0.png").rename(tmp_path / "photos" / "frame_6.png")
+    done = reidpipe("run", "--cameras", store({"photos": {"source": "photos", "fps": 10}}), "--json")
+    (camera,) = json.loads(done.stdout)["cameras"]
+    assert (camera["decoded"], camera["damaged"], done.exit_code) == (6, 1, 3)
+    assert "frame_6.png" in camera["error"]
+
+
+def twice_named(path):
+    path.write_text(path.read_text().replace("  right:", "  left:"))
+
+
+BAD_CONFIG = {
+    "unknown key": ({"detecter": {}}, 2, ["detecter", "detector"]),
+    "wrong type": ({"detector": {"batch": "four"}}, 2, ["detector.batch", "four"]),
+    "out of range": ({"linking": {"similarity": 7}}, 2, ["linking.similarity"]),
+    "unknown tracker": ({"tracker": {"name": "kalman"}}, 2, ["tracker.name", "bytetrack"]),
+    "weights missing": ({"detector": {"weights": "gone.onnx"}}, 4, ["detector.weights", "gone.onnx"]),
+    "appearance weights missing": ({"appearance": {"weights": "gone.onnx"}}, 4, ["appearance.weights", "gone.onnx"]),
+    "database folder missing": ({"database": "/proc/none/people.db"}, 5, ["/proc/none"]),
+}
+
+
+@pytest.mark.parametrize(("sections", "code", "words"), BAD_CONFIG.values(), ids=BAD_CONFIG)
+def test_a_bad_config_is_told_in_one_line(store, sections, code, words):
+    done = reidpipe("run", "--cameras", store(**sections), "--quiet")
+    assert done.exit_code == code, done.output
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert all(word in done.stderr for word in words)
+
+
+def test_a_camera_named_twice_is_refused(store):
+    config = store()
+    twice_named(config)
+    done = reidpipe("run", "--cameras", config)
+    assert done.exit_code == 2
+    assert "left" in done.stderr
+
+
+def test_weights_without_a_person_class_are_refused(store, tmp_path):
+    weights = write_detector(tmp_path / "dogs.onnx", PERSON, names="{0: 'dog'}")
+    done = reidpipe("run", "--cameras", store(detector={"weights": str(weights)}), "--quiet")
+    assert (done.exit_code, "no class called person" in done.stderr) == (4, True)
+
+
+def test_a_corrupt_database_is_refused_and_left_as_it_was(store, tmp_path):
+    (tmp_path / "people.db").write_bytes(b"not a database" * 100)
+    done = reidpipe("run", "--cameras", store(), "--quiet")
+    assert done.exit_code == 5
+    assert "people.db" in done.stderr
+    assert (tmp_path / "people.db").read_bytes() == b"not a database" * 100
+
+
+def test_a_newer_database_is_refused(store, tmp_path):
+    config = store()
+    assert reidpipe("run", "--cameras", config, "--quiet").exit_code == 0
+    with sqlite3.connect(tmp_path / "people.db") as connection:
+        connection.execute(f"update {VERSION_TABLE} set version_num = '9999'")
+    done = reidpipe("run", "--cameras", config, "--quiet")
+    assert (done.exit_code, "newer" in done.stderr) == (5, True)
+
+
+def test_ctrl_c_saves_what_is_done_and_says_so(store, tmp_path):
+    write_video(tmp_path / "long.mp4", 2000, size=(160, 120))
+    config = store({"long": {"source": "long.mp4"}})
+    program = [sys.executable, "-c", "from reidpipe.pipeline.cli.main import main; main()"]
+    process = subprocess.Popen(
+        [*program, "run", "--cameras", str(config), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not _some_rows(tmp_path / "people.db"):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "Traceback" not in told
+    (camera,) = json.loads(out)["cameras"]
+    assert camera["status"] == "partial"
+    assert 0 < camera["analysed"] < 2000
+    assert camera["decoded"] == camera["analysed"] + camera["thinned"] + camera["dropped"]
+    assert rows(tmp_path / "people.db", "select status from runs") == [("partial",)]
+    assert len(rows(tmp_path / "people.db", OBSERVATIONS.format(1))) == camera["analysed"]
+
+
+def _some_rows(database):
+    if not database.exists():
+        return False
+    try:
+        return bool(rows(database, "select 1 from observations limit 1"))
+    except sqlite3.OperationalError:  # the tables are not there yet
+        return False
+
+
+def test_help_is_quick_because_nothing_heavy_is_imported():
+    program = (
+        "import sys; from click.testing import CliRunner; from reidpipe.pipeline.cli.main import main; "
+        "assert CliRunner().invoke(main, ['--help']).exit_code == 0; "
+        "print([name for name in ('torch', 'cv2', 'ultralytics', 'sqlalchemy', 'supervision', 'numpy', 'rich') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["run", "check", "bench", "runs", "evaluate", "train", "evaluate-reid"])
+def test_every_command_has_help(command):
+    done = reidpipe(command, "--help")
+    assert done.exit_code == 0
+    assert "Usage" in done.output
+
+
+def test_check_lists_every_camera_and_fails_if_one_is_bad(store, tmp_path):
+    good = reidpipe("check", store())
+    assert good.exit_code == 0
+    assert "left" in good.output
+    write_video(tmp_path / "fine.mp4", 5)
+    bad = reidpipe("check", store({"fine": {"source": "fine.mp4"}, "gone": {"source": "gone.mp4"}}), "--json")
+    assert bad.exit_code == 3
+    report = json.loads(bad.stdout)
+    assert [one["status"] for one in report["cameras"]] == ["ok", "failed"]
+
+
+@pytest.mark.skipif(not Path("/proc").exists() or os.name != "posix", reason="needs a POSIX system")
+def test_an_export_to_nowhere_is_told(store, tmp_path):
+    config = store()
+    assert reidpipe("run", "--cameras", config, "--quiet").exit_code == 0
+    done = reidpipe("export", "trajectories", "/proc/none/out.csv", "--cameras", config)
+    assert done.exit_code == 6
+    assert "/proc/none" in done.stderr
+    done = reidpipe("export", "trajectories", tmp_path / "out.csv", "--cameras", config)
+    assert (done.exit_code, len((tmp_path / "out.csv").read_text().splitlines())) == (0, 51)

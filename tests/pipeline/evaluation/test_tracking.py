@@ -1,0 +1,225 @@
+"""Are scores those of the reference, and is nothing asked for that the truth or the run cannot say?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reidpipe.pipeline.errors import ConfigError
+from reidpipe.pipeline.evaluation.ground_truth import read_truth
+from reidpipe.pipeline.evaluation.tracking import evaluate, overlaps
+from reidpipe.pipeline.storage.store import CameraRow, Store
+from reidpipe.pipeline.types import Link, Observations
+
+KIT = Path(__file__).parents[3].parent / "shared" / "kit"
+HEADER = "frame,seconds,identity,x1,y1,x2,y2,visible_x1,visible_y1,visible_x2,visible_y2,visible,floor_x,floor_y\n"
+A, B = (0, 0, 100, 200), (300, 0, 400, 200)
+A_LEFT = (0, 0, 40, 200)  # of which a detector sees the left 40 %
+
+Box = tuple[float, float, float, float]
+Seen = tuple[int, int, Box]  # frame, track, box
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store:
+        yield store
+
+
+def save(
+    store: Store, cameras: dict[str, Iterable[Seen]], frames: Iterable[int], identities: dict[str, dict[int, int]],
+) -> None:
+    """A run of which `frames` were looked at in every camera."""
+    with store.start_run("{}", [CameraRow(name, "x", 640, 480, 10.0, 0.0) for name in cameras]) as run:
+        for camera, seen in cameras.items():
+            by_frame: dict[int, list[Seen]] = {frame: [] for frame in frames}
+            for row in seen:
+                by_frame[row[0]].append(row)
+            for frame, rows in by_frame.items():
+                run.add_observations(Observations(
+                    camera, frame, frame / 10, np.array([row[1] for row in rows], np.int64),
+                    np.array([row[2] for row in rows], np.float32).reshape(-1, 4),
+                    np.linspace(0.9, 0.5, len(rows), dtype=np.float32), np.ones(len(rows), np.float32)))
+        run.add_links([Link(camera, track, identity, None, None, None)
+                       for camera, given in identities.items() for track, identity in given.items()])
+
+
+def tell(folder: Path, camera: str, rows: Iterable[tuple[int, str, Box, float]], seen: Box | None = None) -> None:
+    """Write a truth file: frame, identity, box, visible."""
+    lines = [",".join(map(str, (frame, frame / 10, who, *box, *(seen or box), visible, 0, 0)))
+             for frame, who, box, visible in rows]
+    (folder / f"{camera}.csv").write_text(HEADER + "\n".join(lines) + "\n")
+
+
+def test_a_hand_counted_run(store, tmp_path):
+    """One person, four frames in each of two cameras; at the door, their second half is taken for somebody else."""
+    save(store, {"door": [(0, 1, A), (1, 1, A), (2, 2, A), (3, 2, A)], "hall": [(n, 1, B) for n in range(4)]},
+         range(4), {"door": {1: 1, 2: 2}, "hall": {1: 1}})
+    tell(tmp_path, "door", [(n, "anna", A, 1.0) for n in range(4)])
+    tell(tmp_path, "hall", [(n, "anna", B, 1.0) for n in range(4)])
+    scored = evaluate(store, tmp_path)
+    door, hall = scored.cameras
+    assert (door.tracking_idf1, door.tracking_idp, door.tracking_idr) == (0.5, 0.5, 0.5)
+    assert (door.mota, door.switches, door.misses, door.false_positives) == (0.75, 1, 0, 0)
+    assert (door.frames, door.people, door.truth_boxes, door.boxes) == (4, 1, 4, 4)
+    assert door.identity_idf1 == 0.5
+    assert (hall.tracking_idf1, hall.mota, hall.identity_idf1) == (1.0, 1.0, 1.0)
+    assert (scored.cross_idf1, scored.cross_idp, scored.cross_idr) == (0.75, 0.75, 0.75)  # 6 of 8 boxes
+    assert (scored.people, scored.identities, scored.without_truth) == (1, 2, [])
+    assert json.loads(json.dumps(asdict(scored)))["cameras"][0]["camera"] == "door"
+
+
+def test_one_identity_per_camera_is_right_in_each_and_wrong_across(store, tmp_path):
+    save(store, {"door": [(n, 1, A) for n in range(4)], "hall": [(n, 1, B) for n in range(4)]},
+         range(4), {"door": {1: 1}, "hall": {1: 2}})
+    tell(tmp_path, "door", [(n, "anna", A, 1.0) for n in range(4)])
+    tell(tmp_path, "hall", [(n, "anna", B, 1.0) for n in range(4)])
+    scored = evaluate(store, tmp_path)
+    assert [camera.identity_idf1 for camera in scored.cameras] == [1.0, 1.0]
+    assert scored.cross_idf1 == 0.5
+
+
+def test_the_reference_values_of_py_motmetrics(store, tmp_path):
+    """TUD-Stadtmitte as py-motmetrics itself scores it from the two text files (its README has the same, rounded)."""
+    if not KIT.is_dir():
+        pytest.skip("the kit with TUD-Stadtmitte is not here")
+    result = np.loadtxt(KIT / "motgt" / "TUD-Stadtmitte-res.txt", delimiter=",", usecols=range(6))
+    (tmp_path / "street.txt").write_text((KIT / "motgt" / "TUD-Stadtmitte-gt.txt").read_text())
+    boxes = [(int(frame) - 1, int(track), (x, y, x + w, y + h)) for frame, track, x, y, w, h in result.tolist()]
+    save(store, {"street": boxes}, range(179), {"street": {track: track for _, track, _ in boxes}})
+    scored = evaluate(store, tmp_path)
+    (street,) = scored.cameras
+    assert street.tracking_idf1 == pytest.approx(0.6446194225721785, abs=1e-6)
+    assert street.tracking_idp == pytest.approx(0.8197596795727636, abs=1e-6)
+    assert street.tracking_idr == pytest.approx(0.5311418685121108, abs=1e-6)
+    assert street.mota == pytest.approx(0.5640138408304498, abs=1e-6)
+    assert (street.switches, street.misses, street.false_positives) == (7, 452, 45)
+    assert scored.cross_idf1 == street.identity_idf1 == street.tracking_idf1
+
+
+@pytest.mark.parametrize("seen", [
+    pytest.param([], id="not found"),
+    pytest.param([(0, 2, B)], id="found whole"),
+    pytest.param([(0, 2, (300, 0, 340, 200))], id="found as far as visible"),
+])
+def test_hidden_people_are_neither_demanded_nor_counted_as_mistakes(store, tmp_path, seen):
+    save(store, {"door": [(0, 1, A), *seen]}, [0], {"door": {1: 1}})
+    (tmp_path / "door.csv").write_text(
+        HEADER + "0,0,a,0,0,100,200,0,0,100,200,1,0,0\n0,0,b,300,0,400,200,300,0,340,200,0.25,0,0\n")
+    (door,) = evaluate(store, tmp_path).cameras
+    assert (door.tracking_idf1, door.mota, door.truth_boxes, door.boxes) == (1.0, 1.0, 1, 1)
+    (strict,) = evaluate(store, tmp_path, min_visible=0.2).cameras
+    assert strict.truth_boxes == 2
+
+
+def test_a_box_on_a_demanded_person_counts_though_a_hidden_one_is_behind(store, tmp_path):
+    save(store, {"door": [(0, 1, A)]}, [0], {})
+    tell(tmp_path, "door", [(0, "behind", A, 0.1), (0, "front", (0, 0, 110, 200), 1.0)])
+    (door,) = evaluate(store, tmp_path).cameras
+    assert (door.mota, door.boxes) == (1.0, 1)
+
+
+def test_a_box_on_nobody_is_a_mistake_unless_the_truth_is_incomplete(store, tmp_path):
+    save(store, {"door": [(0, 1, A), (0, 2, B)]}, [0], {"door": {1: 1, 2: 2}})
+    tell(tmp_path, "door", [(0, "a", A, 1.0)])
+    (whole,) = evaluate(store, tmp_path).cameras
+    assert (whole.mota, whole.false_positives, whole.identity_idp) == (0.0, 1, 0.5)
+    (partly,) = evaluate(store, tmp_path, labelled_only=True).cameras
+    assert (partly.mota, partly.misses, partly.false_positives) == (None, None, None)
+    assert (partly.tracking_idf1, partly.identity_idp, partly.switches) == (1.0, 1.0, 0)
+
+
+def test_only_frames_that_were_looked_at_are_asked_for(store, tmp_path):
+    save(store, {"door": [(n, 1, A) for n in (0, 3)]}, [0, 3, 6], {"door": {1: 1}})
+    tell(tmp_path, "door", [(n, "a", A, 1.0) for n in range(7)])
+    (door,) = evaluate(store, tmp_path).cameras
+    assert (door.frames, door.truth_boxes, door.misses, door.mota) == (3, 3, 1, pytest.approx(2 / 3))
+
+
+def test_a_box_without_identity_is_no_identity(store, tmp_path):
+    save(store, {"door": [(0, 1, A), (1, 2, A)]}, [0, 1], {"door": {1: 1}})
+    tell(tmp_path, "door", [(0, "a", A, 1.0), (1, "a", A, 1.0)])
+    (door,) = evaluate(store, tmp_path).cameras
+    assert (door.identity_idp, door.identity_idr) == (1.0, 0.5)
+
+
+def test_an_identity_twice_in_a_frame_is_a_mistake(store, tmp_path):
+    save(store, {"door": [(0, 1, A), (0, 2, B)]}, [0], {"door": {1: 1, 2: 1}})
+    tell(tmp_path, "door", [(0, "a", A, 1.0), (0, "b", B, 1.0)])
+    scored = evaluate(store, tmp_path)
+    assert (scored.cameras[0].identity_idp, scored.identities) == (1.0, 1)
+    save(store, {"door": [(0, 1, A), (0, 2, B)]}, [0], {"door": {1: 1, 2: 1}})
+    tell(tmp_path, "door", [(0, "a", A, 1.0)])
+    assert evaluate(store, tmp_path).cameras[0].identity_idp == 0.5
+
+
+def test_an_overlap_of_exactly_half_is_a_match(store, tmp_path):
+    save(store, {"door": [(0, 1, (0, 0, 100, 100))]}, [0], {})
+    tell(tmp_path, "door", [(0, "a", (0, 0, 100, 200), 1.0)])
+    assert evaluate(store, tmp_path).cameras[0].mota == 1.0
+
+
+def test_nobody_there_and_nobody_seen_divides_nothing(store, tmp_path):
+    save(store, {"door": [], "hall": []}, [0, 1], {})
+    tell(tmp_path, "door", [])
+    scored = evaluate(store, tmp_path)
+    (door,) = scored.cameras
+    assert (door.frames, door.tracking_idf1, door.mota, door.identity_idf1, scored.cross_idf1) == (2, *[None] * 4)
+    assert scored.without_truth == ["hall"]
+
+
+def test_a_run_without_frames_scores_nothing(store, tmp_path):
+    save(store, {"door": []}, [], {})
+    tell(tmp_path, "door", [(0, "a", A, 1.0)])
+    assert evaluate(store, tmp_path).cameras[0].truth_boxes == 0
+
+
+def test_overlaps():
+    boxes = np.array([A, A_LEFT, B, (5, 5, 5, 5)], np.float64)
+    np.testing.assert_allclose(overlaps(boxes, boxes), [[1, 0.4, 0, 0], [0.4, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]])
+    assert overlaps(boxes, np.zeros((0, 4))).shape == (4, 0)
+
+
+@pytest.mark.parametrize(("line", "frame", "box", "demanded"), [
+    pytest.param("1,7,10,20,30,40", 0, (10, 20, 40, 60), True, id="six columns"),
+    pytest.param("3,7,10,20,30,40,0,1,1", 2, (10, 20, 40, 60), False, id="marked by its confidence"),
+    pytest.param("1,7,10,20,30,40,1,3,1", 0, (10, 20, 40, 60), False, id="a car"),
+    pytest.param("1,7,10,20,30,40,1,1,0.2", 0, (10, 20, 40, 60), False, id="hidden"),
+    pytest.param("1,7,10,20,30,40,1,4.4,5.5,0", 0, (10, 20, 40, 60), True, id="a place in the world"),
+])
+def test_mot_text_is_read(tmp_path, line, frame, box, demanded):
+    (tmp_path / "a.txt").write_text(line + "\n")
+    truth = read_truth(tmp_path / "a.txt", 0.3)
+    assert (truth.frames.tolist(), truth.identities.tolist(), tuple(truth.xyxy[0]), truth.demanded.tolist()) == (
+        [frame], ["7"], box, [demanded])
+
+
+@pytest.mark.parametrize(("name", "text", "said"), [
+    pytest.param("a.csv", "frame,identity\n", "got no x1", id="a column is missing"),
+    pytest.param("a.csv", "frame,identity,x1,y1,x2,y2\n0,a,1,2,3,wide\n", "y2: expected numbers", id="no number"),
+    pytest.param("a.csv", "frame,identity,x1,y1,x2,y2\n0,a,1,2\n", "x2: expected numbers", id="a short line"),
+    pytest.param("a.csv", "frame,identity,x1,y1,x2,y2\n0,a,1,2,3,4\n0,a,1,2,3,4\n", "identity a is twice", id="twice"),
+    pytest.param("a.txt", "1,2,3\n", "at least 6 columns", id="not MOTChallenge"),
+    pytest.param("a.txt", "a,b,c,d,e,f\n", "column 1: expected numbers", id="words"),
+])
+def test_truth_that_makes_no_sense_is_told(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_truth(tmp_path / name, 0.3)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt"])
+def test_an_empty_truth_file_is_nobody(tmp_path, name):
+    (tmp_path / name).write_text("frame,identity,x1,y1,x2,y2\n" if name == "a.csv" else "")
+    assert len(read_truth(tmp_path / name, 0.3).frames) == 0
+
+
+def test_a_folder_without_truth_is_told(store, tmp_path):
+    save(store, {"door": []}, [0], {})
+    with pytest.raises(ConfigError, match="no ground truth"):
+        evaluate(store, tmp_path)

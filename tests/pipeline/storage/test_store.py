@@ -1,0 +1,233 @@
+"""Is what a run hands over stored, and does it stay stored whatever happens?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from reidpipe.pipeline.errors import StoreError
+from reidpipe.pipeline.storage.store import CameraRow, Store
+from reidpipe.pipeline.storage.writer import QUEUE_ITEMS
+from reidpipe.pipeline.types import Link
+
+from ..stored_runs import DIMS, LINK, boxes, camera, rows, small_run, until
+
+
+def test_a_run_is_stored_whole(tmp_path):
+    path = tmp_path / "with space.db"
+    small_run(path)
+    assert rows(path, "select status, finished_at >= started_at from runs") == [("complete", 1)]
+    assert rows(path, "select name, decoded, damaged, status, error from cameras order by id") == [
+        ("door", 10, 0, "complete", ""), ("hall", 9, 1, "partial", "cut off")]
+    assert rows(path, "select camera_id, track_id, first_seconds, last_seconds, observations, identity_id "
+                      "from tracklets order by id") == [
+        (1, 1, 1000.0, 1000.9, 10, 1), (1, 2, 1000.0, 1000.4, 5, 2), (2, 1, 1000.0, 1000.6, 7, 1)]
+    assert rows(path, "select count(*), min(x1), max(y2) from observations") == [(22, 10.0, 129.0)]
+    assert rows(path, "select camera_id, count(*) from frames group by 1") == [(1, 10), (2, 10)]
+    assert rows(path, "select kind, count(*), sum(length(embedding)) from appearances group by 1") == [
+        ("crop", 12, 12 * DIMS * 2), ("tracklet", 2, 2 * DIMS * 2)]
+    assert rows(path, "select similarity, shared_mask, gap_seconds, by from links order by id") == [
+        (None, None, None, "model"), (0.75, 0.5, 0.3, "model"), (None, None, None, "model")]
+    assert rows(path, "pragma journal_mode") == [("wal",)]
+
+
+def test_only_the_best_crops_are_kept_as_jpeg(tmp_path):
+    small_run(tmp_path / "a.db")
+    stored = rows(tmp_path / "a.db", "select frame_index, quality, jpeg from crops where tracklet_id = 1")
+    assert [(frame, quality) for frame, quality, _ in stored] == [(2, 0.2), (3, 0.3), (4, 0.4), (5, 0.5)]
+    assert all(jpeg.startswith(b"\xff\xd8") for _, _, jpeg in stored)
+
+
+def test_the_same_footage_gives_the_same_rows(tmp_path):
+    small_run(tmp_path / "a.db")
+    small_run(tmp_path / "b.db")
+    for table, columns in {
+        "runs": "id, status, version, config", "cameras": "*", "frames": "*", "identities": "*", "tracklets": "*",
+        "observations": "*", "appearances": "*", "crops": "*",
+        "links": "id, tracklet_id, identity_id, similarity, shared_mask, gap_seconds, by",
+    }.items():
+        query = f"select {columns} from {table} order by 1, 2"
+        first = rows(tmp_path / "a.db", query)
+        assert first, table
+        assert first == rows(tmp_path / "b.db", query), table
+
+
+def test_a_second_run_goes_beside_the_first(tmp_path):
+    small_run(tmp_path / "a.db")
+    small_run(tmp_path / "a.db")
+    assert rows(tmp_path / "a.db", "select run_id, count(*) from cameras group by 1") == [(1, 2), (2, 2)]
+    assert rows(tmp_path / "a.db", "select run_id, number from identities") == [(1, 1), (1, 2), (2, 1), (2, 2)]
+
+
+def test_two_runs_may_be_written_at_once(tmp_path):
+    with (
+        Store.open(tmp_path / "a.db", create=True) as first_store, first_store.start_run("{}", [camera()]) as first,
+        Store.open(tmp_path / "a.db", create=True) as second_store, second_store.start_run("{}", [camera()]) as second,
+    ):
+        for frame in range(1000):
+            first.add_observations(boxes(frame, [1, 2]))
+            second.add_observations(boxes(frame, [2, 1]))
+    assert rows(tmp_path / "a.db", "select run_id, sum(observations) from tracklets t join cameras c "
+                                   "on t.camera_id = c.id group by 1") == [(1, 2000), (2, 2000)]
+    assert rows(tmp_path / "a.db", "select status from runs") == [("complete",), ("complete",)]
+
+
+def test_little_work_is_safe_within_a_second(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store, store.start_run("{}", [camera()]) as run:
+        run.add_observations(boxes(0, [1]))
+        slack = 0.5  # for a busy machine
+        assert until(tmp_path / "a.db", "select count(*) from observations", [(1,)]) < 1 + slack
+        run.add_observations(boxes(1, [1]))
+        assert until(tmp_path / "a.db", "select observations, last_seconds from tracklets", [(2, 1000.1)]) < 1 + slack
+
+
+def test_a_later_link_replaces_the_earlier_one(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store, store.start_run("{}", [camera()]) as run:
+        run.add_observations(boxes(0, [1]))
+        run.add_links([LINK])
+        run.add_links([Link("door", 1, 7, 0.9, 0.4, 1.0, by="person")])
+    assert rows(tmp_path / "a.db", "select number from tracklets t join identities i on t.identity_id = i.id") == [(7,)]
+    assert rows(tmp_path / "a.db", "select by from links order by id") == [("model",), ("person",)]
+
+
+def test_an_exception_leaves_a_partial_run_with_what_came_before(tmp_path):
+    with (
+        pytest.raises(RuntimeError, match="mishap"),
+        Store.open(tmp_path / "a.db", create=True) as store,
+        store.start_run("{}", [camera()]) as run,
+    ):
+        run.add_observations(boxes(0, [1, 2]))
+        raise RuntimeError("mishap")
+    assert rows(tmp_path / "a.db", "select status from runs union all select status from cameras") == [
+        ("partial",), ("partial",)]
+    assert rows(tmp_path / "a.db", "select count(*) from observations") == [(2,)]
+
+
+def test_a_finished_run_takes_no_more(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store:
+        run = store.start_run("{}", [camera()])
+        run.finish("complete")
+        run.finish("complete")
+        with pytest.raises(ValueError, match="finished"):
+            run.add_observations(boxes(0, [1]))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_link_of_an_unknown_tracklet_breaks_the_run_off_and_says_so(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store:
+        run = store.start_run("{}", [camera()])
+        run.add_observations(boxes(0, [2]))
+        until(tmp_path / "a.db", "select count(*) from observations", [(1,)])
+        run.add_links([LINK])
+        with pytest.raises(StoreError, match="broke off"):
+            run.finish("complete")
+    assert rows(tmp_path / "a.db", "select status, (select count(*) from observations) from runs") == [("partial", 1)]
+
+
+def test_an_unknown_camera_is_refused_at_once(tmp_path):
+    with (
+        Store.open(tmp_path / "a.db", create=True) as store,
+        store.start_run("{}", [camera()]) as run,
+        pytest.raises(ValueError, match=r"camera: expected one of \['door'\], got 'roof'"),
+    ):
+        run.add_observations(boxes(0, [1], "roof"))
+
+
+def test_credentials_are_not_stored(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store:
+        address = "rtsp://bob:s3cret@host/1"
+        store.start_run(f'{{"source": "{address}"}}', [CameraRow("a", address, 1, 1, 1.0, 0.0)]).finish("complete")
+    assert rows(tmp_path / "a.db", "select config, source from runs join cameras on run_id = runs.id") == [
+        ('{"source": "rtsp://host/1"}', "rtsp://host/1")]
+
+
+def fill(run, frames: int = 100_000) -> None:
+    for frame in range(frames):
+        run.add_observations(boxes(frame, [1, 2, 3]))
+
+
+def test_a_full_disk_is_told_at_the_next_call_and_keeps_what_was_stored(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store:
+        run = store.start_run("{}", [camera()])
+        with store.writing() as connection:
+            pages = connection.exec_driver_sql("pragma page_count").scalar_one()
+            connection.exec_driver_sql(f"pragma max_page_count = {pages + 40}")  # the pool hands it on to the thread
+        with pytest.raises(StoreError, match=r"a\.db: its disk is full") as told:
+            fill(run)
+        assert "\n" not in str(told.value)
+        with pytest.raises(StoreError, match="full"):
+            run.finish("complete")
+    assert rows(tmp_path / "a.db", "select status from runs") == [("partial",)]
+    assert rows(tmp_path / "a.db", "select count(*) > 0 from observations") == [(1,)]
+
+
+def test_a_lock_is_told_without_a_deadlock_on_the_full_queue(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True, busy_seconds=0.3) as store:
+        run = store.start_run("{}", [camera()])
+        other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+        other.execute("begin exclusive")
+        with pytest.raises(StoreError, match="another program has locked it"):
+            fill(run, 20 * QUEUE_ITEMS)
+            run.finish("complete")
+        other.close()
+
+
+def test_a_short_lock_is_waited_for(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store, store.start_run("{}", [camera()]) as run:
+        other = sqlite3.connect(tmp_path / "a.db", isolation_level=None, check_same_thread=False)
+        other.execute("begin exclusive")
+        threading.Timer(0.5, other.close).start()
+        run.add_observations(boxes(0, [1]))
+    assert rows(tmp_path / "a.db", "select status from runs") == [("complete",)]
+
+
+def test_readers_read_while_a_run_writes(tmp_path):
+    with (
+        Store.open(tmp_path / "a.db", create=True) as store,
+        store.start_run("{}", [camera()]) as run,
+        Store.open(tmp_path / "a.db") as reader,
+        reader.reading() as connection,
+    ):
+        assert connection.exec_driver_sql("select count(*) from observations").scalar() == 0
+        fill(run, 2 * QUEUE_ITEMS)
+
+
+KILLED = """
+import sys, time
+from reidpipe.pipeline.storage.store import CameraRow, Store
+store = Store.open(sys.argv[1], create=True)
+run = store.start_run("{}", [CameraRow("door", "x.mp4", 1, 1, 1.0, 0.0)])
+print("started", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_killed_run_is_partial_at_the_next_opening_but_a_living_one_is_not(tmp_path):
+    path = tmp_path / "a.db"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, path], stdout=subprocess.PIPE)
+    try:
+        process.stdout.readline()
+        Store.open(path).close()
+        assert rows(path, "select status from runs") == [("running",)]
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.communicate()
+    Store.open(path).close()
+    assert rows(path, "select status, finished_at = heartbeat_at from runs") == [("partial", 1)]
+    assert rows(path, "select status from cameras") == [("partial",)]
+
+
+def test_our_own_process_number_of_a_former_life_does_not_count_as_alive(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store:
+        store.start_run("{}", [camera()]).finish("complete")
+        with store.writing() as connection:
+            connection.exec_driver_sql("update runs set status = 'running', writer = writer || 'x'")
+    Store.open(tmp_path / "a.db").close()
+    assert rows(tmp_path / "a.db", "select status from runs") == [("partial",)]

@@ -1,0 +1,126 @@
+"""Is every refusal of the database told in one line?"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from reidpipe.pipeline.errors import StoreError
+from reidpipe.pipeline.storage.database import parse_database, shown, without_passwords
+from reidpipe.pipeline.storage.store import Store
+
+from ..stored_runs import rows, small_run
+
+
+def refusal(path: Path | str, create: bool = False) -> str:
+    with pytest.raises(StoreError) as told:
+        Store.open(path, create=create, busy_seconds=0.2)
+    assert "\n" not in str(told.value)
+    return str(told.value)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    assert "there is no database" in refusal(tmp_path / "a.db")
+    assert not (tmp_path / "a.db").exists()
+
+
+def test_a_missing_folder_is_told(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    assert "its folder cannot be made" in refusal(tmp_path / "file" / "a.db", create=True)
+
+
+def test_the_folder_of_a_new_database_is_made(tmp_path):
+    Store.open(tmp_path / "new" / "deep" / "a.db", create=True).close()
+    assert (tmp_path / "new" / "deep" / "a.db").is_file()
+
+
+def test_a_folder_is_told(tmp_path):
+    assert "is a folder" in refusal(tmp_path, create=True)
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_file_of_another_kind_is_told(tmp_path, create):
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database " * 100)
+    assert f"{path}: it is not a database" in refusal(path, create)
+    assert path.read_text() == "not a database " * 100
+
+
+def test_a_damaged_database_is_told(tmp_path):
+    small_run(tmp_path / "a.db")
+    content = bytearray((tmp_path / "a.db").read_bytes())
+    content[100:] = b"\x55" * (len(content) - 100)
+    (tmp_path / "a.db").write_bytes(content)
+    assert "a.db: it is damaged" in refusal(tmp_path / "a.db")
+
+
+def test_an_empty_file_is_told_to_readers_and_filled_by_writers(tmp_path):
+    (tmp_path / "a.db").touch()
+    assert "is empty" in refusal(tmp_path / "a.db")
+    Store.open(tmp_path / "a.db", create=True).close()
+
+
+def test_another_programs_database_is_left_alone(tmp_path):
+    connection = sqlite3.connect(tmp_path / "a.db")
+    connection.execute("create table runs (id)")
+    connection.close()
+    before = (tmp_path / "a.db").read_bytes()
+    assert "another program's" in refusal(tmp_path / "a.db", create=True)
+    assert (tmp_path / "a.db").read_bytes() == before
+
+
+def test_a_newer_database_is_told(tmp_path):
+    small_run(tmp_path / "a.db")
+    connection = sqlite3.connect(tmp_path / "a.db")
+    with connection:
+        connection.execute("update reidpipe_revision set version_num = '9999'")
+    connection.close()
+    assert "written by a newer reidpipe" in refusal(tmp_path / "a.db", create=True)
+
+
+def test_a_locked_database_is_told_when_it_is_made(tmp_path):
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("begin exclusive")
+    assert "another program has locked it" in refusal(tmp_path / "a.db", create=True)
+    other.close()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not bind the administrator")
+def test_an_unwritable_folder_is_told(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        assert "check the permissions" in refusal(tmp_path / "a.db", create=True)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize(("database", "said"), [
+    pytest.param("sqlite://", "keeps nothing", id="memory"),
+    pytest.param("nosuch://bob:s3cret@host/x", "no driver for nosuch", id="unknown kind"),
+    pytest.param("://bob:s3cret@host", "not a path or a database URL", id="not a URL"),
+])
+def test_an_address_that_makes_no_sense_is_told_without_passwords(database, said):
+    assert said in refusal(database, create=True)
+    assert "s3cret" not in refusal(database, create=True)
+
+
+def test_a_path_may_start_at_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert shown(parse_database("~/my runs/a.db")) == str(tmp_path / "my runs" / "a.db")
+    assert shown(parse_database("sqlite:///~/a.db")) == str(tmp_path / "a.db")
+
+
+def test_a_database_is_named_without_its_credentials():
+    assert shown(parse_database("postgresql://bob:s3cret@host:5/x?sslpassword=s3cret")) == "postgresql://host:5/x"
+    assert without_passwords("cannot reach http://a:b@c/d") == "cannot reach http://c/d"
+
+
+def test_two_programs_may_make_the_same_database_at_once(tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        for store in pool.map(lambda _: Store.open(tmp_path / "a.db", create=True), range(4)):
+            store.close()
+    assert rows(tmp_path / "a.db", "select count(*) from reidpipe_revision") == [(1,)]

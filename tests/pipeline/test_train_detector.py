@@ -1,0 +1,103 @@
+"""The person detector is trained from, exported by, and scored with real code, on a network made here."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from reidpipe.pipeline.config.schema import CameraConfig, Config, DetectorConfig
+from reidpipe.pipeline.evaluation.detector import score_against_truth, score_agreement
+from reidpipe.pipeline.stages.detect import open_detector
+from reidpipe.pipeline.train_detector import PERSON, person_row, train_detector
+
+from .media import write_video
+from .networks import write_detector
+
+
+@pytest.fixture(scope="module")
+def coco(tmp_path_factory):
+    """An untrained YOLOv8n with COCO's 80 classes, saved as ultralytics saves it."""
+    from ultralytics import YOLO
+
+    path = tmp_path_factory.mktemp("coco") / "coco.pt"
+    torch.manual_seed(0)
+    model = YOLO("yolov8n.yaml", verbose=False)
+    model.model.names = {0: "person", **{index: f"thing {index}" for index in range(1, 80)}}
+    model.save(path)
+    return path
+
+
+def test_the_person_row_answers_as_the_whole_detector_does_for_people(coco):
+    from ultralytics import YOLO
+
+    image = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        whole = YOLO(coco).model.float().eval()(image)[0]  # (1, 84, boxes)
+        row = person_row(coco).eval()(image)[0]  # (1, 5, boxes)
+    torch.testing.assert_close(row[:, :4], whole[:, :4])
+    torch.testing.assert_close(row[:, 4], whole[:, 4 + PERSON])
+
+
+def test_training_writes_a_model_that_the_pipeline_can_use(coco, tmp_path):
+    scenes = tmp_path / "scenes"
+    for part in ("images", "labels"):
+        (scenes / part).mkdir(parents=True)
+    for number in range(4):
+        image = np.full((64, 96, 3), 90, np.uint8)
+        image[10:50, 20 + number : 40 + number] = 250
+        cv2.imwrite(str(scenes / "images" / f"{number}.jpg"), image)
+        (scenes / "labels" / f"{number}.txt").write_text("0 0.3 0.47 0.2 0.6\n" if number else "")
+    footage = write_video(tmp_path / "real.mp4", 4, size=(96, 64))
+    out = tmp_path / "out"
+    made = train_detector(coco, [scenes], [footage], out, every=2, epochs=1, hw=(64, 96), batch=2)
+    detector = open_detector(DetectorConfig(weights=str(made), confidence=0.0, image_size=96), 1)
+    (found,) = detector.detect([image])
+    assert found.xyxy.shape[1] == 4
+    assert np.isfinite(found.xyxy).all()
+    assert len(list((out / "real" / "labels").glob("*.txt"))) == 2
+    before, after = (
+        person_row(coco).state_dict(),
+        torch.load(out / "person.pt", weights_only=False)["model"].state_dict(),
+    )
+    assert any(not torch.equal(before[name].half(), after[name].half()) for name in before), "it has learnt something"
+
+
+TRUTH = "frame,seconds,identity,x1,y1,x2,y2,visible_x1,visible_y1,visible_x2,visible_y2,visible,floor_x,floor_y\n"
+
+
+def scene(tmp_path, boxes):
+    """Five frames of one camera with a person at (288, 128, 352, 256), and a detector that finds `boxes`."""
+    write_video(tmp_path / "a.mp4", 5, size=(640, 384))
+    rows = [f"{frame},{frame / 10},1,288,128,352,256,288,128,352,256,1.0,0,0\n" for frame in range(5)]
+    (tmp_path / "a.csv").write_text(TRUTH + "".join(rows))
+    weights = write_detector(tmp_path / "found.onnx", boxes)
+    detector = DetectorConfig(weights=str(weights), confidence=0.05)
+    return Config(cameras={"a": CameraConfig(source=str(tmp_path / "a.mp4"))}, detector=detector)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "precision", "recall"),
+    [
+        pytest.param([[320, 192, 64, 128, 0.9]], 1.0, 1.0, id="found"),
+        pytest.param([[320, 192, 64, 128, 0.2]], 1.0, 0.0, id="found, but not sure enough to work with"),
+        pytest.param([[100, 192, 64, 128, 0.9]], 0.0, 0.0, id="somewhere else"),
+        pytest.param([[320, 192, 64, 128, 0.8], [100, 192, 64, 128, 0.9]], 0.5, 1.0, id="and a surer false one"),
+        pytest.param([[320, 192, 64, 128, 0.9], [100, 192, 64, 128, 0.8]], 1.0, 1.0, id="and a less sure false one"),
+    ],
+)
+def test_average_precision_of_known_boxes(tmp_path, boxes, precision, recall):
+    camera, everything = score_against_truth(scene(tmp_path, boxes), tmp_path, 0.3)
+    assert camera.average_precision == pytest.approx(precision, abs=0.01)
+    assert camera.recall == pytest.approx(recall)
+    assert (everything.camera, everything.people) == ("all", 5)
+    assert everything.average_precision == camera.average_precision
+
+
+def test_agreement_counts_what_is_found_and_what_is_false(tmp_path):
+    config = scene(tmp_path, [[320, 192, 64, 128, 0.9], [100, 192, 64, 128, 0.9]])
+    reference = write_detector(
+        tmp_path / "reference.onnx", [[322, 192, 64, 128, 0.9], [500, 192, 64, 128, 0.9]], hw=(384, 640)
+    )
+    camera, _ = score_agreement(config, str(reference))
+    assert (camera.reference_boxes, camera.found) == (10, 0.5)
+    assert (camera.false_boxes, camera.reference_false_boxes) == (5, 0)

@@ -1,0 +1,58 @@
+import pytest
+import torch
+from click.testing import CliRunner
+
+from reidpipe.pipeline.cli.main import main
+from reidpipe.reid.model.network import ModelSpec, create_model, packed_model
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(one) for one in arguments])
+
+
+def test_train_tells_every_epoch_and_where_the_checkpoint_is(tmp_path, write_recipe):
+    done = run("train", "--config", write_recipe(), "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "epoch 1: plain " in done.output
+    assert "crops/train occluded mAP: plain " in done.output
+    assert f"checkpoint: {tmp_path / 'out' / 'best.pt'}" in done.output
+    again = run("train", "--config", write_recipe(), "--out", tmp_path / "out")
+    assert again.exit_code == 4
+    assert "last.pt exists: go on from it with --resume" in again.output
+
+
+def test_a_bad_recipe_ends_with_one_line_and_exit_code_2(tmp_path, write_recipe):
+    done = run("train", "--config", write_recipe(mask={"kind": "thick"}), "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "recipe.yaml: mask.kind: Input should be 'full', 'lite', 'regions' or 'none', got 'thick'" in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_ablate_prints_its_table(tmp_path, write_recipe):
+    config = write_recipe(schedule={"epochs": 1, "steps_per_epoch": 1})
+    done = run("ablate", "--config", config, "--out", tmp_path / "out", "--seeds", 1, "--part", "triplet loss")
+    assert done.exit_code == 0, done.output
+    assert "triplet loss off, seed 3" in done.output
+    assert "| off | seeds | clean plain | clean masked | clean permuted |" in done.output
+    assert (tmp_path / "out" / "ablation.md").read_text() in done.output
+
+
+@pytest.mark.parametrize(
+    "command", [("train",), ("ablate", "--seeds", 1, "--part", "triplet loss")], ids=lambda command: command[0]
+)
+def test_a_place_that_takes_no_results_is_named(tmp_path, write_recipe, command):
+    (tmp_path / "file").write_text("no folder")
+    done = run(*command, "--config", write_recipe(), "--out", tmp_path / "file" / "out")
+    assert done.exit_code == 6, done.output
+    assert isinstance(done.exception, SystemExit)
+    assert f"{tmp_path / 'file' / 'out'}" in done.output
+    assert "cannot be used: Not a directory: give another path" in done.output
+
+
+def test_an_export_without_a_place_names_it(tmp_path):
+    spec = ModelSpec("plain-conv", width=0.25)
+    torch.save(packed_model(spec, create_model(spec).state_dict()), tmp_path / "best.pt")
+    (tmp_path / "file").write_text("no folder")
+    done = run("export-model", tmp_path / "best.pt", tmp_path / "file" / "model.onnx")
+    assert done.exit_code == 6, done.output
+    assert f"{tmp_path / 'file'} cannot be used: File exists: give another path" in done.output
