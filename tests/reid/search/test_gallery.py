@@ -34,7 +34,7 @@ def assert_same_as_everything(query, appearance, matches, mode="joint"):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr("reidpipe.reid.search.gallery.BLOCK_ROWS", 100)
+    monkeypatch.setattr("reidpipe.reid.search.blocks.BLOCK_ROWS", 100)
     monkeypatch.setattr(gallery_module, "QUERY_ROWS", 3)
 
 
@@ -93,7 +93,7 @@ def test_the_fast_search_finds_nearly_all_and_compares_the_same_way(monkeypatch,
 @pytest.mark.parametrize("rows", [pytest.param(90, id="one block"), pytest.param(330, id="blocks")])
 def test_the_fast_search_is_exact_where_every_row_is_a_candidate(monkeypatch, small_blocks, rows):
     monkeypatch.setattr(gallery_module, "FAST_FROM_ROWS", 1)
-    monkeypatch.setattr("reidpipe.reid.search.gallery.GATHERED_NUMBERS", 2 * rows * D)  # two of three queries at once
+    monkeypatch.setattr("reidpipe.reid.search.blocks.GATHERED_NUMBERS", 2 * rows * D)  # two of three queries at once
     appearance, query = crowd(rows), crowd(7, seed=1)
     k = -(-rows // gallery_module.LEAST_CANDIDATES_PER_K)
     exact, fast = (filled(appearance).search(query, k, exact=exact) for exact in (True, False))
