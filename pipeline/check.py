@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from ..reid.wording import did_you_mean
 from .config.loader import BUNDLED_WEIGHTS, load_config
 from .config.schema import CameraConfig, Config
 from .errors import SourceError
 from .sources.opening import Footage, find_footage, open_source
 from .sources.video_file import VideoReader
-from .wording import did_you_mean
 
 SQLITE_FILE = "sqlite:///"
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..reid.files import read_image, replacing
 from ..trackers import silence_ultralytics
 
 silence_ultralytics()
@@ -121,9 +122,8 @@ def save(model: DetectionModel, weights: Path, path: Path) -> None:
     kept = copy.deepcopy(model).eval()
     kept.criterion, kept.args = None, {"task": "detect", "model": "person", "imgsz": 640}
     checkpoint.update(model=kept, ema=None, optimizer=None, train_args=kept.args)
-    temporary = path.with_suffix(".part")
-    torch.save(checkpoint, temporary)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        torch.save(checkpoint, temporary)
 
 
 def export(checkpoint: Path, out: Path, image_size: int) -> Path:
@@ -177,7 +177,7 @@ def _batches(
 
 def _augmented(path: Path, hw: tuple[int, int], rng: np.random.Generator) -> tuple[Image, Boxes]:
     """One picture and its boxes (M, 4) as centre and size in [0, 1]: mirrored, scaled, shifted and tinted at random."""
-    image = np.asarray(cv2.imread(str(path)), np.uint8)
+    image = read_image(path)
     text = path.parents[1].joinpath("labels", f"{path.stem}.txt").read_text().split()
     boxes = np.array(text, np.float32).reshape(-1, 5)[:, 1:]  # (M, 4)
     height, width = image.shape[:2]

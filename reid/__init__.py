@@ -1,16 +1,33 @@
-"""Re-identification: pixels in, embedding and mask out.  Training and export are imported by name: they need PyTorch.
+"""Re-identification: pixels in, embedding and mask out.
 
-from reidpipe.reid.training.train import train
-from reidpipe.reid.export import export
+The names below are loaded when they are first asked for, so that importing the package costs nothing.  Training and
+export need PyTorch and are imported from their rooms:
+
+    from reidpipe.reid.training.train import train
+    from reidpipe.reid.export import export
 """
 
-from .appearance import Appearance, concatenate, merge_tracklet
-from .embedder import SHIPPED_WEIGHTS, Embedder, embed
-from .errors import DatasetError, ExportError, GalleryError, RecipeError, ReidError, TrainingError, WeightsError
-from .evaluation.mask_metrics import evaluate_folder
-from .evaluation.metrics import RankingScores
-from .search.gallery import Gallery, Matches
-from .similarity import Mode, masked_similarity, shared_mask_share
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .appearance import Appearance, concatenate, merge_tracklet
+    from .embedder import SHIPPED_WEIGHTS, Embedder, embed
+    from .errors import (
+        DatasetError,
+        ExportError,
+        GalleryError,
+        ImageError,
+        OutputError,
+        RecipeError,
+        ReidpipeError,
+        TrainingError,
+        WeightsError,
+    )
+    from .evaluation.mask_metrics import evaluate_folder
+    from .evaluation.metrics import RankingScores
+    from .search.gallery import Gallery, Matches
+    from .similarity import Mode, masked_similarity, shared_mask_share
 
 __all__ = [
     "SHIPPED_WEIGHTS",
@@ -20,11 +37,13 @@ __all__ = [
     "ExportError",
     "Gallery",
     "GalleryError",
+    "ImageError",
     "Matches",
     "Mode",
+    "OutputError",
     "RankingScores",
     "RecipeError",
-    "ReidError",
+    "ReidpipeError",
     "TrainingError",
     "WeightsError",
     "concatenate",
@@ -34,3 +53,24 @@ __all__ = [
     "merge_tracklet",
     "shared_mask_share",
 ]
+
+_MODULES = {
+    "appearance": ("Appearance", "concatenate", "merge_tracklet"),
+    "embedder": ("SHIPPED_WEIGHTS", "Embedder", "embed"),
+    "evaluation.mask_metrics": ("evaluate_folder",),
+    "evaluation.metrics": ("RankingScores",),
+    "search.gallery": ("Gallery", "Matches"),
+    "similarity": ("Mode", "masked_similarity", "shared_mask_share"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULE_OF.get(name, 'errors')}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,29 +1,51 @@
-"""Which errors can re-identification raise?  All of them descend from ReidError."""
+"""The error tree of reidpipe: every error that a user can act on, and the exit code that it ends the program with.
+
+Every message is one line that names the file, camera or key and says what to do.  `pipeline.errors` adds the errors of
+the application to the same tree.
+"""
 
 
-class ReidError(Exception):
-    """Anything that goes wrong in `reidpipe.reid` and that a caller may want to catch; the message is one line."""
+class ReidpipeError(Exception):
+    """Base of all errors; its text is one line and says what to do."""
+
+    exit_code = 1
 
 
-class WeightsError(ReidError):
-    """A weights file is missing, unreadable, or not the kind of model that was asked for."""
+class WeightsError(ReidpipeError):
+    """Model weights are missing, damaged, or not the kind of model that is needed."""
+
+    exit_code = 4
 
 
-class DatasetError(ReidError):
-    """A folder of crops is missing, empty, or holds an image that cannot be read."""
+class DatasetError(ReidpipeError):
+    """A folder of crops is missing or empty, or does not hold what its layout promises."""
+
+    exit_code = 2
 
 
-class RecipeError(ReidError):
+class ImageError(DatasetError):
+    """An image file is missing, empty, cut off or not an image."""
+
+
+class RecipeError(ReidpipeError):
     """A training recipe has an unknown key, lacks one, or holds a value of the wrong type."""
 
+    exit_code = 2
 
-class ExportError(ReidError):
+
+class TrainingError(ReidpipeError):
+    """Training cannot continue: labels that do not fit, values that are not finite, the state of another run."""
+
+
+class ExportError(ReidpipeError):
     """An exported file does not compute what the trained model computes."""
 
 
-class TrainingError(ReidError):
-    """Training cannot go on: labels that do not fit, values that are not finite, a state of another run."""
+class GalleryError(ReidpipeError):
+    """A gallery file is missing or was not written by this program."""
 
 
-class GalleryError(ReidError):
-    """A gallery file is missing or not one of ours."""
+class OutputError(ReidpipeError):
+    """A result file cannot be written."""
+
+    exit_code = 6

@@ -3,6 +3,7 @@
 import copy
 import json
 import logging
+import shutil
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -17,9 +18,9 @@ from torch import Tensor, nn
 
 from .backbones.weights import read_state
 from .crops import HEIGHT_PX, WIDTH_PX, stack_crops
-from .data.dataset import read_image
 from .embedder import EVIDENCE_SHAPE, FORMAT_VERSION, KIND, Embedder
 from .errors import DatasetError, ExportError, WeightsError
+from .files import make_folder, read_image, replacing
 from .model.network import ReidModel, read_model, read_spec
 
 OPSET = 17  # the newest that onnxruntime and OpenVINO releases of the last years all read
@@ -115,23 +116,22 @@ def export_model(
     pixels = PixelModel(model).eval()
     images = torch.randint(0, 256, (PARITY_CROPS, HEIGHT_PX, WIDTH_PX, 3), dtype=torch.uint8)
     crops = list(images.numpy()) if calibration is None else read_calibration_crops(calibration)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
-        written, unchecked = Path(folder) / "fp32.onnx", Path(folder) / out.name
+    make_folder(out.parent)
+    with replacing(out) as unchecked, tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / "fp32.onnx"
         names = _write(pixels, images, written)
         if precision == "fp16":
             write_float16(written, unchecked)
         elif precision == "int8":
             write_int8(written, unchecked, crops)
         else:
-            written.replace(unchecked)
+            shutil.copyfile(written, unchecked)
         facts = _facts(model, names, precision) | (about or {})
         if precision == "int8":
             facts["int8_calibration"] = f"{len(crops)} crops, evenly drawn from a folder"
         _describe(unchecked, facts)
         facts["parity"] = check_parity(pixels, unchecked, crops, precision, out)
         _describe(unchecked, facts)
-        unchecked.replace(out)
     logger.info("wrote %s, %s", out, facts["parity"])
 
 

@@ -9,31 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from ..errors import ConfigError, OutputError, ReidpipeError, WeightsError
 from .common import FILE, terminal
 
 if TYPE_CHECKING:
     from .training_progress import TrainingDisplay
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """The appearance model's own errors, with the exit codes of the command line."""
-    from ... import reid
-
-    try:
-        yield
-    except reid.WeightsError as error:
-        raise WeightsError(str(error)) from error
-    except (reid.RecipeError, reid.DatasetError) as error:
-        raise ConfigError(str(error)) from error
-    except reid.ReidError as error:
-        raise ReidpipeError(str(error)) from error
-    except OSError as error:  # no place for results, or no room in it
-        place = f"{error.filename} cannot be used" if error.filename else "a result cannot be written"
-        raise OutputError(f"{place}: {error.strerror or error}: give another path") from error
 
 
 @click.command()
@@ -44,7 +25,7 @@ def train(recipe: Path, out: Path, resume: bool) -> None:
     """Train an appearance model."""
     from ...reid.training.train import train as train_model
 
-    with told(), _shown() as display:
+    with _shown() as display:
         checkpoint = train_model(recipe, out, resume, [display])
     click.echo(f"checkpoint: {checkpoint}")
 
@@ -59,7 +40,7 @@ def ablate(recipe: Path, out: Path, seeds: int, parts: tuple[str, ...]) -> None:
     from ...reid.training.ablation import ablate as train_all
     from ...reid.training.ablation import table
 
-    with told(), _shown() as display:
+    with _shown() as display:
         rows = train_all(recipe, out, seeds, parts, [display], display.headline)
     click.echo(table(rows))
 
@@ -92,6 +73,5 @@ def export_model(checkpoint: Path, out: Path, precision: Literal["fp32", "fp16"]
 
     if calibration is not None and precision != "fp32":
         raise click.UsageError("--int8 and --precision fp16 exclude each other")
-    with told():
-        export(checkpoint, out, "int8" if calibration else precision, calibration)
+    export(checkpoint, out, "int8" if calibration else precision, calibration)
     click.echo(f"{out}: {out.stat().st_size / 2**20:.1f} MiB")

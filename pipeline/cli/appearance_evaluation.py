@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..atomic import replacing
+from ...reid.files import make_folder, replacing
 from ..errors import OutputError
-from .appearance import FOLDER, told
+from .appearance import FOLDER
 from .common import FILE, as_json_option, print_json, table_of, terminal
 
 if TYPE_CHECKING:
@@ -48,13 +48,12 @@ def evaluate_reid(
 
     for place in (page, markdown):
         if place is not None:
-            _make_folder(place)  # before the work, not after it
+            make_folder(place.parent)  # before the work, not after it
     if page is not None:
         _check_picture_name(page)
     _show_log()
-    with told():
-        weights = weights or reid.SHIPPED_WEIGHTS
-        report = evaluate(Task(data, layout, weights, occluded, synthetic, baselines, with_speed, page is not None))
+    weights = weights or reid.SHIPPED_WEIGHTS
+    report = evaluate(Task(data, layout, weights, occluded, synthetic, baselines, with_speed, page is not None))
     if page is not None and report.page is not None:
         _write_picture(page, report.page)
     if markdown is not None:
@@ -72,13 +71,12 @@ def evaluate_reid(
 def explain(images: tuple[Path, ...], out: Path, weights: Path | None) -> None:
     """Draw which parts of crops of people, IMAGES, the appearance model takes for the person."""
     from ... import reid
-    from ...reid.data.dataset import read_image
     from ...reid.evaluation.evidence_map import draw_evidence_sheet
+    from ...reid.files import read_image
 
     _check_picture_name(out)
-    with told():
-        crops = [read_image(path) for path in images]
-        evidence = reid.Embedder(weights or reid.SHIPPED_WEIGHTS).evidence(crops)
+    crops = [read_image(path) for path in images]
+    evidence = reid.Embedder(weights or reid.SHIPPED_WEIGHTS).evidence(crops)
     _write_picture(out, draw_evidence_sheet(crops, evidence, [path.stem for path in images]))
     click.echo(f"heat maps: {out}")
 
@@ -130,14 +128,7 @@ def _write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
     _write(path, content.tobytes())
 
 
-def _make_folder(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path.parent}: cannot be made: {error.strerror}: give another path") from error
-
-
 def _write(path: Path, content: bytes) -> None:
-    _make_folder(path)
+    make_folder(path.parent)
     with replacing(path) as temporary:
         temporary.write_bytes(content)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import INTERRUPTED_EXIT_CODE, ConfigError, ReidpipeError, SourceError
+from ..errors import INTERRUPTED_EXIT_CODE, ConfigError, OutputError, ReidpipeError, SourceError
 from .appearance import ablate, export_model, train
 from .appearance_evaluation import evaluate_reid, explain
 from .bench import bench
@@ -35,6 +35,10 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except ReidpipeError as error:
             raise CommandError(error, error.exit_code) from error
+        except OSError as error:  # what no stage expects: the disk is full, a folder vanished
+            place = f"{error.filename} cannot be used" if error.filename else "a result cannot be written"
+            message = f"{place}: {error.strerror or error}: give another path"
+            raise CommandError(message, OutputError.exit_code) from error
         except KeyboardInterrupt as interrupt:
             raise CommandError("interrupted", INTERRUPTED_EXIT_CODE) from interrupt
 

@@ -12,8 +12,8 @@ import yaml
 import yaml.reader
 from pydantic import ValidationError
 
+from ...reid.wording import counted, did_you_mean
 from ..errors import ConfigError
-from ..wording import counted, did_you_mean
 from .messages import complaint, dotted
 from .schema import ADDRESS, DEVICE, AppearanceConfig, Config, DetectorConfig
 

@@ -8,7 +8,8 @@ from typing import get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from ..wording import did_you_mean, without_credentials
+from ...reid.wording import did_you_mean
+from ..credentials import without_credentials
 from .schema import Config
 
 EXPECTED = {  # pydantic's kinds of problem; `{le}` and the like are filled in from its details

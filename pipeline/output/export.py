@@ -37,7 +37,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ..atomic import replacing
+from ...reid.files import replacing
 from ..errors import OutputError
 from ..stages.observe import foot_points, to_floor
 from ..storage.queries import find_run, iso_time, list_cameras, observation_rows

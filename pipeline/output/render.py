@@ -17,7 +17,8 @@ import numpy as np
 import supervision as sv
 from pydantic import ValidationError
 
-from ..atomic import replacing
+from ...reid.files import replacing
+from ...reid.wording import did_you_mean
 from ..config.schema import CameraConfig
 from ..errors import ConfigError, OutputError, SourceError, StoreError
 from ..listener import RunListener, Silent
@@ -27,7 +28,6 @@ from ..stopwatch import Stopwatch
 from ..storage.queries import CameraSummary, ObservationRow, find_run, list_cameras, observation_rows, run_config
 from ..storage.store import Store
 from ..types import CameraReport, Frame
-from ..wording import did_you_mean
 from .export import camera_stems
 from .mosaic import Mosaic, shrunk
 from .paint import Painter

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
-import numpy as np
 
+from ...reid.errors import ImageError
+from ...reid.files import read_image
+from ...reid.wording import counted
 from ..config.schema import CameraConfig
 from ..errors import SourceError
 from ..types import CameraReport, Frame, Image
-from ..wording import counted
 from .tally import Tally
 from .timestamps import Thinning
 from .video_file import DEFAULT_FPS
@@ -21,7 +22,6 @@ from .video_file import DEFAULT_FPS
 log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 
 class ImageSource:
@@ -74,7 +74,7 @@ class ImageSource:
                     continue
                 try:
                     image = self._sized(path)
-                except SourceError as error:
+                except (ImageError, SourceError) as error:
                     left_out.append(str(error))
                     self._tally.damage()
                     continue
@@ -93,35 +93,12 @@ class ImageSource:
         return image
 
 
-def read_image(path: Path) -> Image:
-    """Read one image file as uint8 (H, W, 3) BGR, turned upright as its EXIF says.
-
-    Raises:
-        SourceError: one line, beginning with the path, why it cannot be read.
-    """
-    try:
-        encoded = path.read_bytes()  # by hand, as OpenCV cannot open every name on every system
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from error
-    if not encoded:
-        raise SourceError(f"{path}: is empty (0 bytes)")
-    # OpenCV before 5 paints the missing part of a JPEG grey and says nothing.
-    cut = encoded.startswith(JPEG_START) and encoded.find(JPEG_END, encoded.rfind(JPEG_SCAN)) < 0
-    try:
-        image = None if cut else cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise SourceError(f"{path}: is no image, or a damaged one") from error
-    if image is None:
-        raise SourceError(f"{path}: is {'cut off' if cut else 'no image, or a damaged one'}")
-    return np.ascontiguousarray(image)
-
-
 def _first_size(files: Sequence[Path]) -> tuple[int, int]:
-    first_error: SourceError | None = None
+    first_error: ImageError | None = None
     for path in files:
         try:
             image = read_image(path)
-        except SourceError as error:
+        except ImageError as error:
             first_error = first_error or error
             continue
         return image.shape[0], image.shape[1]

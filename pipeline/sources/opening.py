@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from ...reid.wording import counted, did_you_mean, natural_order
 from ..config.schema import ADDRESS, DEVICE, CameraConfig
+from ..credentials import without_credentials
 from ..errors import SourceError
 from ..types import CameraReport, Frame
-from ..wording import counted, did_you_mean, natural_order, without_credentials
 from .image_folder import IMAGE_SUFFIXES, ImageSource
 from .video_segments import VideoSource
 

@@ -19,9 +19,9 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from ...reid.wording import counted
 from ..errors import SourceError
 from ..types import Image
-from ..wording import counted
 from .timestamps import Clock
 
 DEFAULT_FPS = 25.0  # where a file does not say; what libav assumes for raw streams too

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from av.video.reformatter import VideoReformatter
 
+from ...reid.wording import counted
 from ..config.schema import CameraConfig
 from ..errors import SourceError
 from ..types import CameraReport, Frame
-from ..wording import counted
 from .tally import Tally
 from .timestamps import Thinning
 from .video_file import VideoInfo, VideoReader, bgr_image, probe_video, upright_size

@@ -11,7 +11,6 @@ from typing import Protocol
 import numpy as np
 
 from ...reid import SHIPPED_WEIGHTS, Appearance, Embedder, concatenate, merge_tracklet
-from ...reid import WeightsError as AppearanceWeightsError
 from ..config.schema import AppearanceConfig
 from ..errors import WeightsError
 from ..stopwatch import Stopwatch
@@ -44,7 +43,7 @@ def open_embedder(config: AppearanceConfig, threads: int) -> Embeds:
     weights = SHIPPED_WEIGHTS if config.weights == BUNDLED else Path(config.weights)
     try:
         return Embedder(weights, threads)
-    except AppearanceWeightsError as error:
+    except WeightsError as error:
         raise WeightsError(f"appearance.weights: {error}") from error
 
 

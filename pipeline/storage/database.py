@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from ..credentials import without_credentials
 from ..errors import StoreError
 
 ADVICE = {  # by the beginning of SQLite's error name
@@ -23,12 +23,6 @@ ADVICE = {  # by the beginning of SQLite's error name
     "SQLITE_CORRUPT": "it is damaged: restore a copy, or move it away and run again",
     "SQLITE_IOERR": "its disk reports an error: check the disk and the room on it",
 }
-CREDENTIALS = re.compile(r"(?<=://)[^/\s\"']*@")
-
-
-def without_passwords(text: str) -> str:
-    """The text with `user:password@` cut out of every address in it."""
-    return CREDENTIALS.sub("", text)
 
 
 def parse_database(database: str | Path) -> URL:
@@ -42,7 +36,7 @@ def parse_database(database: str | Path) -> URL:
     try:
         url = make_url(str(database))
     except ArgumentError as error:
-        raise StoreError(f"{without_passwords(str(database))}: not a path or a database URL") from error
+        raise StoreError(f"{without_credentials(str(database))}: not a path or a database URL") from error
     if url.get_backend_name() != "sqlite":
         return url
     if url.database in (None, "", ":memory:"):
@@ -103,7 +97,7 @@ def explain(url: URL, error: SQLAlchemyError) -> StoreError:
     first_line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     if url.password:
         first_line = first_line.replace(str(url.password), "***")
-    return StoreError(f"{shown(url)}: {without_passwords(first_line)}")
+    return StoreError(f"{shown(url)}: {without_credentials(first_line)}")
 
 
 def use_write_ahead_log(engine: Engine) -> None:

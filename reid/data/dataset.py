@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crops import HEIGHT_PX, WIDTH_PX, resize_crop
-from ..errors import DatasetError
+from ..files import read_image
 from .layouts import (
     IMAGE_SUFFIXES,
     LabelledCrop,
@@ -160,13 +160,3 @@ def _read_visible(paths: Sequence[Path]) -> NDArray[np.uint8] | None:
             shades = cv2.cvtColor(read_image(picture), cv2.COLOR_BGR2GRAY)
             visible[row] = cv2.resize(shades, VISIBLE_HW[::-1], interpolation=cv2.INTER_AREA)
     return visible
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """uint8 (h, w, 3) BGR, or a DatasetError that names the file."""
-    if not path.is_file():
-        raise DatasetError(f"{path}: no such image")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DatasetError(f"{path}: not a readable image")
-    return np.asarray(image, np.uint8)

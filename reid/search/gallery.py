@@ -1,7 +1,6 @@
 """Who of a million looks most like this?  A gallery of appearances, searched exactly or through FAISS candidates."""
 
 import math
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..appearance import Appearance
 from ..errors import GalleryError
+from ..files import make_folder, replacing
 from ..similarity import Mode, masked_similarity
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Gallery:
     def save(self, path: Path | str) -> None:
         """Write everything to one .npz file; it appears whole or not at all."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         halves = {
             name: np.concatenate(
                 [
@@ -134,10 +134,8 @@ class Gallery:
             )
             for name in ("embedding", "mask")
         }
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            whole = Path(folder) / "gallery.npz"
-            np.savez(whole, embedding=halves["embedding"], mask=halves["mask"], ids=self._ids)
-            whole.replace(path)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, embedding=halves["embedding"], mask=halves["mask"], ids=self._ids)
 
     @classmethod
     def load(cls, path: Path | str) -> "Gallery":

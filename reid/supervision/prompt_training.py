@@ -17,6 +17,7 @@ from torch.nn import functional
 from ..backbones.clip_model import CLIP_MEAN_RGB, CLIP_STD_RGB, ClipModel, Tokenizer
 from ..backbones.weights import UNREADABLE
 from ..errors import TrainingError
+from ..files import replacing
 from ..model.network import normalise
 from .prompts import PromptLearner, encode_identities, encode_prompts
 
@@ -256,9 +257,8 @@ def learn_prompts(
     while training.epoch < settings.epochs:
         report = training.run_epoch()
         if state_file is not None:
-            partial = state_file.with_name(state_file.name + ".part")
-            torch.save(training.state(), partial)
-            partial.replace(state_file)
+            with replacing(state_file) as temporary:
+                torch.save(training.state(), temporary)
         if progress is not None:
             progress(report)
     return training.text()

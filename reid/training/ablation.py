@@ -9,8 +9,8 @@ import numpy as np
 import yaml
 
 from ..errors import RecipeError
+from ..files import make_folder, write_text
 from ..recipe import Recipe, check_recipe, read_recipe
-from .checkpoint import write_text
 from .log import TrainingLog
 from .train import Listener, train
 
@@ -126,8 +126,8 @@ def ablate(
             for name, score in _scores(variant.model_copy(update={"seed": seed}), folder, listeners).items():
                 row["scores"].setdefault(name, []).append(score)
             row["seeds"].append(seed)
-            write_text(json.dumps(rows, indent=2) + "\n", out / "ablation.json")
-            write_text(table(rows), out / "ablation.md")
+            write_text(out / "ablation.json", json.dumps(rows, indent=2) + "\n")
+            write_text(out / "ablation.md", table(rows))
     return rows
 
 
@@ -167,11 +167,11 @@ def _spread(values: Sequence[float], sign: str = "") -> str:
 
 def _scores(recipe: Recipe, folder: Path, listeners: Sequence[Listener]) -> dict[str, float]:
     """Train, unless that is done; the last epoch's mAP in percent, each the mean over all held-out sets."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path, log = folder / "recipe.yaml", TrainingLog(folder / "log.jsonl")
     if path.exists() and read_recipe(path).comparable() != recipe.comparable():
         raise RecipeError(f"{folder}: holds a run of another recipe: begin anew with another --out")
-    write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), path)
+    write_text(path, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
     if not any(record["epoch"] + 1 == recipe.schedule.epochs for record in log.records()):
         train(path, folder, (folder / "last.pt").exists(), listeners)
     held_out = log.records()[-1]["held_out"].values()

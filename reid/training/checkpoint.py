@@ -1,6 +1,5 @@
 """How does a run survive being killed?  One file, written after every epoch, holds all that the next one needs."""
 
-import os
 from pathlib import Path
 from typing import TypedDict
 
@@ -8,6 +7,7 @@ import torch
 
 from ..backbones.weights import read_state
 from ..errors import WeightsError
+from ..files import replacing
 from ..recipe import Recipe
 from .trainer import Trainer, TrainerState
 
@@ -71,19 +71,8 @@ def resume(path: Path, trainer: Trainer, crops: int) -> tuple[int, float]:
 
 def save(state: dict[str, object], path: Path) -> None:
     """Write a checkpoint so that a reader (or a power cut) sees the old file or the new one, never half of one."""
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-
-
-def write_text(text: str, path: Path) -> None:
-    """Write a small text file whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
 
 
 def _compare(path: Path, before: dict[str, object], recipe: Recipe) -> None:

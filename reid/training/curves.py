@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import replacing
 from .log import EpochRecord
 
 if TYPE_CHECKING:
@@ -24,9 +25,8 @@ def draw_curves(records: Sequence[EpochRecord], path: Path) -> None:
     _draw_losses(above, records)
     _draw_scores(below, records)
     below.set_xlabel("epoch")
-    unfinished = path.with_name(f".{path.name}.part")
-    figure.savefig(unfinished, format="png")
-    unfinished.replace(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
 
 
 def _draw_losses(axes: "Axes", records: Sequence[EpochRecord]) -> None:

@@ -8,6 +8,7 @@ from typing import TypedDict
 import numpy as np
 
 from ..evaluation.metrics import RankingScores
+from ..files import write_text
 
 Scores = dict[str, dict[str, dict[str, RankingScores]]]  # folder, clean or occluded, metric
 PlainScores = dict[str, dict[str, dict[str, dict[str, float]]]]  # the same, ready for JSON
@@ -54,7 +55,7 @@ class TrainingLog:
     def cut(self, epoch: int) -> None:
         """Forget `epoch` and all after it: they are about to be done again."""
         kept = [record for record in self.records() if record["epoch"] < epoch]
-        self.path.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+        write_text(self.path, "".join(json.dumps(record) + "\n" for record in kept))
 
 
 def mean_masked_score(scores: Scores) -> float:

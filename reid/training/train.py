@@ -14,6 +14,7 @@ import torch
 
 from ..data.dataset import CropSet, join_crop_sets, read_people
 from ..errors import RecipeError, WeightsError
+from ..files import make_folder
 from ..recipe import Recipe, read_recipe
 from .batches import Batch, epoch_batches
 from .checkpoint import resume as resume_run
@@ -177,7 +178,7 @@ def _prepare(recipe: Recipe, out: Path, resume: bool) -> None:
         torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     cv2.setNumThreads(1)  # crops are small: its threads would only fight with PyTorch's
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
 
 
 def _trainer(recipe: Recipe, crops: CropSet, out: Path) -> Trainer:

@@ -148,7 +148,7 @@ def test_an_unwritable_path_is_told(store, tmp_path, path, said):
 
 def test_a_file_in_the_place_of_the_folder_is_told(store, tmp_path):
     (tmp_path / "mot").touch()
-    with pytest.raises(OutputError, match="cannot be made: File exists"):
+    with pytest.raises(OutputError, match="cannot be created: File exists"):
         export_trajectories(store, tmp_path / "mot", "mot")
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from reidpipe.pipeline.credentials import without_credentials
 from reidpipe.pipeline.errors import StoreError
-from reidpipe.pipeline.storage.database import parse_database, shown, without_passwords
+from reidpipe.pipeline.storage.database import parse_database, shown
 from reidpipe.pipeline.storage.store import Store
 
 from ..stored_runs import rows, small_run
@@ -103,7 +104,7 @@ def test_an_unwritable_folder_is_told(tmp_path):
     pytest.param("nosuch://bob:s3cret@host/x", "no driver for nosuch", id="unknown kind"),
     pytest.param("://bob:s3cret@host", "not a path or a database URL", id="not a URL"),
 ])
-def test_an_address_that_makes_no_sense_is_told_without_passwords(database, said):
+def test_an_address_that_makes_no_sense_is_told_without_credentials(database, said):
     assert said in refusal(database, create=True)
     assert "s3cret" not in refusal(database, create=True)
 
@@ -116,7 +117,7 @@ def test_a_path_may_start_at_home(monkeypatch, tmp_path):
 
 def test_a_database_is_named_without_its_credentials():
     assert shown(parse_database("postgresql://bob:s3cret@host:5/x?sslpassword=s3cret")) == "postgresql://host:5/x"
-    assert without_passwords("cannot reach http://a:b@c/d") == "cannot reach http://c/d"
+    assert without_credentials("cannot reach http://a:b@c/d") == "cannot reach http://c/d"
 
 
 def test_two_programs_may_make_the_same_database_at_once(tmp_path):

@@ -31,7 +31,7 @@ def test_every_failure_names_its_file(tmp_path, write_crops):
         read_crop_set(tmp_path / "empty")
     folder = write_crops(tmp_path / "train")
     (folder / "0009_c1s1_000000_00.jpg").write_bytes(b"not a picture")
-    with pytest.raises(DatasetError, match=r"0009_c1s1_000000_00\.jpg: not a readable image"):
+    with pytest.raises(DatasetError, match=r"0009_c1s1_000000_00\.jpg: is not an image"):
         read_crop_set(folder)
     (folder / "0009_c1s1_000000_00.jpg").rename(folder / "somebody.jpg")
     with pytest.raises(DatasetError, match=r"somebody.jpg: expected a name like"):

@@ -159,7 +159,7 @@ def test_what_is_missing_is_named(tmp_path, spoil, write, split, message):
             msmt17, "list_query.txt", b"0000/0.jpg", "query", r"list_query\.txt: line 1: expected a path", id="no pid"
         ),
         pytest.param(
-            market, "query/0009_c1s1_0_00.jpg", b"no", "query", r"0009_c1s1_0_00\.jpg: not a readable", id="unreadable"
+            market, "query/0009_c1s1_0_00.jpg", b"no", "query", r"0009_c1s1_0_00\.jpg: is not an image", id="unreadable"
         ),
         pytest.param(
             cuhk03, "cuhk03_new_protocol_config_labeled.mat", b"no", "query", r"not a CUHK03 protocol file", id="mat"

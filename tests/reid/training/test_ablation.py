@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from reidpipe.reid import RecipeError, ablation
+from reidpipe.reid import RecipeError
 from reidpipe.reid.recipe import Recipe, read_recipe
+from reidpipe.reid.training import ablation
 from reidpipe.reid.training.ablation import PARTS, WHOLE, ablate, table, variants
 from reidpipe.reid.training.log import TrainingLog
 

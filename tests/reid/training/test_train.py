@@ -145,7 +145,7 @@ def test_bad_crops_are_named(tmp_path, write_recipe):
         train(write_recipe(train=["nowhere"]), tmp_path / "out")
     broken = tmp_path / "crops" / "train" / "0001_c1s1_000000_00.png"
     broken.write_bytes(b"no picture")
-    with pytest.raises(DatasetError, match=r"0001_c1s1_000000_00.png: not a readable image"):
+    with pytest.raises(DatasetError, match=r"0001_c1s1_000000_00.png: is not an image"):
         train(write_recipe(), tmp_path / "out")
 
 

@@ -1,27 +1,14 @@
-"""How messages name things: near misses, addresses without their passwords, files in the order people count."""
-
-from __future__ import annotations
+"""How messages name things: near misses, counts, files in natural order."""
 
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-
-_CREDENTIALS = re.compile(r"([A-Za-z][\w+.-]*://)[^\s]*@")  # greedy: a password may itself contain / or @
-_QUERY = re.compile(r"([A-Za-z][\w+.-]*://[^\s?#]*)[?#][^\s]*")  # cameras take user=...&password=... there
-_SECRET_IN_PATH = re.compile(r"([A-Za-z][\w+.-]*://[^\s/]*)/[^\s]*(?:passw|pwd|user=)[^\s]*", re.IGNORECASE)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown word: `, did you mean start_time?`, or nothing."""
     near = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f", did you mean {near[0]}?" if near else ""
-
-
-def without_credentials(text: str) -> str:
-    """The text with user names, passwords and queries taken out of every address in it."""
-    text = _CREDENTIALS.sub(r"\1", text)
-    text = _QUERY.sub(r"\1", text)
-    return _SECRET_IN_PATH.sub(r"\1/...", text)
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:

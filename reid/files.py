@@ -1,0 +1,99 @@
+"""Read images and write files: the one image reader and the one atomic writer of the project."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ImageError, OutputError
+
+JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read one image file, turned upright as its EXIF says.
+
+    Returns:
+        uint8 (H, W, 3) BGR.
+
+    Raises:
+        ImageError: one line, beginning with the path: no such file, unreadable, empty, cut off or not an image.
+    """
+    try:
+        encoded = path.read_bytes()  # by hand, as OpenCV cannot open every name on every system
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: no such image") from error
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror}") from error
+    if not encoded:
+        raise ImageError(f"{path}: is empty (0 bytes)")
+    # OpenCV before 5 paints the missing part of a JPEG grey and reports no error.
+    cut = encoded.startswith(JPEG_START) and encoded.find(JPEG_END, encoded.rfind(JPEG_SCAN)) < 0
+    try:
+        image = None if cut else cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ImageError(f"{path}: is not an image, or a damaged one") from error
+    if image is None:
+        raise ImageError(f"{path}: is {'cut off' if cut else 'not an image, or a damaged one'}")
+    return np.ascontiguousarray(image, np.uint8)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file whole or not at all.
+
+    Yields:
+        A temporary path in the same folder.  When the block ends well, what was written there is flushed to the disk
+        and takes the place of `path`; otherwise it is removed and `path` stays as it was.
+
+    Raises:
+        OutputError: the folder is missing or unwritable, the disk is full, or `path` is not an ordinary file.
+    """
+    target = path.expanduser().resolve()  # a link stays a link
+    if target.exists() and not target.is_file():
+        raise OutputError(f"{path} is not a file: give another path")
+    if not target.parent.is_dir():
+        raise OutputError(f"{path}: its folder does not exist: create it, or give another path")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        _flush(temporary)
+        temporary.replace(target)
+        _flush(target.parent)  # the new name, too, survives a power cut
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file as `replacing` does."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents; nothing to do where it exists.
+
+    Raises:
+        OutputError: it cannot be created.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be created: {error.strerror}: give another path") from error
+
+
+def _flush(path: Path) -> None:
+    """Flush a file or, where the system allows it, a folder to the disk."""
+    if os.name == "nt" and path.is_dir():  # Windows cannot open folders
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
