@@ -1,15 +1,18 @@
 """Read images and write files: the one image reader and the one atomic writer of the project."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from .errors import ImageError, OutputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
@@ -23,6 +26,9 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         ImageError: one line, beginning with the path: no such file, unreadable, empty, cut off or not an image.
     """
+    import cv2  # here, so that the command line can import the writer at once
+    import numpy as np
+
     try:
         encoded = path.read_bytes()  # by hand, as OpenCV cannot open every name on every system
     except FileNotFoundError as error:
