@@ -46,7 +46,7 @@ def test_a_place_that_takes_no_results_is_named(tmp_path, write_recipe, command)
     assert done.exit_code == 6, done.output
     assert isinstance(done.exception, SystemExit)
     assert f"{tmp_path / 'file' / 'out'}" in done.output
-    assert "cannot be created: Not a directory: give another path" in done.output
+    assert ": cannot be created: Not a directory: give another path" in done.output
 
 
 def test_an_export_without_a_place_names_it(tmp_path):
@@ -55,4 +55,4 @@ def test_an_export_without_a_place_names_it(tmp_path):
     (tmp_path / "file").write_text("no folder")
     done = run("export-model", tmp_path / "best.pt", tmp_path / "file" / "model.onnx")
     assert done.exit_code == 6, done.output
-    assert f"{tmp_path / 'file'} cannot be created: File exists: give another path" in done.output
+    assert f"{tmp_path / 'file'}: cannot be created: File exists: give another path" in done.output
