@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from .errors import RecipeError
 from .recipe_sections import (
+    AugmentationSection,
     BackboneSection,
     ClipSection,
+    DistillationSection,
     HeldOutSection,
     LossSection,
     MaskSection,
@@ -26,7 +28,7 @@ from .recipe_sections import (
 # What may differ between a checkpoint and the recipe that goes on from it: where things are, and how fast they run.
 NOT_COMPARED = frozenset({"train", "start_from", "device", "threads", "workers", "tensorboard"})
 TOKEN_BACKBONES = frozenset({"vit-b16", "clip-vit-b16"})
-WEIGHT_SUFFIXES = frozenset({".pth", ".pt", ".bin", ".npz", ".safetensors"})  # any other `pretrained` is a name
+WEIGHT_SUFFIXES = frozenset({".xml", ".pth", ".pt", ".bin", ".npz", ".safetensors"})  # any other `pretrained` is a name
 
 
 class Recipe(BaseModel):
@@ -35,11 +37,14 @@ class Recipe(BaseModel):
     Attributes:
         train: published data sets, whose training split is taken, or folders of crops in Market-1501 naming; their
             identities are kept apart.
+        unlabelled: folders of pictures of people nobody has named, for `distillation`; see `dataset.read_unlabelled`.
         start_from: best.pt of an earlier run, or published OSNet weights; null starts from the backbone's own.
         backbone, mask, prototypes, losses: what is trained, and on which terms.
         regions: heads that are bound to a part of the crop, and the map that guides them; null for none.
         sampling, schedule: what a batch holds, and how long and how fast it goes.
         occlusion: how training crops are hidden; null for not at all.
+        augmentation: how training views of a crop are degraded.
+        distillation: what the network learns from its own start; null for nothing.
         teacher: a network whose view of the clean crop is learnt too; null for none.
         clip: CLIP's two-stage text supervision; null for none.
         held_out: whom the best checkpoint is chosen by.
@@ -54,6 +59,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     train: tuple[Path, ...] = Field(min_length=1)
+    unlabelled: tuple[Path, ...] = ()
     start_from: Path | None = None
     backbone: BackboneSection = BackboneSection()
     regions: RegionSection | None = None
@@ -63,6 +69,8 @@ class Recipe(BaseModel):
     sampling: SamplingSection = SamplingSection()
     schedule: ScheduleSection = ScheduleSection()
     occlusion: OcclusionSection | None = OcclusionSection()
+    augmentation: AugmentationSection = AugmentationSection()
+    distillation: DistillationSection | None = None
     teacher: TeacherSection | None = None
     clip: ClipSection | None = None
     held_out: HeldOutSection = HeldOutSection()
@@ -80,7 +88,13 @@ class Recipe(BaseModel):
             raise ValueError(f"regions: {backbone.name} has no map to weigh: use a convolutional backbone")
         if self.regions is not None and self.mask.kind in ("full", "lite"):
             raise ValueError(f"mask.kind: {self.mask.kind} masks know no regions: set it to regions or none")
-        if self.mask.kind == "regions" and self.regions is None:
+        if self.regions is not None and self.regions.dimensions == 0 and self.regions.weight > 0:
+            raise ValueError("regions.weight: without heads (dimensions: 0) nothing can be told apart: set it to 0")
+        if self.losses.plain + self.losses.masked + self.losses.triplet <= 0 and self.distillation is None:
+            raise ValueError("losses: expected plain, masked or triplet above 0, or a section distillation")
+        if self.unlabelled:
+            self._learns_without_labels()
+        if self.mask.kind == "regions" and (self.regions is None or self.regions.dimensions == 0):
             raise ValueError("mask.kind: masks of regions need a section regions")
         if self.mask.trust_weight > 0 and self.mask.kind != "regions":
             raise ValueError("mask.trust_weight: only masks of kind regions are taught by trust")
@@ -91,6 +105,12 @@ class Recipe(BaseModel):
         if in_tokens and backbone.name not in TOKEN_BACKBONES:
             raise ValueError(f"occlusion.transfer_space: {backbone.name} has no tokens, set it to pixels")
         return self
+
+    def _learns_without_labels(self) -> None:
+        if self.distillation is None:
+            raise ValueError("unlabelled: only a section distillation can learn from pictures without identities")
+        if self.mask.kind != "none" or self.clip is not None or (self.regions is not None and self.regions.weight > 0):
+            raise ValueError("unlabelled: masks, region heads and clip need identities: set mask.kind to none")
 
     def comparable(self) -> dict[str, Any]:
         """The part that a checkpoint must share with the recipe that resumes it, as dotted keys; of paths the name."""

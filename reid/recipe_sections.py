@@ -34,14 +34,14 @@ class RegionSection(Section):
     """Heads that are bound to a part of the crop, and a map of where the person is visible [ours].
 
     Attributes:
-        dimensions: of each of the five windows' heads.
+        dimensions: of each of the five windows' heads; 0 for no heads: then the map weighs the pooling, and that is all.
         weight: of telling identities apart by each region alone, as far as it shows the person.
         visibility_weight: of the map's loss.
         uncovered_weight: how much a cell counts in it that nothing was pasted over, in crops of which nobody knows
             where the person is: most such cells show them, some show background.
     """
 
-    dimensions: int = Field(default=128, ge=1)
+    dimensions: int = Field(default=128, ge=0)
     weight: float = Field(default=1.0, ge=0)
     visibility_weight: float = Field(default=2.0, ge=0)
     uncovered_weight: float = Field(default=0.15, ge=0)
@@ -110,12 +110,6 @@ class LossSection(Section):
     arcface_scale: float = Field(default=30.0, gt=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     ignore_donors: bool = True
-
-    @model_validator(mode="after")
-    def _something_to_learn(self) -> "LossSection":
-        if self.plain + self.masked + self.triplet <= 0:
-            raise ValueError("expected plain, masked or triplet above 0")
-        return self
 
 
 class SamplingSection(Section):
@@ -213,6 +207,43 @@ class TeacherSection(Section):
 
     network: Path
     weight: float = Field(default=4.0, ge=0)
+
+
+class DistillationSection(Section):
+    """Learn occlusion from the network itself, without labels [ours].
+
+    The student sees the hidden crop; its target is what the frozen start says of the same crop unhidden.
+
+    Attributes:
+        network: the .xml that the backbone starts from, frozen.
+        mirrored: whether targets are the mean over the crop and its mirror image.
+        weight: of 1 - cosine between the student's embedding and the target.
+        relation_weight: of the Kullback-Leibler divergence between two softmaxes over all training crops' targets, of
+            the target's similarities and of the student's.
+        temperature: of both softmaxes.
+        identity_share: how much of a labelled crop's target is the mean target of its identity, over all its cameras.
+    """
+
+    network: Path
+    mirrored: bool = True
+    weight: float = Field(default=4.0, ge=0)
+    relation_weight: float = Field(default=1.0, ge=0)
+    temperature: float = Field(default=0.05, gt=0)
+    identity_share: float = Field(default=0.0, ge=0, le=1)
+
+
+class AugmentationSection(Section):
+    """How much worse than the crop its training view may be.
+
+    Attributes:
+        degraded: share of the views that lose pixels, sharpness or cleanliness.
+        smallest_height_px: height to which a view is brought at most, before it is enlarged again.
+        mostly_small: whether heights are drawn evenly over octaves, so that few pixels are more common.
+    """
+
+    degraded: float = Field(default=0.5, ge=0, le=1)
+    smallest_height_px: int = Field(default=56, ge=8, le=255)
+    mostly_small: bool = False
 
 
 class ClipSection(Section):

@@ -23,9 +23,9 @@ from .pairing import Regions
 from .prompt_training import EpochReport, PromptSettings, encode_images, learn_prompts
 from .recipe import Recipe
 from .saliency import SaliencySettings, salient_regions, train_saliency
-from .teacher import teacher_embeddings
+from .teacher import frozen_features, teacher_embeddings
 
-TEACHER_FILE, TEXT_FILE, REGIONS_FILE, PROMPTS_FILE = "teacher.pt", "text.pt", "regions.pt", "prompts.pt"
+START_FILE, TEACHER_FILE, TEXT_FILE, REGIONS_FILE, PROMPTS_FILE = "start.pt", "teacher.pt", "text.pt", "regions.pt", "prompts.pt"
 DRAWN_CUTOUTS = 400  # as varied as a folder of PNGs would be
 STAGE_1_KEYS = ("model", "pretrained", "epochs", "batch_size", "learning_rate")
 ENCODED_AT_ONCE = 64
@@ -44,6 +44,21 @@ def ask_teacher(recipe: Recipe, crops: CropSet, out: Path) -> Tensor | None:
         known = {"teacher": torch.from_numpy(teacher_embeddings(recipe.teacher.network, crops.images))}
         _keep(out / TEACHER_FILE, fingerprint, known)
     return known["teacher"]
+
+
+def ask_start(recipe: Recipe, crops: CropSet, out: Path) -> Tensor | None:
+    """What the network says of every clean crop before it is trained, float32 (N, D); None without distillation."""
+    section = recipe.distillation
+    if section is None:
+        return None
+    fingerprint = _fingerprint(recipe, crops, "distillation.network", "distillation.mirrored", "train", "unlabelled")
+    known = _known(out / START_FILE, fingerprint)
+    if known is None:
+        logger.info("asking %s about %d crops", section.network.name, len(crops))
+        features = frozen_features(section.network, crops.images, section.mirrored)
+        known = {"start": torch.from_numpy(features)}
+        _keep(out / START_FILE, fingerprint, known)
+    return known["start"]
 
 
 def learn_text(recipe: Recipe, crops: CropSet, out: Path) -> dict[str, Tensor] | None:

@@ -22,3 +22,18 @@ def teacher_embeddings(network: Path, images: NDArray[np.uint8]) -> NDArray[np.f
         WeightsError: as `peers.Peer`.
     """
     return Peer(network).embed(images)
+
+
+def frozen_features(network: Path, images: NDArray[np.uint8], mirrored: bool) -> NDArray[np.float32]:
+    """What a network says of clean crops, as it gives it: float32 (N, T).
+
+    Args:
+        network, images: as `teacher_embeddings`.
+        mirrored: the mean over every crop and its mirror image.
+    """
+    network_of_others = Peer(network)
+    features = network_of_others.features(images)  # (N, T)
+    if not mirrored:
+        return features
+    other_way = network_of_others.features(images[:, :, ::-1])  # (N, T)
+    return np.asarray((features + other_way) / 2, np.float32)
