@@ -99,9 +99,9 @@ class Objective(nn.Module):
         neck = features.neck if joint else features.neck.detach()  # (N, D)
         prototypes = sample.weight if joint else sample.weight.detach()  # (S, D)
         named = labels >= 0  # (N,): not those that nobody has named
-        of = (neck_named, shown_named) = features.neck[named], shown[named]
+        of = features.neck[named], shown[named]
         terms: dict[str, Callable[[], Tensor]] = {
-            "plain": lambda: self._plain_loss(neck_named, sample.weight, labels[named], donors[named]),
+            "plain": lambda: self._plain_loss(of[0], sample.weight, labels[named], donors[named]),
             "masked": lambda: self._masked_loss(*of, sample.weight, labels[named], donors[named]),
             "triplet": lambda: self._triplet_loss(features.feature[named], mask[named].detach(), batch, named),
             "embedding_pairs": lambda: masked_pair_loss(*of, batch.labels[named], PAIR_SCALE),

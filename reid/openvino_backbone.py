@@ -9,10 +9,10 @@ A checkpoint keeps the graph as text (`OpenVinoBackbone.graph`), so it can be re
 """
 
 import json
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import torch
@@ -279,13 +279,15 @@ def _normalise(given: list[Tensor], step: Step) -> Tensor:
 
 def _product(given: list[Tensor], step: Step) -> Tensor:
     left, right = given
-    left = left.mT if step["attributes"].get("transpose_a") == "true" else left
-    return left @ (right.mT if step["attributes"].get("transpose_b") == "true" else right)
+    left = left.transpose(-1, -2) if step["attributes"].get("transpose_a") == "true" else left
+    return left @ (right.transpose(-1, -2) if step["attributes"].get("transpose_b") == "true" else right)
 
 
 def _gather(given: list[Tensor], step: Step) -> Tensor:
-    indices, (axis,) = step["integers"]
-    return given[0].index_select(axis, torch.tensor(indices, device=given[0].device))
+    indices, axis = step["integers"]
+    if axis != [1]:
+        raise WeightsError(f"backbone openvino: expected to gather channels, axis 1, got {axis}")
+    return given[0][:, indices]
 
 
 _OPERATIONS: dict[str, Operation] = {
@@ -304,5 +306,5 @@ _OPERATIONS: dict[str, Operation] = {
     "PReLU": lambda given, _: functional.prelu(given[0], given[1].flatten()),
     "Sigmoid": lambda given, _: given[0].sigmoid(),
     "ReduceMean": lambda given, step: given[0].mean(step["integers"][0], keepdim=True),
-    "Reshape": lambda given, step: given[0].reshape(-1, *step["shape"]),
+    "Reshape": lambda given, step: given[0].reshape(given[0].shape[0], *step["shape"]),
 }

@@ -34,7 +34,7 @@ class RegionSection(Section):
     """Heads that are bound to a part of the crop, and a map of where the person is visible [ours].
 
     Attributes:
-        dimensions: of each of the five windows' heads; 0 for no heads: then the map weighs the pooling, and that is all.
+        dimensions: of each of the five windows' heads; 0 for none: then the map weighs the pooling.
         weight: of telling identities apart by each region alone, as far as it shows the person.
         visibility_weight: of the map's loss.
         uncovered_weight: how much a cell counts in it that nothing was pasted over, in crops of which nobody knows

@@ -25,7 +25,8 @@ from .recipe import Recipe
 from .saliency import SaliencySettings, salient_regions, train_saliency
 from .teacher import frozen_features, teacher_embeddings
 
-START_FILE, TEACHER_FILE, TEXT_FILE, REGIONS_FILE, PROMPTS_FILE = "start.pt", "teacher.pt", "text.pt", "regions.pt", "prompts.pt"
+START_FILE = "start.pt"
+TEACHER_FILE, TEXT_FILE, REGIONS_FILE, PROMPTS_FILE = "teacher.pt", "text.pt", "regions.pt", "prompts.pt"
 DRAWN_CUTOUTS = 400  # as varied as a folder of PNGs would be
 STAGE_1_KEYS = ("model", "pretrained", "epochs", "batch_size", "learning_rate")
 ENCODED_AT_ONCE = 64
