@@ -39,14 +39,14 @@ class RegionSection(Section):
     """Heads that are bound to a part of the crop, and a map of where the person is visible [ours].
 
     Attributes:
-        dimensions: of each of the five windows' heads.
+        dimensions: of each of the five windows' heads; 0 for none: then the map weighs the pooling.
         weight: of telling identities apart by each region alone, as far as it shows the person.
         visibility_weight: of the map's loss.
         uncovered_weight: how much a cell counts in it that nothing was pasted over, in crops of which nobody knows
             where the person is: most such cells show them, some show background.
     """
 
-    dimensions: int = Field(default=128, ge=1)
+    dimensions: int = Field(default=128, ge=0)
     weight: float = Field(default=1.0, ge=0)
     visibility_weight: float = Field(default=2.0, ge=0)
     uncovered_weight: float = Field(default=0.15, ge=0)
@@ -115,12 +115,6 @@ class LossSection(Section):
     arcface_scale: float = Field(default=30.0, gt=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     ignore_donors: bool = True
-
-    @model_validator(mode="after")
-    def _something_to_learn(self) -> "LossSection":
-        if self.plain + self.masked + self.triplet <= 0:
-            raise ValueError("expected plain, masked or triplet above 0")
-        return self
 
 
 class SamplingSection(Section):
@@ -220,6 +214,43 @@ class TeacherSection(Section):
     weight: float = Field(default=4.0, ge=0)
 
 
+class DistillationSection(Section):
+    """Learn occlusion from the network itself, without labels [ours].
+
+    The student sees the hidden crop; its target is what the frozen start says of the same crop unhidden.
+
+    Attributes:
+        network: the .xml that the backbone starts from, frozen.
+        mirrored: whether targets are the mean over the crop and its mirror image.
+        weight: of 1 - cosine between the student's embedding and the target.
+        relation_weight: of the Kullback-Leibler divergence between two softmaxes over all training crops' targets, of
+            the target's similarities and of the student's.
+        temperature: of both softmaxes.
+        identity_share: how much of a labelled crop's target is the mean target of its identity, over all its cameras.
+    """
+
+    network: Path
+    mirrored: bool = True
+    weight: float = Field(default=4.0, ge=0)
+    relation_weight: float = Field(default=1.0, ge=0)
+    temperature: float = Field(default=0.05, gt=0)
+    identity_share: float = Field(default=0.0, ge=0, le=1)
+
+
+class AugmentationSection(Section):
+    """How much worse than the crop its training view may be.
+
+    Attributes:
+        degraded: share of the views that lose pixels, sharpness or cleanliness.
+        smallest_height_px: height to which a view is brought at most, before it is enlarged again.
+        mostly_small: whether heights are drawn evenly over octaves, so that few pixels are more common.
+    """
+
+    degraded: float = Field(default=0.5, ge=0, le=1)
+    smallest_height_px: int = Field(default=56, ge=8, le=255)
+    mostly_small: bool = False
+
+
 class ClipSection(Section):
     """CLIP's two-stage text supervision [CLIP-ReID]; CLIP is needed for training only.
 
@@ -257,7 +288,7 @@ class HeldOutSection(Section):
 # What may differ between a checkpoint and the recipe that goes on from it: where things are, and how fast they run.
 NOT_COMPARED = frozenset({"train", "start_from", "device", "threads", "workers", "tensorboard"})
 TOKEN_BACKBONES = frozenset({"vit-b16", "clip-vit-b16"})
-WEIGHT_SUFFIXES = frozenset({".pth", ".pt", ".bin", ".npz", ".safetensors"})  # any other `pretrained` is a name
+WEIGHT_SUFFIXES = frozenset({".xml", ".pth", ".pt", ".bin", ".npz", ".safetensors"})  # any other `pretrained` is a name
 
 
 class Recipe(BaseModel):
@@ -266,11 +297,14 @@ class Recipe(BaseModel):
     Attributes:
         train: published data sets, whose training split is taken, or folders of crops in Market-1501 naming; their
             identities are kept apart.
+        unlabelled: folders of pictures of people nobody has named, for `distillation`; see `dataset.read_unlabelled`.
         start_from: best.pt of an earlier run, or published OSNet weights; null starts from the backbone's own.
         backbone, mask, prototypes, losses: what is trained, and on which terms.
         regions: heads that are bound to a part of the crop, and the map that guides them; null for none.
         sampling, schedule: what a batch holds, and how long and how fast it goes.
         occlusion: how training crops are hidden; null for not at all.
+        augmentation: how training views of a crop are degraded.
+        distillation: what the network learns from its own start; null for nothing.
         teacher: a network whose view of the clean crop is learnt too; null for none.
         clip: CLIP's two-stage text supervision; null for none.
         held_out: whom the best checkpoint is chosen by.
@@ -285,6 +319,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     train: tuple[Path, ...] = Field(min_length=1)
+    unlabelled: tuple[Path, ...] = ()
     start_from: Path | None = None
     backbone: BackboneSection = BackboneSection()
     regions: RegionSection | None = None
@@ -294,6 +329,8 @@ class Recipe(BaseModel):
     sampling: SamplingSection = SamplingSection()
     schedule: ScheduleSection = ScheduleSection()
     occlusion: OcclusionSection | None = OcclusionSection()
+    augmentation: AugmentationSection = AugmentationSection()
+    distillation: DistillationSection | None = None
     teacher: TeacherSection | None = None
     clip: ClipSection | None = None
     held_out: HeldOutSection = HeldOutSection()
@@ -311,7 +348,13 @@ class Recipe(BaseModel):
             raise ValueError(f"regions: {backbone.name} has no map to weigh: use a convolutional backbone")
         if self.regions is not None and self.mask.kind in ("full", "lite"):
             raise ValueError(f"mask.kind: {self.mask.kind} masks know no regions: set it to regions or none")
-        if self.mask.kind == "regions" and self.regions is None:
+        if self.regions is not None and self.regions.dimensions == 0 and self.regions.weight > 0:
+            raise ValueError("regions.weight: without heads (dimensions: 0) nothing can be told apart: set it to 0")
+        if self.losses.plain + self.losses.masked + self.losses.triplet <= 0 and self.distillation is None:
+            raise ValueError("losses: expected plain, masked or triplet above 0, or a section distillation")
+        if self.unlabelled:
+            self._learns_without_labels()
+        if self.mask.kind == "regions" and (self.regions is None or self.regions.dimensions == 0):
             raise ValueError("mask.kind: masks of regions need a section regions")
         if self.mask.trust_weight > 0 and self.mask.kind != "regions":
             raise ValueError("mask.trust_weight: only masks of kind regions are taught by trust")
@@ -322,6 +365,12 @@ class Recipe(BaseModel):
         if in_tokens and backbone.name not in TOKEN_BACKBONES:
             raise ValueError(f"occlusion.transfer_space: {backbone.name} has no tokens, set it to pixels")
         return self
+
+    def _learns_without_labels(self) -> None:
+        if self.distillation is None:
+            raise ValueError("unlabelled: only a section distillation can learn from pictures without identities")
+        if self.mask.kind != "none" or self.clip is not None or (self.regions is not None and self.regions.weight > 0):
+            raise ValueError("unlabelled: masks, region heads and clip need identities: set mask.kind to none")
 
     def comparable(self) -> dict[str, Any]:
         """The part that a checkpoint must share with the recipe that resumes it, as dotted keys; of paths the name."""

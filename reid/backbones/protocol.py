@@ -41,6 +41,7 @@ class Backbone(nn.Module):
     dimensions: int
     mean_rgb: tuple[float, float, float] = IMAGENET_MEAN_RGB
     std_rgb: tuple[float, float, float] = IMAGENET_STD_RGB
+    graph: str = ""  # what a checkpoint must keep to build this network again, beside its name
     camera: nn.Embedding | None  # no default: nn.Module would find that one instead of the instance's
 
     def __call__(self, images: Tensor, camids: Tensor | None = None) -> BackboneOutput:

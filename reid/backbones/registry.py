@@ -13,7 +13,12 @@ NARROWEST, WIDEST = 0.25, 1.0  # of the published OSNets
 
 
 def create_backbone(
-    name: str, *, width: float = 1.0, pretrained: str | Path | None = None, cameras: int = 0
+    name: str,
+    *,
+    width: float = 1.0,
+    pretrained: str | Path | None = None,
+    cameras: int = 0,
+    graph: str = "",
 ) -> Backbone:
     """Build a backbone, on the CPU, in training mode.
 
@@ -22,20 +27,27 @@ def create_backbone(
         width: share of the channels, in [0.25, 1], for "osnet" and "plain-conv"; 1 for all others.
         pretrained: None for random weights; a file (.pth, .pt, .safetensors; read without running code from it); or a
             published name, which is downloaded: one of timm's for "resnet50" and "vit-b16", a tag of open_clip's such
-            as "openai" for "clip-vit-b16" and "clip-rn50".
+            as "openai" for "clip-vit-b16" and "clip-rn50".  For "openvino" the .xml of its network.
         cameras: how many cameras the camera embedding (SIE) tells apart; 0 for none.
+        graph: the operations of "openvino", as a checkpoint keeps them; used where `pretrained` is None.
 
     Raises:
         RecipeError: an unknown name, or a width or a number of cameras that is not possible.
         WeightsError: `pretrained` is missing, unreadable, unknown, cannot be downloaded or has another architecture;
             or the network needs a library that is not installed.
     """
-    if name not in _CREATORS:
+    if name not in NAMES:
         raise RecipeError(f"backbone: expected one of {', '.join(NAMES)}, got {name}")
     if not NARROWEST <= width <= WIDEST:
         raise RecipeError(f"backbone {name}: width: expected a number from {NARROWEST} to {WIDEST}, got {width}")
     if width != 1 and name not in ("osnet", "plain-conv"):
         raise RecipeError(f"backbone {name}: width: expected 1, as it comes in one width only, got {width}")
+    if name == "openvino":
+        if cameras:
+            raise RecipeError(f"backbone {name}: cameras: expected 0, as it has no camera embedding, got {cameras}")
+        from .openvino import create_openvino_backbone
+
+        return create_openvino_backbone(None if pretrained is None else Path(pretrained), graph)
     if cameras < 0:
         raise RecipeError(f"backbone {name}: cameras: expected 0 or more, got {cameras}")
     return _CREATORS[name](width, pretrained, cameras)
@@ -92,4 +104,4 @@ _CREATORS: dict[str, Callable[[float, str | Path | None, int], Backbone]] = {
     "clip-vit-b16": _clip_vit_b16,
     "clip-rn50": _clip_rn50,
 }
-NAMES = tuple(_CREATORS)
+NAMES = (*_CREATORS, "openvino")

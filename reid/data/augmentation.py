@@ -4,11 +4,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..recipe import AugmentationSection
+
 Image = NDArray[np.uint8]  # (H, W, 3) BGR
 Cover = NDArray[np.float32]  # (H, W) or (H, W, k)
 Rng = np.random.Generator
 
-SMALLEST_CROP_PX = 56  # height of the smallest people the detector still finds
+USUAL = AugmentationSection()
 
 
 def augment(image: Image, rng: Rng) -> Image:
@@ -16,13 +18,16 @@ def augment(image: Image, rng: Rng) -> Image:
     return augment_covered(image, np.zeros(image.shape[:2], np.float32), rng)[0]
 
 
-def augment_covered(image: Image, cover: Cover, rng: Rng) -> tuple[Image, Cover]:
+def augment_covered(
+    image: Image, cover: Cover, rng: Rng, section: AugmentationSection = USUAL
+) -> tuple[Image, Cover]:
     """`augment` for a crop of which a part is hidden: its cover moves with the picture.
 
     Args:
         image: uint8 (H, W, 3).
         cover: float32 (H, W) or (H, W, k) in [0, 1], whatever must move with the picture.
         rng: where all chance comes from.
+        section: how far it may be degraded.
 
     Returns:
         Both as they came, seen through another box, possibly mirrored.
@@ -32,8 +37,8 @@ def augment_covered(image: Image, cover: Cover, rng: Rng) -> tuple[Image, Cover]
         image, cover = image[:, ::-1], cover[:, ::-1]
     if rng.random() < 0.8:
         image = _jitter_colour(image, rng)
-    if rng.random() < 0.5:
-        image = _degrade(image, rng)
+    if rng.random() < section.degraded:
+        image = _degrade(image, rng, section)
     return np.ascontiguousarray(image), np.ascontiguousarray(cover)
 
 
@@ -64,11 +69,13 @@ def _jitter_colour(image: Image, rng: Rng) -> Image:
     return np.asarray(cv2.addWeighted(mapped, saturation, grey, 1 - saturation, 0), np.uint8)
 
 
-def _degrade(image: Image, rng: Rng) -> Image:
+def _degrade(image: Image, rng: Rng, section: AugmentationSection) -> Image:
     """Fewer pixels, a little blur in one direction, noise, and a codec's blocks: each sometimes."""
     height, width = image.shape[:2]
     if rng.random() < 0.7:
-        rows = rng.integers(SMALLEST_CROP_PX, height)
+        rows = rng.integers(section.smallest_height_px, height)
+        if section.mostly_small:
+            rows = round(section.smallest_height_px * (height / section.smallest_height_px) ** rng.random())
         small = cv2.resize(image, (max(2, width * rows // height), int(rows)), interpolation=cv2.INTER_AREA)
         if rng.random() < 0.4:
             small = _recompressed(small, rng)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crops import HEIGHT_PX, WIDTH_PX, resize_crop
+from ..errors import DatasetError
 from ..files import read_image
 from .layouts import (
     IMAGE_SUFFIXES,
@@ -25,6 +26,7 @@ from .layouts import (
 )
 
 VISIBLE_FOLDER = "visible"  # beside crops: where their people are seen
+IMAGES_FOLDER, MASKS_FOLDER = "images", "masks"  # of unlabelled pictures
 VISIBLE_HW = (64, 32)  # finer than any map of a network, and small enough to keep
 IN_MEMORY_BYTES = 2 * 2**30  # about 21,000 crops; larger sets lie in a temporary file that is mapped into memory
 COPIED_CROPS = 1024  # rows copied at a time, so that copying a mapped set needs no memory either
@@ -102,6 +104,28 @@ def read_people(path: Path) -> CropSet:
     return read_crop_set(path) if is_plain else read_split(path, "train")
 
 
+def read_unlabelled(folder: Path) -> CropSet:
+    """Pictures of one person each, of whom nobody knows who they are: everybody is somebody else, seen by one camera.
+
+    The pictures lie in `folder` itself or in its sub-folder `images`; in the latter case a PNG of the same name in its
+    sub-folder `masks` says where the person is.
+
+    Raises:
+        DatasetError: the folder holds no pictures, or one cannot be read.
+    """
+    pictures = folder / IMAGES_FOLDER if (folder / IMAGES_FOLDER).is_dir() else folder
+    if not pictures.is_dir():
+        raise DatasetError(f"{folder}: no such folder of pictures")
+    paths = sorted(path for path in pictures.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise DatasetError(f"{pictures}: expected pictures of people, found none")
+    images = _space_for((len(paths), HEIGHT_PX, WIDTH_PX, 3))
+    for row, path in enumerate(paths):
+        images[row] = resize_crop(read_image(path))
+    visible = _read_visible(paths, pictures.parent / MASKS_FOLDER if pictures != folder else pictures / VISIBLE_FOLDER)
+    return CropSet(images, np.arange(len(paths), dtype=np.int64), np.zeros(len(paths), np.int64), visible)
+
+
 def read_listed(crops: Sequence[LabelledCrop]) -> CropSet:
     """Read images that are listed with their labels, in that order."""
     images = _space_for((len(crops), HEIGHT_PX, WIDTH_PX, 3))
@@ -149,9 +173,12 @@ def _gather(images: NDArray[np.uint8], rows: NDArray[np.integer]) -> NDArray[np.
     return gathered
 
 
-def _read_visible(paths: Sequence[Path]) -> NDArray[np.uint8] | None:
-    """Where the people are seen, as `CropSet.visible`; None where no crop has such a picture."""
-    pictures = [path.parent / VISIBLE_FOLDER / f"{path.stem}.png" for path in paths]
+def _read_visible(paths: Sequence[Path], folder: Path | None = None) -> NDArray[np.uint8] | None:
+    """Where the people are seen, as `CropSet.visible`; None where no crop has such a picture in `folder`.
+
+    Without a folder it is `visible`, beside each crop.
+    """
+    pictures = [(folder or path.parent / VISIBLE_FOLDER) / f"{path.stem}.png" for path in paths]
     if not any(picture.is_file() for picture in pictures):
         return None
     visible = np.zeros((len(paths), *VISIBLE_HW), np.uint8)

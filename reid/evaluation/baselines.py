@@ -47,16 +47,20 @@ class Baseline:
 
     def embed(self, crops: Crops) -> NDArray[np.float32]:
         """Look at N ≥ 1 crops, uint8 (h, w, 3) BGR → float32 (N, T), rows of unit length."""
+        embeddings = self.features(crops)  # (N, T)
+        lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        if not np.all(lengths > 0):  # also false for NaN
+            raise WeightsError(f"{self.path}: gives embeddings of length 0 or NaN; not an appearance network?")
+        return np.asarray(embeddings / lengths, np.float32)
+
+    def features(self, crops: Crops) -> NDArray[np.float32]:
+        """As `embed`, but of the length that the network gives: float32 (N, T)."""
         rows = []
         for start in range(0, len(crops), BATCH_CROPS):
             blob = self.prepare(crops[start : start + BATCH_CROPS])
             missing = BATCH_CROPS - len(blob)  # networks may be compiled for full batches
             rows.append(self.infer(np.pad(blob, [(0, missing), (0, 0), (0, 0), (0, 0)]))[: len(blob)])
-        embeddings = np.concatenate(rows)  # (N, T)
-        lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-        if not np.all(lengths > 0):  # also false for NaN
-            raise WeightsError(f"{self.path}: gives embeddings of length 0 or NaN; not an appearance network?")
-        return np.asarray(embeddings / lengths, np.float32)
+        return np.concatenate(rows)  # (N, T)
 
     def prepare(self, crops: Crops) -> Blob:
         """Resized and normalised: N crops → float32 (N, 3, H, W)."""

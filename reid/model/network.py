@@ -31,6 +31,8 @@ class ModelSpec:
         mask: full, lite, regions or none.
         cameras: how many camera embeddings were trained (SIE); 0 for none.
         regions: dims of each region's head; 0 for none.
+        evidence: whether a visibility map weighs the pooling; always where there are region heads.
+        graph: the operations of the backbone "openvino"; empty for all others.
     """
 
     backbone: str = "osnet"
@@ -38,6 +40,8 @@ class ModelSpec:
     mask: Literal["full", "lite", "regions", "none"] = "lite"
     cameras: int = 0
     regions: int = 0
+    evidence: bool = False
+    graph: str = ""
 
 
 class Features(NamedTuple):
@@ -161,10 +165,12 @@ class ReidModel(nn.Module):
 
 def create_model(spec: ModelSpec, pretrained: str | None = None) -> ReidModel:
     """Build a network; `pretrained` are weights of its backbone alone, as `create_backbone` takes them."""
-    backbone = create_backbone(spec.backbone, width=spec.width, pretrained=pretrained, cameras=spec.cameras)
+    backbone = create_backbone(
+        spec.backbone, width=spec.width, pretrained=pretrained, cameras=spec.cameras, graph=spec.graph
+    )
     regions = None
     mask: nn.Module | None = None
-    if spec.regions:
+    if spec.regions or spec.evidence:
         regions = Regions(backbone.map_channels, backbone.dimensions, spec.regions)
     if spec.mask == "regions" and regions is not None:
         mask = RegionMask(regions.region_of)

@@ -41,6 +41,8 @@ def recalibrate_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
         batches: its inputs, at least one.
     """
     norms = [module for module in network.modules() if isinstance(module, Norm) and module.affine]
+    if not norms:
+        return
     moments = [_Moments() for _ in norms]
     hooks = [norm.register_forward_pre_hook(one.add) for norm, one in zip(norms, moments, strict=True)]
     network.eval()

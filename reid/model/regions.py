@@ -70,7 +70,8 @@ class RegionHeads(nn.Module):
 
     def __init__(self, channels: int, whole_dimensions: int, head_dimensions: int) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(nn.Linear(channels, head_dimensions, bias=False) for _ in range(WINDOWS))
+        heads = WINDOWS if head_dimensions else 0
+        self.heads = nn.ModuleList(nn.Linear(channels, head_dimensions, bias=False) for _ in range(heads))
         sizes = torch.tensor([whole_dimensions, *[head_dimensions] * WINDOWS])
         self.register_buffer("region_of", torch.arange(WINDOWS + 1).repeat_interleave(sizes), persistent=False)
         self.register_buffer("windows", region_windows(), persistent=False)  # (5, 16, 8)
@@ -119,7 +120,10 @@ class Regions(nn.Module):
         logits = self.visibility(maps)  # (N, 16, 8)
         visible, deepest = torch.sigmoid(logits), maps[-1].float()
         whole = pool(deepest, self.heads.weights(visible)).float()  # (N, whole dims)
-        return torch.cat([whole, self.heads(deepest).float()], 1), logits, self.heads.seen(visible)
+        seen = self.heads.seen(visible)  # (N, 6)
+        if not len(self.heads.heads):
+            return whole, logits, seen
+        return torch.cat([whole, self.heads(deepest).float()], 1), logits, seen
 
 
 class RegionMask(nn.Module):

@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.augmentation import augment_covered
+from ..data.augmentation import USUAL, augment_covered
 from ..data.dataset import CropSet
 from ..data.sampling import identity_batches
 from ..occlusion.pairing import Pairing, Regions
 from ..occlusion.patch_transfer import donor_pids, transfer_cover, transfer_tokens, upsampled
 from ..occlusion.policy import Occluders, hide_crop, plan_batch
 from ..occlusion.synthetic import NOBODY
-from ..recipe import Recipe
+from ..recipe import AugmentationSection, Recipe
 
 SELECTED = 0.5  # a cell of a moved region holds the person if half of it does
 COVER_GRID = (16, 8)  # of a cover: the coarsest map of a 256×128 crop
@@ -106,6 +106,7 @@ def training_batch(
     crops_per_identity: int,
     occluders: Occluders | None,
     rng: np.random.Generator,
+    augmentation: AugmentationSection = USUAL,
 ) -> Batch:
     """Hide parts of some crops of one PK batch, and augment them all.
 
@@ -115,6 +116,7 @@ def training_batch(
         crops_per_identity: K.
         occluders: what hides crops; None leaves all whole.
         rng: where all chance comes from.
+        augmentation: how far the views are degraded.
 
     Returns:
         N = P * K.
@@ -133,7 +135,7 @@ def training_batch(
         if crops.visible is not None:
             shown = cv2.resize(crops.visible[row], (width, height))  # (H, W), 0 to 255
             layers.append(shown.astype(np.float32) / np.float32(255))
-        images[position], moved = augment_covered(hidden.image, np.dstack(layers), rng)
+        images[position], moved = augment_covered(hidden.image, np.dstack(layers), rng, augmentation)
         cells = cv2.resize(moved, COVER_GRID[::-1], interpolation=cv2.INTER_AREA).reshape(*COVER_GRID, len(layers))
         covers[position] = cells[..., 0]
         if in_tokens:
@@ -178,7 +180,7 @@ def epoch_batches(
 
     def make(number: int, rows: NDArray[np.intp]) -> Batch:
         own = np.random.default_rng([recipe.seed, epoch, number])
-        return training_batch(crops, rows, sampling.crops, occluders, own)
+        return training_batch(crops, rows, sampling.crops, occluders, own, recipe.augmentation)
 
     batches = _made_ahead(make, draws, recipe.workers)
     while group := list(islice(batches, together)):

@@ -35,6 +35,7 @@ class Objective(nn.Module):
     """
 
     region_of: Tensor
+    targets: Tensor | None
 
     def __init__(
         self,
@@ -74,6 +75,10 @@ class Objective(nn.Module):
         if teacher is not None and recipe.teacher is not None:
             self.weights["teacher"] = recipe.teacher.weight
             self.to_teacher = nn.Linear(dimensions, teacher.shape[1], bias=False)
+        self.register_buffer("targets", None, persistent=False)
+        if recipe.distillation is not None:
+            self.weights["distillation"] = recipe.distillation.weight
+            self.weights["relation"] = recipe.distillation.relation_weight
         self.text = text
         self.register_buffer("region_of", region_of, persistent=False)
         if recipe.clip is not None:
@@ -93,12 +98,17 @@ class Objective(nn.Module):
         shown = mask if joint else mask.detach()  # (N, D)
         neck = features.neck if joint else features.neck.detach()  # (N, D)
         prototypes = sample.weight if joint else sample.weight.detach()  # (S, D)
+        named = labels >= 0  # (N,): not those that nobody has named
+        of = features.neck[named], shown[named]
         terms: dict[str, Callable[[], Tensor]] = {
-            "plain": lambda: self._plain_loss(features.neck, sample.weight, labels, donors),
-            "masked": lambda: self._masked_loss(features.neck, shown, sample.weight, labels, donors),
-            "triplet": lambda: self._triplet_loss(features.feature, mask.detach(), batch),
-            "embedding_pairs": lambda: masked_pair_loss(features.neck, shown, batch.labels, PAIR_SCALE),
+            "plain": lambda: self._plain_loss(of[0], sample.weight, labels[named], donors[named]),
+            "masked": lambda: self._masked_loss(*of, sample.weight, labels[named], donors[named]),
+            "triplet": lambda: self._triplet_loss(features.feature[named], mask[named].detach(), batch, named),
+            "embedding_pairs": lambda: masked_pair_loss(*of, batch.labels[named], PAIR_SCALE),
         }
+        if self.recipe.distillation is not None:
+            terms["distillation"] = lambda: self._distillation_loss(features.neck, batch.rows)
+            terms["relation"] = lambda: self._relation_loss(features.neck, batch.rows)
         if features.heads is not None:
             heads = features.heads
             terms["orthogonality"] = lambda: orthogonality_loss(heads)
@@ -116,6 +126,20 @@ class Objective(nn.Module):
             terms |= {"text": lambda: text.text, "text_prototypes": lambda: text.prototype}
         return {name: term() for name, term in terms.items() if self.weights[name] > 0}
 
+    @torch.no_grad()
+    def set_targets(self, clean: Tensor, pids: Tensor, centres: Tensor) -> None:
+        """What the student shall say of each crop, hidden or not.
+
+        Args:
+            clean: what its start says of the clean crops, float32 (crops, D) of unit length.
+            pids: int64 (crops,), from C on for crops that nobody has named.
+            centres: the mean direction of each identity, float32 (C, D) of unit length.
+        """
+        assert self.recipe.distillation is not None
+        share, named = self.recipe.distillation.identity_share, pids < len(centres)
+        self.targets = clean.clone()  # (crops, D)
+        self.targets[named] = functional.normalize((1 - share) * clean[named] + share * centres[pids[named]])
+
     def total(self, losses: dict[str, Tensor]) -> Tensor:
         """Their weighted sum, a scalar."""
         return torch.stack([self.weights[name] * loss for name, loss in losses.items()]).sum()
@@ -130,9 +154,9 @@ class Objective(nn.Module):
         logits = arcface_logits(cosine, labels, recipe.arcface_margin, recipe.arcface_scale)
         return classification_loss(without_donors(logits, labels, donors), labels)
 
-    def _triplet_loss(self, feature: Tensor, mask: Tensor, batch: Batch) -> Tensor:
+    def _triplet_loss(self, feature: Tensor, mask: Tensor, batch: Batch, named: Tensor) -> Tensor:
         weighing = mask if self.recipe.losses.triplet_by_mask else None
-        return hardest_triplet_loss(feature, batch.labels, self._donors(batch), weighing)
+        return hardest_triplet_loss(feature, batch.labels[named], self._donors(batch)[named], weighing)
 
     def _trust_loss(self, features: Features, batch: Batch) -> Tensor:
         assert features.precision is not None
@@ -148,6 +172,20 @@ class Objective(nn.Module):
         assert self.recipe.regions is not None and features.visibility is not None
         truth = visibility_truth(batch.covers, batch.persons, self.recipe.regions.uncovered_weight)
         return visibility_loss(features.visibility, *truth)
+
+    def _distillation_loss(self, neck: Tensor, rows: Tensor) -> Tensor:
+        """The start saw the clean crop; the student, which began as the start, sees the hidden one [ours]."""
+        assert self.targets is not None
+        return 1 - functional.cosine_similarity(neck, self.targets[rows]).mean()
+
+    def _relation_loss(self, neck: Tensor, rows: Tensor) -> Tensor:
+        """The hidden crop is as similar to every training crop as the clean one is (after Park et al., CVPR 2019)."""
+        assert self.recipe.distillation is not None and self.targets is not None
+        scale = 1 / self.recipe.distillation.temperature
+        wanted = scale * self.targets[rows] @ self.targets.T  # (N, crops)
+        found = scale * functional.normalize(neck) @ self.targets.T  # (N, crops)
+        log_wanted, log_found = functional.log_softmax(wanted, 1), functional.log_softmax(found, 1)
+        return functional.kl_div(log_found, log_wanted, reduction="batchmean", log_target=True)
 
     def _donors(self, batch: Batch) -> Tensor:
         """Who is not to be asked for, int64 (N,): the donors, or nobody."""

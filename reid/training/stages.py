@@ -26,6 +26,7 @@ from ..supervision.prompt_training import EpochReport, PromptSettings, encode_im
 from .batches import epoch_batches
 from .checkpoint import save
 
+START_FILE = "start.pt"
 TEACHER_FILE, TEXT_FILE, REGIONS_FILE, PROMPTS_FILE = "teacher.pt", "text.pt", "regions.pt", "prompts.pt"
 DRAWN_CUTOUTS = 400  # as varied as a folder of PNGs would be
 STAGE_1_KEYS = ("model", "pretrained", "epochs", "batch_size", "learning_rate")
@@ -45,6 +46,21 @@ def ask_teacher(recipe: Recipe, crops: CropSet, out: Path) -> Tensor | None:
         known = {"teacher": torch.from_numpy(embed_with_teacher(recipe.teacher.network, crops.images))}
         _keep(out / TEACHER_FILE, fingerprint, known)
     return known["teacher"]
+
+
+def ask_start(recipe: Recipe, crops: CropSet, out: Path) -> Tensor | None:
+    """What the network says of every clean crop before it is trained, float32 (N, D); None without distillation."""
+    section = recipe.distillation
+    if section is None:
+        return None
+    fingerprint = _fingerprint(recipe, crops, "distillation.network", "distillation.mirrored", "train", "unlabelled")
+    known = _known(out / START_FILE, fingerprint)
+    if known is None:
+        logger.info("asking %s about %d crops", section.network.name, len(crops))
+        features = frozen_features(section.network, crops.images, section.mirrored)
+        known = {"start": torch.from_numpy(features)}
+        _keep(out / START_FILE, fingerprint, known)
+    return known["start"]
 
 
 def learn_text(recipe: Recipe, crops: CropSet, out: Path) -> dict[str, Tensor] | None:
@@ -177,3 +193,18 @@ def embed_with_teacher(network: Path, images: NDArray[np.uint8]) -> NDArray[np.f
         WeightsError: as `baselines.Baseline`.
     """
     return Baseline(network).embed(images)
+
+
+def frozen_features(network: Path, images: NDArray[np.uint8], mirrored: bool) -> NDArray[np.float32]:
+    """What a network says of clean crops, as it gives it: float32 (N, T).
+
+    Args:
+        network, images: as `embed_with_teacher`.
+        mirrored: the mean over every crop and its mirror image.
+    """
+    network_of_others = Baseline(network)
+    features = network_of_others.features(images)  # (N, T)
+    if not mirrored:
+        return features
+    other_way = network_of_others.features(images[:, :, ::-1])  # (N, T)
+    return np.asarray((features + other_way) / 2, np.float32)

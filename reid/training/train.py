@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 
-from ..data.dataset import CropSet, join_crop_sets, read_people
+from ..data.dataset import CropSet, join_crop_sets, read_people, read_unlabelled
 from ..errors import RecipeError, WeightsError
 from ..files import make_folder
 from ..recipe import Recipe, read_recipe
@@ -23,7 +23,7 @@ from .curves import draw_curves
 from .event_files import EventFiles
 from .held_out import HeldOut, evaluate_held_out, split_held_out
 from .log import EpochRecord, Scores, TrainingLog, mean_masked_score, plain_scores
-from .stages import ask_teacher, find_people, gather_occluders, learn_text
+from .stages import ask_start, ask_teacher, find_people, gather_occluders, learn_text
 from .trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -152,8 +152,17 @@ def steps_per_epoch(recipe: Recipe, crops: CropSet) -> int:
     return max(1, len(np.unique(crops.pids)) // people)
 
 
+def identities_to_learn(recipe: Recipe, crops: CropSet) -> int:
+    """How many of the joined set's people have a name: those of the recipe's training folders."""
+    named = np.ones(len(crops), bool) if crops.sources is None else crops.sources < len(recipe.train)
+    return len(np.unique(crops.pids[named]))
+
+
 def read_training_crops(recipe: Recipe) -> tuple[CropSet, list[HeldOut]]:
-    """The crops to train on, identities and cameras numbered from 0, and every folder's held-out people."""
+    """The crops to train on, identities and cameras numbered from 0, and every folder's held-out people.
+
+    Those that nobody has named come last, with numbers after those of the identities.
+    """
     kept, held_out, cameras = [], [], 0
     for folder in recipe.train:
         crops = read_people(folder)
@@ -163,6 +172,10 @@ def read_training_crops(recipe: Recipe) -> tuple[CropSet, list[HeldOut]]:
         own, camids = np.unique(crops.camids, return_inverse=True)
         kept.append(replace(crops, camids=camids.astype(np.int64) + cameras))
         cameras += len(own)  # camera 1 of one folder is not that of another
+    for folder in recipe.unlabelled:
+        crops = read_unlabelled(folder)
+        kept.append(replace(crops, camids=crops.camids + cameras))
+        cameras += 1
     for folder in recipe.held_out.folders:
         held_out.append(split_held_out(folder, read_people(folder), None, recipe.seed)[1])
     return join_crop_sets(kept), held_out
@@ -184,9 +197,10 @@ def _prepare(recipe: Recipe, out: Path, resume: bool) -> None:
 def _trainer(recipe: Recipe, crops: CropSet, out: Path) -> Trainer:
     """Everything that will change; asks the teacher, and learns the identities' sentences, where there are such."""
     teacher = ask_teacher(recipe, crops, out)
+    start = ask_start(recipe, crops, out)
     text = learn_text(recipe, crops, out)
     torch.manual_seed(recipe.seed)  # whether stage 1 was done now or before must make no difference
-    trainer = Trainer(recipe, len(np.unique(crops.pids)), len(np.unique(crops.camids)), teacher, text)
+    trainer = Trainer(recipe, identities_to_learn(recipe, crops), len(np.unique(crops.camids)), teacher, text, start)
     trainer.start(crops)
     return trainer
 

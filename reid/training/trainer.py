@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypedDict
 
 import numpy as np
@@ -50,6 +51,7 @@ class Trainer:
         cameras: int,
         teacher: Tensor | None = None,
         text: Mapping[str, Tensor] | None = None,
+        start: Tensor | None = None,
     ) -> None:
         """Build everything; `start` or `restore` comes next.
 
@@ -58,15 +60,24 @@ class Trainer:
             identities, cameras: how many there are to be told apart.
             teacher: its view of every clean training crop, float32 (crops, T) of unit length.
             text: from `stages.learn_text`.
+            start: what the network says of every clean crop before it is trained, float32 (crops, D), where it is to
+                learn from itself.
         """
         self.recipe = recipe
         self.device = torch.device(recipe.device)
         backbone = recipe.backbone
         cameras = cameras if backbone.cameras else 0
-        self.spec = ModelSpec(
-            backbone.name, backbone.width, recipe.mask.kind, cameras, recipe.regions.dimensions if recipe.regions else 0
+        regions = recipe.regions
+        spec = ModelSpec(
+            backbone.name,
+            backbone.width,
+            recipe.mask.kind,
+            cameras,
+            regions.dimensions if regions else 0,
+            evidence=regions is not None,
         )
-        model = create_model(self.spec, backbone.pretrained)
+        model = create_model(spec, backbone.pretrained)
+        self.spec = replace(spec, graph=model.backbone.graph)
         # channels last: half the time on a CPU
         self.model: ReidModel = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.frozen = [_submodule(model, name) for name in backbone.frozen]
@@ -76,6 +87,11 @@ class Trainer:
         self.prototypes = Prototypes(identities, dimensions, recipe.prototypes.sampled, self.device)
         supervision = None if text is None else TextSupervision(text["text"], dimensions, text.get("projection"))
         region_of = None if self.model.regions is None else self.model.regions.region_of
+        if start is not None and start.shape[1] != dimensions:
+            raise RecipeError(
+                f"distillation.network: expected the backbone's own start, of {dimensions} dims, got {start.shape[1]}"
+            )
+        self.clean = start
         self.objective = Objective(recipe, dimensions, teacher, supervision, region_of).to(self.device)
         self.optimisers = self._optimisers()
         self.scaler = torch.amp.GradScaler(recipe.device, enabled=recipe.amp == "float16")
@@ -94,15 +110,18 @@ class Trainer:
             self.model.backbone,
             self._clean_images(crops[np.arange(0, len(crops), max(1, len(crops) // CALIBRATION_CROPS))]),
         )
-        feature = self._clean_features(crops)  # (N, D)
+        feature = self._clean_features(crops) if self.clean is None else self.clean.to(self.device)  # (N, D)
         pids = torch.from_numpy(crops.pids).to(self.device)
         with torch.no_grad():
             assert self.model.neck.running_mean is not None and self.model.neck.running_var is not None
             self.model.neck.running_mean.copy_(feature.mean(0))
             self.model.neck.running_var.copy_(feature.var(0))
             neck = functional.normalize(self.model.eval().neck(feature))  # (N, D)
-            sums = torch.zeros_like(self.prototypes.weight).index_add_(0, pids, neck)
+            named = pids < len(self.prototypes)  # (N,)
+            sums = torch.zeros_like(self.prototypes.weight).index_add_(0, pids[named], neck[named])
             self.prototypes.weight.copy_(functional.normalize(sums))
+            if self.clean is not None:
+                self.objective.set_targets(neck, pids, self.prototypes.weight)
         if self.average is not None:
             self.average.load_state_dict(self.model.state_dict())
 
@@ -127,7 +146,8 @@ class Trainer:
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         batches = [batch.to(self.device) for batch in batches]
-        sample = self.prototypes.sample(torch.cat([batch.labels for batch in batches]), rng)
+        labels = torch.cat([batch.labels for batch in batches])
+        sample = self.prototypes.sample(labels[labels < len(self.prototypes)], rng)
         losses = self._accumulate(batches, sample)
         self.steps += 1
         if losses is None or not self._move(sample, learning_rate):
@@ -274,6 +294,8 @@ class Trainer:
 
     def _set_training_mode(self) -> None:
         self.model.train()
+        if self.clean is not None:
+            self.model.neck.eval()  # its statistics are those that the targets were normalised by
         for module in self.frozen:
             module.eval()  # or its BatchNorm statistics would drift
 

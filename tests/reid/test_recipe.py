@@ -23,7 +23,7 @@ def write_recipe(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        pytest.param({"epochz": 3}, "epochz: unknown key, expected one of train, start_from", id="unknown"),
+        pytest.param({"epochz": 3}, "epochz: unknown key, expected one of train, unlabelled, start_from", id="unknown"),
         pytest.param({"losses": {"plian": 3}}, r"losses.plian: unknown key, did you mean plain\?", id="of a section"),
         pytest.param({"regions": {"weigth": 3}}, r"regions.weigth: unknown key, did you mean weight\?", id="optional"),
         pytest.param({"seed": date(2024, 1, 1)}, "seed: Input should be a valid integer, got '2024-01-01'", id="date"),

@@ -49,7 +49,7 @@ def test_every_backbone_gives_the_maps_and_the_feature_it_announces(name, width,
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(RecipeError, match="osnet, plain-conv, resnet50, vit-b16, clip-vit-b16, clip-rn50, got resnet"):
+    with pytest.raises(RecipeError, match="osnet, plain-conv, resnet50, vit-b16, clip-vit-b16, clip-rn50, openvino, got resnet"):
         create_backbone("resnet")
     assert len(NAMES) == 6
 

@@ -95,7 +95,7 @@ class Embedder:
         self.clock.now += self.seconds
 
 
-class FakePeer(Embedder):
+class FakeBaseline(Embedder):
     name = "baseline"
 
     def prepare(self, crops):
@@ -113,7 +113,7 @@ def test_speed_is_crops_over_time_and_relative_to_the_first_peer(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("reidpipe.reid.evaluation.speed.time.perf_counter", lambda: clock.now)
     crops = [RED_ABOVE_BLUE] * BATCH_CROPS
-    ours, baseline = measure_speeds("ours", Embedder(clock, 0.0625), [FakePeer(clock, 0.125)], crops)
+    ours, baseline = measure_speeds("ours", Embedder(clock, 0.0625), [FakeBaseline(clock, 0.125)], crops)
     assert (ours.name, ours.crops_per_second, ours.ratio) == ("ours", 128, 2)
     assert (baseline.name, baseline.crops_per_second, baseline.ratio) == ("baseline", 64, 1)
     (alone,) = measure_speeds("ours", Embedder(clock, 0.0625), [], crops)

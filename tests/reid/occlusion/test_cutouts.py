@@ -92,7 +92,7 @@ def test_a_folder_is_read_with_its_folders_and_pictures_without_transparency_are
         pytest.param(lambda folder: folder.mkdir(), "expected PNGs with transparent parts, found none", id="empty"),
         pytest.param(
             lambda folder: (folder.mkdir(), (folder / "bad.png").write_bytes(b"no picture")),
-            "bad.png: is not an image",
+            "bad.png: not a readable image",
             id="unreadable",
         ),
         pytest.param(

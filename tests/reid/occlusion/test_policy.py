@@ -78,7 +78,7 @@ def test_who_fits_nobody_is_pasted_over_instead(people):
 
 
 def test_transfer_in_tokens_leaves_pixels_alone_and_exchanges_tokens(people, monkeypatch):
-    monkeypatch.setattr(batches, "augment_covered", lambda image, cover, rng: (image, cover))
+    monkeypatch.setattr(batches, "augment_covered", lambda image, cover, rng, _: (image, cover))
     crops, regions = people
     some = occluders(regions, transferred=1.0, transfer_space="tokens")
     batch = training_batch(crops, np.arange(12), 4, some, np.random.default_rng(0))

@@ -19,7 +19,7 @@ def people(n=3, each=4, seed=0):
 
 @pytest.fixture
 def no_augmentation(monkeypatch):
-    monkeypatch.setattr(batches, "augment_covered", lambda image, cover, rng: (image, cover))
+    monkeypatch.setattr(batches, "augment_covered", lambda image, cover, rng, _: (image, cover))
 
 
 def test_of_every_person_one_crop_is_whole_and_one_is_occluded(no_augmentation):
