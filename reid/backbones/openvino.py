@@ -274,7 +274,8 @@ def _normalise(given: list[Tensor], step: Step) -> Tensor:
     if axes == [2, 3]:
         return functional.instance_norm(x, eps=eps)
     centred: Tensor = x - x.mean(axes, keepdim=True)
-    return centred * (centred.square().mean(axes, keepdim=True) + eps).rsqrt()
+    scale: Tensor = (centred.square().mean(axes, keepdim=True) + eps).rsqrt()
+    return centred * scale
 
 
 def _product(given: list[Tensor], step: Step) -> Tensor:
