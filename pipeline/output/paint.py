@@ -10,7 +10,7 @@ import supervision as sv
 from numpy.typing import NDArray
 
 from ..types import Image
-from .lettering import REGULAR, Lettering, Patch
+from .label import Label, draw_label, shorten
 from .palette import NOBODY_COLOUR, PALETTE, colour_indexes, text_colour
 
 TRACE_SECONDS = 3.0
@@ -20,6 +20,7 @@ TEXT_SHARE = 1 / 34  # of the picture's height
 LINE_SHARE = 1 / 300
 TICK_SECONDS = 0.001  # times are sums of floats: 0.3 may be stored a little short of it
 BADGE_OPACITY = 0.6
+WHITE = "#ffffff"
 
 XYXY = tuple[int, int, int, int]
 
@@ -35,11 +36,12 @@ class Painter:
 
     def __init__(self, camera: str, size_wh: tuple[int, int], rate: float) -> None:
         self._size_wh = size_wh
-        self._lettering = Lettering(max(SMALLEST_TEXT_PX, round(size_wh[1] * TEXT_SHARE)))
-        self._name = self._lettering.patch(
-            self._lettering.shortened(camera, size_wh[0] // 2), "#ffffff", opacity=BADGE_OPACITY, round_corners=False)
-        self._clock = lru_cache(2)(self._clock_patch)
-        self._label = lru_cache(256)(self._label_patch)
+        self._text_px = _text_px(size_wh)
+        self._name = draw_label(
+            shorten(camera, self._text_px, size_wh[0] // 2), self._text_px, WHITE, opacity=BADGE_OPACITY,
+            round_corners=False)
+        self._clock = lru_cache(2)(self._draw_clock)
+        self._label = lru_cache(256)(self._draw_identity)
         self._thickness = max(2, round(size_wh[1] * LINE_SHARE))
         palette = sv.ColorPalette.from_hex(list(PALETTE))
         self._trace = sv.TraceAnnotator(
@@ -62,12 +64,12 @@ class Painter:
         people.xyxy = self._inside(people.xyxy)
         self._box.annotate(image, people, custom_color_lookup=colours)
         badge = self._badge(seconds)
-        badge_width = sum(patch.size_wh[0] for patch in badge)
+        badge_width = sum(label.size_wh[0] for label in badge)
         self._put_labels(image, people.xyxy, identities, (0, 0, badge_width, badge[0].size_wh[1]))
         left = 0
-        for patch in badge:
-            patch.blend(image, left, 0)
-            left += patch.size_wh[0]
+        for label in badge:
+            label.blend(image, left, 0)
+            left += label.size_wh[0]
 
     def _inside(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
         """Boxes float32 (N, 4) whose lines lie wholly in the picture."""
@@ -75,7 +77,7 @@ class Painter:
         largest = np.array([*self._size_wh] * 2, np.float32) - 1 - margin  # (4,)
         return np.asarray(xyxy.clip(margin, largest), np.float32)
 
-    def _badge(self, seconds: float) -> tuple[Patch, Patch]:
+    def _badge(self, seconds: float) -> tuple[Label, Label]:
         return self._name, self._clock(clock_time(seconds))
 
     def _put_labels(
@@ -91,23 +93,28 @@ class Painter:
             taken.append(place)
             label.blend(image, place[0], place[1])
 
-    def _label_patch(self, identity: int) -> Patch:
+    def _draw_identity(self, identity: int) -> Label:
         colour = PALETTE[colour_indexes(np.array([identity]))[0]]
-        return self._lettering.patch(f"P{identity}", text_colour(colour), colour)
+        return draw_label(f"P{identity}", self._text_px, text_colour(colour), colour)
 
-    def _clock_patch(self, text: str) -> Patch:
-        return self._lettering.patch(text, "#ffffff", opacity=BADGE_OPACITY, font=REGULAR, round_corners=False)
+    def _draw_clock(self, text: str) -> Label:
+        return draw_label(text, self._text_px, WHITE, opacity=BADGE_OPACITY, bold=False, round_corners=False)
 
 
 def empty_tile(camera: str, size_wh: tuple[int, int], note: str) -> Image:
     """A dark picture, uint8 (H, W, 3) BGR, with a camera's name in its corner and a note in its middle."""
     width, height = size_wh
     image = np.full((height, width, 3), 24, np.uint8)
-    lettering = Lettering(max(SMALLEST_TEXT_PX, round(height * TEXT_SHARE)))
-    lettering.patch(lettering.shortened(camera, width // 2), "#ffffff", opacity=0).blend(image, 0, 0)
-    patch = lettering.patch(note, NOBODY_COLOUR, opacity=0, font=REGULAR)
-    patch.blend(image, (width - patch.size_wh[0]) // 2, (height - patch.size_wh[1]) // 2)
+    text_px = _text_px(size_wh)
+    draw_label(shorten(camera, text_px, width // 2), text_px, WHITE, opacity=0).blend(image, 0, 0)
+    label = draw_label(note, text_px, NOBODY_COLOUR, opacity=0, bold=False)
+    label.blend(image, (width - label.size_wh[0]) // 2, (height - label.size_wh[1]) // 2)
     return image
+
+
+def _text_px(size_wh: tuple[int, int]) -> int:
+    """Size of the type in a frame of (width, height)."""
+    return max(SMALLEST_TEXT_PX, round(size_wh[1] * TEXT_SHARE))
 
 
 def place_label(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import supervision as sv
 from numpy.typing import NDArray
 
 # Chosen one after the other, each as far from the earlier ones as possible in CIELAB, and from grey, black and white:
@@ -29,15 +30,9 @@ def colour_indexes(identities: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(identities > 0, 1 + (identities - 1) % len(IDENTITY_COLOURS), 0)
 
 
-def rgb(colour: str) -> tuple[int, int, int]:
-    """The parts of `#rrggbb`, 0 to 255."""
-    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
-    return red, green, blue
-
-
 def text_colour(background: str) -> str:
     """Black or white, whichever contrasts more with a background (WCAG 2.2, relative luminance)."""
-    share = np.array(rgb(background)) / 255  # (3,)
+    share = np.array(sv.Color.from_hex(background).as_rgb()) / 255  # (3,)
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     luminance = float(linear @ (0.2126, 0.7152, 0.0722))
     return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import supervision as sv
 
 from reidpipe.pipeline.output.paint import clock_time, place_label
 from reidpipe.pipeline.output.palette import (
     PALETTE,
     colour_indexes,
-    rgb,
     text_colour,
 )
 
@@ -24,7 +24,7 @@ def test_colours_are_told_apart_and_their_text_is_readable():
     assert colour_indexes(np.array([0, 1, 36, 37])).tolist() == [0, 1, 36, 1]  # grey stays nobody's
 
     def luminance(colour):
-        share = np.array(rgb(colour)) / 255
+        share = np.array(sv.Color.from_hex(colour).as_rgb()) / 255
         return float(np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
                      @ [0.2126, 0.7152, 0.0722])
 

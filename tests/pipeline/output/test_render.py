@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import supervision as sv
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.render import render as render_command
@@ -19,7 +20,6 @@ from reidpipe.pipeline.output.mosaic import Mosaic, lay_out
 from reidpipe.pipeline.output.palette import (
     IDENTITY_COLOURS,
     NOBODY_COLOUR,
-    rgb,
 )
 from reidpipe.pipeline.output.render import render
 from reidpipe.pipeline.output.video_writer import VideoWriter
@@ -73,7 +73,7 @@ def has_edge(image, box, colour):
     """Whether the middle of a box's left edge has a colour; coding is lossy, and colours have half the resolution."""
     x, y = round(box[0]), round((box[1] + box[3]) / 2)
     columns = image[y - 3 : y + 3, x - 1 : x + 2].mean(0)[:, ::-1]  # (3, 3) RGB
-    return bool(np.abs(columns - rgb(colour)).max(1).min() < 45)
+    return bool(np.abs(columns - sv.Color.from_hex(colour).as_rgb()).max(1).min() < 45)
 
 
 def brightness(image):
