@@ -1,7 +1,12 @@
-"""Re-identification: pixels in, embedding and mask out.
+"""Occlusion-aware person re-identification: crops in, embedding and mask out.
 
-The names below are loaded when they are first asked for, so that importing the package costs nothing.  Training and
-export need PyTorch and are imported from their rooms:
+    from reidpipe.reid import embed, masked_similarity
+
+    query, gallery = embed(query_crops), embed(gallery_crops)  # crops: uint8 (h, w, 3) BGR, any size
+    similarity = masked_similarity(query, gallery)  # (Nq, Ng)
+
+The names below are imported lazily, so that importing the package costs nothing.  Embedding needs onnxruntime only.
+Training and export need PyTorch and are imported from their sub-packages:
 
     from reidpipe.reid.training.train import train
     from reidpipe.reid.export import export
@@ -66,7 +71,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name (PEP 562)."""
+    """Import a public name on first use (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_MODULE_OF.get(name, 'errors')}", __name__), name)

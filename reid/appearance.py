@@ -1,4 +1,4 @@
-"""What does a person look like to this program?  A unit embedding, and a mask saying which of its dims to trust."""
+"""The appearance of people: a unit-length embedding, and a mask that says how reliable each of its dims is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,16 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNIT_TOLERANCE = 1e-3  # float32 sums over a few thousand dims, and float16 graphs, stay well inside
-NO_EVIDENCE = 1e-6  # added to every mask when rows are merged, so dims nobody saw become a plain mean, not 0/0
+NO_EVIDENCE = 1e-6  # added to masks when rows are merged: dims masked out in all of them become their mean, not 0/0
 
 
 @dataclass(frozen=True, eq=False)
 class Appearance:
-    """Appearances of N crops (or N tracklets), checked once at construction.
+    """Appearances of N crops (or N tracklets), validated at construction; N = 0 is allowed.
 
     Attributes:
         embedding: float32 (N, D), every row of unit length.
-        mask: float32 (N, D) in [0, 1]; 1 where the dim is reliable, 0 where it was hidden.
+        mask: float32 (N, D) in [0, 1]; 1 where a dim is reliable, 0 where it is not, for example because of occlusion.
+
+    Raises:
+        ValueError: an array has another dtype or shape, a row is not of unit length, or a mask lies outside of [0, 1].
     """
 
     embedding: NDArray[np.float32]
@@ -37,19 +40,19 @@ class Appearance:
 
     @classmethod
     def empty(cls, dimensions: int) -> Self:
-        """Nobody: embedding and mask of shape (0, dimensions)."""
+        """No appearances: embedding and mask of shape (0, dimensions)."""
         return cls(np.empty((0, dimensions), np.float32), np.empty((0, dimensions), np.float32))
 
     @property
     def dimensions(self) -> int:
-        """D."""
+        """D, the length of one embedding."""
         return int(self.embedding.shape[1])
 
     def __len__(self) -> int:
         return len(self.embedding)
 
     def __getitem__(self, rows: slice | Sequence[int] | NDArray[np.integer] | NDArray[np.bool_]) -> "Appearance":
-        """Some of the rows, by slice, index list, index array or boolean array; never a bare row."""
+        """Select rows by slice, list, index array or boolean array; an integer is refused: the result is always 2-d."""
         if isinstance(rows, int | np.integer):
             raise TypeError(f"rows: expected a slice or an array, got the integer {rows}; write [{rows}:{rows + 1}]")
         index = rows if isinstance(rows, slice) else _index_array(rows)
@@ -57,7 +60,11 @@ class Appearance:
 
 
 def concatenate(appearances: Sequence[Appearance]) -> Appearance:
-    """Stack appearances row-wise: (N1, D), (N2, D), … → (N1 + N2 + …, D)."""
+    """Stack appearances row-wise: (N1, D), (N2, D), … → (N1 + N2 + …, D).
+
+    Raises:
+        ValueError: no appearances are given, or they differ in D.
+    """
     if not appearances:
         raise ValueError("appearances: expected at least one, got none; use Appearance.empty(dimensions)")
     widths = sorted({one.dimensions for one in appearances})
@@ -70,18 +77,21 @@ def concatenate(appearances: Sequence[Appearance]) -> Appearance:
 
 
 def merge_tracklet(appearance: Appearance) -> Appearance:
-    """One row for all crops of one tracklet, so that what one frame hides another shows [ours].
+    """Merge all crops of one tracklet into one row, so that parts occluded in one frame are filled in by others [ours].
 
-    e = normalize(Σ m_t⊙e_t / Σ m_t), and the mask is the mean of the evidence, m = Σ m_t² / Σ m_t: each frame's mask
-    weighted as that frame weighed in e.  A dim seen clearly in a few frames and hidden in the rest keeps almost the
-    clear frames' value (the plain mean would not), and repeating frames changes nothing (the maximum would grow with
-    the length of the tracklet, until every long tracklet claimed to be reliable everywhere).
+    The embedding is the mask-weighted mean, e = normalize(Σ m_t⊙e_t / Σ m_t).  The mask is m = Σ m_t² / Σ m_t: each
+    frame's mask, weighted by that frame's share in e.  A dim that is reliable in a few frames and occluded in the rest
+    thus stays reliable (a plain mean would dilute it), and repeating frames changes nothing (a maximum would grow with
+    the length of the tracklet, until every long tracklet seemed reliable everywhere).
 
     Args:
-        appearance: (T, D), T ≥ 1.
+        appearance: (T, D), one row per crop, T ≥ 1.
 
     Returns:
         Appearance of one row, (1, D).
+
+    Raises:
+        ValueError: T = 0.
     """
     if len(appearance) == 0:
         raise ValueError("appearance: expected at least one row to merge, got 0")
@@ -89,7 +99,7 @@ def merge_tracklet(appearance: Appearance) -> Appearance:
     total = weight.sum(0, keepdims=True)  # (1, D)
     mean = (weight * appearance.embedding).sum(0, keepdims=True) / total  # (1, D)
     length = np.linalg.norm(mean)
-    embedding = mean / length if length > NO_EVIDENCE else appearance.embedding[:1]  # opposite rows cancel out
+    embedding = mean / length if length > NO_EVIDENCE else appearance.embedding[:1]  # opposite rows cancel each other
     mask = (weight * appearance.mask).sum(0, keepdims=True) / total  # (1, D)
     return Appearance(embedding.astype(np.float32), mask.clip(0, 1).astype(np.float32))
 

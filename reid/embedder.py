@@ -1,4 +1,4 @@
-"""What do these crops look like?  Runs exported weights with onnxruntime; PyTorch is not needed."""
+"""Embed crops with exported weights on onnxruntime; PyTorch is not needed."""
 
 import functools
 from collections.abc import Sequence
@@ -19,15 +19,23 @@ if TYPE_CHECKING:
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "appearance.onnx"
 KIND = "reidpipe-appearance"
 FORMAT_VERSION = "1"
-EVIDENCE_SHAPE = (16, 8)  # positions of one crop, from the top left
+EVIDENCE_SHAPE = (16, 8)  # rows and columns of cells over one crop, from the top left
 BATCH_CROPS = 32  # bounds memory; larger batches are no faster on a CPU
 
 
 class Embedder:
-    """Exported weights, loaded once: crops in, appearances out."""
+    """An exported model, loaded once: crops in, appearances out."""
 
     def __init__(self, weights: Path = SHIPPED_WEIGHTS, threads: int = 2) -> None:
-        """Load an ONNX file written by `export.export`; `threads` is how many CPU threads one batch may use."""
+        """Load a model.
+
+        Args:
+            weights: an ONNX file written by `export.export`.
+            threads: number of CPU threads for one batch.
+
+        Raises:
+            WeightsError: the file is missing, unreadable or not a model of this kind.
+        """
         self._session = open_session(weights, threads)
         self._weights = weights
         self._dimensions = _check_interface(weights, self._session)
@@ -39,22 +47,30 @@ class Embedder:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What the file says of itself: input, normalisation, dimensions, backbone, mask, precision, licence, …"""
+        """The model's own description: input, normalisation, dimensions, backbone, mask, precision, licence, …"""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
     def embed(self, crops: Sequence[NDArray[np.uint8]]) -> Appearance:
-        """Look at N crops, uint8 (h, w, 3) BGR of any size → Appearance (N, D); no crops → an empty one."""
+        """Embed N crops, uint8 (h, w, 3) BGR of any size → Appearance (N, D); N = 0 is allowed.
+
+        Raises:
+            ValueError: a crop has another dtype or shape.
+        """
         batches = [crops[start : start + BATCH_CROPS] for start in range(0, len(crops), BATCH_CROPS)]
         return concatenate([Appearance.empty(self.dimensions), *(self._embed_batch(batch) for batch in batches)])
 
     def evidence(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Where each of N crops shows the person, float32 (N, 16, 8).
+        """Probability that the person is visible, for each cell of N crops: float32 (N, 16, 8) in [0, 1].
+
+        Args:
+            crops: uint8 (h, w, 3) BGR of any size.
 
         Raises:
-            WeightsError: this model does not say.
+            WeightsError: this model has no evidence output.
+            ValueError: a crop has another dtype or shape.
         """
         if "evidence" not in {one.name for one in self._session.get_outputs()}:
-            raise WeightsError(f"{self._weights}: this model has no output evidence; export one that has regions")
+            raise WeightsError(f"{self._weights}: this model has no output evidence: export one that has regions")
         batches = [crops[start : start + BATCH_CROPS] for start in range(0, len(crops), BATCH_CROPS)]
         maps = [self._session.run(["evidence"], {"images": stack_crops(batch)})[0] for batch in batches]
         return np.concatenate([np.empty((0, *EVIDENCE_SHAPE), np.float32), *maps])
@@ -66,21 +82,24 @@ class Embedder:
 
 
 def embed(images: Sequence[NDArray[np.uint8]]) -> Appearance:
-    """Look at N crops with the shipped weights, uint8 (h, w, 3) BGR of any size → Appearance (N, D).
+    """Embed N crops with the bundled weights, uint8 (h, w, 3) BGR of any size → Appearance (N, D); N = 0 is allowed.
 
-    The weights are loaded at the first call and kept; an `Embedder` of your own takes other weights and threads.
+    The weights are loaded on the first call and kept.  Create an `Embedder` to choose other weights or threads.
+
+    Raises:
+        ValueError: a crop has another dtype or shape.
     """
     return _shipped().embed(images)
 
 
 @functools.cache
 def _shipped() -> Embedder:
-    """Holds weights and nothing of what they have seen, so everybody may share it."""
+    """The embedder behind `embed`: it keeps no state between calls, so all callers share one."""
     return Embedder()
 
 
 def _check_interface(weights: Path, session: "onnxruntime.InferenceSession") -> int:
-    """Refuse any ONNX file that is not ours; return D."""
+    """Check that an ONNX file is one of this program's models; return D."""
     metadata = session.get_modelmeta().custom_metadata_map
     found = metadata.get("kind", "none"), metadata.get("format_version", "none")
     if found != (KIND, FORMAT_VERSION):
@@ -90,7 +109,7 @@ def _check_interface(weights: Path, session: "onnxruntime.InferenceSession") -> 
     if inputs != {"images": ("tensor(uint8)", [HEIGHT_PX, WIDTH_PX, 3])}:
         raise WeightsError(f"{weights}: expected one input, images uint8 (N, {HEIGHT_PX}, {WIDTH_PX}, 3), got {inputs}")
     outputs = {one.name: one.shape[1:] for one in session.get_outputs()}
-    evidence = outputs.pop("evidence", list(EVIDENCE_SHAPE))  # of some models
+    evidence = outputs.pop("evidence", list(EVIDENCE_SHAPE))  # optional
     if evidence != list(EVIDENCE_SHAPE):
         raise WeightsError(f"{weights}: expected output evidence of shape (N, 16, 8), got (N, *{evidence})")
     if set(outputs) != {"embedding", "mask"} or outputs["embedding"] != outputs["mask"]:

@@ -1,4 +1,4 @@
-"""How is an ONNX file opened?  On the CPU, quietly, and with one line where it cannot be."""
+"""Open ONNX files with onnxruntime on the CPU."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,20 +10,24 @@ if TYPE_CHECKING:
 
 
 def open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":
-    """Load a network; `threads` is how many CPU threads one batch may use.
+    """Load a network.
+
+    Args:
+        path: an ONNX file.
+        threads: number of CPU threads for one batch.
 
     Raises:
         WeightsError: no such file, or not an ONNX model that onnxruntime can run.
     """
-    import onnxruntime  # here, so that importing reidpipe.reid stays cheap
-    from onnxruntime.capi import onnxruntime_pybind11_state as raised  # its errors share no base of their own
+    import onnxruntime  # imported late, so that importing reidpipe.reid stays cheap
+    from onnxruntime.capi import onnxruntime_pybind11_state as raised  # its errors have no common base class
 
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only: its warnings are about graph nodes, not about the user's work
+    options.log_severity_level = 3  # errors only: its warnings concern graph nodes, not the user
     kinds = raised.Fail, raised.InvalidArgument, raised.InvalidGraph, raised.InvalidProtobuf
     try:
         return onnxruntime.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])

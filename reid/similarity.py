@@ -1,4 +1,4 @@
-"""How alike do two people look, counting only what can be seen of both?"""
+"""Masked similarity: compare people by the embedding dims that are reliable in both."""
 
 from typing import Literal
 
@@ -8,24 +8,29 @@ from numpy.typing import NDArray
 from .appearance import Appearance
 
 Mode = Literal["plain", "query", "joint"]
-SMALLEST_ENERGY = np.float32(1e-20)  # under a root: 0/0 becomes 0 where two masks share nothing
+SMALLEST_ENERGY = np.float32(1e-20)  # lower bound under a root, so that disjoint masks give 0 instead of 0/0
 
 
 def masked_similarity(query: Appearance, gallery: Appearance, mode: Mode = "joint") -> NDArray[np.float32]:
     """Similarity of every query to every gallery row, as matrix products.
 
     plain: cosine, E_q E_gᵀ.
-    query: (M_q⊙E_q)E_gᵀ / sqrt((M_q²)(E_g²)ᵀ), the cosine of e_q and m_q⊙e_g: the query's mask alone [DPM].
+    query: (M_q⊙E_q)E_gᵀ / sqrt((M_q²)(E_g²)ᵀ), the cosine of e_q and m_q⊙e_g; only the query's mask is used [DPM].
     joint: (M_q⊙E_q)(M_g⊙E_g)ᵀ / sqrt([(M_q⊙E_q²)M_gᵀ] ⊙ [M_q(M_g⊙E_g²)ᵀ]), the cosine weighted by m_q⊙m_g
-    [summary]; first powers, so that |s| ≤ 1 by Cauchy–Schwarz [ours].  Symmetric.
+    [summary]; masks enter with their first power, so that |s| ≤ 1 by Cauchy–Schwarz [ours].  Symmetric.
+
+    The scale of a mask has no effect; constant masks give the plain cosine in every mode.
 
     Args:
         query: (Nq, D).
         gallery: (Ng, D).
-        mode: which of the three.
+        mode: "plain", "query" or "joint".
 
     Returns:
         float32 (Nq, Ng) in [-1, 1]; 0 where the two masks have no dim in common.
+
+    Raises:
+        ValueError: query and gallery differ in D, or the mode is unknown.
     """
     _check_dimensions(query, gallery)
     if mode == "plain":
@@ -33,7 +38,7 @@ def masked_similarity(query: Appearance, gallery: Appearance, mode: Mode = "join
     query_mask = _largest_is_one(query.mask)  # (Nq, D)
     masked_query = query_mask * query.embedding  # (Nq, D)
     if mode == "query":
-        kept = query_mask**2 @ (gallery.embedding**2).T  # (Nq, Ng), what the mask leaves of the gallery row
+        kept = query_mask**2 @ (gallery.embedding**2).T  # (Nq, Ng), squared length of the masked gallery row
         return _clipped(masked_query @ gallery.embedding.T / np.sqrt(np.maximum(kept, SMALLEST_ENERGY)))
     if mode != "joint":
         raise ValueError(f"mode: expected plain, query or joint, got {mode!r}")
@@ -43,11 +48,11 @@ def masked_similarity(query: Appearance, gallery: Appearance, mode: Mode = "join
 
 
 def shared_mask_share(query: Appearance, gallery: Appearance) -> NDArray[np.float32]:
-    """How much of the evidence is reliable in both: the denominator of the joint form, masks unscaled [ours].
+    """Share of the two embeddings that the joint comparison rests on: its denominator, with unscaled masks [ours].
 
-    With weights w = m_q⊙m_g it is the geometric mean of Σ w e_q² and Σ w e_g², the parts of the two (unit)
-    squared lengths that the comparison uses.  Masks of 1 everywhere give 1; constant masks a and b give a·b;
-    disjoint ones give 0.
+    With weights w = m_q⊙m_g it is the geometric mean of Σ w e_q² and Σ w e_g², the parts of the two squared lengths
+    (both 1) that the comparison uses.  Masks of 1 everywhere give 1, constant masks a and b give a·b, disjoint masks
+    give 0.  A low share means that little is visible in both, so the similarity carries little evidence.
 
     Args:
         query: (Nq, D).
@@ -55,6 +60,9 @@ def shared_mask_share(query: Appearance, gallery: Appearance) -> NDArray[np.floa
 
     Returns:
         float32 (Nq, Ng) in [0, 1].
+
+    Raises:
+        ValueError: query and gallery differ in D.
     """
     _check_dimensions(query, gallery)
     share = _shared_energy(query.embedding, query.mask, gallery.embedding, gallery.mask)  # (Nq, Ng)
@@ -67,14 +75,15 @@ def _shared_energy(
     gallery: NDArray[np.float32],
     gallery_mask: NDArray[np.float32],
 ) -> NDArray[np.float32]:
+    """Lengths of both embeddings under the joint weights, multiplied: float32 (Nq, Ng)."""
     of_query = (query_mask * query**2) @ gallery_mask.T  # (Nq, Ng)
     of_gallery = query_mask @ (gallery_mask * gallery**2).T  # (Nq, Ng)
-    # roots first: the product of two small float32 sums would underflow
+    # roots before the product, as the product of two small float32 sums would underflow
     return np.sqrt(np.maximum(of_query, SMALLEST_ENERGY)) * np.sqrt(np.maximum(of_gallery, SMALLEST_ENERGY))
 
 
 def _largest_is_one(mask: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A mask's scale changes no masked similarity; a fixed one keeps small masks clear of float32 underflow."""
+    """Scale every mask to a maximum of 1: no masked similarity changes, and small masks do not underflow in float32."""
     largest = mask.max(1, keepdims=True, initial=0)  # (N, 1)
     return np.asarray(mask / np.where(largest > 0, largest, 1), np.float32)
 

@@ -1,4 +1,4 @@
-"""How messages name things: near misses, counts, files in natural order."""
+"""Wording of messages: suggestions for misspelt names, counts with their noun, natural sort order."""
 
 import re
 from collections.abc import Iterable
@@ -6,17 +6,18 @@ from difflib import get_close_matches
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown word: `, did you mean start_time?`, or nothing."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f", did you mean {near[0]}?" if near else ""
+    """The end of a sentence about an unknown word, `, did you mean start_time?`; empty if no known word is close."""
+    spelling = {one.casefold(): one for one in known}
+    near = get_close_matches(word.casefold(), spelling, n=1, cutoff=0.6)
+    return f", did you mean {spelling[near[0]]}?" if near else ""
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:
-    """Sort key that puts `cam_9` before `cam_10`, whatever the case of its letters."""
+    """Sort key that puts `cam_9` before `cam_10` and ignores case."""
     parts = re.split(r"(\d+)", name.casefold())
     return [(1, int(part), part) if part.isdecimal() else (2, 0, part) for part in parts if part]
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 picture`, `3 pictures`."""
+    """A count with its noun: `1 picture`, `3 pictures`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,8 +1,8 @@
-"""How fast is a search of the gallery beside FAISS's IndexFlatIP on the same vectors, and what does the fast way miss?
+"""Benchmark the gallery search against FAISS's IndexFlatIP on the same vectors: speed, and recall of the fast search.
 
-The vectors are made up, but shaped as appearances are: identities seen several times, in a space whose variance falls
-off as that of trained embeddings does; two in five views hide neighbouring body parts, whose dims then hold noise and
-get a small, noisy mask.  Uniform random vectors would have no neighbours to find.
+The vectors are synthetic but resemble appearances: identities with several views each, in a space whose variance decays
+as that of trained embeddings does.  In two of five views adjacent body parts are occluded; their dims hold noise and
+have a small, noisy mask.  Uniform random vectors would have no meaningful neighbours.
 """
 
 import logging
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     import faiss
 
 K = 10
-VIEWS = 8  # of each identity in the gallery
+VIEWS = 8  # per identity in the gallery
 LATENT_DIMENSIONS = 128
-PARTS = 8  # of a body; each owns a run of dims
+PARTS = 8  # body parts; each is described by a run of adjacent dims
 OCCLUDED_SHARE = 0.4
-VIEW_NOISE = 0.45  # of an identity's spread
+VIEW_NOISE = 0.45  # in standard deviations of the identities
 DIM_NOISE = 0.25
-HIDDEN = 0.05  # what is left of a hidden part
+OCCLUDED_VISIBILITY = 0.05  # what remains of an occluded part
 RECALL_QUERIES = 128
 CHUNK_ROWS = 16384
 
@@ -39,19 +39,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SearchTimes:
-    """One gallery size; seconds are medians over the rounds, ratios medians of each round's ratio.
+    """Results for one gallery size; seconds are medians over the rounds, ratios are medians of each round's ratio.
 
     Attributes:
         rows: gallery size.
         dimensions: D.
-        queries: searched at once.
-        flat_seconds: IndexFlatIP, plain inner product of float32 embeddings.
+        queries: how many are searched at once.
+        flat_seconds: IndexFlatIP, the inner product of float32 embeddings.
         exact_seconds: the exact masked search.
-        fast_seconds: candidates by FAISS, compared by masked similarity.
-        exact_of_flat: exact time / IndexFlatIP's.
-        fast_of_flat: fast time / IndexFlatIP's.
-        recall_at_10: share of the exact ten best that the fast search finds, over 128 other queries.
-        build_seconds: building the fast search's index.
+        fast_seconds: the fast search, FAISS candidates ranked by masked similarity.
+        exact_of_flat: exact_seconds / flat_seconds.
+        fast_of_flat: fast_seconds / flat_seconds.
+        recall_at_10: share of the exact top ten that the fast search finds, mean over 128 other queries.
+        build_seconds: the first fast search, which builds the index.
     """
 
     rows: int
@@ -67,18 +67,18 @@ class SearchTimes:
 
 
 class SyntheticGallery:
-    """Made-up people, the same for the same seed."""
+    """Synthetic identities; the same seed gives the same ones."""
 
     def __init__(self, identities: int, dimensions: int, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
-        self._spread = (1 / np.sqrt(1 + np.arange(LATENT_DIMENSIONS) / 16)).astype(np.float32)  # (L,)
-        self._people = self._normal(identities, LATENT_DIMENSIONS) * self._spread  # (C, L)
-        self._basis = self._normal(LATENT_DIMENSIONS, dimensions) / np.linalg.norm(self._spread)  # (L, D)
+        self._std = (1 / np.sqrt(1 + np.arange(LATENT_DIMENSIONS) / 16)).astype(np.float32)  # (L,)
+        self._identities = self._normal(identities, LATENT_DIMENSIONS) * self._std  # (C, L)
+        self._basis = self._normal(LATENT_DIMENSIONS, dimensions) / np.linalg.norm(self._std)  # (L, D)
 
     def views(self, identity: NDArray[np.integer]) -> Appearance:
-        """One new view of each of these identities, int (n,) → (n, D)."""
+        """A new view of each of these identities: int (n,) → (n, D)."""
         rows, dimensions = len(identity), self._basis.shape[1]
-        latent = self._people[identity] + VIEW_NOISE * self._normal(rows, LATENT_DIMENSIONS) * self._spread  # (n, L)
+        latent = self._identities[identity] + VIEW_NOISE * self._normal(rows, LATENT_DIMENSIONS) * self._std  # (n, L)
         embedding = latent @ self._basis + DIM_NOISE * self._normal(rows, dimensions)  # (n, D)
         visible = self._visible(rows, dimensions)  # (n, D)
         embedding = visible * embedding + (1 - visible) * self._normal(rows, dimensions)
@@ -90,7 +90,7 @@ class SyntheticGallery:
         first = self._rng.integers(0, PARTS, (rows, 1))
         count = self._rng.integers(1, PARTS // 2 + 2, (rows, 1)) * (self._rng.random((rows, 1)) < OCCLUDED_SHARE)
         part = np.arange(dimensions) * PARTS // dimensions  # (D,)
-        return np.where((part >= first) & (part < first + count), np.float32(HIDDEN), np.float32(1))
+        return np.where((part >= first) & (part < first + count), np.float32(OCCLUDED_VISIBILITY), np.float32(1))
 
     def _normal(self, rows: int, columns: int) -> NDArray[np.float32]:
         return self._rng.standard_normal((rows, columns), np.float32)
@@ -99,15 +99,18 @@ class SyntheticGallery:
 def bench_search(
     sizes: Sequence[int], dimensions: int, queries: int = 8, rounds: int = 5, threads: int | None = None, seed: int = 0
 ) -> list[SearchTimes]:
-    """Measure all sizes; in every round the three searches take turns, so that a slow moment hits all of them.
+    """Benchmark gallery sizes; the three searches alternate in every round, so that a load peak hits all of them.
 
     Args:
         sizes: gallery sizes, each at least 10.
         dimensions: D, at least 8.
         queries: how many are searched at once.
         rounds: how often each is measured.
-        threads: for FAISS and PyTorch alike; by default all cores.
-        seed: of the made-up people.
+        threads: for both FAISS and PyTorch; by default all cores.
+        seed: of the synthetic identities.
+
+    Raises:
+        ValueError: a size or the number of dimensions is too small.
     """
     import faiss
     import torch
@@ -122,22 +125,22 @@ def bench_search(
 
 def _bench_size(rows: int, dimensions: int, queries: int, rounds: int, seed: int) -> SearchTimes:
     logger.info("%d rows of %d dims", rows, dimensions)
-    people = -(-rows // VIEWS)
-    crowd = SyntheticGallery(people, dimensions, seed)
-    gallery, flat = _filled(crowd, rows, dimensions)
-    wanted = np.random.default_rng(seed).integers(0, people, (rounds + 1, queries))
-    build_seconds = _seconds(partial(gallery.search, crowd.views(wanted[0]), K, exact=False))
-    taken = []
+    identities = -(-rows // VIEWS)
+    synthetic = SyntheticGallery(identities, dimensions, seed)
+    gallery, flat = _filled(synthetic, rows, dimensions)
+    wanted = np.random.default_rng(seed).integers(0, identities, (rounds + 1, queries))
+    build_seconds = _seconds(partial(gallery.search, synthetic.views(wanted[0]), K, exact=False))
+    timings = []
     for row in wanted:
-        query = crowd.views(row)
-        taken.append(
+        query = synthetic.views(row)
+        timings.append(
             (
                 _seconds(partial(flat.search, query.embedding, K)),
                 _seconds(partial(gallery.search, query, K, exact=True)),
                 _seconds(partial(gallery.search, query, K, exact=False)),
             )
         )
-    flat_seconds, exact_seconds, fast_seconds = zip(*taken[1:], strict=True)  # the first round warms up
+    flat_seconds, exact_seconds, fast_seconds = zip(*timings[1:], strict=True)  # the first round warms up
     return SearchTimes(
         rows,
         dimensions,
@@ -147,25 +150,26 @@ def _bench_size(rows: int, dimensions: int, queries: int, rounds: int, seed: int
         median(fast_seconds),
         median(exact / base for exact, base in zip(exact_seconds, flat_seconds, strict=True)),
         median(fast / base for fast, base in zip(fast_seconds, flat_seconds, strict=True)),
-        _recall(gallery, crowd.views(np.random.default_rng(seed + 1).integers(0, people, RECALL_QUERIES))),
+        _recall(gallery, synthetic.views(np.random.default_rng(seed + 1).integers(0, identities, RECALL_QUERIES))),
         build_seconds,
     )
 
 
-def _filled(crowd: SyntheticGallery, rows: int, dimensions: int) -> "tuple[Gallery, faiss.IndexFlatIP]":
-    """Both hold the same rows, in an order that mixes identities."""
+def _filled(synthetic: SyntheticGallery, rows: int, dimensions: int) -> "tuple[Gallery, faiss.IndexFlatIP]":
+    """Fill a gallery and a FAISS index with the same rows, identities interleaved."""
     import faiss
 
     gallery, flat = Gallery(dimensions), faiss.IndexFlatIP(dimensions)
-    people = -(-rows // VIEWS)
+    identities = -(-rows // VIEWS)
     for start in range(0, rows, CHUNK_ROWS):
-        appearance = crowd.views(np.arange(start, min(start + CHUNK_ROWS, rows)) % people)
+        appearance = synthetic.views(np.arange(start, min(start + CHUNK_ROWS, rows)) % identities)
         gallery.add(appearance)
         flat.add(appearance.embedding)
     return gallery, flat
 
 
 def _recall(gallery: Gallery, query: Appearance) -> float:
+    """Mean recall@10 of the fast search with respect to the exact one."""
     exact, fast = (gallery.search(query, K, exact=exact).ids for exact in (True, False))  # (N, 10)
     return float(np.mean([np.isin(one, other).mean() for one, other in zip(exact, fast, strict=True)]))
 

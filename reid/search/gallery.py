@@ -1,4 +1,4 @@
-"""Who of a million looks most like this?  A gallery of appearances, searched exactly or through FAISS candidates."""
+"""A gallery of up to millions of appearances, searched exactly or through FAISS candidates."""
 
 import math
 import zipfile
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from .blocks import Block
     from .candidates import Candidates
 
-QUERY_ROWS = 256  # queries are searched in groups: memory is bounded by one group against one block
-FAST_FROM_ROWS = 4096  # below, the exact search is as fast as the fast one
+QUERY_ROWS = 256  # queries are searched in groups, so that memory is bounded by one group against one block
+FAST_FROM_ROWS = 4096  # in smaller galleries the exact search is as fast
 LEAST_CANDIDATES_PER_K = 4
-CANDIDATES_PER_ROOT = 0.3  # of the gallery's size, from 512 dims on; with fewer, inner products tell less of the masks
-ROOT_DIMENSIONS = 512
-RETRAIN_GROWTH = 4  # a gallery that has grown so much may hold other masks than those the index was trained on
+CANDIDATES_PER_ROOT = 0.3  # candidates per √rows, from ROOT_DIMENSIONS on; proportionally more for shorter embeddings,
+ROOT_DIMENSIONS = 512  # whose inner products approximate masked similarity less well
+RETRAIN_GROWTH = 4  # a gallery that grew by this factor may hold other masks than the index was trained on
 
 
 class Matches(NamedTuple):
-    """The answer to a search, best first.
+    """Results of a search, most similar first.
 
     Attributes:
-        similarity: float32 (N, k) in [-1, 1]; -inf where the gallery had fewer than k rows.
-        ids: int64 (N, k); -1 there.
+        similarity: float32 (N, k) in [-1, 1]; -inf where the gallery has fewer than k rows.
+        ids: int64 (N, k); -1 where the gallery has fewer than k rows.
     """
 
     similarity: NDArray[np.float32]
@@ -39,13 +39,14 @@ class Matches(NamedTuple):
 
 
 class Gallery:
-    """Appearances with ids, kept in half precision: 10 bytes per dim and row, searched copies included.
+    """Appearances with ids, stored in half precision: 10 bytes per dim and row in all.
 
-    Similarities are those of `masked_similarity` within 1e-3; the order is the same but for rows closer than that.
-    Not safe for use by several threads at once.
+    Similarities equal those of `masked_similarity` within 1e-3, so the order differs only among rows closer than that.
+    A gallery must not be used by several threads at once.
     """
 
     def __init__(self, dimensions: int) -> None:
+        """Create an empty gallery for embeddings of length `dimensions` (D)."""
         if dimensions < 1:
             raise ValueError(f"dimensions: expected at least 1, got {dimensions}")
         self.dimensions = dimensions
@@ -62,10 +63,10 @@ class Gallery:
 
         Args:
             appearance: (N, D).
-            ids: integers (N,), not negative, what `search` answers with; by default the row numbers.
+            ids: integers (N,), not negative, which `search` returns; by default the row numbers.
 
         Raises:
-            ValueError: another D, or ids of the wrong shape, kind or sign; the gallery is then as it was.
+            ValueError: another D, or ids of the wrong shape, dtype or sign; the gallery is unchanged.
         """
         import torch
 
@@ -74,7 +75,7 @@ class Gallery:
         self._check_dimensions("appearance", appearance)
         own = self._checked_ids(len(appearance), ids)
         largest = appearance.mask.max(1, keepdims=True, initial=0)  # (N, 1)
-        mask = torch.from_numpy(appearance.mask / np.where(largest > 0, largest, 1)).half()  # scale changes nothing
+        mask = torch.from_numpy(appearance.mask / np.where(largest > 0, largest, 1)).half()  # scale has no effect
         embedding = torch.from_numpy(appearance.embedding).half()
         start = 0
         while start < len(embedding):
@@ -86,18 +87,22 @@ class Gallery:
         self._ids = np.concatenate([self._ids, own])
 
     def search(self, query: Appearance, k: int, mode: Mode = "joint", exact: bool = True) -> Matches:
-        """The k most similar rows of every query.
+        """Find the k most similar rows for every query.
 
         Args:
             query: (N, D).
-            k: how many, at least 1.
+            k: number of rows per query, at least 1.
             mode: as in `masked_similarity`.
-            exact: True compares every row; False compares candidates only (joint mode; same similarities, recall@10
-                of 0.99 and more, several times faster from 10⁴ rows on).  The first fast search, and one after much
-                growth, builds the index: about 10 s for a million rows, and up to 3 bytes per dim and row.
+            exact: True compares every row.  False compares candidates only: joint mode only, the same similarities,
+                recall@10 of 0.99 or more, several times faster from 10⁴ rows on.  The first such search, and the next
+                after the gallery has grown much, builds the index: about 10 s for a million rows, and up to 3 bytes per
+                dim and row.
 
         Returns:
             Matches of shape (N, k).
+
+        Raises:
+            ValueError: another D, k below 1, an unknown mode, or a fast search in a mode other than joint.
         """
         self._check_dimensions("query", query)
         if k < 1:
@@ -110,7 +115,7 @@ class Gallery:
         if len(self) == 0:
             return matches
         for start in range(0, len(query), QUERY_ROWS):
-            group = query if len(query) <= QUERY_ROWS else query[start : start + QUERY_ROWS]  # a slice is checked anew
+            group = query if len(query) <= QUERY_ROWS else query[start : start + QUERY_ROWS]  # slices are validated
             if mode != "joint":
                 found = self._by_matrices(group, k, mode)
             elif exact or len(self) < FAST_FROM_ROWS:
@@ -122,7 +127,11 @@ class Gallery:
         return matches
 
     def save(self, path: Path | str) -> None:
-        """Write everything to one .npz file; it appears whole or not at all."""
+        """Write the gallery to one .npz file, atomically.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
         path = Path(path)
         make_folder(path.parent)
         halves = {
@@ -139,7 +148,7 @@ class Gallery:
 
     @classmethod
     def load(cls, path: Path | str) -> "Gallery":
-        """Read what `save` wrote.
+        """Read a gallery written by `save`.
 
         Raises:
             GalleryError: no such file, or not a gallery.
@@ -157,7 +166,7 @@ class Gallery:
         return gallery
 
     def _by_bounds(self, query: Appearance, k: int) -> list["_Found"]:
-        """Exact: bfloat16 matrices rule out almost all rows of a block, float32 decides among the rest."""
+        """Exact search, joint mode: bfloat16 products rule out almost all rows of a block, float32 ranks the rest."""
         import torch
 
         from .blocks import BLOCK_ROWS, Queries
@@ -176,7 +185,7 @@ class Gallery:
         return [(similarity.numpy(), row.numpy()) for similarity, row in best]
 
     def _by_matrices(self, query: Appearance, k: int, mode: Mode) -> list["_Found"]:
-        """Exact, any mode: `masked_similarity` against one block after the other."""
+        """Exact search, any mode: `masked_similarity` with one block after the other."""
         similarity = np.empty((len(query), 0), np.float32)
         row = np.empty((len(query), 0), np.int64)
         start = 0
@@ -191,6 +200,7 @@ class Gallery:
         return list(zip(similarity, row, strict=True))
 
     def _by_candidates(self, query: Appearance, k: int) -> list["_Found"]:
+        """Fast search, joint mode: candidates of the FAISS index, ranked by masked similarity."""
         import torch
 
         from .blocks import Queries, similarity_to_own
@@ -206,7 +216,7 @@ class Gallery:
         return [(near[own >= 0], own[own >= 0]) for near, own in zip(*found, strict=True)]
 
     def _indexed(self) -> "Candidates":
-        """The index, brought up to date."""
+        """The FAISS index, trained if necessary and filled with all rows."""
         from .candidates import SAMPLE_ROWS, Candidates
 
         if self._candidates is None or len(self) > RETRAIN_GROWTH * self._trained_rows:

@@ -1,4 +1,4 @@
-"""A gallery finds what comparing everything with everything would find."""
+"""The gallery search returns what exhaustive comparison returns."""
 
 import numpy as np
 import pytest
@@ -11,9 +11,10 @@ from reidpipe.reid.search.bench import SyntheticGallery
 D = 64
 
 
-def crowd(rows, seed=0, views=4):
-    people = max(rows // views, 1)
-    return SyntheticGallery(people, D, seed).views(np.arange(rows) % people)
+def synthetic(rows, seed=0, views=4):
+    """Appearances of synthetic identities, `views` of each."""
+    identities = max(rows // views, 1)
+    return SyntheticGallery(identities, D, seed).views(np.arange(rows) % identities)
 
 
 def filled(appearance, ids=None):
@@ -22,8 +23,8 @@ def filled(appearance, ids=None):
     return gallery
 
 
-def assert_same_as_everything(query, appearance, matches, mode="joint"):
-    """Rows differ only where their similarities are the same to the promised precision."""
+def assert_same_as_exhaustive(query, appearance, matches, mode="joint"):
+    """Rows differ only where their similarities agree within the documented precision."""
     similarity = masked_similarity(query, appearance, mode)
     k = matches.ids.shape[1]
     expected = np.sort(similarity, 1)[:, ::-1][:, :k]
@@ -40,22 +41,22 @@ def small_blocks(monkeypatch):
 
 @pytest.mark.parametrize("mode", ["plain", "query", "joint"])
 @pytest.mark.parametrize("rows", [pytest.param(99, id="one block"), pytest.param(430, id="blocks, the last not full")])
-def test_the_exact_search_finds_what_the_whole_matrix_says(small_blocks, mode, rows):
-    appearance, query = crowd(rows), crowd(8, seed=1)
-    assert_same_as_everything(query, appearance, filled(appearance).search(query, 10, mode), mode)
+def test_the_exact_search_equals_exhaustive_comparison(small_blocks, mode, rows):
+    appearance, query = synthetic(rows), synthetic(8, seed=1)
+    assert_same_as_exhaustive(query, appearance, filled(appearance).search(query, 10, mode), mode)
 
 
-def test_masks_of_one_and_noise_are_no_harder(small_blocks):
+def test_constant_and_noisy_masks_are_searched_exactly(small_blocks):
     rng = np.random.default_rng(0)
     noise = rng.standard_normal((300, D)).astype(np.float32)
     embedding = noise / np.linalg.norm(noise, axis=1, keepdims=True)
     for mask in (np.ones_like(embedding), (0.01 * rng.random((300, D))).astype(np.float32)):
         appearance = Appearance(embedding, mask)
-        assert_same_as_everything(appearance[:5], appearance, filled(appearance).search(appearance[:5], 7))
+        assert_same_as_exhaustive(appearance[:5], appearance, filled(appearance).search(appearance[:5], 7))
 
 
 def test_filling_in_parts_changes_nothing(small_blocks):
-    appearance, query = crowd(250), crowd(4, seed=1)
+    appearance, query = synthetic(250), synthetic(4, seed=1)
     parts = Gallery(D)
     for start, stop in ((0, 0), (0, 30), (30, 230), (230, 250)):
         parts.add(appearance[start:stop])
@@ -64,25 +65,25 @@ def test_filling_in_parts_changes_nothing(small_blocks):
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_rows_that_cannot_be_told_apart_all_count(monkeypatch, small_blocks, exact):
+def test_identical_rows_are_all_found(monkeypatch, small_blocks, exact):
     monkeypatch.setattr(gallery_module, "FAST_FROM_ROWS", 1)
-    same = crowd(1)
+    same = synthetic(1)
     appearance = Appearance(np.repeat(same.embedding, 250, 0), np.repeat(same.mask, 250, 0))
     matches = filled(appearance).search(same, 20, exact=exact)
     np.testing.assert_allclose(matches.similarity, 1, atol=1e-3)
     assert len(set(matches.ids[0].tolist())) == 20
 
 
-def test_a_mask_of_zeros_is_like_nobody(small_blocks):
-    query = crowd(2)
-    hidden = Appearance(query.embedding, np.zeros_like(query.mask))
-    assert (filled(crowd(150)).search(hidden, 3).similarity == 0).all()
-    assert (filled(hidden).search(query, 2).similarity == 0).all()
+def test_a_mask_of_zeros_has_no_similarity_to_anyone(small_blocks):
+    query = synthetic(2)
+    occluded = Appearance(query.embedding, np.zeros_like(query.mask))
+    assert (filled(synthetic(150)).search(occluded, 3).similarity == 0).all()
+    assert (filled(occluded).search(query, 2).similarity == 0).all()
 
 
-def test_the_fast_search_finds_nearly_all_and_compares_the_same_way(monkeypatch, small_blocks):
+def test_the_fast_search_has_high_recall_and_returns_the_same_similarities(monkeypatch, small_blocks):
     monkeypatch.setattr(gallery_module, "FAST_FROM_ROWS", 1)
-    appearance, query = crowd(3000), crowd(40, seed=0)
+    appearance, query = synthetic(3000), synthetic(40, seed=0)
     gallery = filled(appearance)
     exact, fast = gallery.search(query, 10), gallery.search(query, 10, exact=False)
     assert np.mean([np.isin(one, other).mean() for one, other in zip(exact.ids, fast.ids, strict=True)]) >= 0.98
@@ -94,26 +95,26 @@ def test_the_fast_search_finds_nearly_all_and_compares_the_same_way(monkeypatch,
 def test_the_fast_search_is_exact_where_every_row_is_a_candidate(monkeypatch, small_blocks, rows):
     monkeypatch.setattr(gallery_module, "FAST_FROM_ROWS", 1)
     monkeypatch.setattr("reidpipe.reid.search.blocks.GATHERED_NUMBERS", 2 * rows * D)  # two of three queries at once
-    appearance, query = crowd(rows), crowd(7, seed=1)
+    appearance, query = synthetic(rows), synthetic(7, seed=1)
     k = -(-rows // gallery_module.LEAST_CANDIDATES_PER_K)
     exact, fast = (filled(appearance).search(query, k, exact=exact) for exact in (True, False))
     np.testing.assert_array_equal(fast.ids, exact.ids)
     np.testing.assert_allclose(fast.similarity, exact.similarity, atol=1e-6)
 
 
-def test_rows_nobody_can_see_are_found_last(monkeypatch, small_blocks):
+def test_fully_masked_rows_are_ranked_last(monkeypatch, small_blocks):
     monkeypatch.setattr(gallery_module, "FAST_FROM_ROWS", 1)
-    appearance = crowd(240)
+    appearance = synthetic(240)
     mask = appearance.mask.copy()
-    mask[::2], mask[:, -4:] = 0, 0  # every other row hidden, four dims of all
+    mask[::2], mask[:, -4:] = 0, 0  # every other row fully masked, and four dims of all rows
     matches = filled(Appearance(appearance.embedding, mask)).search(appearance[1::2], 5, exact=False)
     assert (matches.ids % 2 == 1).all()
     assert (matches.ids[:, 0] == np.arange(1, 240, 2)).mean() >= 0.98
 
 
-def test_the_fast_search_knows_rows_added_after_its_first_use(monkeypatch, small_blocks):
+def test_the_fast_search_finds_rows_added_after_its_first_use(monkeypatch, small_blocks):
     monkeypatch.setattr(gallery_module, "FAST_FROM_ROWS", 1)
-    appearance = crowd(700)
+    appearance = synthetic(700)
     gallery = filled(appearance[:250])
     gallery.search(appearance[:1], 1, exact=False)
     for start in (250, 300):
@@ -123,19 +124,19 @@ def test_the_fast_search_knows_rows_added_after_its_first_use(monkeypatch, small
     gallery.add(appearance[350:])  # rows 350 to 700
     gallery.add(appearance)
     assert len(gallery) == 1400
-    found = gallery.search(appearance[500:], 2, exact=False).ids  # each is there twice
+    found = gallery.search(appearance[500:], 2, exact=False).ids  # each row was added twice
     assert (np.sort(found) == np.stack([np.arange(500, 700), np.arange(1200, 1400)], 1)).mean() >= 0.95
 
 
-def test_answers_are_ids():
-    appearance = crowd(12)
+def test_the_search_returns_ids():
+    appearance = synthetic(12)
     ids = np.arange(12)[::-1] * 1000
     assert filled(appearance, ids).search(appearance, 1).ids[:, 0].tolist() == ids.tolist()
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_fewer_rows_than_wanted_are_filled_up_with_nobody(exact):
-    appearance = crowd(3)
+def test_missing_rows_are_padded_with_no_match(exact):
+    appearance = synthetic(3)
     similarity, ids = filled(appearance).search(appearance[:2], 5, exact=exact)
     assert similarity.shape == ids.shape == (2, 5)
     assert (similarity.dtype, ids.dtype) == (np.float32, np.int64)
@@ -145,8 +146,8 @@ def test_fewer_rows_than_wanted_are_filled_up_with_nobody(exact):
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_nobody_searches_and_nobody_is_found(exact):
-    empty, people = Gallery(D), crowd(3)
+def test_empty_queries_and_galleries_are_allowed(exact):
+    empty, people = Gallery(D), synthetic(3)
     assert (empty.search(people, 4, exact=exact).ids == -1).all()
     assert filled(people).search(Appearance.empty(D), 4, exact=exact).ids.shape == (0, 4)
     empty.add(Appearance.empty(D))
@@ -158,12 +159,14 @@ def test_nobody_searches_and_nobody_is_found(exact):
     [
         pytest.param(lambda g: g.add(Appearance.empty(5)), "appearance: expected 64 dimensions, got 5", id="add"),
         pytest.param(lambda g: g.search(Appearance.empty(5), 1), "query: expected 64 dimensions, got 5", id="search"),
-        pytest.param(lambda g: g.search(crowd(1), 0), "k: expected at least 1, got 0", id="k"),
-        pytest.param(lambda g: g.search(crowd(1), 1, "cosine"), "mode: expected plain", id="mode"),
-        pytest.param(lambda g: g.search(crowd(1), 1, "plain", exact=False), "exact: the fast search", id="fast plain"),
-        pytest.param(lambda g: g.add(crowd(2), np.arange(3)), r"ids: expected integers of shape \(2,\)", id="ids"),
-        pytest.param(lambda g: g.add(crowd(2), np.ones(2)), "ids: expected integers", id="float ids"),
-        pytest.param(lambda g: g.add(crowd(2), np.array([1, -1])), "ids: expected none below 0", id="negative id"),
+        pytest.param(lambda g: g.search(synthetic(1), 0), "k: expected at least 1, got 0", id="k"),
+        pytest.param(lambda g: g.search(synthetic(1), 1, "cosine"), "mode: expected plain", id="mode"),
+        pytest.param(
+            lambda g: g.search(synthetic(1), 1, "plain", exact=False), "exact: the fast search", id="fast plain"
+        ),
+        pytest.param(lambda g: g.add(synthetic(2), np.arange(3)), r"ids: expected integers of shape \(2,\)", id="ids"),
+        pytest.param(lambda g: g.add(synthetic(2), np.ones(2)), "ids: expected integers", id="float ids"),
+        pytest.param(lambda g: g.add(synthetic(2), np.array([1, -1])), "ids: expected none below 0", id="negative id"),
         pytest.param(lambda g: Gallery(0), "dimensions: expected at least 1", id="no dims"),
         pytest.param(
             lambda g: g.add(Appearance(np.full((1, D), np.nan, np.float32), np.ones((1, D), np.float32))),
@@ -172,22 +175,22 @@ def test_nobody_searches_and_nobody_is_found(exact):
         ),
     ],
 )
-def test_what_does_not_fit_is_refused_and_leaves_the_gallery_as_it_was(work, message):
-    gallery = filled(crowd(3))
+def test_invalid_arguments_are_refused_and_leave_the_gallery_unchanged(work, message):
+    gallery = filled(synthetic(3))
     with pytest.raises(ValueError, match=message):
         work(gallery)
     assert len(gallery) == 3
 
 
-def test_ids_and_paths_may_be_plain_python(tmp_path):
-    appearance = crowd(3)
+def test_ids_may_be_lists_and_paths_strings(tmp_path):
+    appearance = synthetic(3)
     gallery = filled(appearance, [7, 8, 9])
     gallery.save(str(tmp_path / "a.npz"))
     assert Gallery.load(str(tmp_path / "a.npz")).search(appearance, 1).ids.ravel().tolist() == [7, 8, 9]
 
 
-def test_a_saved_gallery_answers_the_same(tmp_path, small_blocks):
-    appearance, query = crowd(230), crowd(5, seed=1)
+def test_a_saved_gallery_returns_the_same_matches(tmp_path, small_blocks):
+    appearance, query = synthetic(230), synthetic(5, seed=1)
     gallery = filled(appearance, np.arange(230) + 7)
     gallery.save(tmp_path / "new" / "people.npz")
     again = Gallery.load(tmp_path / "new" / "people.npz")
@@ -206,7 +209,7 @@ def test_a_saved_gallery_answers_the_same(tmp_path, small_blocks):
         pytest.param(lambda path: np.savez(path, embedding=np.zeros((2, 3))), "not a gallery", id="other arrays"),
     ],
 )
-def test_a_file_that_is_no_gallery_is_refused(tmp_path, write, message):
+def test_files_that_are_not_galleries_are_refused(tmp_path, write, message):
     path = tmp_path / "people.npz"
     write(path)
     with pytest.raises(GalleryError, match=message):
