@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..model.network import Features
-from ..model.precision import MeanDeviation, deviations, trust_loss
+from ..model.precision import MeanDeviation, precision_loss, squared_deviations
 from ..model.prototypes import Sample
 from ..model.regions import region_loss, seen_of_regions, visibility_loss, visibility_truth
 from ..recipe import Recipe
@@ -161,8 +161,8 @@ class Objective(nn.Module):
     def _trust_loss(self, features: Features, batch: Batch) -> Tensor:
         assert features.precision is not None
         neck, whole = features.neck.detach(), batch.covers.flatten(1).amax(1) == 0  # (N, D), (N,)
-        squared, comparable = deviations(neck, batch.labels, whole)
-        return trust_loss(features.precision, squared, comparable, self.usual(neck, squared, comparable))
+        squared, comparable = squared_deviations(neck, batch.labels, whole)
+        return precision_loss(features.precision, squared, comparable, self.usual(neck, squared, comparable))
 
     def _region_loss(self, neck: Tensor, prototypes: Tensor, labels: Tensor, batch: Batch) -> Tensor:
         seen = seen_of_regions(1 - batch.covers)  # (N, 6)

@@ -25,6 +25,7 @@ from ..recipe import Recipe
 from ..supervision.prompt_training import EpochReport, PromptSettings, encode_images, learn_prompts
 from .batches import epoch_batches
 from .checkpoint import save
+from .process_state import process_state_restored
 
 START_FILE = "start.pt"
 TEACHER_FILE, TEXT_FILE, REGIONS_FILE, PROMPTS_FILE = "teacher.pt", "text.pt", "regions.pt", "prompts.pt"
@@ -90,6 +91,7 @@ def learn_text(recipe: Recipe, crops: CropSet, out: Path) -> dict[str, Tensor] |
     return known
 
 
+@process_state_restored()
 def find_people(recipe: Recipe, crops: CropSet, backbone: Backbone, out: Path) -> Regions | None:
     """Stage 1b: train a saliency selector from this backbone, and ask it about every crop [SPT].
 

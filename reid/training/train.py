@@ -23,6 +23,7 @@ from .curves import draw_curves
 from .event_files import EventFiles
 from .held_out import HeldOut, evaluate_held_out, split_held_out
 from .log import EpochRecord, Scores, TrainingLog, mean_masked_score, plain_scores
+from .process_state import process_state_restored
 from .stages import ask_start, ask_teacher, find_people, gather_occluders, learn_text
 from .trainer import Trainer
 
@@ -42,6 +43,7 @@ class Listener(Protocol):
         """An epoch is done, evaluated and saved."""
 
 
+@process_state_restored()
 def train(recipe_path: Path, out: Path, resume: bool = False, listeners: Sequence[Listener] = ()) -> Path:
     """Train by a recipe.
 

@@ -3,7 +3,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 import yaml
 
 
@@ -18,7 +17,7 @@ def kit():
 
 @pytest.fixture
 def write_crops():
-    """Write a small folder of made-up people: each identity four bands of colour, each camera a tint."""
+    """Write a small folder of synthetic people: each identity four bands of colour, each camera a tint."""
 
     def write(folder, identities=6, cameras=2, each=2, seed=0):
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,8 +61,7 @@ TINY_RECIPE = {
 
 @pytest.fixture
 def write_recipe(tmp_path, write_crops, tiny_backbones):
-    """Write a recipe of two epochs of two steps on five made-up people; whole sections may differ, or single keys."""
-    before = torch.get_num_threads()
+    """Write a recipe of two epochs of two steps on five synthetic people; whole sections may differ, or single keys."""
     write_crops(tmp_path / "crops" / "train", identities=5)
 
     def write(**changes):
@@ -75,5 +73,4 @@ def write_recipe(tmp_path, write_crops, tiny_backbones):
         path.write_text(yaml.safe_dump({**TINY_RECIPE, **values}))
         return path
 
-    yield write
-    torch.set_num_threads(before)
+    return write

@@ -1,5 +1,6 @@
 import json
 import sys
+from contextlib import nullcontext
 
 import cv2
 import numpy as np
@@ -78,6 +79,19 @@ def test_a_killed_and_resumed_run_ends_exactly_where_an_unbroken_one_does(tmp_pa
         for record in log:
             record["seconds"] = 0.0
     assert logs[0] == logs[1]
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt], ids=["finished", "interrupted"])
+def test_training_leaves_random_state_and_thread_counts_as_they_were(tmp_path, write_recipe, error):
+    def state():
+        return torch.get_rng_state(), torch.get_num_threads(), cv2.getNumThreads()
+
+    torch.set_num_threads(2)
+    cv2.setNumThreads(2)
+    before = state()
+    with pytest.raises(error) if error else nullcontext():
+        train(write_recipe(), tmp_path / "out", listeners=[RecordingListener(dies_before_epoch=1 if error else None)])
+    assert same(before, state())
 
 
 def test_resuming_without_a_checkpoint_says_so(tmp_path, write_recipe):
