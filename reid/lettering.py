@@ -63,7 +63,7 @@ class Lettering:
 
         area = Image.new("L", size_wh)
         ImageDraw.Draw(area).text((left, top), text, fill=255, font=self._font)
-        return np.asarray(area, np.float32)[..., None] / 255  # (height, width, 1)
+        return np.asarray(area, np.float32)[..., None] / np.float32(255)  # (height, width, 1)
 
 
 @lru_cache(maxsize=16)

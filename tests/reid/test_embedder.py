@@ -5,7 +5,7 @@ import torch
 
 from reidpipe.reid import SHIPPED_WEIGHTS, Embedder, ExportError, WeightsError, embed, masked_similarity
 from reidpipe.reid.crops import resize_crop, stack_crops
-from reidpipe.reid.export import export, export_model, load_model
+from reidpipe.reid.export import export, export_model
 from reidpipe.reid.model.network import ModelSpec, create_model
 from reidpipe.reid.training.held_out import embed_images
 
@@ -117,10 +117,10 @@ def test_export_refuses_what_is_no_checkpoint(tmp_path, content, message):
         export(path, tmp_path / "model.onnx")
 
 
-def test_load_model_refuses_another_programs_checkpoint(tmp_path):
+def test_export_refuses_another_programs_checkpoint(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "best.pt")
     with pytest.raises(WeightsError, match="not a checkpoint of this program"):
-        load_model(tmp_path / "best.pt")
+        export(tmp_path / "best.pt", tmp_path / "model.onnx")
 
 
 def test_the_shipped_weights_load_and_are_small():
