@@ -1,4 +1,5 @@
 # make demo: the main job on the sample store.  make test: all tests.  make check: style, types, structure.
+# make tables: the documentation's tables, from docs/results and the code.
 # make reid-table: the appearance model against others, on research data that is not part of this repository.
 PYTHON ?= python3.11
 KIT ?= ../shared/kit
@@ -6,7 +7,7 @@ OCCLUDE ?= ../shared/tools/occlude.py
 REID_WEIGHTS ?= reid/weights/appearance.onnx
 BIN := .venv/bin
 
-.PHONY: demo test check wheel reid-table clean
+.PHONY: demo test check wheel tables reid-table clean
 
 demo: .venv/installed
 	$(BIN)/reidpipe run --cameras configs/store.yaml
@@ -30,6 +31,9 @@ check: .venv/developer
 	$(BIN)/mypy -p reidpipe.pipeline -p reidpipe.reid -p reidpipe.trackers
 	$(BIN)/mypy -p sample_videos
 	$(BIN)/python -m pytest -q tests/test_structure.py
+
+tables: .venv/developer
+	$(BIN)/python -m docs.tables
 
 wheel: .venv/developer
 	$(BIN)/python -m build --wheel --outdir dist .
