@@ -92,7 +92,7 @@ def cutout_from_bgra(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Cutout:
     return Cutout((thing * 255).round().clip(0, 255).astype(np.uint8), float(thing[:, :, 3].mean()))
 
 
-def hide_behind_cutout(image: Image, cutouts: Sequence[Cutout], rng: Rng) -> Occlusion:
+def occlude_with_cutout(image: Image, cutouts: Sequence[Cutout], rng: Rng) -> Occlusion:
     """Put one thing in front of a person: any size, side, way round and brightness.
 
     Args:

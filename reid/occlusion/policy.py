@@ -1,4 +1,4 @@
-"""Which crops of a batch are hidden, and by what?  Occlusion-aware pairing over all sources of occlusion."""
+"""Decide which crops of a training batch are occluded, and by which source, and occlude them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ from numpy.typing import NDArray
 
 from ..data.dataset import CropSet
 from ..recipe import OcclusionSection
-from .cutouts import Cutout, hide_behind_cutout
+from .cutouts import Cutout, occlude_with_cutout
 from .pairing import NO_DONOR, Pairing, Regions, pair
 from .patch_transfer import transfer_crop
 from .synthetic import NOBODY, Occlusion, erase, occlude
 
 SOURCES = ("pasted", "transferred", "cutouts", "erased")  # keys of the section: how often each is drawn
-WHOLE = ""  # in place of a source
-DRAWN_DONORS = 4  # crops to take pieces from, drawn for one occlusion; it needs two at most
+CLEAN = ""  # in place of a source: not occluded
+DRAWN_DONORS = 4  # crops offered to one occlusion, which uses two at most
 
 
 @dataclass(frozen=True, eq=False)
 class Occluders:
-    """All that can hide a crop.
+    """Every source of occlusion of a training run.
 
     Attributes:
-        section: how often, and by which source.
-        cutouts: things to put in front; at least one where that source is used.
+        section: how often crops are occluded, and by which source.
+        cutouts: objects to paste; at least one where that source is used.
         regions: where each training crop's person is, bool (crops, 16, 8); None where no patches are transferred.
     """
 
@@ -35,11 +35,11 @@ class Occluders:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What shall happen to the N crops of a batch.
+    """How each of the N crops of a batch is occluded.
 
     Attributes:
-        sources: N names of SOURCES, or WHOLE.
-        pairing: whose scene each crop is put into; nobody's but where the source is "transferred".
+        sources: N names of SOURCES, or CLEAN.
+        pairing: the donor of each crop whose source is "transferred"; NO_DONOR for all others.
     """
 
     sources: list[str]
@@ -55,32 +55,48 @@ def plan_batch(
 ) -> Plan:
     """Occlusion-aware pairing [summary: a heavily occluded member per identity pair; form ours].
 
-    Of every person's K crops the first stays whole, the last is always occluded, and each in between is with the
-    section's probability.  A crop to be transferred for which no donor fits is pasted over instead.
+    Of the K crops of each identity the first stays clean, the last is always occluded, and each in between with the
+    section's probability.  Donors in token space are chosen later, by the augmented regions: see `pair_transferred`.
 
     Args:
-        rows: intp (N,), rows of the training set, grouped by person.
-        pids: int64 (N,), who they are.
+        rows: intp (N,), rows of the training set, grouped by identity.
+        pids: int64 (N,), their identities.
         crops_per_identity: K.
-        occluders: what hides; None leaves all whole.
-        rng: where all chance comes from.
+        occluders: all sources of occlusion; None leaves every crop clean.
+        rng: source of all randomness.
     """
     nobody = Pairing(np.full(len(rows), NO_DONOR, np.intp), np.zeros(len(rows), np.intp))
     if occluders is None:
-        return Plan([WHOLE] * len(rows), nobody)
+        return Plan([CLEAN] * len(rows), nobody)
     places = np.arange(len(rows)) % crops_per_identity  # (N,)
     sources = [_source(int(place), crops_per_identity, occluders.section, rng) for place in places]
-    if occluders.regions is None or "transferred" not in sources:
-        return Plan(sources, nobody)
-    found = pair(occluders.regions[rows], pids, rng)
-    wanted = np.array([source == "transferred" for source in sources])  # (N,)
+    plan = Plan(sources, nobody)
+    if occluders.regions is None or occluders.section.transfer_space == "tokens":
+        return plan
+    return pair_transferred(plan, occluders.regions[rows], pids, rng)
+
+
+def pair_transferred(plan: Plan, regions: Regions, pids: NDArray[np.int64], rng: np.random.Generator) -> Plan:
+    """Choose donors for the crops to be transferred; those that fit no donor are pasted over instead.
+
+    Args:
+        plan: whose sources are drawn.
+        regions: bool (N, 16, 8), where each person is in the images between which patches will be transferred: clean
+            crops in pixel space, augmented crops in token space.
+        pids: int64 (N,), their identities.
+        rng: source of all randomness.
+    """
+    if "transferred" not in plan.sources:
+        return plan
+    found = pair(regions, pids, rng)
+    wanted = np.array([source == "transferred" for source in plan.sources])  # (N,)
     pairing = Pairing(np.where(wanted, found.donors, NO_DONOR), np.where(wanted, found.shifts, 0))
-    fits = pairing.donors != NO_DONOR  # (N,)
-    sources = ["pasted" if wish and not fit else one for one, wish, fit in zip(sources, wanted, fits, strict=True)]
+    unpaired = wanted & (pairing.donors == NO_DONOR)  # (N,)
+    sources = ["pasted" if paste else one for one, paste in zip(plan.sources, unpaired, strict=True)]
     return Plan(sources, pairing)
 
 
-def hide_crop(
+def occlude_crop(
     position: int,
     rows: NDArray[np.intp],
     plan: Plan,
@@ -88,38 +104,38 @@ def hide_crop(
     occluders: Occluders | None,
     rng: np.random.Generator,
 ) -> Occlusion:
-    """Do what the plan says to one crop's pixels; transfer in token space happens in the network, not here.
+    """Occlude one crop's pixels as planned; transfer in token space happens in the network, not here.
 
     Returns:
         Image and cover as of any occlusion; the donor as a row of `crops`.
     """
     image, source = crops.images[rows[position]], plan.sources[position]
-    whole = Occlusion(image, np.zeros(image.shape[:2], np.float32), NOBODY)
-    if source == WHOLE or occluders is None:
-        return whole
+    clean = Occlusion(image, np.zeros(image.shape[:2], np.float32), NOBODY)
+    if source == CLEAN or occluders is None:
+        return clean
     if source == "transferred":
         if occluders.section.transfer_space == "tokens" or occluders.regions is None:
-            return whole
+            return clean
         donor = rows[plan.pairing.donors[position]]
         shift = int(plan.pairing.shifts[position])
         return Occlusion(*transfer_crop(image, crops.images[donor], occluders.regions[donor], shift), int(donor))
     if source == "cutouts":
-        return hide_behind_cutout(image, occluders.cutouts, rng)
+        return occlude_with_cutout(image, occluders.cutouts, rng)
     if source == "erased":
         noisy = erase(image, rng)
         return Occlusion(noisy, (noisy != image).any(2).astype(np.float32), NOBODY)
     if not occluders.section.batch_donors:
         return occlude(image, crops.images, rng)
-    others = _in_front(position, rows, crops, rng)
-    hidden = occlude(image, crops.images[others], rng)
-    return hidden if hidden.donor == NOBODY else hidden._replace(donor=int(others[hidden.donor]))
+    others = _pasted_crops(position, rows, crops, rng)
+    occluded = occlude(image, crops.images[others], rng)
+    return occluded if occluded.donor == NOBODY else occluded._replace(donor=int(others[occluded.donor]))
 
 
-def _in_front(position: int, rows: NDArray[np.intp], crops: CropSet, rng: np.random.Generator) -> NDArray[np.intp]:
-    """A few crops of other people of the batch: from the same folder, as a rendered stranger would give himself away.
+def _pasted_crops(position: int, rows: NDArray[np.intp], crops: CropSet, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw crops of other identities of the batch, from the same folder: the domain must not reveal what is pasted.
 
     Returns:
-        intp (n,), rows of the set; n ≥ 1, of any crops where the batch has no others.
+        intp (DRAWN_DONORS,), rows of the set; of any crops where the batch has no other identity.
     """
     row = rows[position]
     others = rows[crops.pids[rows] != crops.pids[row]]
@@ -130,8 +146,8 @@ def _in_front(position: int, rows: NDArray[np.intp], crops: CropSet, rng: np.ran
 
 def _source(place: int, crops_per_identity: int, section: OcclusionSection, rng: np.random.Generator) -> str:
     if place == 0:
-        return WHOLE
+        return CLEAN
     if place == crops_per_identity - 1 or rng.random() < section.probability:
         odds = np.array([getattr(section, source) for source in SOURCES])
         return SOURCES[rng.choice(len(SOURCES), p=odds / odds.sum())]
-    return "erased" if rng.random() < section.erasing_probability else WHOLE
+    return "erased" if rng.random() < section.erasing_probability else CLEAN

@@ -1,5 +1,6 @@
 """What is in one training batch?  Augmented crops, at least one of each person whole and at least one occluded."""
 
+import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +18,7 @@ from ..data.dataset import CropSet
 from ..data.sampling import identity_batches
 from ..occlusion.pairing import Pairing, Regions
 from ..occlusion.patch_transfer import donor_pids, transfer_cover, transfer_tokens, upsampled
-from ..occlusion.policy import Occluders, hide_crop, plan_batch
+from ..occlusion.policy import Occluders, occlude_crop, pair_transferred, plan_batch
 from ..occlusion.synthetic import NOBODY
 from ..recipe import AugmentationSection, Recipe
 
@@ -64,7 +65,6 @@ class Batch:
         labels: int64 (N,) in [0, C), who.
         camids: int64 (N,), seen by which camera.
         rows: int64 (N,), which crops of the training set they were.
-        partners: int64 (N,), positions in this batch of the same person's whole crop.
         covers: float32 (N, 16, 8) in [0, 1], the share of each cell that is hidden by something put there.
         donors: int64 (N,), the label of who was put in front, -1 for nobody.
         persons: float32 (N, 16, 8) in [0, 1], the share of each cell that showed the person before; all 0 for a crop of
@@ -76,7 +76,6 @@ class Batch:
     labels: Tensor
     camids: Tensor
     rows: Tensor
-    partners: Tensor
     covers: Tensor
     donors: Tensor
     persons: Tensor
@@ -93,7 +92,6 @@ class Batch:
             labels=self.labels.to(device, non_blocking=True),
             camids=self.camids.to(device, non_blocking=True),
             rows=self.rows.to(device, non_blocking=True),
-            partners=self.partners.to(device, non_blocking=True),
             covers=self.covers.to(device, non_blocking=True),
             donors=self.donors.to(device, non_blocking=True),
             persons=self.persons.to(device, non_blocking=True),
@@ -108,57 +106,73 @@ def training_batch(
     rng: np.random.Generator,
     augmentation: AugmentationSection = USUAL,
 ) -> Batch:
-    """Hide parts of some crops of one PK batch, and augment them all.
+    """Occlude some crops of one PK batch, and augment them all.
 
     Args:
-        crops: where the rows point, and where pieces to paste come from; pids are labels.
-        rows: intp (P * K,), grouped by person; their draw is random, so no crop has a fixed place.
+        crops: the training set, whose pids are labels; pasted pieces come from it, too.
+        rows: intp (P * K,), grouped by identity; drawn at random, so no crop has a fixed place.
         crops_per_identity: K.
-        occluders: what hides crops; None leaves all whole.
-        rng: where all chance comes from.
+        occluders: all sources of occlusion; None leaves every crop clean.
+        rng: source of all randomness.
         augmentation: how far the views are degraded.
 
     Returns:
-        N = P * K.
+        N = P * K crops.
     """
-    plan = plan_batch(rows, crops.pids[rows], crops_per_identity, occluders, rng)
-    height, width = crops.images.shape[1:3]
-    images = np.empty((len(rows), height, width, 3), np.uint8)
-    covers, selected, persons = (np.zeros((len(rows), *COVER_GRID), np.float32) for _ in range(3))
-    donors = np.full(len(rows), NOBODY, np.int64)
+    plan, pids = plan_batch(rows, crops.pids[rows], crops_per_identity, occluders, rng), crops.pids[rows]
     in_tokens = occluders is not None and occluders.section.transfer_space == "tokens" and "transferred" in plan.sources
-    for position, row in enumerate(rows):
-        hidden = hide_crop(position, rows, plan, crops, occluders, rng)
-        layers = [hidden.cover]  # (H, W) each: whatever moves with the picture
-        if in_tokens and occluders is not None and occluders.regions is not None:
-            layers.append(upsampled(occluders.regions[row], height, width))
-        if crops.visible is not None:
-            shown = cv2.resize(crops.visible[row], (width, height))  # (H, W), 0 to 255
-            layers.append(shown.astype(np.float32) / np.float32(255))
-        images[position], moved = augment_covered(hidden.image, np.dstack(layers), rng, augmentation)
-        cells = cv2.resize(moved, COVER_GRID[::-1], interpolation=cv2.INTER_AREA).reshape(*COVER_GRID, len(layers))
-        covers[position] = cells[..., 0]
-        if in_tokens:
-            selected[position] = cells[..., 1]
-        if crops.visible is not None:
-            persons[position] = cells[..., -1]
-        donors[position] = NOBODY if hidden.donor == NOBODY else crops.pids[hidden.donor]
-    exchange = Exchanged(selected >= SELECTED, crops.pids[rows], plan.pairing) if in_tokens else None
-    if exchange is not None:
+    regions = occluders.regions if occluders is not None and in_tokens else None
+    images = np.empty((len(rows), *crops.images.shape[1:]), np.uint8)
+    cells = np.zeros((len(rows), *COVER_GRID, 3), np.float32)  # cover, region and visible person of each crop
+    donors = np.full(len(rows), NOBODY, np.int64)
+    views: list[np.random.Generator] = []  # the random state that each crop's augmentation starts from
+
+    def draw(position: int, view: np.random.Generator | None = None) -> None:
+        occlusion = occlude_crop(position, rows, plan, crops, occluders, rng)
+        layers = _layers(occlusion.cover, rows[position], crops, regions)
+        view = rng if view is None else view
+        views.append(copy.deepcopy(view))
+        images[position], moved = augment_covered(occlusion.image, layers, view, augmentation)
+        cells[position] = cv2.resize(moved, COVER_GRID[::-1], interpolation=cv2.INTER_AREA)
+        donors[position] = NOBODY if occlusion.donor == NOBODY else crops.pids[occlusion.donor]
+
+    for position in range(len(rows)):
+        draw(position)
+    exchange, covers = None, cells[..., 0]
+    if in_tokens:
+        selected, before = cells[..., 1] >= SELECTED, plan.sources
+        plan = pair_transferred(plan, selected, pids, rng)
+        for position in np.flatnonzero(np.array(before) != np.array(plan.sources)):
+            draw(position, views[position])  # pasted over, in the same view: its region stays where it is
+        exchange = Exchanged(selected, pids, plan.pairing)
         donors = np.where(exchange.donors == NOBODY, donors, exchange.donors)
         covers = np.maximum(covers, exchange.cover)
-    first_of_person = np.arange(len(rows)) // crops_per_identity * crops_per_identity
     return Batch(
         images=_tensor(images),
-        labels=_tensor(crops.pids[rows]),
+        labels=_tensor(pids),
         camids=_tensor(crops.camids[rows]),
         rows=_tensor(rows),
-        partners=_tensor(first_of_person),
         covers=_tensor(covers),
         donors=_tensor(donors),
-        persons=_tensor(persons),
+        persons=_tensor(cells[..., 2]),
         exchange=exchange,
     )
+
+
+def _layers(
+    cover: NDArray[np.float32], row: np.intp, crops: CropSet, regions: Regions | None
+) -> NDArray[np.float32]:
+    """All that moves with a crop when it is augmented: cover, region and visible person, float32 (H, W, 3) in [0, 1].
+
+    A layer is 0 throughout where the set or the plan has no such thing.
+    """
+    height, width = cover.shape
+    region = visible = np.zeros_like(cover)
+    if regions is not None:
+        region = upsampled(regions[row], height, width)
+    if crops.visible is not None:
+        visible = cv2.resize(crops.visible[row], (width, height)).astype(np.float32) / np.float32(255)
+    return np.dstack([cover, region, visible])
 
 
 def epoch_batches(

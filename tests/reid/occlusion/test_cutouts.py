@@ -112,7 +112,7 @@ def test_pasting_changes_what_is_covered_and_nothing_else():
     image = noise()
     before = image.copy()
     for seed in range(30):
-        hidden, cover, donor = cutouts.hide_behind_cutout(image, OWN, np.random.default_rng(seed))
+        hidden, cover, donor = cutouts.occlude_with_cutout(image, OWN, np.random.default_rng(seed))
         assert hidden.shape == image.shape
         assert cover.dtype == np.float32
         assert cover.min() >= 0
@@ -128,12 +128,12 @@ def test_half_transparent_things_let_half_of_the_picture_through(monkeypatch):
     pane[:] = (100, 100, 100, 128)
     monkeypatch.setattr(cutouts, "_placed", lambda *_: cv2.resize(cutouts.cutout_from_bgra(pane).pixels, (128, 256)))
     image = np.full((256, 128, 3), 200, np.uint8)
-    hidden = [cutouts.hide_behind_cutout(image, OWN, np.random.default_rng(seed)).image.mean() for seed in range(200)]
+    hidden = [cutouts.occlude_with_cutout(image, OWN, np.random.default_rng(seed)).image.mean() for seed in range(200)]
     assert np.mean(hidden) == pytest.approx(200 * (1 - 128 / 255) + 100 * 128 / 255, abs=5)
 
 
 def test_things_hide_a_share_of_the_crop_that_is_neither_nothing_nor_all():
-    shares = [cutouts.hide_behind_cutout(noise(), OWN, np.random.default_rng(seed)).cover.mean() for seed in range(200)]
+    shares = [cutouts.occlude_with_cutout(noise(), OWN, np.random.default_rng(seed)).cover.mean() for seed in range(200)]
     assert np.mean(np.array(shares) < 0.05) < 0.03
     assert np.mean(np.array(shares) > 0.7) < 0.03
     assert np.percentile(shares, 90) - np.percentile(shares, 10) > 0.25
@@ -146,7 +146,7 @@ def test_things_come_from_both_sides_both_ways_round_and_mostly_stand_below():
     thing = [cutouts.cutout_from_bgra(left_half_red)]
     image, ways, covers = np.full((256, 128, 3), 100, np.uint8), [], []
     for seed in range(120):
-        hidden, cover, _ = cutouts.hide_behind_cutout(image, thing, np.random.default_rng(seed))
+        hidden, cover, _ = cutouts.occlude_with_cutout(image, thing, np.random.default_rng(seed))
         columns = np.arange(128)[None].repeat(256, 0)
         red, blue = ((hidden[:, :, channel] > 120) & (cover > 0.9) for channel in (2, 0))
         if red.any() and blue.any():
@@ -160,7 +160,7 @@ def test_things_come_from_both_sides_both_ways_round_and_mostly_stand_below():
 
 def test_small_crops_are_hidden_too():
     for seed in range(5):
-        hidden, cover, _ = cutouts.hide_behind_cutout(noise()[:64, :32], OWN, np.random.default_rng(seed))
+        hidden, cover, _ = cutouts.occlude_with_cutout(noise()[:64, :32], OWN, np.random.default_rng(seed))
         assert hidden.shape == (64, 32, 3)
         assert cover.shape == (64, 32)
 

@@ -5,13 +5,13 @@ import torch
 from reidpipe.reid.data.dataset import CropSet
 from reidpipe.reid.occlusion import policy
 from reidpipe.reid.occlusion.cutouts import draw_cutouts
-from reidpipe.reid.occlusion.policy import SOURCES, Occluders, hide_crop, plan_batch
+from reidpipe.reid.occlusion.policy import SOURCES, Occluders, occlude_crop, plan_batch
 from reidpipe.reid.occlusion.synthetic import Occlusion
-from reidpipe.reid.recipe import OcclusionSection
-from reidpipe.reid.training import batches
+from reidpipe.reid.recipe import AugmentationSection, OcclusionSection
 from reidpipe.reid.training.batches import training_batch
 
 OFF = dict.fromkeys(SOURCES, 0.0)
+MIRRORED = AugmentationSection(degraded=0.0)  # box, side and colour vary, sharpness does not
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_every_source_hides_what_its_cover_says(people, source):
     plan = plan_batch(np.arange(12), crops.pids, 4, some, rng)
     assert set(plan.sources) == {"", source}
     for position in range(12):
-        hidden = hide_crop(position, np.arange(12), plan, crops, some, rng)
+        hidden = occlude_crop(position, np.arange(12), plan, crops, some, rng)
         if plan.sources[position] == source and source != "transferred":
             assert hidden.cover.max() > 0.9
         shift = plan.pairing.shifts[position] * 16
@@ -61,7 +61,7 @@ def test_a_transferred_crop_shows_the_anchor_in_the_donors_scene_and_names_the_d
     some = occluders(regions, transferred=1.0)
     plan = plan_batch(np.arange(12), crops.pids, 4, some, np.random.default_rng(0))
     for position in batch:
-        hidden = hide_crop(position, np.arange(12), plan, crops, some, np.random.default_rng(0))
+        hidden = occlude_crop(position, np.arange(12), plan, crops, some, np.random.default_rng(0))
         assert crops.pids[hidden.donor] != crops.pids[position]
         assert hidden.image[0, 0, 0] == crops.images[hidden.donor, 0, 0, 0]
         middle = hidden.image[120, 50:78, 0]
@@ -77,23 +77,67 @@ def test_who_fits_nobody_is_pasted_over_instead(people):
     assert (plan.pairing.donors == -1).all()
 
 
-def test_transfer_in_tokens_leaves_pixels_alone_and_exchanges_tokens(people, monkeypatch):
-    monkeypatch.setattr(batches, "augment_covered", lambda image, cover, rng, _: (image, cover))
+@pytest.fixture
+def at_the_side():
+    """Six people, four crops each, every one at the left or the right edge of its crop: mirroring moves them far."""
+    images, regions = np.full((24, 256, 128, 3), 10, np.uint8), np.zeros((24, 16, 8), np.bool_)
+    for row in range(24):
+        left = 0 if row % 3 else 5
+        images[row, 32:224, 16 * left : 16 * left + 48] = 200
+        regions[row, 2:14, left : left + 3] = True
+    return CropSet(images, np.repeat(np.arange(6), 4), np.zeros(24, np.int64)), regions
+
+
+def bright_cells(images):
+    """Where an augmented crop shows its bright person: bool (N, 16, 8)."""
+    cells = images.float().mean(3).reshape(len(images), 16, 16, 8, 16).mean((2, 4))  # (N, 16, 8)
+    low, high = cells.amin((1, 2), keepdim=True), cells.amax((1, 2), keepdim=True)
+    return cells > (low + high) / 2
+
+
+@pytest.mark.parametrize("space", ["pixels", "tokens"])
+def test_a_mirrored_crop_is_transferred_to_where_its_donors_person_was(at_the_side, space):
+    crops, regions = at_the_side
+    some = occluders(regions, transferred=1.0, transfer_space=space)
+    shares = []
+    for seed in range(5):
+        batch = training_batch(crops, np.arange(24), 4, some, np.random.default_rng(seed), MIRRORED)
+        person = bright_cells(batch.images)
+        if space == "tokens":
+            person = batch.exchange(person.reshape(24, 128, 1)).reshape(24, 16, 8)
+        shares += [person[row][batch.covers[row] < 0.01].float().mean() for row in np.flatnonzero(batch.donors >= 0)]
+    assert len(shares) > 40
+    assert min(shares) > 0.5  # the anchor's person fills what is left of the anchor
+
+
+def test_transfer_in_tokens_leaves_pixels_alone_and_exchanges_tokens(people):
     crops, regions = people
     some = occluders(regions, transferred=1.0, transfer_space="tokens")
-    batch = training_batch(crops, np.arange(12), 4, some, np.random.default_rng(0))
-    assert torch.equal(batch.images, torch.from_numpy(crops.images))
+    batch = training_batch(crops, np.arange(12), 4, some, np.random.default_rng(0), MIRRORED)
+    clean = training_batch(crops, np.arange(12), 4, None, np.random.default_rng(0), MIRRORED)
     moved = batch.donors >= 0
-    assert moved.tolist() == [position % 4 > 0 for position in range(12)]
+    assert moved.sum() > 3
+    assert not moved[::4].any()  # the first crop of each person stays clean
     assert (batch.donors[moved] != batch.labels[moved]).all()
-    assert (batch.covers.amax((1, 2)) > 0).tolist() == moved.tolist()
+    assert (batch.covers[moved].amax((1, 2)) > 0).all()
+    bright = bright_cells(batch.images)
+    assert (bright.float().mean((1, 2)) - bright_cells(clean.images).float().mean((1, 2))).abs()[moved].max() < 0.2
     tokens = torch.arange(12.0)[:, None, None].expand(12, 128, 2).contiguous()
     exchanged = batch.exchange(tokens)
-    for row in range(12):
+    for row in np.flatnonzero(moved):
         source = exchanged[row, :, 0].reshape(16, 8)
         assert (source[batch.covers[row] == 0] == row).all()
-        scene = set(source[batch.covers[row] > 0].tolist())
-        assert scene == ({float(batch.exchange.pairing.donors[row])} if moved[row] else set())
+        assert set(source[batch.covers[row] > 0].tolist()) == {float(batch.exchange.pairing.donors[row])}
+
+
+def test_in_token_space_a_crop_that_fits_no_donor_is_pasted_over_and_seen_through_the_same_box(people):
+    crops, regions = people
+    apart = np.zeros_like(regions)
+    apart[:4, :4], apart[4:8, 6:10], apart[8:, 12:] = True, True, True  # no two people overlap
+    some = occluders(apart, transferred=1.0, transfer_space="tokens")
+    batch = training_batch(crops, np.arange(12), 4, some, np.random.default_rng(0), MIRRORED)
+    assert (batch.exchange.pairing.donors == -1).all()
+    assert [bool(cover.any()) for cover in batch.covers] == [position % 4 > 0 for position in range(12)]
 
 
 def test_regions_move_with_augmented_crops_in_token_space(people):
@@ -119,7 +163,7 @@ def test_who_is_pasted_in_front_comes_from_the_batch_and_the_same_folder(people,
     some = occluders(pasted=1.0, batch_donors=batch_donors)
     plan = plan_batch(rows, crops.pids[rows], 4, some, np.random.default_rng(0))
     for position in np.flatnonzero(plan.sources):
-        donor = hide_crop(position, rows, plan, crops, some, np.random.default_rng(position)).donor
+        donor = occlude_crop(position, rows, plan, crops, some, np.random.default_rng(position)).donor
         row = rows[position]
         if batch_donors:
             assert donor in rows
@@ -134,4 +178,4 @@ def test_the_only_person_of_a_batch_is_hidden_behind_anybody(people):
     crops, _ = people
     some = occluders(pasted=1.0)
     plan = plan_batch(np.arange(4), crops.pids[:4], 4, some, np.random.default_rng(0))
-    assert hide_crop(3, np.arange(4), plan, crops, some, np.random.default_rng(0)).cover.max() > 0.5
+    assert occlude_crop(3, np.arange(4), plan, crops, some, np.random.default_rng(0)).cover.max() > 0.5

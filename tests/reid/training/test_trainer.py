@@ -33,7 +33,6 @@ def batch_of(labels, seed=0, donors=None):
         labels=labels,
         camids=torch.arange(n) % 2,
         rows=torch.arange(n),
-        partners=torch.arange(n),
         covers=torch.zeros(n, 16, 8),
         donors=torch.full((n,), -1) if donors is None else torch.tensor(donors),
         persons=torch.zeros(n, 16, 8),
