@@ -1,7 +1,6 @@
-"""What does a training recipe say?  One YAML file; unknown keys are refused, paths are relative to the file."""
+"""Read and check training recipes: one YAML file each; unknown keys are refused, paths are relative to the file."""
 
 import json
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -9,23 +8,31 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import RecipeError
+from .wording import did_you_mean
+
+TOKEN_BACKBONES = frozenset({"vit-b16", "clip-vit-b16"})
+WEIGHT_SUFFIXES = frozenset({".xml", ".pth", ".pt", ".bin", ".npz", ".safetensors"})  # any other `pretrained` is a name
+# Keys that may differ between a checkpoint and the recipe that resumes it: where things are, and how fast they run.
+NOT_COMPARED = frozenset({"train", "start_from", "device", "threads", "workers", "tensorboard"})
 
 
 class Section(BaseModel):
-    """A part of a recipe: unknown keys are refused, and nothing changes once it is read."""
+    """Part of a recipe: unknown keys are refused, and values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class BackboneSection(Section):
-    """Which network reads the crops.
+    """The feature extractor.
 
     Attributes:
-        name: one of `backbone.create_backbone`.
-        width: of osnet, as a share of its full channels.
-        pretrained: a weights file, or the name of published weights that the backbone's library knows; null for none.
-        cameras: whether tokens carry an embedding of the camera while training (SIE); deployment adds none.
-        frozen: modules of the backbone that stay as they are, such as conv1.
+        name: one of `registry.create_backbone`.
+        width: channel multiplier of OSNet; 1.0 is the full network.
+        pretrained: a weights file, or the name of published weights that the backbone's library knows; null for random
+            weights.
+        cameras: add a learnt embedding of the camera to the tokens during training (side information embedding, SIE);
+            inference adds none.
+        frozen: modules of the backbone that are not trained, such as conv1.
     """
 
     name: str = "osnet"
@@ -36,14 +43,14 @@ class BackboneSection(Section):
 
 
 class RegionSection(Section):
-    """Heads that are bound to a part of the crop, and a map of where the person is visible [ours].
+    """Body-region heads, and a map of where the person is visible [ours].
 
     Attributes:
-        dimensions: of each of the five windows' heads; 0 for none: then the map weighs the pooling.
-        weight: of telling identities apart by each region alone, as far as it shows the person.
-        visibility_weight: of the map's loss.
-        uncovered_weight: how much a cell counts in it that nothing was pasted over, in crops of which nobody knows
-            where the person is: most such cells show them, some show background.
+        dimensions: embedding dims of each of the five heads; 0 for none: the map then only weights the pooling.
+        weight: loss weight of classifying identities by each region alone, as far as the region is visible.
+        visibility_weight: loss weight of the visibility map.
+        uncovered_weight: weight in that loss of a cell that no occluder covers, in crops without a silhouette: most
+            such cells show the person, some show background.
     """
 
     dimensions: int = Field(default=128, ge=0)
@@ -53,16 +60,17 @@ class RegionSection(Section):
 
 
 class MaskSection(Section):
-    """The mask generator and its own optimisation [DPM].
+    """The mask generator and its optimiser.  DPM trains it by masked classification alone: arcface_weight 1, pairs 0.
 
     Attributes:
-        kind: full or lite; regions, which needs that section; or none: then every mask is 0.5 and the masked metric is
-            the plain one.
-        learning_rate: constant [DPM].
-        joint_step: ablation: one optimiser and one step for everything, instead of the generator's own.
-        pair_weight: of the contrastive loss over the batch's masked similarities [ours].
-        arcface_weight: of the masked classification loss as the generator's teacher [DPM].
-        trust_weight: of foretelling how far dims will be from other pictures of the person [ours]; for kind regions.
+        kind: full [DPM], lite [summary], or regions [ours], which needs the section `regions`; none sets every mask to
+            0.5, which makes the masked metric the plain one.
+        learning_rate: constant, of the generator's own optimiser [DPM].
+        joint_step: ablation: one optimiser and one step for everything.
+        pair_weight: loss weight of the contrastive loss over the batch's masked similarities [ours].
+        arcface_weight: loss weight of masked ArcFace classification on the shared prototypes [DPM].
+        trust_weight: loss weight of predicting how precise each dim is, which is how far it lies from other crops of
+            the same identity [ours]; for kind regions only.
     """
 
     kind: Literal["full", "lite", "regions", "none"] = "lite"
@@ -73,7 +81,7 @@ class MaskSection(Section):
     trust_weight: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
-    def _something_teaches_it(self) -> "MaskSection":
+    def _is_supervised(self) -> "MaskSection":
         if self.kind != "none" and self.pair_weight + self.arcface_weight + self.trust_weight <= 0:
             raise ValueError("expected a pair_weight, arcface_weight or trust_weight above 0 (or kind: none)")
         return self
@@ -83,8 +91,8 @@ class PrototypeSection(Section):
     """One prototype per training identity.
 
     Attributes:
-        sampled: how many take part in one step, those of the batch always among them (Partial FC); null for all.
-        learning_rate_factor: times the schedule's learning rate.
+        sampled: number of prototypes per step, those of the batch always included (Partial FC); null for all.
+        learning_rate_factor: multiplies the scheduled learning rate.
     """
 
     sampled: int | None = Field(default=None, ge=1)
@@ -92,17 +100,19 @@ class PrototypeSection(Section):
 
 
 class LossSection(Section):
-    """Weights of the terms, and their constants.
+    """Loss weights and constants of the embedding; DPM has plain 0.5, masked 0.5 and triplet 1.
 
     Attributes:
-        plain, masked: of the two classification losses on the shared prototypes; 0.5 each [DPM].
-        triplet: of the batch-hard triplet loss.
-        pairs: of the contrastive loss over the batch's masked similarities, for the embedding [ours].
-        triplet_by_mask: whether its pairs are weighted by the overlap of their masks [summary].
-        orthogonality: of the heads' loss, on the batch mean; 6.4 is the published value [DPM].
-        arcface_margin, arcface_scale: in radians; s.
-        label_smoothing: of the plain classification loss.
-        ignore_donors: class-ignoring: who was put into a crop is neither a class nor a negative there [SPT].
+        plain: weight of cross-entropy over the plain logits [DPM].
+        masked: weight of cross-entropy over the masked ArcFace logits, on the same prototypes [DPM].
+        triplet: weight of the batch-hard triplet loss [DPM].
+        pairs: weight of the contrastive loss over the batch's masked similarities, for the embedding [ours].
+        triplet_by_mask: weight each triplet by the overlap of its masks [summary].
+        orthogonality: weight of the loss between heads, on the batch mean; 6.4 is the published value [DPM].
+        arcface_margin: in radians.
+        arcface_scale: s, the inverse temperature.
+        label_smoothing: of the plain cross-entropy.
+        ignore_donors: class-ignoring: the identity pasted into a crop is neither a class nor a negative of it [SPT].
     """
 
     plain: float = Field(default=0.5, ge=0)
@@ -118,12 +128,12 @@ class LossSection(Section):
 
 
 class SamplingSection(Section):
-    """PK sampling: `identities` people, `crops` of each, in one batch; the crops from as many cameras as there are.
+    """PK sampling: P identities with K crops each per batch, the crops from as many cameras as possible.
 
     Attributes:
-        identities: people in a batch.
-        crops: of each.
-        per_folder: how many of the people come from each training folder; null draws from all people alike.
+        identities: P.
+        crops: K.
+        per_folder: number of identities from each training folder, summing to P; null draws evenly from all.
     """
 
     identities: int = Field(default=16, ge=2)
@@ -132,18 +142,18 @@ class SamplingSection(Section):
 
 
 class ScheduleSection(Section):
-    """How long, how fast.
+    """Length of training, and the optimiser of everything but the mask generator (AdamW).
 
     Attributes:
-        epochs: a checkpoint is written after each.
-        steps_per_epoch: optimisation steps; null lets everybody come up about once.
-        accumulate_batches: how many batches one step is made of.
-        learning_rate: of everything but the mask generator; warmed up, held, then a cosine down to 0.
-        warmup_steps: how many steps the learning rate rises.
-        hold: share of all steps after which it begins to fall.
-        weight_decay: of everything but the mask generator.
-        gradient_limit: largest length of the gradient; a batch-hard triplet now and then throws a very long one.
-        ema_decay: of the moving average of all weights, which is what is evaluated and kept; 0 for none.
+        epochs: number of epochs; a checkpoint is written after each.
+        steps_per_epoch: optimisation steps; null for as many as show each identity about once.
+        accumulate_batches: batches per optimisation step.
+        learning_rate: peak; warmed up linearly, held, then a cosine down to 0.
+        warmup_steps: length of the warm-up.
+        hold: share of all steps after which the learning rate begins to fall.
+        weight_decay: decoupled, as in AdamW.
+        gradient_limit: largest gradient norm; the batch-hard triplet loss has rare, very large gradients.
+        ema_decay: decay of the moving average of the weights, which is then evaluated and saved; 0 for no average.
     """
 
     epochs: int = Field(default=60, ge=1)
@@ -158,12 +168,12 @@ class ScheduleSection(Section):
 
 
 class SaliencySection(Section):
-    """Stage 1b: the saliency selector [SPT], trained on clean crops and a copy of the backbone, then frozen.
+    """Stage 1b: the saliency selector [SPT], trained on clean crops with a copy of the backbone, then frozen.
 
     Attributes:
-        steps: of its training.
+        steps: optimisation steps.
         learning_rate: of the copied backbone.
-        selector_learning_rate: of the 1×1 convolution that selects.
+        selector_learning_rate: of the selecting 1×1 convolution.
     """
 
     steps: int = Field(default=2000, ge=1)
@@ -172,20 +182,21 @@ class SaliencySection(Section):
 
 
 class OcclusionSection(Section):
-    """How crops are hidden in training: of every person's K crops the first stays whole, the last never does.
+    """Synthetic occlusion: of the K crops of each identity the first stays clean, the last is always occluded.
 
     Attributes:
-        probability: for a crop that is neither the first nor the last.
-        erasing_probability: random erasing, for those among them that are not occluded.
-        begin_epoch: until then every crop is whole [ours].
-        pasted, transferred, cutouts, erased: how often each source of occlusion is drawn, relative to the others:
-            made-up things and pieces of other crops [ours], patch transfer [SPT], things with an outline, noise in a
-            rectangle (the baseline).
-        batch_donors: whether pasted pieces come from other people of the same batch and folder, so that who stands in
-            front is a negative there [ours]; otherwise from all crops.
+        probability: of occluding any other crop.
+        erasing_probability: of random erasing, for those of the other crops that are not occluded.
+        begin_epoch: first epoch with occlusion; all crops are clean before [ours].
+        pasted: relative frequency of synthetic objects and pieces of other crops [ours].
+        transferred: relative frequency of saliency-guided patch transfer [SPT].
+        cutouts: relative frequency of objects with an outline, read from `cutouts_folder` or drawn.
+        erased: relative frequency of random erasing, the baseline.
+        batch_donors: take pasted pieces from other identities of the same batch and folder, so that whoever is pasted
+            is a negative there [ours]; otherwise from all crops.
         transfer_space: where patches are transferred: pixels (any backbone) or tokens (ViT) [SPT].
-        saliency: how the selector is trained that patch transfer needs (stage 1b).
-        cutouts_folder: PNGs with an alpha channel to put in front; null draws made-up things.
+        saliency: training of the selector that patch transfer needs.
+        cutouts_folder: PNGs with an alpha channel; null draws synthetic objects.
     """
 
     probability: float = Field(default=0.5, ge=0, le=1)
@@ -201,32 +212,37 @@ class OcclusionSection(Section):
     cutouts_folder: Path | None = None
 
     @model_validator(mode="after")
-    def _something_hides(self) -> "OcclusionSection":
+    def _has_a_source(self) -> "OcclusionSection":
         if self.pasted + self.transferred + self.cutouts + self.erased <= 0:
             raise ValueError("expected a source of occlusion above 0 (or occlusion: null)")
         return self
 
 
 class TeacherSection(Section):
-    """A stronger network, too slow or too foreign to ship: its .xml, and the weight of its term."""
+    """Knowledge distillation from another network, which is needed in training only [ours].
+
+    Attributes:
+        network: OpenVINO .xml or ONNX file; it embeds the clean crops once.
+        weight: loss weight of 1 - cosine between the student's projected embedding and the teacher's.
+    """
 
     network: Path
     weight: float = Field(default=4.0, ge=0)
 
 
 class DistillationSection(Section):
-    """Learn occlusion from the network itself, without labels [ours].
+    """Self-distillation of occlusion, without labels [ours].
 
-    The student sees the hidden crop; its target is what the frozen start says of the same crop unhidden.
+    The student sees the occluded crop; its target is the embedding of the clean crop by the frozen start network.
 
     Attributes:
         network: the .xml that the backbone starts from, frozen.
-        mirrored: whether targets are the mean over the crop and its mirror image.
-        weight: of 1 - cosine between the student's embedding and the target.
-        relation_weight: of the Kullback-Leibler divergence between two softmaxes over all training crops' targets, of
-            the target's similarities and of the student's.
+        mirrored: average the targets over the crop and its mirror image.
+        weight: loss weight of 1 - cosine between the student's embedding and the target.
+        relation_weight: loss weight of the Kullback-Leibler divergence between two softmaxes over all training crops'
+            targets: of the target's similarities and of the student's.
         temperature: of both softmaxes.
-        identity_share: how much of a labelled crop's target is the mean target of its identity, over all its cameras.
+        identity_share: weight of the identity's mean target, over all its cameras, in a labelled crop's target.
     """
 
     network: Path
@@ -238,12 +254,12 @@ class DistillationSection(Section):
 
 
 class AugmentationSection(Section):
-    """How much worse than the crop its training view may be.
+    """Image quality of the training views; box, side and colour vary always.
 
     Attributes:
-        degraded: share of the views that lose pixels, sharpness or cleanliness.
-        smallest_height_px: height to which a view is brought at most, before it is enlarged again.
-        mostly_small: whether heights are drawn evenly over octaves, so that few pixels are more common.
+        degraded: share of the views that lose resolution, sharpness or cleanliness.
+        smallest_height_px: smallest height to which a view is reduced before it is enlarged again.
+        mostly_small: draw heights log-uniformly, so that low resolutions are more frequent.
     """
 
     degraded: float = Field(default=0.5, ge=0, le=1)
@@ -252,14 +268,16 @@ class AugmentationSection(Section):
 
 
 class ClipSection(Section):
-    """CLIP's two-stage text supervision [CLIP-ReID]; CLIP is needed for training only.
+    """CLIP's two-stage text supervision [CLIP-ReID]; CLIP is needed in training only.
 
     Attributes:
         model: open_clip's name of the architecture.
         pretrained: a published tag, which is downloaded, or a file.
-        epochs, batch_size, learning_rate: of stage 1, in which only the prompts learn.
-        text_weight: λ_t, of telling images apart by their sentences [CLIP-ReID].
-        prototype_weight: λ_p, of the transfer into the prototype space [ours].
+        epochs: of stage 1, which trains the prompts alone.
+        batch_size: of stage 1.
+        learning_rate: of stage 1.
+        text_weight: λ_t, loss weight of classifying images by their identities' text features [CLIP-ReID].
+        prototype_weight: λ_p, loss weight of the transfer into the prototype space [ours].
     """
 
     model: str = "ViT-B-16"
@@ -272,12 +290,12 @@ class ClipSection(Section):
 
 
 class HeldOutSection(Section):
-    """Whom the best checkpoint is chosen by: people, and whole folders, that are never trained on.
+    """Identities that are never trained on, by whose scores the best checkpoint is chosen.
 
     Attributes:
-        identities: so many of each training folder.
-        folders: further folders, all of them: another domain.
-        every_epochs: how often they are looked at.
+        identities: number of identities held out of each training folder.
+        folders: further folders, held out completely: another domain.
+        every_epochs: epochs between evaluations.
     """
 
     identities: int = Field(default=50, ge=0)
@@ -285,35 +303,33 @@ class HeldOutSection(Section):
     every_epochs: int = Field(default=1, ge=1)
 
 
-# What may differ between a checkpoint and the recipe that goes on from it: where things are, and how fast they run.
-NOT_COMPARED = frozenset({"train", "start_from", "device", "threads", "workers", "tensorboard"})
-TOKEN_BACKBONES = frozenset({"vit-b16", "clip-vit-b16"})
-WEIGHT_SUFFIXES = frozenset({".xml", ".pth", ".pt", ".bin", ".npz", ".safetensors"})  # any other `pretrained` is a name
-
-
 class Recipe(BaseModel):
     """Everything that decides the outcome of a training run; only `train` has no default.
 
     Attributes:
-        train: published data sets, whose training split is taken, or folders of crops in Market-1501 naming; their
-            identities are kept apart.
-        unlabelled: folders of pictures of people nobody has named, for `distillation`; see `dataset.read_unlabelled`.
-        start_from: best.pt of an earlier run, or published OSNet weights; null starts from the backbone's own.
-        backbone, mask, prototypes, losses: what is trained, and on which terms.
-        regions: heads that are bound to a part of the crop, and the map that guides them; null for none.
-        sampling, schedule: what a batch holds, and how long and how fast it goes.
-        occlusion: how training crops are hidden; null for not at all.
-        augmentation: how training views of a crop are degraded.
-        distillation: what the network learns from its own start; null for nothing.
-        teacher: a network whose view of the clean crop is learnt too; null for none.
-        clip: CLIP's two-stage text supervision; null for none.
-        held_out: whom the best checkpoint is chosen by.
+        train: published data sets, of which the training split is read, or folders of crops in Market-1501 naming;
+            identities and cameras of different folders are kept apart.
+        unlabelled: folders of crops without identities, for `distillation`; see `dataset.read_unlabelled`.
+        start_from: best.pt of an earlier run, or published OSNet weights; null keeps the backbone's own.
+        backbone: the feature extractor.
+        regions: body-region heads and their visibility map; null for none.
+        mask: the mask generator.
+        prototypes: one per identity.
+        losses: weights and constants.
+        sampling: composition of a batch.
+        schedule: length of training and learning rate.
+        occlusion: synthetic occlusion; null for none.
+        augmentation: degradation of the training views.
+        distillation: self-distillation of occlusion; null for none.
+        teacher: knowledge distillation; null for none.
+        clip: text supervision; null for none.
+        held_out: identities for validation.
         device: cpu or cuda.
-        amp: number format of the forward pass; float16 comes with a gradient scaler.
-        seed: of everything.
-        threads: of PyTorch on the CPU; null leaves its default.
-        workers: threads that prepare batches ahead; 0 prepares each when it is due.  Changes no result.
-        tensorboard: whether event files are written, too.
+        amp: number format of the forward pass; float16 uses a gradient scaler.
+        seed: of all random numbers.
+        threads: PyTorch's CPU threads; null keeps its default.
+        workers: threads that prepare batches ahead; 0 prepares each batch when it is needed.  Does not change results.
+        tensorboard: write event files, too.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -345,19 +361,19 @@ class Recipe(BaseModel):
     def _fits_together(self) -> "Recipe":
         backbone = self.backbone
         if self.regions is not None and backbone.name in TOKEN_BACKBONES:
-            raise ValueError(f"regions: {backbone.name} has no map to weigh: use a convolutional backbone")
+            raise ValueError(f"regions: {backbone.name} has no feature map to pool: use a convolutional backbone")
         if self.regions is not None and self.mask.kind in ("full", "lite"):
-            raise ValueError(f"mask.kind: {self.mask.kind} masks know no regions: set it to regions or none")
+            raise ValueError(f"mask.kind: {self.mask.kind} masks do not use regions: set it to regions or none")
         if self.regions is not None and self.regions.dimensions == 0 and self.regions.weight > 0:
-            raise ValueError("regions.weight: without heads (dimensions: 0) nothing can be told apart: set it to 0")
+            raise ValueError("regions.weight: there are no heads to classify with (dimensions: 0): set it to 0")
         if self.losses.plain + self.losses.masked + self.losses.triplet <= 0 and self.distillation is None:
             raise ValueError("losses: expected plain, masked or triplet above 0, or a section distillation")
         if self.unlabelled:
-            self._learns_without_labels()
+            self._check_unlabelled()
         if self.mask.kind == "regions" and (self.regions is None or self.regions.dimensions == 0):
             raise ValueError("mask.kind: masks of regions need a section regions")
         if self.mask.trust_weight > 0 and self.mask.kind != "regions":
-            raise ValueError("mask.trust_weight: only masks of kind regions are taught by trust")
+            raise ValueError("mask.trust_weight: only masks of kind regions predict a precision")
         if self.mask.kind == "none" and self.losses.triplet_by_mask:
             raise ValueError("losses.triplet_by_mask: there is no mask (mask.kind: none), so set it to false")
         occlusion = self.occlusion
@@ -366,19 +382,19 @@ class Recipe(BaseModel):
             raise ValueError(f"occlusion.transfer_space: {backbone.name} has no tokens, set it to pixels")
         return self
 
-    def _learns_without_labels(self) -> None:
+    def _check_unlabelled(self) -> None:
         if self.distillation is None:
-            raise ValueError("unlabelled: only a section distillation can learn from pictures without identities")
+            raise ValueError("unlabelled: needs the section distillation, the only loss without identities")
         if self.mask.kind != "none" or self.clip is not None or (self.regions is not None and self.regions.weight > 0):
             raise ValueError("unlabelled: masks, region heads and clip need identities: set mask.kind to none")
 
     def comparable(self) -> dict[str, Any]:
-        """The part that a checkpoint must share with the recipe that resumes it, as dotted keys; of paths the name."""
+        """The keys in which a checkpoint must agree with the recipe that resumes it, dotted; of paths only the name."""
         return dict(_flattened(self.model_dump(exclude=set(NOT_COMPARED))))
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read and check a recipe; its paths come back absolute, taken from the recipe's folder.
+    """Read and check a recipe; relative paths are resolved against the recipe's folder.
 
     Raises:
         RecipeError: the file is missing or no YAML mapping, or a key is unknown, missing or of the wrong type.
@@ -396,26 +412,26 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def check_recipe(values: object, path: Path) -> Recipe:
-    """A recipe from parsed YAML; `path` is where it came from, for messages and for the folder of its paths."""
+    """Check parsed YAML; `path` is the recipe's file, for messages and to resolve relative paths."""
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: expected keys with values, at least train: [a folder of crops]")
     try:
-        # By way of JSON, whose strict mode still reads paths and tuples: "3" and true are no integers.  It knows no
-        # dates, as YAML does: they become text.
+        # Strict validation refuses "3" and true as integers; only by way of JSON does it still read paths and tuples.
+        # JSON has no dates, as YAML does: they become text.
         recipe = Recipe.model_validate_json(json.dumps(values, default=str), strict=True)
     except (TypeError, ValidationError) as error:
-        raise RecipeError(f"{path}: {_first_complaint(error)}") from error
-    moved = _from_folder(recipe, path.parent.absolute())
-    assert isinstance(moved, Recipe)
-    return moved
+        raise RecipeError(f"{path}: {_first_error(error)}") from error
+    resolved = _resolve_paths(recipe, path.parent.absolute())
+    assert isinstance(resolved, Recipe)
+    return resolved
 
 
-def _from_folder(section: BaseModel, folder: Path) -> BaseModel:
+def _resolve_paths(section: BaseModel, folder: Path) -> BaseModel:
     """The same section, every path in it (and every `pretrained` that names a file) joined to `folder`."""
     update: dict[str, object] = {}
     for key, value in section:
         if isinstance(value, BaseModel):
-            update[key] = _from_folder(value, folder)
+            update[key] = _resolve_paths(value, folder)
         elif isinstance(value, Path):
             update[key] = folder / value
         elif isinstance(value, tuple):
@@ -439,8 +455,8 @@ def _flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]
     return flat
 
 
-def _first_complaint(error: TypeError | ValidationError) -> str:
-    if isinstance(error, TypeError):  # YAML knows keys that are no text
+def _first_error(error: TypeError | ValidationError) -> str:
+    if isinstance(error, TypeError):  # a YAML key that is not text
         return str(error)
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ")
@@ -448,16 +464,17 @@ def _first_complaint(error: TypeError | ValidationError) -> str:
     if first["type"] == "missing":
         return f"{key}: is missing"
     if first["type"] == "extra_forbidden":
-        return f"{key}: unknown key, {_known_instead(first['loc'])}"
+        known = _known_keys(first["loc"][:-1])
+        hint = did_you_mean(str(first["loc"][-1]), known) or f", expected one of {', '.join(known)}"
+        return f"{key}: unknown key{hint}"
     return f"{key}: {message}, got {first['input']!r}" if key else message
 
 
-def _known_instead(location: tuple[int | str, ...]) -> str:
-    """The nearest key that is known at this place, or all of them."""
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """The keys of the section at a place in the recipe."""
     section: type[BaseModel] = Recipe
-    for part in location[:-1]:
+    for part in location:
         annotation = section.model_fields[str(part)].annotation
         kinds = (annotation, *get_args(annotation))  # of an optional section, too
         section = next(one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel))
-    near = get_close_matches(str(location[-1]), section.model_fields, n=1)
-    return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(section.model_fields)}"
+    return list(section.model_fields)

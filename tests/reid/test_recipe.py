@@ -35,12 +35,12 @@ def write_recipe(tmp_path):
         pytest.param({"device": "tpu"}, "device: Input should be 'cpu' or 'cuda'", id="unknown device"),
         pytest.param(
             {"backbone": {"name": "vit-b16"}, "regions": {}, "mask": {"kind": "regions"}},
-            "regions: vit-b16 has no map",
+            "regions: vit-b16 has no feature map",
             id="no regions",
         ),
         pytest.param({"mask": {"trust_weight": 1}}, "mask.trust_weight: only masks of kind", id="trust in nothing"),
         pytest.param({"mask": {"kind": "regions"}}, "mask.kind: masks of regions need", id="masks of no regions"),
-        pytest.param({"regions": {}}, "mask.kind: lite masks know no regions", id="regions without their masks"),
+        pytest.param({"regions": {}}, "mask.kind: lite masks do not use regions", id="regions without their masks"),
         pytest.param({"mask": {"kind": "none"}}, "losses.triplet_by_mask: there is no mask", id="weights of no mask"),
         pytest.param(
             {"mask": {"pair_weight": 0}}, "mask: expected a pair_weight, arcface_weight or trust_weight", id="idle mask"
