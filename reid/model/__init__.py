@@ -1,1 +1,1 @@
-"""The trained network: backbone, neck, regions, mask and prototypes."""
+"""The trained network: backbone, BNNeck, regions, mask generator and prototypes."""

@@ -1,4 +1,4 @@
-"""Which dims of an embedding can be trusted, judging by the crop's feature maps?"""
+"""Predict a mask over embedding dims from the four feature maps of a crop: the `lite` and the `full` generator."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,14 +9,14 @@ from torch.nn import functional
 
 from ..errors import RecipeError
 
-STAGE_CHANNELS = 32  # each stage's map is brought to this many channels before they are put side by side
-GRID = (16, 8)  # the coarsest map of a 256×128 crop
+STAGE_CHANNELS = 32  # each map is projected to this many channels before they are concatenated
+GRID = (16, 8)  # rows and columns of the coarsest map of a 256×128 crop
 
 
 class MapReader(nn.Module):
-    """Four feature maps → one: a 1×1 convolution each, pooled to 16×8 by their mean, side by side.
+    """Four feature maps → one: a 1×1 convolution each, average-pooled to 16×8 and concatenated.
 
-    channels: how many come out.
+    channels: number of output channels.
     """
 
     def __init__(self, map_channels: Sequence[int], stage_channels: int = STAGE_CHANNELS) -> None:
@@ -33,9 +33,9 @@ class MapReader(nn.Module):
 class MaskGenerator(nn.Module):
     """The `lite` mask generator: four feature maps → one value in (0, 1) per embedding dim [summary: ≈ 0.5 M params].
 
-    A 1×1 convolution per stage, pooled to 16×8 and concatenated, two depthwise-separable 3×3 layers, global maximum,
-    Linear, sigmoid.  The last Linear starts at zero, so every mask starts at exactly 0.5 and the masked metric starts
-    as plain cosine [DPM].
+    A 1×1 convolution per map, pooled to 16×8 and concatenated, two depthwise-separable 3×3 layers, global max pooling,
+    Linear, sigmoid.  The last Linear is initialised to zero, so every mask starts at exactly 0.5 and the masked metric
+    starts as plain cosine [DPM].
     """
 
     def __init__(self, map_channels: Sequence[int], dimensions: int) -> None:
@@ -56,10 +56,10 @@ class MaskGenerator(nn.Module):
 class FullMaskGenerator(nn.Module):
     """The `full` mask generator: four feature maps → one value in (0, 1) per embedding dim [DPM].
 
-    The maps side by side, S channels in all; 3×3 convolution to S/2, BatchNorm, ReLU, maximum over 2×2; the same to
-    S/4; the same to S/4 without the pooling; global maximum, Linear, sigmoid.  59 million parameters for ViT-B/16's
-    maps (S = 3072).  DPM reads a transformer's maps, which have one size; maps of several sizes are first pooled to
-    16×8 by their mean [ours].  The last Linear starts at zero, so every mask starts at exactly 0.5 [DPM].
+    The concatenated maps, S channels in all; 3×3 convolution to S/2, BatchNorm, ReLU, 2×2 max pooling; the same to S/4;
+    the same to S/4 without the pooling; global max pooling, Linear, sigmoid.  59 million parameters for the maps of
+    ViT-B/16 (S = 3072).  DPM reads the maps of a transformer, which have one size; maps of several sizes are first
+    average-pooled to 16×8 [ours].  The last Linear is initialised to zero, so every mask starts at exactly 0.5 [DPM].
     """
 
     def __init__(self, map_channels: Sequence[int], dimensions: int) -> None:
@@ -86,7 +86,12 @@ class FullMaskGenerator(nn.Module):
 def create_mask_generator(
     kind: Literal["full", "lite"], map_channels: Sequence[int], dimensions: int
 ) -> FullMaskGenerator | MaskGenerator:
-    """A mask generator for a backbone's maps and its D dims.
+    """Create a mask generator.
+
+    Args:
+        kind: "full" or "lite".
+        map_channels: channels of the backbone's four maps.
+        dimensions: D.
 
     Raises:
         RecipeError: an unknown kind.
@@ -103,7 +108,7 @@ def _convolved(inputs: int, outputs: int) -> list[nn.Module]:
 
 
 def separable(inputs: int, outputs: int) -> list[nn.Module]:
-    """A depthwise-separable 3×3 layer."""
+    """A depthwise-separable 3×3 layer with BatchNorm and ReLU."""
     return [
         nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False),
         nn.Conv2d(inputs, outputs, 1, bias=False),

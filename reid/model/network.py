@@ -1,4 +1,4 @@
-"""What does the trained network compute?  Crops in, embedding and mask out."""
+"""The trained network, from crops to embedding and mask, and how it is built and read from a checkpoint."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,22 +16,22 @@ from ..errors import WeightsError
 from .mask_generators import create_mask_generator
 from .regions import RegionMask, Regions
 
-NOTED = 0.01  # share of a batch in the usual mask
+MEAN_MASK_SHARE = 0.01  # weight of a batch in the running mean of masks
 
 Exchange = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which network: what a checkpoint must say so that it can be built again.
+    """The architecture of a network, stored in its checkpoints so that they can be read again.
 
     Attributes:
         backbone: a name of `create_backbone`.
-        width: of osnet.
+        width: of osnet and plain-conv.
         mask: full, lite, regions or none.
-        cameras: how many camera embeddings were trained (SIE); 0 for none.
-        regions: dims of each region's head; 0 for none.
-        evidence: whether a visibility map weighs the pooling; always where there are region heads.
+        cameras: number of trained camera embeddings (SIE); 0 for none.
+        regions: dims of each region's head; 0 for no heads.
+        evidence: whether a visibility map weights the pooling; always so where there are region heads.
         graph: the operations of the backbone "openvino"; empty for all others.
     """
 
@@ -45,15 +45,15 @@ class ModelSpec:
 
 
 class Features(NamedTuple):
-    """Everything the losses need.
+    """The outputs that the losses need.
 
-    feature: float32 (N, D), before the neck; the triplet loss lives here.
-    neck: float32 (N, D), after it; prototypes, masks and the metric live here.
+    feature: float32 (N, D), before the neck, for the triplet loss.
+    neck: float32 (N, D), after the neck, for prototypes, masks and the metric.
     maps: the backbone's four maps, float (N, c_l, H_l, W_l), detached.
-    heads: float (N, h, D_h) where the backbone has heads, else None.
-    visibility: log-odds that the person is visible, cell by cell, float32 (N, 16, 8); None without regions.
-    seen: how much of each region shows the person, float32 (N, 6) in [0, 1]; None without regions.
-    precision: the logarithm of each dim's, float32 (D,), see `trust`; None but for masks of regions.
+    heads: see `BackboneOutput`, float (N, h, P); None where the backbone has no heads.
+    visibility: log-odds that the person is visible in each cell, float32 (N, 16, 8); None without regions.
+    seen: visible share of the person in each region, float32 (N, 6) in [0, 1]; None without regions.
+    precision: log precision of each dim, float32 (D,), see `precision.py`; None unless the mask is a RegionMask.
     """
 
     feature: Tensor
@@ -66,34 +66,34 @@ class Features(NamedTuple):
 
 
 class ReidModel(nn.Module):
-    """Backbone, BNNeck [DPM] and mask generator; possibly regions.
+    """Backbone, BNNeck [DPM], mask generator and optional regions.
 
-    The maps reach the mask generator detached: it learns to read them, it does not shape them [ours].
+    The mask generator reads detached maps, so its gradient does not reach the backbone [ours].
 
-    mean_mask: float32 (D,), the mean mask of whole crops.  What all crops have in common belongs to the metric, not to
-    one crop, so it goes into the embedding, and out of the mask: masked similarities stay the same, plain ones gain
-    [ours].  It starts at 0.5, where this changes nothing.
+    mean_mask: float32 (D,), running mean of the masks of unoccluded crops, 0.5 at the start.  What all masks have in
+    common is a property of the metric, not of a single crop, so `forward` moves it from the mask into the embedding:
+    masked similarities stay the same, plain ones improve [ours].  At 0.5 this has no effect.
     """
 
     mean: Tensor
-    spread: Tensor
+    std: Tensor
     mean_mask: Tensor
 
     def __init__(self, backbone: Backbone, mask: nn.Module | None, regions: Regions | None = None) -> None:
-        """Put the parts together.
+        """Assemble a network.
 
         Args:
-            backbone: gives four maps and a feature.
-            mask: takes the maps and gives (N, D), or a RegionMask with regions; without one all masks are 0.5.
-            regions: describe the crop by parts; then the neck is as wide as they are.
+            backbone: from crops to four maps and a feature.
+            mask: from maps to a mask (N, D), or a RegionMask together with regions; None for masks of 0.5.
+            regions: part-based pooling of the deepest map; it replaces the backbone's feature.
         """
         super().__init__()
         self.backbone = backbone
         self.register_buffer("mean", _per_channel(backbone.mean_rgb), persistent=False)
-        self.register_buffer("spread", _per_channel(backbone.std_rgb), persistent=False)
+        self.register_buffer("std", _per_channel(backbone.std_rgb), persistent=False)
         self.regions = regions
         self.neck = nn.BatchNorm1d(backbone.dimensions if regions is None else regions.dimensions)
-        self.neck.bias.requires_grad_(False)  # stays at 0, so that the hyperspheres of both losses share a centre [DPM]
+        self.neck.bias.requires_grad_(False)  # stays 0, so that the hyperspheres of both losses share a centre [DPM]
         self.mask = mask
         self.register_buffer("mean_mask", torch.full((self.neck.num_features,), 0.5))
 
@@ -103,17 +103,17 @@ class ReidModel(nn.Module):
         return self.neck.num_features
 
     def normalise(self, images: Tensor) -> Tensor:
-        """`normalise` with the mean and spread that this backbone expects."""
-        return _shifted(images, self.mean, self.spread)
+        """Normalise crops as `normalise` does, by the mean and standard deviation of this backbone."""
+        return _standardised(images, self.mean, self.std)
 
     def features(self, images: Tensor, camids: Tensor | None = None, exchange: Exchange | None = None) -> Features:
-        """One pass of the backbone and the neck.
+        """One pass through backbone, regions and neck.
 
         Args:
             images: float32 (N, 3, 256, 128), normalised.
             camids: int64 (N,), or None as in deployment.
-            exchange: what happens to the patches' tokens, float (N, P, C), on their way in; only where the backbone
-                has tokens (ViT).
+            exchange: applied to the patch tokens, float (N, P, C), before the first block; only for a backbone with
+                tokens (ViT).
         """
         if exchange is None:
             maps, feature, heads = self.backbone(images, camids)
@@ -124,26 +124,32 @@ class ReidModel(nn.Module):
         visibility = seen = None
         if self.regions is not None:
             feature, visibility, seen = self.regions(maps, self.backbone.pool)
-        feature = feature.float()  # the backbone may run in bfloat16; what is compared does not
+        feature = feature.float()  # the backbone may run in bfloat16, the metric always in float32
         precision = self.mask.precision if isinstance(self.mask, RegionMask) else None
         detached = tuple(one.detach() for one in maps)
         return Features(feature, self.neck(feature), detached, heads, visibility, seen, precision)
 
     def masks(self, features: Features) -> Tensor:
-        """float32 (N, D) in (0, 1)."""
+        """The masks of N crops, float32 (N, D) in (0, 1)."""
         if self.mask is None:
             return torch.full_like(features.neck, 0.5)
         mask: Tensor = self.mask(features.maps if features.seen is None else features.seen.detach())
         return mask.float()
 
     @torch.no_grad()
-    def update_mean_mask(self, masks: Tensor, features: Features, whole: Tensor) -> None:
-        """Let what is usual follow this batch's whole crops: masks float32 (N, D), whole bool (N,)."""
-        if not whole.any():
+    def update_mean_mask(self, masks: Tensor, features: Features, unoccluded: Tensor) -> None:
+        """Add the unoccluded crops of a batch to the running means `mean_mask` and `RegionMask.mean_seen`.
+
+        Args:
+            masks: float32 (N, D).
+            features: of the same crops.
+            unoccluded: bool (N,).
+        """
+        if not unoccluded.any():
             return
-        self.mean_mask.lerp_(masks[whole].mean(0), NOTED)
+        self.mean_mask.lerp_(masks[unoccluded].mean(0), MEAN_MASK_SHARE)
         if isinstance(self.mask, RegionMask) and features.seen is not None:
-            self.mask.mean_seen.lerp_(features.seen[whole].mean(0), NOTED)
+            self.mask.mean_seen.lerp_(features.seen[unoccluded].mean(0), MEAN_MASK_SHARE)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Embed crops.
@@ -152,8 +158,8 @@ class ReidModel(nn.Module):
             images: float32 (N, 3, 256, 128), normalised.
 
         Returns:
-            embedding (N, D) of unit length and mask (N, D) in [0, 1]; where there are regions also the evidence, how
-            likely it is that the person is visible in each cell, (N, 16, 8) in (0, 1).
+            embedding (N, D) of unit length and mask (N, D) in [0, 1]; with regions also the evidence, the probability
+            that the person is visible in each cell, (N, 16, 8) in (0, 1).
         """
         features = self.features(images)
         embedding = functional.normalize(features.neck * self.mean_mask)  # (N, D)
@@ -164,7 +170,12 @@ class ReidModel(nn.Module):
 
 
 def create_model(spec: ModelSpec, pretrained: str | None = None) -> ReidModel:
-    """Build a network; `pretrained` are weights of its backbone alone, as `create_backbone` takes them."""
+    """Build a network; `pretrained` are weights of the backbone, as `create_backbone` takes them.
+
+    Raises:
+        RecipeError: the spec cannot be built.
+        WeightsError: see `create_backbone`.
+    """
     backbone = create_backbone(
         spec.backbone, width=spec.width, pretrained=pretrained, cameras=spec.cameras, graph=spec.graph
     )
@@ -184,30 +195,37 @@ def normalise(
     mean_rgb: tuple[float, float, float] = IMAGENET_MEAN_RGB,
     std_rgb: tuple[float, float, float] = IMAGENET_STD_RGB,
 ) -> Tensor:
-    """The one place that turns crops into RGB: uint8 (N, 256, 128, 3) BGR → float32 (N, 3, 256, 128), normalised."""
-    mean, spread = (_per_channel(levels).to(images.device) for levels in (mean_rgb, std_rgb))
-    return _shifted(images, mean, spread)
+    """Convert crops to RGB and normalise them: uint8 (N, 256, 128, 3) BGR → float32 (N, 3, 256, 128).
+
+    Args:
+        images: the crops.
+        mean_rgb: mean of the training images, in [0, 1].
+        std_rgb: their standard deviation.
+    """
+    mean, std = (_per_channel(levels).to(images.device) for levels in (mean_rgb, std_rgb))
+    return _standardised(images, mean, std)
 
 
 def _per_channel(levels: tuple[float, float, float]) -> Tensor:
     return torch.tensor(levels).view(1, 3, 1, 1) * 255
 
 
-def _shifted(images: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
+def _standardised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """The one place that turns crops from BGR into RGB."""
     rgb = images.permute(0, 3, 1, 2)[:, [2, 1, 0]].float()  # (N, 3, 256, 128)
-    return (rgb - mean) / spread
+    return (rgb - mean) / std
 
 
 def packed_model(spec: ModelSpec, model: dict[str, Tensor]) -> dict[str, Any]:
-    """What `read_model` reads: a spec and a state dict, in plain types that torch.load takes without running code."""
+    """The content of a checkpoint: spec and state dict in plain types, which torch.load reads without running code."""
     return {"spec": asdict(spec), "model": model}
 
 
 def read_model(checkpoint: Path) -> ReidModel:
-    """Read a model, in evaluation mode, out of a checkpoint (best.pt) written by `train.train`.
+    """Read a model from a checkpoint (best.pt) written by `train.train`, in evaluation mode.
 
     Raises:
-        WeightsError: the file is missing, unreadable, or no checkpoint of this program.
+        WeightsError: the file is missing, unreadable, or not a checkpoint of this program.
     """
     state = read_state(checkpoint)
     model = create_model(read_spec(state, checkpoint))
@@ -216,7 +234,11 @@ def read_model(checkpoint: Path) -> ReidModel:
 
 
 def read_spec(state: dict[str, Any], path: Path) -> ModelSpec:
-    """The spec in a checkpoint."""
+    """The spec in the content `state` of the checkpoint at `path`.
+
+    Raises:
+        WeightsError: not a checkpoint of this version of the program.
+    """
     if not {"spec", "model"} <= state.keys():
         raise WeightsError(f"{path}: not a checkpoint of this program (spec, model)")
     try:
@@ -228,8 +250,13 @@ def read_spec(state: dict[str, Any], path: Path) -> ModelSpec:
 def load_weights(model: ReidModel, weights: Path) -> None:
     """Copy weights into `model`, in place.
 
-    Either a checkpoint of this program, or published OSNet weights (a state dict, possibly with a classifier, possibly
-    from DataParallel).
+    Args:
+        model: of the same architecture.
+        weights: a checkpoint of this program, or third-party weights of the backbone (a state dict, possibly with a
+            classifier or from DataParallel).
+
+    Raises:
+        WeightsError: the file is missing, unreadable or of another architecture.
     """
     state = read_state(weights)
     if "model" in state:

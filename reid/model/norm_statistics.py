@@ -1,8 +1,9 @@
-"""Do the statistics in a network's BatchNorm layers fit what flows through it?
+"""Re-estimate the BatchNorm statistics of a network without changing its outputs.
 
-Published weights are not always as they were trained: rebuilt from an export, for example, a layer's running variance
-may be hundreds of times off, made up for by its scale.  In evaluation mode that changes nothing.  In training mode the
-layer normalises by the batch instead, the scale no longer fits, and the first steps destroy what was learnt.
+The running statistics of published weights do not always match their activations: in weights that were rebuilt from an
+export, a running variance may be off by a factor of hundreds, compensated by the layer's scale.  In evaluation mode
+that has no effect.  In training mode the layer normalises by the batch instead, the scale no longer fits, and the first
+steps destroy the pretrained weights.
 """
 
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
 class _Moments:
-    """Sums over everything that flows into one layer, in float64."""
+    """Sums over all inputs of one layer, in float64."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -32,12 +33,12 @@ class _Moments:
 
 @torch.no_grad()
 def recalibrate_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Give every BatchNorm layer the statistics of these inputs, and a scale and shift that keep its output the same.
+    """Set the statistics of every BatchNorm layer to those of its inputs, and adapt scale and shift to compensate.
 
-    What the network computes in evaluation mode does not change; in training mode it starts from there [ours].
+    The network's outputs in evaluation mode stay the same, and in training mode they now start close to them [ours].
 
     Args:
-        network: left in evaluation mode.
+        network: changed in place, and left in evaluation mode.
         batches: its inputs, at least one.
     """
     norms = [module for module in network.modules() if isinstance(module, Norm) and module.affine]
@@ -51,11 +52,12 @@ def recalibrate_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
     for hook in hooks:
         hook.remove()
     for norm, one in zip(norms, moments, strict=True):
-        if one.count:  # a layer that no input reaches has nothing to be measured by
+        if one.count:  # a layer that no input reaches keeps its statistics
             _adopt(norm, one)
 
 
 def _adopt(norm: Norm, moments: _Moments) -> None:
+    """Replace the statistics of one layer, in place; its function in evaluation mode stays the same."""
     assert norm.running_mean is not None and norm.running_var is not None
     mean = moments.sum / moments.count  # (C,)
     variance = (moments.squares / moments.count - mean.square()).clamp_min(0)  # (C,)

@@ -1,42 +1,42 @@
-"""How far may each dim of an embedding be trusted?  As far as it agrees with the person's other pictures.
+"""Learn the precision of each embedding dim from how well it agrees across unoccluded crops of the same person.
 
-A Gaussian per dim, as in Shi and Jain, "Probabilistic Face Embeddings", ICCV 2019, says how far a dim is from what
-whole crops of the same person say; its precision is read as a mask [ours].  Large values are farther off than small
-ones even where all is well, so a dim is compared with dims of its own size: a mask of 0.5 says "as usual for such a
-value".
+A Gaussian per dim, as in Shi and Jain, "Probabilistic Face Embeddings", ICCV 2019, models how far a dim deviates from
+its mean over unoccluded crops of the same person; the precision of that Gaussian is read as a mask [ours].  Large
+values deviate more than small ones even in reliable dims, so deviations are compared within bins of magnitude: a mask
+of 0.5 means "the mean deviation of values of this magnitude".
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LARGEST_LOGIT = 2.0  # the precision stays within e⁻² and e² of the usual one: no dim is ever certain
-SHARPNESS = 2.0  # of the mask, in the precision's logarithm; 1 did worse on held-out people, 4 no better
-SIZES = 8  # how many sizes of values are told apart
-SIZE_STEP = 0.5  # their width, where the mean square of a value is 1
-MEMORY = 0.99  # share of what is usual that the next batch keeps
-LEAST_DEVIATION = 0.02  # keeps a size that never came up clear of division by 0
+MAX_LOG_PRECISION = 2.0  # relative precision stays within e⁻² and e²: no dim is ever certain
+SHARPNESS = 2.0  # slope of the mask over the log precision; 1 was worse on held-out identities, 4 no better
+BINS = 8  # of magnitude
+BIN_WIDTH = 0.5  # where the mean square of a value is 1
+MOMENTUM = 0.99  # share of the running means that the next batch keeps
+DEVIATION_FLOOR = 0.02  # added to the running means, so that an empty bin is not divided by
 
 
-def mask_of(precision: Tensor) -> Tensor:
-    """The logarithm of each dim's precision, relative to the usual one, float (D,) → its mask, 0.018 to 0.982."""
-    return torch.sigmoid(SHARPNESS * precision.clamp(-LARGEST_LOGIT, LARGEST_LOGIT))
+def precision_mask(precision: Tensor) -> Tensor:
+    """The log precision of each dim relative to the mean one, float (D,) → its mask, float (D,) from 0.018 to 0.982."""
+    return torch.sigmoid(SHARPNESS * precision.clamp(-MAX_LOG_PRECISION, MAX_LOG_PRECISION))
 
 
-def deviations(neck: Tensor, labels: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared distance, dim by dim, from the mean of the whole crops of the same person in this batch.
+def squared_deviations(neck: Tensor, labels: Tensor, unoccluded: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared distance, dim by dim, from the mean of the other unoccluded crops of the same person in this batch.
 
     Args:
         neck: float32 (N, D).
-        labels: int64 (N,), who.
-        whole: bool (N,), which crops are not hidden.
+        labels: int64 (N,), identities.
+        unoccluded: bool (N,).
 
     Returns:
-        The squared distances, of unit-length embeddings times D, float32 (N, D); and which rows have another whole crop
-        to be compared with, bool (N,).  Other rows are 0.
+        The squared distances, of unit-length embeddings times D, float32 (N, D); and which rows have another unoccluded
+        crop to be compared with, bool (N,).  All other rows are 0.
     """
     embedding = functional.normalize(neck.float())  # (N, D)
-    others = (labels[:, None] == labels[None, :]) & whole[None, :]  # (N, N)
+    others = (labels[:, None] == labels[None, :]) & unoccluded[None, :]  # (N, N)
     others = others & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     count = others.sum(1)  # (N,)
     mean = others.float() @ embedding / count.clamp_min(1)[:, None]  # (N, D)
@@ -46,42 +46,51 @@ def deviations(neck: Tensor, labels: Tensor, whole: Tensor) -> tuple[Tensor, Ten
 
 
 class MeanDeviation(nn.Module):
-    """How far off values of each size usually are: running sums over past batches."""
+    """Mean squared deviation of values of each magnitude, as running sums over past batches."""
 
     sums: Tensor
     counts: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("sums", torch.zeros(SIZES))
-        self.register_buffer("counts", torch.zeros(SIZES))
+        self.register_buffer("sums", torch.zeros(BINS))
+        self.register_buffer("counts", torch.zeros(BINS))
 
     @torch.no_grad()
     def forward(self, neck: Tensor, squared: Tensor, comparable: Tensor) -> Tensor:
-        """Take a batch in, and tell what is usual for each of its values: float32 (N, D), (N, D), (N,) → (N, D)."""
+        """Add a batch to the sums and return the mean squared deviation expected of each of its values.
+
+        Args:
+            neck: float32 (N, D).
+            squared: float32 (N, D), from `squared_deviations`.
+            comparable: bool (N,), which rows count.
+
+        Returns:
+            float32 (N, D).
+        """
         values = functional.normalize(neck.float()) * neck.shape[1] ** 0.5  # (N, D), mean square 1
-        sizes = (values.abs() / SIZE_STEP).clamp_max(SIZES - 1).nan_to_num().long()  # (N, D); NaN is told by the loss
-        rows = comparable[:, None].expand_as(sizes).float() / sizes.numel()
-        self.sums.mul_(MEMORY).index_add_(0, sizes.flatten(), (squared * rows).flatten())
-        self.counts.mul_(MEMORY).index_add_(0, sizes.flatten(), rows.flatten())
-        usual = self.sums / self.counts.clamp_min(1e-12) + LEAST_DEVIATION  # (8,)
-        return usual[sizes]
+        bins = (values.abs() / BIN_WIDTH).clamp_max(BINS - 1).nan_to_num().long()  # (N, D); the loss reports NaN
+        rows = comparable[:, None].expand_as(bins).float() / bins.numel()
+        self.sums.mul_(MOMENTUM).index_add_(0, bins.flatten(), (squared * rows).flatten())
+        self.counts.mul_(MOMENTUM).index_add_(0, bins.flatten(), rows.flatten())
+        mean = self.sums / self.counts.clamp_min(1e-12) + DEVIATION_FLOOR  # (8,)
+        return mean[bins]
 
 
-def trust_loss(precision: Tensor, squared: Tensor, comparable: Tensor, usual: Tensor) -> Tensor:
+def precision_loss(precision: Tensor, squared: Tensor, comparable: Tensor, expected: Tensor) -> Tensor:
     """Negative log-likelihood of the deviations, without its constant.
 
-    ½ (d²/v · eᶻ - z); least where eᶻ = v/d².
+    ½ (d²/v · eᶻ - z), which is least where eᶻ = v/d².
 
     Args:
-        precision: z, float32 (D,).
-        squared: d², float32 (N, D), of `deviations`.
+        precision: z, float32 (D,), logarithms.
+        squared: d², float32 (N, D), from `squared_deviations`.
         comparable: bool (N,), which rows count.
-        usual: v, float32 (N, D), of `MeanDeviation`.
+        expected: v, float32 (N, D), from `MeanDeviation`.
 
     Returns:
         A scalar; 0 where no row counts.
     """
-    likelihood = 0.5 * (squared / usual * precision.exp() - precision)  # (N, D)
+    likelihood = 0.5 * (squared / expected * precision.exp() - precision)  # (N, D)
     rows = comparable.float()
     return (likelihood.mean(1) * rows).sum() / rows.sum().clamp_min(1)

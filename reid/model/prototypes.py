@@ -1,7 +1,7 @@
-"""How do a million identities fit?  Each step sees the prototypes of its own people and a random few of the others.
+"""Identity prototypes with Partial FC: each step uses those of the batch and a random sample of the others.
 
 Source: An et al., "Killing Two Birds with One Stone: Efficient and Robust Training of Face Recognition CNNs by Partial
-FC", CVPR 2022.  The optimiser works on the same rows and on no others.
+FC", CVPR 2022.  The optimiser updates the sampled rows only, so the cost of a step does not grow with the identities.
 """
 
 from typing import NamedTuple, TypedDict
@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-BETAS = (0.9, 0.999)  # and EPSILON: as torch.optim.AdamW has them
+BETAS = (0.9, 0.999)  # these and EPSILON are the defaults of torch.optim.AdamW
 EPSILON = 1e-8
 
 
 class PrototypeState(TypedDict):
-    """What a checkpoint holds of prototypes: weights, both moments, and how often each row was trained."""
+    """The prototypes in a checkpoint: weights, both moments, and the number of steps of each row."""
 
     weight: Tensor
     mean: Tensor
@@ -27,28 +27,35 @@ class PrototypeState(TypedDict):
 class Sample(NamedTuple):
     """The prototypes of one step.
 
-    rows: int64 (S,), which identities they are, ascending.
-    weight: float32 (S, D), a leaf that collects the step's gradient.
+    rows: int64 (S,), the sampled identities, ascending.
+    weight: float32 (S, D), a leaf tensor that collects the gradient of the step.
     """
 
     rows: Tensor
     weight: Tensor
 
     def columns(self, labels: Tensor) -> Tensor:
-        """Where identities stand among the sampled ones: int64 (N,) in [0, C) or -1 → int64 (N,) in [0, S) or -1."""
+        """Indices of identities among the sampled ones: int64 (N,) in [0, C) or -1 → int64 (N,) in [0, S) or -1."""
         places = torch.searchsorted(self.rows, labels).clamp_max(len(self.rows) - 1)  # (N,)
         return torch.where(self.rows[places] == labels, places, -1)
 
 
 class Prototypes:
-    """One direction per training identity, and their own AdamW, which touches sampled rows only.
+    """One prototype per training identity, with an AdamW of its own that updates the sampled rows only.
 
-    A row that is not sampled neither moves nor decays, and its moments wait: sampling everything is exactly
+    A row that is not sampled neither moves nor decays, and its moments stay as they are.  Sampling all rows equals
     torch.optim.AdamW on the whole matrix.
     """
 
     def __init__(self, identities: int, dimensions: int, sampled: int | None, device: torch.device) -> None:
-        """Random unit directions (C, D); `sampled` is how many take part in a step, None for all."""
+        """Initialise the prototypes to random unit vectors.
+
+        Args:
+            identities: C.
+            dimensions: D.
+            sampled: how many rows take part in a step; None for all.
+            device: where they are stored.
+        """
         self.sampled = sampled
         self.weight = functional.normalize(torch.randn(identities, dimensions)).to(device)  # (C, D)
         self.mean = torch.zeros_like(self.weight)  # (C, D)
@@ -59,11 +66,11 @@ class Prototypes:
         return len(self.weight)
 
     def sample(self, labels: Tensor, rng: np.random.Generator) -> Sample:
-        """Draw the rows of one step: all of `labels`, filled up at random to `sampled`.
+        """Draw the rows of one step: all identities of `labels`, filled up at random to `sampled` rows.
 
         Args:
-            labels: int64 (N,) in [0, C), any number of repetitions.
-            rng: where the chance comes from.
+            labels: int64 (N,) in [0, C), possibly repeated.
+            rng: source of randomness.
         """
         if self.sampled is None or self.sampled >= len(self):
             rows = torch.arange(len(self), device=self.weight.device)  # (C,)
@@ -76,7 +83,7 @@ class Prototypes:
 
     @torch.no_grad()
     def step(self, sample: Sample, learning_rate: float, weight_decay: float) -> None:
-        """AdamW (Loshchilov and Hutter, ICLR 2019) on the sampled rows, from the gradient that the leaf collected."""
+        """Update the sampled rows by AdamW (Loshchilov and Hutter, ICLR 2019) with the gradient of `sample.weight`."""
         gradient, rows = sample.weight.grad, sample.rows
         if gradient is None:
             return
@@ -84,17 +91,17 @@ class Prototypes:
         mean = self.mean[rows].lerp(gradient, 1 - BETAS[0])  # (S, D)
         square = self.square[rows] * BETAS[1] + (1 - BETAS[1]) * gradient.square()  # (S, D)
         first, second = ((1 - beta ** steps.double())[:, None].float() for beta in BETAS)  # (S, 1); 1 - 0.999 cancels
-        unbiased, spread = mean / first, (square / second).sqrt() + EPSILON
+        unbiased, scale = mean / first, (square / second).sqrt() + EPSILON
         decayed = sample.weight.detach() * (1 - learning_rate * weight_decay)
         self.steps[rows], self.mean[rows], self.square[rows] = steps, mean, square
-        self.weight[rows] = decayed - learning_rate * unbiased / spread
+        self.weight[rows] = decayed - learning_rate * unbiased / scale
 
     def state(self) -> PrototypeState:
-        """Everything that `restore` needs."""
+        """The state that `restore` takes."""
         return {"weight": self.weight, "mean": self.mean, "square": self.square, "steps": self.steps}
 
     def restore(self, state: PrototypeState) -> None:
-        """Go back to what `state` returned."""
+        """Restore a state that `state` returned, in place."""
         self.weight.copy_(state["weight"])
         self.mean.copy_(state["mean"])
         self.square.copy_(state["square"])

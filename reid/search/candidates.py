@@ -2,8 +2,8 @@
 
 For one query, s ≥ τ ⇔ ⟨m_q⊙e_q, m_g⊙e_g⟩ / √B − τ√A ≥ 0, with A = Σ m_q m_g e_q² and B = Σ m_q m_g e_g² (the joint
 form).  We approximate B by the gallery row's own mask, and √A to first order about the mean mask.  The left side is
-then one inner product, of q = (m_q⊙e_q, −τ/(2√a)·P(m_q⊙e_q²)) with g = (m_g⊙e_g/√Σ m_g e_g², P(m_g − mean)), where a is A
-for the mean mask and P holds the leading principal directions of the gallery's masks [ours].
+then one inner product, of q = (m_q⊙e_q, −τ/(2√a)·P(m_q⊙e_q²)) with g = (m_g⊙e_g/√Σ m_g e_g², P(m_g − mean)), where a is
+A for the mean mask and P holds the leading principal directions of the gallery's masks [ours].
 
 With LLᵀ = Σ qqᵀ/n, ⟨q, g⟩ = ⟨L⁻¹q, Lᵀg⟩ and L⁻¹q is white: an error in Lᵀg has the same effect in every direction, so
 the principal components of Lᵀg lose least, and codes of least squared error are the right ones [ours].  Pairs of

@@ -30,7 +30,7 @@ def test_every_mask_starts_at_exactly_one_half(kind, expected):
 
 
 @pytest.mark.parametrize("kind", ["full", "lite"])
-def test_a_mask_that_has_learnt_depends_on_the_picture_and_stays_within_0_and_1(kind):
+def test_a_trained_mask_depends_on_the_crop_and_stays_within_0_and_1(kind):
     torch.manual_seed(0)
     generator = create_mask_generator(kind, (8, 8, 16, 16), 24)
     torch.nn.init.normal_(generator.out.weight)

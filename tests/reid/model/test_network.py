@@ -39,11 +39,11 @@ def test_osnet_equals_the_published_network(kit):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(b"garbage", "not a readable PyTorch file", id="not PyTorch's"),
+        pytest.param(b"garbage", "not a readable PyTorch file", id="not a PyTorch file"),
         pytest.param(None, "no such weights file", id="missing"),
     ],
 )
-def test_unreadable_weights_are_named(tmp_path, content, message):
+def test_unreadable_weights_are_reported_with_their_path(tmp_path, content, message):
     path = tmp_path / "net.pth"
     if content is not None:
         path.write_bytes(content)
@@ -80,7 +80,7 @@ def test_the_mask_generator_is_small():
     assert sum(parameter.numel() for parameter in generator.parameters()) <= PARAMETER_LIMIT
 
 
-def test_the_mask_does_not_shape_the_maps():
+def test_the_mask_has_no_gradient_to_the_backbone():
     model = create_model(ModelSpec(width=0.25))
     model.mask(model.features(normalise(random_images())).maps).sum().backward()
     assert all(parameter.grad is None for parameter in model.backbone.parameters())

@@ -25,7 +25,7 @@ def small_network():
     return network
 
 
-def test_what_is_computed_in_evaluation_mode_stays():
+def test_the_outputs_in_evaluation_mode_stay_the_same():
     network, images = small_network().eval(), torch.randn(16, 3, 8, 8)
     with torch.no_grad():
         before = network(images)
@@ -33,7 +33,7 @@ def test_what_is_computed_in_evaluation_mode_stays():
         assert torch.allclose(network(images), before, rtol=1e-4, atol=1e-5)
 
 
-def test_training_mode_starts_from_what_evaluation_mode_computes():
+def test_training_mode_starts_from_the_outputs_of_evaluation_mode():
     network, images = small_network().eval(), torch.randn(16, 3, 8, 8)
     with torch.no_grad():
         expected = network(images)
@@ -52,7 +52,7 @@ def test_statistics_are_those_of_all_batches_together():
     assert torch.allclose(network[1].running_var, flowing.var((0, 2, 3), unbiased=False), rtol=1e-4)
 
 
-def test_a_layer_that_nothing_reaches_stays():
+def test_a_layer_without_inputs_stays_the_same():
     network = nn.Sequential(nn.BatchNorm1d(3))
     network[0].register_module("idle", nn.BatchNorm1d(3))
     before = network[0].idle.running_var.clone()
@@ -61,7 +61,7 @@ def test_a_layer_that_nothing_reaches_stays():
     assert network[0].running_var.mean() > 5
 
 
-@pytest.mark.parametrize("dead", [False, True], ids=["alive", "a channel that is always the same"])
+@pytest.mark.parametrize("dead", [False, True], ids=["alive", "a constant channel"])
 def test_the_result_is_finite(dead):
     network, images = OSNet(0.25), torch.randn(2, 3, 64, 32)
     if dead:

@@ -35,7 +35,7 @@ def test_sampling_everything_equals_the_full_loss_and_torchs_adamw():
 
 
 @pytest.mark.parametrize("sampled", [2, 4, 6])
-def test_everybody_of_the_batch_is_sampled_and_labels_find_their_columns(sampled):
+def test_all_identities_of_the_batch_are_sampled_and_labels_find_their_columns(sampled):
     prototypes = drawn(sampled=sampled)
     labels = torch.tensor([6, 2, 2, 6])
     others = set()
@@ -50,17 +50,17 @@ def test_everybody_of_the_batch_is_sampled_and_labels_find_their_columns(sampled
     assert others == (set() if sampled == 2 else {0, 1, 3, 4, 5})
 
 
-def test_who_is_not_sampled_has_no_column():
+def test_an_identity_that_is_not_sampled_has_no_column():
     sample = drawn(sampled=2).sample(torch.tensor([1, 3]), np.random.default_rng(0))
     assert sample.columns(torch.tensor([1, -1, 6, 3, 0])).tolist() == [0, -1, -1, 1, -1]
 
 
-def test_a_batch_of_more_people_than_are_sampled_takes_them_all():
+def test_a_batch_of_more_identities_than_sampled_takes_them_all():
     sample = drawn(sampled=2).sample(torch.tensor([1, 3, 5]), np.random.default_rng(0))
     assert sample.rows.tolist() == [1, 3, 5]
 
 
-def test_with_a_million_people_a_step_touches_the_sampled_rows_only_and_is_quick():
+def test_with_a_million_identities_a_step_touches_the_sampled_rows_only_and_is_fast():
     prototypes = drawn(1_000_000, 4, 100)
     before = prototypes.weight.clone()
     labels = torch.tensor([3, 999_999, 3, 500_000])
@@ -76,10 +76,10 @@ def test_with_a_million_people_a_step_touches_the_sampled_rows_only_and_is_quick
     torch.testing.assert_close(changed, sample.rows)
     for moments in (prototypes.mean, prototypes.square, prototypes.steps[:, None]):
         assert set((moments != 0).any(1).nonzero()[:, 0].tolist()) <= set(sample.rows.tolist())
-    assert seconds < 0.25  # one pass over all rows and their moments takes longer than all of this should
+    assert seconds < 0.25  # less than a single pass over all rows and their moments takes
 
 
-def test_state_goes_there_and_back():
+def test_the_state_round_trips():
     one, two = drawn(seed=0), drawn(seed=1)
     for each in (one, two):
         sample = each.sample(torch.tensor([0]), np.random.default_rng(0))

@@ -52,16 +52,16 @@ def test_every_window_is_an_average():
         pytest.param(4, (8, 6), (8, 1), id="right half"),
     ],
 )
-def test_windows_lie_where_their_names_say(window, inside, outside):
+def test_windows_cover_their_part_of_the_crop(window, inside, outside):
     weights = region_windows()[window]
     assert weights[inside] > 20 * weights[outside]
 
 
-def test_nobody_knows_where_the_person_is_at_the_start():
+def test_visibility_is_undecided_at_the_start():
     assert torch.equal(VisibilityMap(CHANNELS)(maps()), torch.zeros(3, 16, 8))
 
 
-def test_the_visibility_map_can_learn_a_place():
+def test_the_visibility_map_can_learn_a_position():
     torch.manual_seed(0)
     visibility, given = VisibilityMap(CHANNELS), maps(8)
     truth = torch.zeros(8, 16, 8)
@@ -76,7 +76,7 @@ def test_the_visibility_map_can_learn_a_place():
     assert found[:, :, :3].mean() < 0.2
 
 
-def test_cells_of_unknown_truth_teach_nothing():
+def test_cells_with_an_unknown_target_have_no_gradient():
     logits = torch.randn(2, 16, 8, requires_grad=True)
     known = torch.zeros(2, 16, 8)
     known[0, 3, 2] = 1
@@ -86,7 +86,7 @@ def test_cells_of_unknown_truth_teach_nothing():
     assert (logits.grad != 0).sum() == 1
 
 
-def test_nothing_known_is_no_loss():
+def test_no_known_cells_give_no_loss():
     logits = torch.randn(2, 16, 8, requires_grad=True)
     loss = visibility_loss(logits, torch.ones(2, 16, 8), torch.zeros(2, 16, 8))
     loss.backward()
@@ -94,7 +94,7 @@ def test_nothing_known_is_no_loss():
     assert logits.grad.abs().sum() == 0
 
 
-def test_the_whole_is_where_the_person_is():
+def test_global_pooling_weights_the_visible_cells():
     heads = RegionHeads(16, 10, 4)
     visible = torch.zeros(1, 16, 8)
     visible[:, :4, :4] = 1
@@ -103,12 +103,12 @@ def test_the_whole_is_where_the_person_is():
     assert weights[:, :4, :4].sum() > 0.8
 
 
-def test_the_whole_is_the_mean_where_nobody_is():
+def test_global_pooling_is_the_mean_where_no_cell_is_visible():
     weights = RegionHeads(16, 10, 4).weights(torch.zeros(2, 16, 8))
     assert torch.allclose(weights, torch.full((2, 16, 8), 1 / 128))
 
 
-def test_a_window_hears_of_nothing_outside():
+def test_a_window_ignores_cells_outside():
     heads, deepest = RegionHeads(16, 10, 4), torch.randn(1, 16, 16, 8)
     before = heads(deepest)
     deepest[:, :, :, 7] += 10  # at the right edge
@@ -116,13 +116,13 @@ def test_a_window_hears_of_nothing_outside():
     assert changed[3] < 0.01 * changed[4]
 
 
-def test_dims_know_their_region():
+def test_every_dim_has_a_region():
     heads = RegionHeads(16, 10, 4)
     assert heads.dimensions == 10 + 4 * WINDOWS
     assert heads.region_of.tolist() == [0] * 10 + [region for region in range(1, 6) for _ in range(4)]
 
 
-def test_what_is_seen_of_regions():
+def test_visibility_of_regions():
     visible = torch.zeros(1, 16, 8)
     visible[:, :, :4] = 1
     whole, upper, middle, lower, left, right = RegionHeads(16, 10, 4).seen(visible)[0].tolist()
@@ -136,14 +136,14 @@ def test_every_mask_is_one_half_at_the_start():
     assert torch.equal(RegionMask(region_of)(torch.full((3, 6), 0.5)), torch.full((3, 30), 0.5))
 
 
-def test_dims_of_a_hidden_window_are_trusted_less():
+def test_dims_of_an_occluded_window_have_a_lower_mask():
     region_of = RegionHeads(16, 10, 4).region_of
     values = RegionMask(region_of)(torch.tensor([[0.1, 0.5, 0.5, 0.41, 0.9, 0.2]]))[0]
-    assert torch.allclose(values[region_of < 5], torch.tensor(0.5))  # the whole too: it weighs its cells itself
-    assert torch.allclose(values[region_of == 5], torch.tensor(0.5 * 0.5**4))  # half of 80 % of the usual half
+    assert torch.allclose(values[region_of < 5], torch.tensor(0.5))  # including those of global pooling
+    assert torch.allclose(values[region_of == 5], torch.tensor(0.5 * 0.5**4))  # visible to half of 80 % of the mean
 
 
-def test_what_is_known_of_rendered_people_is_what_is_left_of_them():
+def test_the_target_of_rendered_people_is_their_unoccluded_part():
     covers, persons = torch.zeros(1, 16, 8), torch.zeros(1, 16, 8)
     persons[0, 4:12, 2:6] = 1
     covers[0, :, :4] = 1
@@ -154,7 +154,7 @@ def test_what_is_known_of_rendered_people_is_what_is_left_of_them():
     assert torch.equal(known, torch.ones(1, 16, 8))
 
 
-def test_of_other_crops_only_what_hides_them_is_known():
+def test_of_other_crops_only_the_occluders_are_known():
     covers = torch.zeros(1, 16, 8)
     covers[0, 8:] = 1
     visible, known = visibility_truth(covers, torch.zeros(1, 16, 8), 0.15)
@@ -183,7 +183,7 @@ def test_the_region_loss_equals_the_naive_loop():
     assert loss.item() == pytest.approx(torch.stack(expected).mean().item(), rel=1e-4)
 
 
-def test_hidden_regions_teach_nothing():
+def test_occluded_regions_have_no_gradient():
     heads = RegionHeads(16, 10, 4)
     neck = torch.randn(2, 30, requires_grad=True)
     covers = torch.zeros(2, 16, 8)
@@ -200,7 +200,7 @@ def model():
     return create_model(ModelSpec("osnet", 0.25, "regions", regions=8)).eval()
 
 
-def test_a_model_of_regions_says_where_the_person_is(model):
+def test_a_model_with_regions_returns_evidence(model):
     with torch.no_grad():
         embedding, mask, evidence = model(torch.randn(2, 3, 256, 128))
     assert embedding.shape == mask.shape == (2, 512 + 8 * WINDOWS)
@@ -209,14 +209,14 @@ def test_a_model_of_regions_says_where_the_person_is(model):
     assert torch.equal(evidence, torch.full((2, 16, 8), 0.5))
 
 
-def test_the_whole_is_the_backbones_own_feature_at_the_start(model):
+def test_the_global_feature_is_that_of_the_backbone_at_the_start(model):
     images = torch.randn(2, 3, 256, 128)
     with torch.no_grad():
         feature = model.features(images).feature[:, :512]
         assert torch.allclose(feature, model.backbone(images).feature, atol=1e-5)
 
 
-def test_what_all_masks_have_in_common_moves_into_the_embedding(model):
+def test_the_mean_mask_moves_into_the_embedding(model):
     model = copy.deepcopy(model)
     torch.nn.init.normal_(model.mask.precision)
     torch.nn.init.normal_(model.regions.visibility.out.weight)  # so that masks differ
@@ -224,14 +224,14 @@ def test_what_all_masks_have_in_common_moves_into_the_embedding(model):
     with torch.no_grad():
         before = Appearance(*(one.numpy() for one in model(images)[:2]))
         masks = torch.from_numpy(before.mask)
-        model.mean_mask.copy_(masks.mean(0).maximum(0.51 * masks.amax(0)))  # so that none is cut off at 1
+        model.mean_mask.copy_(masks.mean(0).maximum(0.51 * masks.amax(0)))  # so that none is clipped at 1
         after = Appearance(*(one.numpy() for one in model(images)[:2]))
     same = masked_similarity(before, before), masked_similarity(after, after)
     assert np.allclose(*same, atol=1e-4)
     assert after.mask.std(1).mean() < before.mask.std(1).mean()
 
 
-def test_what_is_usual_follows_whole_crops_only(model):
+def test_the_mean_mask_follows_unoccluded_crops_only(model):
     model = copy.deepcopy(model)
     features = model.features(torch.randn(2, 3, 256, 128))
     features = features._replace(seen=torch.tensor([[0.9] * 6, [0.1] * 6]))
@@ -245,13 +245,13 @@ def test_what_is_usual_follows_whole_crops_only(model):
     assert torch.equal(model.mean_mask, before)
 
 
-def test_a_backbone_without_a_map_to_weigh_has_no_regions():
+def test_a_backbone_without_a_map_to_weight_is_refused():
     model = ReidModel(TinyVit(), None, Regions((8, 8, 8, 8), TINY_DIMENSIONS, 4))
-    with pytest.raises(RecipeError, match=r"regions: TinyVit has no map to weigh"):
+    with pytest.raises(RecipeError, match=r"regions: TinyVit has no map to pool"):
         model.features(torch.randn(1, 3, 256, 128))
 
 
-def test_an_exported_model_takes_any_number_of_crops_and_gives_evidence(model, tmp_path, recwarn):
+def test_an_exported_model_takes_any_batch_size_and_returns_evidence(model, tmp_path, recwarn):
     export_model(model, tmp_path / "model.onnx")
     assert not [one for one in recwarn if issubclass(one.category, torch.jit.TracerWarning)]
     embedder, crops = Embedder(tmp_path / "model.onnx", threads=1), [np.zeros((64, 32, 3), np.uint8)] * 3
