@@ -1,1 +1,1 @@
-"""The networks that read a crop, behind one protocol."""
+"""Backbone networks behind one protocol: crops in, four feature maps and one feature out."""

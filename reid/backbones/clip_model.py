@@ -1,12 +1,11 @@
-"""Where does CLIP come from?  From open_clip: a published model by name and tag, a local file, or random numbers.
+"""Load CLIP models from open_clip: a published one by name and tag, weights from a file, or random weights.
 
-CLIP is a teacher: it serves training only and is never part of what is deployed (unless a recipe chooses its image
-tower as the backbone).  Source: Radford et al., "Learning Transferable Visual Models From Natural Language
-Supervision", ICML 2021; loaded through open_clip (Ilharco et al., 2021).
+CLIP supervises training and is never deployed, unless a recipe chooses its image tower as the backbone.
+Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021; loaded
+through open_clip (Ilharco et al., 2021).
 """
 
 import copy
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, cast
@@ -16,20 +15,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import WeightsError
+from ..wording import did_you_mean
 from .weights import read_state
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-CLIP_MEAN_RGB = (0.48145466, 0.4578275, 0.40821073)  # in [0, 1]; what OpenAI's and LAION's CLIP were trained with
+CLIP_MEAN_RGB = (0.48145466, 0.4578275, 0.40821073)  # in [0, 1]; of OpenAI's and LAION's CLIP models
 CLIP_STD_RGB = (0.26862954, 0.26130258, 0.27577711)
 RESNET_STRIDE = 32
 FILE_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors", ".ckpt")
-WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
+WRAPPERS = ("module.", "_orig_mod.")  # prefixes of DataParallel and torch.compile
 
 
 class ClipModel(Protocol):
-    """The parts of open_clip's CLIP that this package uses; d is the width both towers share (512 for ViT-B-16)."""
+    """The parts of open_clip's CLIP that this package uses; d is the size of the joint space (512 for ViT-B-16)."""
 
     visual: nn.Module
     token_embedding: nn.Embedding
@@ -38,14 +38,10 @@ class ClipModel(Protocol):
     ln_final: nn.Module
     text_projection: Tensor | nn.Linear | None
     attn_mask: Tensor | None  # float (L, L), 0 and -inf
-    logit_scale: Tensor  # the logarithm of the inverse temperature it was trained with
+    logit_scale: Tensor  # the logarithm of the inverse temperature
 
     def encode_image(self, image: Tensor) -> Tensor:
         """image: float (N, 3, H, W), normalised → float (N, d)."""
-        ...
-
-    def encode_text(self, text: Tensor) -> Tensor:
-        """text: int64 (C, L) token ids → float (C, d)."""
         ...
 
     def parameters(self) -> Iterator[nn.Parameter]:
@@ -58,14 +54,14 @@ class ClipModel(Protocol):
 
 
 class Tokenizer(Protocol):
-    """Text to token ids: int64 (C, L), padded with zeros after the end token."""
+    """CLIP's tokenizer."""
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        """texts: C of them."""
+        """C texts → token ids, int64 (C, L), padded with zeros after the end token."""
         ...
 
     def encode(self, text: str) -> list[int]:
-        """The ids of one text's words, without start and end token, however many."""
+        """The token ids of one text, without start and end token and of any number."""
         ...
 
 
@@ -74,18 +70,15 @@ def load_clip(
     weights: Path | str | None,
     *,
     model_config: Mapping[str, object] | None = None,
-    image_hw: tuple[int, int] | None = None,
 ) -> tuple[ClipModel, Tokenizer]:
     """Load a CLIP model in float32, in evaluation mode, on the CPU, with its tokenizer.
 
     Args:
         name: open_clip's name of the architecture, such as "ViT-B-16" or "RN50"; only a label if model_config is given.
         weights: a published tag such as "openai" (downloaded on first use), or a file (.pt, .safetensors; read without
-            running code from it), or None for random weights.  A tag brings its own activation function; for a file
-            of OpenAI's weights take a name that ends in "-quickgelu".
+            running code from it), or None for random weights.  A tag sets the activation function that it was trained
+            with; for a file of OpenAI's weights use a name that ends in "-quickgelu".
         model_config: the architecture itself (embed_dim, vision_cfg, text_cfg, quick_gelu) in place of a known name.
-        image_hw: the input size that the image tower shall take, if not the native one; its position embedding is
-            interpolated as CLIP-ReID does for (256, 128).
 
     Raises:
         WeightsError: open_clip is not installed, the name or tag is unknown, the download failed, or the file is
@@ -104,26 +97,24 @@ def load_clip(
         raise WeightsError(f"CLIP {name}: open_clip cannot build this model_config: {error}") from error
     if source is not None:
         _fill(model, _read(source), source, name)
-    if image_hw is not None:
-        resize_positions(model.visual, image_hw)
     tokenizer = library.SimpleTokenizer(context_length=model.context_length)
     return cast(ClipModel, model.eval()), cast(Tokenizer, tokenizer)
 
 
 def resize_positions(visual: nn.Module, image_hw: tuple[int, int]) -> None:
-    """Make an image tower of CLIP take images of another size, in place, by interpolating its position embedding.
+    """Change the input size of a CLIP image tower, in place, by interpolating its position embedding [CLIP-ReID].
 
     Args:
         visual: open_clip's VisionTransformer or ModifiedResNet; its embedding is float (1 + rows · columns, c).
         image_hw: height and width, multiples of the patch size (ViT) or of 32 (ResNet).
 
     Raises:
-        WeightsError: another kind of tower, or a size that does not divide.
+        WeightsError: another kind of tower, or a size that is not such a multiple.
     """
     owner = getattr(visual, "attnpool", visual)
     positions = getattr(owner, "positional_embedding", None)
     if not isinstance(positions, nn.Parameter):
-        raise WeightsError(f"image_hw: {type(visual).__name__} has no position embedding to resize; leave it out")
+        raise WeightsError(f"image_hw: {type(visual).__name__} has no position embedding to resize")
     patch = getattr(visual, "patch_size", (RESNET_STRIDE, RESNET_STRIDE))
     native = getattr(visual, "image_size", 0)
     native_hw = tuple(native) if isinstance(native, Sequence) else (native, native)
@@ -148,18 +139,18 @@ def _open_clip() -> "ModuleType":
 
 
 def _config(library: "ModuleType", name: str, model_config: Mapping[str, object] | None) -> dict[str, object]:
-    """The constructor's arguments; refuses models whose text tower takes something other than CLIP's own tokens."""
+    """The constructor's arguments; refuses models whose text tower cannot take learnt prompt tokens."""
     config = copy.deepcopy(dict(model_config)) if model_config is not None else library.get_model_config(name)
     if config is None:
         known = library.list_models()
-        raise WeightsError(f"CLIP {name}: open_clip knows no such model{_nearest(name, known)}")
+        raise WeightsError(f"CLIP {name}: open_clip knows no such model{did_you_mean(name, known)}")
     text = config.get("text_cfg")
     if not isinstance(text, dict) or not isinstance(config.get("vision_cfg"), dict):
         raise WeightsError(f"CLIP {name}: model_config: expected the keys embed_dim, vision_cfg and text_cfg")
     custom = config.pop("custom_text", False) or "multimodal_cfg" in config
-    sees_the_end = text.get("no_causal_mask") or text.get("pool_type", "argmax") not in {"argmax", "eos"}
-    if custom or sees_the_end or text.get("hf_model_name") or text.get("hf_tokenizer_name"):
-        raise WeightsError(f"CLIP {name}: its text tower takes no learned tokens; take one like ViT-B-16 or RN50")
+    not_causal = text.get("no_causal_mask") or text.get("pool_type", "argmax") not in {"argmax", "eos"}
+    if custom or not_causal or text.get("hf_model_name") or text.get("hf_tokenizer_name"):
+        raise WeightsError(f"CLIP {name}: its text tower takes no learned tokens: use a model such as ViT-B-16 or RN50")
     return cast("dict[str, object]", config)
 
 
@@ -171,14 +162,14 @@ def _is_file(library: "ModuleType", name: str, weights: Path | str, custom: bool
         return False
     if Path(weights).exists() or Path(weights).suffix in FILE_SUFFIXES or "/" in weights:
         return True
-    raise WeightsError(f"CLIP {name}: {weights} is neither a file nor a published tag{_nearest(weights, tags)}")
+    raise WeightsError(f"CLIP {name}: {weights} is neither a file nor a published tag{did_you_mean(weights, tags)}")
 
 
 def _download(library: "ModuleType", name: str, tag: str, config: dict[str, object]) -> Path:
-    """The tag's file in the local cache; sets config's activation function to the one the tag was trained with."""
+    """Download a tag's file into the local cache; sets the activation function that it was trained with in `config`."""
     published = library.get_pretrained_cfg(name, tag)
     if tuple(published.get("mean", CLIP_MEAN_RGB)) != CLIP_MEAN_RGB:
-        raise WeightsError(f"CLIP {name}: {tag} was trained with another normalisation of images; take another tag")
+        raise WeightsError(f"CLIP {name}: {tag} was trained with another normalisation of images: use another tag")
     config["quick_gelu"] = bool(published.get("quick_gelu", False))
     try:
         return Path(library.download_pretrained(published))
@@ -188,12 +179,13 @@ def _download(library: "ModuleType", name: str, tag: str, config: dict[str, obje
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    """Read a state dict, possibly inside a checkpoint or with the prefixes of a wrapper."""
     try:
         state = read_state(path)
     except WeightsError as error:
         archive = "TorchScript" in str(error.__cause__)
         if archive:
-            raise WeightsError(f"{error}; a TorchScript archive: save its state_dict() first") from error
+            raise WeightsError(f"{error}; a TorchScript archive: save its state_dict() instead") from error
         raise
     if isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
@@ -205,7 +197,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _fill(model: nn.Module, state: dict[str, Tensor], path: Path, name: str) -> None:
-    """Copy `state` into `model`; every name and shape must fit."""
+    """Copy `state` into `model`; every name and shape must match."""
     own = model.state_dict()
     if "logit_scale" in state and "logit_scale" in own:
         state["logit_scale"] = state["logit_scale"].reshape(own["logit_scale"].shape)  # () or (1,) by version
@@ -214,9 +206,3 @@ def _fill(model: nn.Module, state: dict[str, Tensor], path: Path, name: str) -> 
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()[:200]
         raise WeightsError(f"{path}: not weights of CLIP {name}: {reason}") from error
-
-
-def _nearest(wrong: str, known: Sequence[str]) -> str:
-    lower = {one.lower(): one for one in known}
-    near = difflib.get_close_matches(wrong.lower(), lower, n=1, cutoff=0)
-    return f"; did you mean {lower[near[0]]}?" if near else ""

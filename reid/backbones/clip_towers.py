@@ -1,8 +1,8 @@
-"""How does CLIP's image tower serve as a backbone?  ViT-B/16 and RN50 at 256×128, as CLIP-ReID uses them.
+"""CLIP's image towers as backbones: ViT-B/16 and RN50 at 256×128 pixels.
 
 Source: Li, Sun, Li, "CLIP-ReID: Exploiting Vision-Language Model for Image Re-Identification without Concrete Text
-Labels", AAAI 2023.  Both are OpenAI's variety, with its quick GELU: only tags that were trained with it are taken, so
-that a checkpoint never computes something else after it is read again; a file is taken to be of that variety.
+Labels", AAAI 2023.  Both use the quick GELU of OpenAI's models, and only tags that were trained with it are allowed:
+so a checkpoint computes the same when it is read again.  Weights from a file are assumed to be of that kind.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,11 @@ RESNET_NAME = "RN50-quickgelu"
 
 
 def create_clip_vit_b16(pretrained: str | Path | None = None, cameras: int = 0) -> "ClipVit":
-    """The image tower of CLIP ViT-B/16; `pretrained`: None, a tag such as "openai", or a file of OpenAI's weights.
+    """Create the image tower of CLIP ViT-B/16.
+
+    Args:
+        pretrained: None, a tag such as "openai", or a file of OpenAI's weights.
+        cameras: see `create_backbone`.
 
     Raises:
         WeightsError: see `clip_model.load_clip`.
@@ -34,7 +38,7 @@ def create_clip_vit_b16(pretrained: str | Path | None = None, cameras: int = 0) 
 
 
 def create_clip_rn50(pretrained: str | Path | None = None, cameras: int = 0) -> "ClipResNet":
-    """The image tower of CLIP RN50; `pretrained` as for `create_clip_vit_b16`.
+    """Create the image tower of CLIP RN50; the arguments are those of `create_clip_vit_b16`.
 
     Raises:
         WeightsError: see `clip_model.load_clip`.
@@ -43,25 +47,21 @@ def create_clip_rn50(pretrained: str | Path | None = None, cameras: int = 0) -> 
 
 
 class ClipVit(VitBackbone):
-    """A VisionTransformer of open_clip's with twelve blocks; the feature is its class token after the last norm."""
+    """An open_clip VisionTransformer of twelve blocks; the feature is its class token after the last LayerNorm."""
 
     mean_rgb = CLIP_MEAN_RGB
     std_rgb = CLIP_STD_RGB
 
     def __init__(self, visual: nn.Module, image_hw: tuple[int, int], cameras: int = 0) -> None:
-        """`visual` is open_clip's; its positions are interpolated to `image_hw`, in place."""
+        """Wrap open_clip's `visual`; its positions are interpolated to `image_hw`, in place."""
         resize_positions(visual, image_hw)
         parts = cast("VisionTransformer", visual)
         super().__init__(visual, tuple(parts.grid_size), parts.conv1.out_channels, cameras)
-        self.train()  # open_clip hands it over in evaluation mode
+        self.train()  # load_clip returns it in evaluation mode
 
     @property
     def _parts(self) -> "VisionTransformer":
         return self.network
-
-    def project(self, output: BackboneOutput) -> Tensor:
-        """The image in the space that CLIP shares with text, float (N, d), not normalised; differentiable."""
-        return output.feature @ cast(Tensor, self._parts.proj)
 
     def patches(self, images: Tensor) -> Tensor:
         """Project patches: float (N, 3, H, W) → float (N, P, C)."""
@@ -96,15 +96,17 @@ class ClipVit(VitBackbone):
 
 
 class ClipResNet(Backbone):
-    """A ModifiedResNet of open_clip's with last stride 1; the feature is the last map's mean [CLIP-ReID]."""
+    """An open_clip ModifiedResNet with last stride 1; the feature is the mean of the last map [CLIP-ReID]."""
 
     mean_rgb = CLIP_MEAN_RGB
     std_rgb = CLIP_STD_RGB
 
     def __init__(self, visual: nn.Module, image_hw: tuple[int, int], cameras: int = 0) -> None:
-        """`visual` is open_clip's; its last stride and its positions are changed in place."""
+        """Wrap open_clip's `visual` for crops of size `image_hw`; last stride and positions change in place."""
         super().__init__()
-        resize_positions(visual, (2 * image_hw[0], 2 * image_hw[1]))  # the last map is twice as fine as it used to be
+        # twice the size, as the last map is twice as fine; only the attention pooling, which is not used here, has
+        # positions, but they are part of every checkpoint
+        resize_positions(visual, (2 * image_hw[0], 2 * image_hw[1]))
         self.network = visual
         _keep_resolution(self._parts.layer4[0])
         stages = (self._parts.layer1, self._parts.layer2, self._parts.layer3, self._parts.layer4)
@@ -112,7 +114,7 @@ class ClipResNet(Backbone):
         self.map_channels = (channels[0], channels[1], channels[2], channels[3])
         self.dimensions = channels[3]
         self.camera = camera_embedding(cameras, self._parts.bn3.num_features)
-        self.train()  # open_clip hands it over in evaluation mode
+        self.train()  # load_clip returns it in evaluation mode
 
     @property
     def _parts(self) -> "ModifiedResNet":
@@ -126,13 +128,8 @@ class ClipResNet(Backbone):
         fourth = self._parts.layer4(third)  # (N, 2048, 16, 8)
         return BackboneOutput((first, second, third, fourth), fourth.mean((2, 3)))
 
-    def project(self, output: BackboneOutput) -> Tensor:
-        """The image in the space that CLIP shares with text, float (N, d), not normalised; differentiable."""
-        projected: Tensor = self._parts.attnpool(output.maps[3])
-        return projected
-
 
 def _keep_resolution(block: "Bottleneck") -> None:
-    """Let a stage's first block keep its input's size: CLIP's ResNets halve by average pooling."""
+    """Remove the average pooling by which the first block of a stage halves the map in CLIP's ResNets."""
     block.avgpool = nn.Identity()
     block.downsample[0] = nn.Identity()

@@ -1,11 +1,11 @@
-"""Read a network of OpenVINO's intermediate representation (.xml and .bin) as a backbone that can be trained.
+"""Read a network in OpenVINO's intermediate representation (.xml and .bin) as a trainable backbone.
 
-Only what convolutional re-identification networks are made of is known: the four of the Open Model Zoo
-(person-reidentification-retail-0277, -0286, -0287 and -0288, Apache-2.0), in shape like OSNet-AIN (Zhou et al., 2021).
-Every floating-point constant of the file becomes a parameter; constants that the file stores once are one parameter,
-so channel gates that OSNet's streams share stay shared.
+Supported are the operations of convolutional re-identification networks, such as the four of the Open Model Zoo
+(person-reidentification-retail-0277, -0286, -0287 and -0288, Apache-2.0), whose architecture resembles OSNet-AIN (Zhou
+et al., 2021).  Every floating-point constant of the file becomes a parameter.  A constant that several operations use
+becomes one shared parameter, so channel gates that OSNet's streams share stay shared.
 
-A checkpoint keeps the graph as text (`OpenVinoBackbone.graph`), so it can be read without the .xml.
+A checkpoint stores the graph as text (`OpenVinoBackbone.graph`), so it can be read without the .xml.
 """
 
 import json
@@ -25,14 +25,14 @@ from .protocol import Backbone, BackboneOutput
 
 NUMBERS = {"f16": np.float16, "f32": np.float32, "i32": np.int32, "i64": np.int64}
 FLOATS = ("f16", "f32")
-MAPS = 4  # how many feature maps a backbone gives
+MAPS = 4  # feature maps of a backbone
 Step = dict[str, Any]  # op, inputs (steps; -1 is the image), constants, shape without the batch, attributes
 Attributes = dict[str, Any]
 Operation = Callable[[list[Tensor], Step], Tensor]
 
 
 class OpenVinoBackbone(Backbone):
-    """A graph of OpenVINO operations as a module; the maps are the last of each size, the deepest one is pooled.
+    """A graph of OpenVINO operations as a module; its maps are the last outputs of each of the four smallest sizes.
 
     graph: the operations and the shapes of their constants, as JSON.
     """
@@ -43,7 +43,7 @@ class OpenVinoBackbone(Backbone):
         """Build the operations; every parameter is 0 until weights are loaded.
 
         Args:
-            graph: as `read_graph` gives it.
+            graph: as `read_graph` returns it.
         """
         super().__init__()
         self.graph = graph
@@ -54,7 +54,7 @@ class OpenVinoBackbone(Backbone):
         channels = [self.steps[step]["shape"][0] for step in self.map_steps]
         self.map_channels = (channels[0], channels[1], channels[2], channels[3])
         self.dimensions = self.steps[-1]["shape"][0]
-        self.mean_rgb, self.std_rgb = (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)  # the graph normalises by itself
+        self.mean_rgb, self.std_rgb = (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)  # the graph normalises its input
         self.camera = None
 
     def forward(self, images: Tensor, camids: Tensor | None = None) -> BackboneOutput:
@@ -65,7 +65,7 @@ class OpenVinoBackbone(Backbone):
         return BackboneOutput((maps[0], maps[1], maps[2], maps[3]), outputs[len(self.steps) - 1])
 
     def pool(self, deepest: Tensor, weights: Tensor) -> Tensor:
-        """As `Backbone.pool`: the cells are weighed before the network's own pooling."""
+        """As `Backbone.pool`: the map is weighted before the network's own pooling."""
         pooled = self.map_steps[-1]
         cells = deepest.shape[2] * deepest.shape[3]
         outputs = {pooled: deepest * (weights * cells)[:, None]}
@@ -73,17 +73,17 @@ class OpenVinoBackbone(Backbone):
         return outputs[len(self.steps) - 1]
 
     def _run(self, outputs: dict[int, Tensor], first: int) -> None:
-        """Add the outputs of all steps from `first` on, in place."""
+        """Compute all steps from `first` on and add their outputs to `outputs`, in place."""
         for number, step in enumerate(self.steps[first:], first):
             given = [outputs[one] for one in step["inputs"]] + [self.constants[one] for one in step["constants"]]
             outputs[number] = _OPERATIONS[step["op"]](given, step)
 
 
 def create_openvino_backbone(pretrained: Path | None, graph: str) -> OpenVinoBackbone:
-    """A network from its .xml (with the .bin beside it), or without weights from the `graph` in a checkpoint.
+    """Create a backbone from an .xml with the .bin beside it, or without weights from the `graph` in a checkpoint.
 
     Raises:
-        WeightsError: neither is given; or the file is missing, unreadable or holds an operation that is not known.
+        WeightsError: neither is given; or the file is missing, unreadable or holds an unsupported operation.
     """
     if pretrained is None:
         if not graph:
@@ -101,7 +101,7 @@ def read_graph(path: Path) -> tuple[str, list[NDArray[np.float32]]]:
     """Read an .xml and the .bin beside it.
 
     Returns:
-        The graph as JSON and its constants, in the order of that text.
+        The graph as JSON, and its constants in the order of that text.
 
     Raises:
         WeightsError: as `create_openvino_backbone`.
@@ -124,7 +124,7 @@ def read_graph(path: Path) -> tuple[str, list[NDArray[np.float32]]]:
 
 
 class _Reader:
-    """Layers in the order in which they can be computed, from the result backwards; integers become attributes."""
+    """Collects the layers in topological order, from the result backwards; integer constants become attributes."""
 
     def __init__(self, path: Path, root: ElementTree.Element, binary: bytes) -> None:
         self.path, self.binary = path, binary
@@ -137,7 +137,7 @@ class _Reader:
         self.constants: list[NDArray[np.float32]] = []
         self.numbers: dict[str, int] = {}  # layer to step
         self.groups: dict[int, int] = {}  # constant to G, where it is the weight of a GroupConvolution
-        self.places: dict[tuple[str, ...], int] = {}  # where in the .bin to constant
+        self.places: dict[tuple[str, ...], int] = {}  # offset, shape and type in the .bin to constant
 
     def read(self) -> None:
         (result,) = (name for name, layer in self.layers.items() if layer.get("type") == "Result")
@@ -153,7 +153,7 @@ class _Reader:
             waiting.pop()
 
     def _tensors(self, layer: str) -> list[str]:
-        """Which inputs are computed from the image; what a Reshape's target is computed from does not count."""
+        """The inputs that are computed from the image, without the target shape of a Reshape."""
         inputs = self.sources[layer][:1] if self.layers[layer].get("type") == "Reshape" else self.sources[layer]
         return [one for one in inputs if self._constant(one) is None]
 
@@ -170,7 +170,7 @@ class _Reader:
             return
         if op not in _OPERATIONS:
             known = ", ".join(sorted(_OPERATIONS))
-            raise WeightsError(f"{self.path}: expected only operations that can be trained ({known}), got {op}")
+            raise WeightsError(f"{self.path}: expected only supported operations ({known}), got {op}")
         data = element.find("data")
         step: Step = {
             "op": op,
@@ -200,13 +200,13 @@ class _Reader:
     def _grouped(self, constant: int) -> int:
         """Flatten a weight (G, c, i, h, w) to (G · c, i, h, w), as PyTorch has it; returns G."""
         weight = self.constants[constant]
-        if constant not in self.groups:  # otherwise it is shared, and flattened already
+        if constant not in self.groups:  # a shared weight is flattened once
             self.groups[constant] = weight.shape[0]
             self.constants[constant] = weight.reshape(-1, *weight.shape[2:])
         return self.groups[constant]
 
     def _is_bias(self, step: Step) -> bool:
-        """Whether an addition belongs to the convolution just before it, as OpenVINO's convolutions have no bias."""
+        """Whether an addition is the bias of the convolution just before it: OpenVINO's convolutions have none."""
         if step["op"] != "Add" or len(step["inputs"]) != 1 or step["inputs"][0] != len(self.steps) - 1:
             return False
         before = self.steps[-1]
@@ -230,11 +230,11 @@ class _Reader:
 
 
 def _attributes(given: dict[str, str]) -> Attributes:
-    """What the operations below use: whole numbers as lists, the rest as it is."""
+    """The attributes that the operations below use, with lists of integers parsed."""
     lists = ("strides", "dilations", "pads_begin", "pads_end", "kernel")
     attributes: Attributes = {name: [int(one) for one in given[name].split(",")] for name in lists if name in given}
     if attributes.get("pads_begin") != attributes.get("pads_end"):
-        raise ValueError("expected as much padding after as before")
+        raise ValueError("expected symmetric padding")
     attributes |= {name: given[name] for name in ("transpose_a", "transpose_b", "exclude-pad") if name in given}
     if "eps" in given:
         attributes["eps"] = float(given["eps"])
@@ -242,7 +242,7 @@ def _attributes(given: dict[str, str]) -> Attributes:
 
 
 def _map_steps(steps: list[Step]) -> list[int]:
-    """The last step of each of the four smallest map sizes above 1×1, from large to small."""
+    """The last step of each of the four smallest map sizes above 1×1, in descending size."""
     last = {tuple(step["shape"][1:]): number for number, step in enumerate(steps) if len(step["shape"]) == 3}
     sizes = sorted((size for size in last if min(size) > 1), key=lambda size: -size[0] * size[1])
     if len(sizes) < MAPS:
@@ -268,7 +268,7 @@ def _pool(given: list[Tensor], step: Step) -> Tensor:
 
 
 def _normalise(given: list[Tensor], step: Step) -> Tensor:
-    """Mean 0 and variance 1 over some axes (MVN)."""
+    """Normalise to mean 0 and variance 1 over some axes (MVN)."""
     x, eps = given[0], step["attributes"]["eps"]
     axes = sorted(axis % x.dim() for axis in step["integers"][0])
     if axes == [2, 3]:

@@ -1,7 +1,7 @@
-"""Which small CNN reads a crop?  OSNet: every block sees several scales at once and gates them per channel.
+"""OSNet, a small CNN for re-identification: every block extracts several scales at once and gates them per channel.
 
 Source: Zhou, Yang, Cavallaro, Xiang, "Omni-Scale Feature Learning for Person Re-Identification", ICCV 2019.  Written
-from the paper; parameters carry the names that published OSNet weights use, so those load as they are.
+from the paper; parameters have the names of the published OSNet weights, which therefore load without conversion.
 """
 
 import torch
@@ -12,7 +12,7 @@ from .protocol import Backbone, BackboneOutput, add_camera, camera_embedding, we
 
 CHANNELS = (64, 256, 384, 512)  # of stem and stages 2 to 4 at width 1.0 (the paper's table 1)
 STREAM_DEPTHS = (1, 2, 3, 4)  # stacked 3×3 layers per stream: receptive fields 3, 5, 7 and 9
-BOTTLENECK = 4  # a block works in 1/4 of its output channels
+BOTTLENECK = 4  # the streams of a block have 1/4 of its output channels
 GATE_REDUCTION = 16
 DIMENSIONS = 512  # of the feature, at every width
 
@@ -49,7 +49,7 @@ class LightConv3x3(nn.Module):
 
 
 class ChannelGate(nn.Module):
-    """Unified aggregation gate: one small network, shared by all streams, weighs each channel (eq. 3)."""
+    """Unified aggregation gate: one small network, shared by all streams, weights each channel (eq. 3)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class ChannelGate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W), shape kept."""
-        pooled = functional.adaptive_avg_pool2d(x, 1)  # (N, channels, 1, 1); exports faster than mean()
+        pooled = functional.adaptive_avg_pool2d(x, 1)  # (N, channels, 1, 1); faster in ONNX than mean()
         return x * torch.sigmoid(self.fc2(torch.relu(self.fc1(pooled))))
 
 
@@ -126,7 +126,7 @@ def _channels(width: float) -> tuple[int, int, int, int]:
 
 
 def _stage(inputs: int, outputs: int, halve: bool) -> nn.Sequential:
-    """Two blocks, and the transition that halves the map where the paper has one."""
+    """Two blocks, and where the paper has one a transition that halves the map."""
     blocks: list[nn.Module] = [OmniScaleBlock(inputs, outputs), OmniScaleBlock(outputs, outputs)]
     if halve:
         blocks.append(nn.Sequential(ConvNorm(outputs, outputs), nn.AvgPool2d(2)))

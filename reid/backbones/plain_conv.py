@@ -1,9 +1,9 @@
-"""Which network does most work per second on a CPU?  A chain of plain 3×3 convolutions, trained with more branches.
+"""RepVGG-style backbone for CPUs: trained with several branches, run as a chain of plain 3×3 convolutions.
 
 Source: Ding, Zhang, Ma, Han, Ding, Sun, "RepVGG: Making VGG-style ConvNets Great Again", CVPR 2021.  In training each
-block is the sum of a 3×3, a 1×1 and an identity branch, each with its own BatchNorm; all are linear, so afterwards
-their sum is one 3×3 convolution (section 3.3).  Depths and widths are ours: 0.28 billion multiply-adds for a 256×128
-crop at width 1, four stages, the last at stride 1.
+block is the sum of a 3×3, a 1×1 and an identity branch, each with its own BatchNorm.  All are linear, so for inference
+their sum is fused into one 3×3 convolution (section 3.3).  Depths and widths are ours: 0.28 billion multiply-adds for a
+256×128 crop at width 1, four stages, the last at stride 1.
 """
 
 import copy
@@ -18,14 +18,14 @@ from .protocol import Backbone, BackboneOutput, add_camera, camera_embedding, we
 
 STEM_CHANNELS = 16
 CHANNELS = (32, 64, 128, 256)  # of the four stages at width 1
-BLOCKS = (2, 3, 5, 2)  # most where a map is small and its channels still few
+BLOCKS = (2, 3, 5, 2)  # per stage; most where the map is small and its channels are still few
 STRIDES = (2, 2, 2, 1)  # the stem has 2: maps at strides 4, 8, 16 and 16
 DIMENSIONS = 512  # of the feature, at every width
-CHANNEL_STEP = 8  # what vector units like
+CHANNEL_STEP = 8  # channels are a multiple of it, as vector units prefer
 
 
 class ConvNorm(nn.Module):
-    """Convolution without bias, then BatchNorm; nothing after it, so that branches can be added."""
+    """Convolution without bias, then BatchNorm; no activation, so that branches can be summed."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class PlainBlock(nn.Module):
         return torch.relu(branches if self.skip is None else branches + self.skip(x))
 
     def fuse(self) -> nn.Sequential:
-        """The one 3×3 convolution, with bias, and the ReLU that compute the same as this block in evaluation mode."""
+        """A 3×3 convolution with bias and a ReLU that compute the same as this block in evaluation mode."""
         conv = self.wide.conv
         kernels = [(conv.weight, self.wide.bn), (functional.pad(self.point.conv.weight, (1, 1, 1, 1)), self.point.bn)]
         if self.skip is not None:
@@ -99,9 +99,9 @@ class PlainConv(Backbone):
         return feature
 
     def fused(self) -> "PlainConv":
-        """A copy for inference in which every block is one convolution and the feature one Linear.
+        """A copy for inference in which every block is one convolution and the feature layer one Linear.
 
-        It is in evaluation mode and is not meant to be trained: its statistics are baked in.
+        It is in evaluation mode and cannot be trained, as the BatchNorm statistics are part of its weights.
         """
         single = copy.deepcopy(self).eval()
         if isinstance(single.stem, PlainBlock):  # otherwise it is fused already

@@ -1,4 +1,4 @@
-"""What does every backbone give?  Four feature maps and one feature; and how it takes part in the rest of the model."""
+"""The interface of all backbones: crops in, four feature maps and one feature out; and their camera embedding."""
 
 from abc import ABC, abstractmethod
 from typing import NamedTuple
@@ -10,16 +10,16 @@ from ..errors import RecipeError
 IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)  # in [0, 1]
 IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 CAMERA_SCALE = 3.0  # λ of TransReID's section 3.2
-CAMERA_SPREAD = 0.02  # standard deviation of a camera embedding at the start, as of the other embeddings of a ViT
+CAMERA_STD = 0.02  # of initial camera embeddings, as for the other embeddings of a ViT
 
 
 class BackboneOutput(NamedTuple):
-    """What one forward pass gives.
+    """The outputs of one forward pass.
 
     maps: from shallow to deep, float (N, c_l, H_l, W_l).
     feature: float (N, D).
-    heads: how the class token's query of the last block meets the patches' keys, before the softmax, float (N, h, P);
-        this is what DPM's orthogonality loss keeps apart [DPM].  None where there are no heads.
+    heads: attention scores of the last block between class token and patches, per head and before the softmax,
+        float (N, h, P), for the orthogonality loss [DPM]; None for networks without attention.
     """
 
     maps: tuple[Tensor, Tensor, Tensor, Tensor]
@@ -32,17 +32,17 @@ class Backbone(nn.Module):
 
     map_channels: c_l of the four maps.
     dimensions: D.
-    mean_rgb, std_rgb: the normalisation it expects, in [0, 1].
-    camera: TransReID's camera embedding (SIE), or None.  It is added only where camera ids are given: deployment gives
-        none.
+    mean_rgb, std_rgb: the normalisation that it expects, in [0, 1].
+    camera: TransReID's camera embedding (SIE), or None.  It is added only where camera ids are given, so not in
+        deployment.
     """
 
     map_channels: tuple[int, int, int, int]
     dimensions: int
     mean_rgb: tuple[float, float, float] = IMAGENET_MEAN_RGB
     std_rgb: tuple[float, float, float] = IMAGENET_STD_RGB
-    graph: str = ""  # what a checkpoint must keep to build this network again, beside its name
-    camera: nn.Embedding | None  # no default: nn.Module would find that one instead of the instance's
+    graph: str = ""  # what a checkpoint must store beside the name to build this network again
+    camera: nn.Embedding | None  # no default, as it would hide the sub-module of the instance
 
     def __call__(self, images: Tensor, camids: Tensor | None = None) -> BackboneOutput:
         """images: float (N, 3, 256, 128), RGB, normalised; camids: int64 (N,) in [0, cameras), or None."""
@@ -50,25 +50,29 @@ class Backbone(nn.Module):
         return output
 
     def pool(self, deepest: Tensor, weights: Tensor) -> Tensor:
-        """The feature again, of a weighted mean over the deepest map; only convolutional networks have one.
+        """Compute the feature from a weighted mean over the deepest map; only for convolutional networks.
 
         Args:
             deepest: float (N, c_4, H_4, W_4).
-            weights: float (N, H_4, W_4), each row of sum 1.
+            weights: float (N, H_4, W_4), of sum 1 for each crop.
 
         Returns:
-            float (N, D); the backbone's own feature where all weights are equal.
+            float (N, D); equal to the backbone's own feature if all weights are equal.
+
+        Raises:
+            RecipeError: the network is not convolutional.
         """
-        raise RecipeError(f"regions: {type(self).__name__} has no map to weigh: use a convolutional backbone")
+        raise RecipeError(f"regions: {type(self).__name__} has no map to pool: use a convolutional backbone")
 
     def fused(self) -> "Backbone":
-        """The same function in the form that runs fastest, for export; this one stays as it is."""
+        """A network for export that computes the same in its fastest form; `self` stays unchanged."""
         return self
 
 
 class TokenBackbone(Backbone, ABC):
-    """A backbone in two halves, between which patches may be exchanged between images [SPT]; P of them in `grid` rows
-    and columns, C channels.
+    """A transformer backbone, split after patch embedding so that patches can be exchanged between images [SPT].
+
+    grid: rows and columns of the P patches; a token has C channels.
     """
 
     grid: tuple[int, int]
@@ -91,15 +95,15 @@ def camera_embedding(cameras: int, channels: int) -> nn.Embedding | None:
     if cameras == 0:
         return None
     embedding = nn.Embedding(cameras, channels)
-    nn.init.trunc_normal_(embedding.weight, std=CAMERA_SPREAD)
+    nn.init.trunc_normal_(embedding.weight, std=CAMERA_STD)
     return embedding
 
 
 def add_camera(x: Tensor, embedding: nn.Embedding | None, camids: Tensor | None) -> Tensor:
-    """Shift every position of `x` by its image's camera, λ · S[camid]; without camera ids nothing is added.
+    """Add the camera embedding of each image, λ · S[camid], to every position of `x`; nothing without camera ids.
 
     TransReID adds it to all tokens of a transformer.  For convolutional networks we add it to every position of the
-    stem's output, so that all later layers may use it [ours].
+    stem's output, so that all later layers can use it [ours].
 
     Args:
         x: tokens float (N, P, C), or a map float (N, C, H, W).
@@ -113,5 +117,5 @@ def add_camera(x: Tensor, embedding: nn.Embedding | None, camids: Tensor | None)
 
 
 def weighted_mean(deepest: Tensor, weights: Tensor) -> Tensor:
-    """float (N, C, H, W) and float (N, H, W), each row of sum 1 → float (N, C)."""
+    """Weighted mean over positions: float (N, C, H, W) and weights float (N, H, W), each of sum 1 → float (N, C)."""
     return (deepest * weights[:, None]).sum((2, 3))

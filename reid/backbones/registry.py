@@ -1,4 +1,4 @@
-"""Which networks can read a crop?  A table of names; every one gives the same `BackboneOutput`."""
+"""The registry of backbones: create one by name, with random or pretrained weights."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,17 +24,17 @@ def create_backbone(
 
     Args:
         name: one of `NAMES`.
-        width: share of the channels, in [0.25, 1], for "osnet" and "plain-conv"; 1 for all others.
+        width: width multiplier of the channels, in [0.25, 1], for "osnet" and "plain-conv"; 1 for all others.
         pretrained: None for random weights; a file (.pth, .pt, .safetensors; read without running code from it); or a
             published name, which is downloaded: one of timm's for "resnet50" and "vit-b16", a tag of open_clip's such
             as "openai" for "clip-vit-b16" and "clip-rn50".  For "openvino" the .xml of its network.
-        cameras: how many cameras the camera embedding (SIE) tells apart; 0 for none.
-        graph: the operations of "openvino", as a checkpoint keeps them; used where `pretrained` is None.
+        cameras: number of cameras of the camera embedding (SIE); 0 for none.
+        graph: the operations of "openvino", as stored in a checkpoint; used where `pretrained` is None.
 
     Raises:
-        RecipeError: an unknown name, or a width or a number of cameras that is not possible.
-        WeightsError: `pretrained` is missing, unreadable, unknown, cannot be downloaded or has another architecture;
-            or the network needs a library that is not installed.
+        RecipeError: an unknown name, or an impossible width or number of cameras.
+        WeightsError: `pretrained` is missing, unreadable, unknown, of another architecture or cannot be downloaded; or
+            a library that the network needs is not installed.
     """
     if name not in NAMES:
         raise RecipeError(f"backbone: expected one of {', '.join(NAMES)}, got {name}")
@@ -90,7 +90,7 @@ def _clip_rn50(_width: float, pretrained: str | Path | None, cameras: int) -> Ba
 
 
 def _filled(backbone: Backbone, pretrained: str | Path | None) -> Backbone:
-    """`backbone` with the weights of the file `pretrained`, if one is given."""
+    """`backbone` with the weights of the file `pretrained`, if given."""
     if pretrained is not None:
         fill(backbone, read_backbone(Path(pretrained), classifier=("classifier.",)), Path(pretrained))
     return backbone

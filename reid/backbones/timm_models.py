@@ -1,4 +1,4 @@
-"""Which published backbones come through timm?  ResNet-50 with last stride 1, and ViT-B/16 for 256×128 crops.
+"""Backbones from timm: ResNet-50 with last stride 1, and ViT-B/16 for 256×128 crops.
 
 Sources: Luo et al., "Bag of Tricks and a Strong Baseline for Deep Person Re-identification", CVPRW 2019 (last stride);
 He et al., "TransReID: Transformer-based Object Re-Identification", ICCV 2021 (ViT, camera embedding, drop path 0.1).
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from timm.models.resnet import Bottleneck, ResNet
     from timm.models.vision_transformer import Block, VisionTransformer
 
-RESNET_NAMES = ("resnet50",)  # what a published name may begin with, up to its dot
+RESNET_NAMES = ("resnet50",)  # allowed architectures, the part of a published name before its dot
 VIT_NAMES = ("vit_base_patch16_224", "vit_base_patch16_384", "deit_base_patch16_224", "deit_base_patch16_384")
 CLASSIFIERS = ("fc.", "head.", "head_dist.", "pre_logits.")
 DROP_PATH = 0.1
@@ -31,10 +31,15 @@ POSITIONS = "pos_embed"
 
 
 def create_resnet50(pretrained: str | Path | None = None, cameras: int = 0) -> "ResNetBackbone":
-    """ResNet-50; `pretrained`: None, a file (timm's or torchvision's names) or a name such as "resnet50.a1_in1k".
+    """Create a ResNet-50.
+
+    Args:
+        pretrained: None, a file with timm's or torchvision's parameter names, or a published name such as
+            "resnet50.a1_in1k".
+        cameras: see `create_backbone`.
 
     Raises:
-        WeightsError: timm is not installed, or `pretrained` is of no use (see `backbone.create_backbone`).
+        WeightsError: timm is not installed, or `pretrained` cannot be loaded (see `create_backbone`).
     """
     network = _create(RESNET_NAMES, pretrained)
     backbone = ResNetBackbone(network, cameras)
@@ -44,12 +49,15 @@ def create_resnet50(pretrained: str | Path | None = None, cameras: int = 0) -> "
 
 
 def create_vit_b16(pretrained: str | Path | None = None, cameras: int = 0) -> "TimmVit":
-    """ViT-B/16; `pretrained`: None, a file in timm's names or a name such as "vit_base_patch16_224.augreg_in21k".
+    """Create a ViT-B/16; position embeddings of another input size are interpolated.
 
-    Positions of another input size are interpolated.
+    Args:
+        pretrained: None, a file with timm's parameter names, or a published name such as
+            "vit_base_patch16_224.augreg_in21k".
+        cameras: see `create_backbone`.
 
     Raises:
-        WeightsError: timm is not installed, or `pretrained` is of no use (see `backbone.create_backbone`).
+        WeightsError: timm is not installed, or `pretrained` cannot be loaded (see `create_backbone`).
     """
     network = _create(VIT_NAMES, pretrained, img_size=(HEIGHT_PX, WIDTH_PX), drop_path_rate=DROP_PATH)
     backbone = TimmVit(network, cameras)
@@ -59,10 +67,10 @@ def create_vit_b16(pretrained: str | Path | None = None, cameras: int = 0) -> "T
 
 
 class ResNetBackbone(Backbone):
-    """A ResNet of timm's whose last stage keeps the resolution: maps 64×32, 32×16, 16×8 and 16×8 of a 256×128 crop."""
+    """A timm ResNet with last stride 1: maps of 64×32, 32×16, 16×8 and 16×8 for a 256×128 crop."""
 
     def __init__(self, network: "ResNet", cameras: int = 0) -> None:
-        """`network` is timm's; its last stride is changed in place."""
+        """Wrap timm's `network`; its last stride is changed in place."""
         super().__init__()
         self.network = network
         _keep_resolution(network.layer4[0])
@@ -88,7 +96,7 @@ class ResNetBackbone(Backbone):
 
 
 class TimmVit(VitBackbone):
-    """A VisionTransformer of timm's with a class token, learnt positions and twelve blocks."""
+    """A timm VisionTransformer with a class token, learnt positions and twelve blocks."""
 
     def __init__(self, network: "VisionTransformer", cameras: int = 0) -> None:
         super().__init__(network, tuple(network.patch_embed.grid_size), network.embed_dim, cameras)
@@ -99,7 +107,7 @@ class TimmVit(VitBackbone):
         return self.network
 
     def load(self, weights: Path) -> None:
-        """Copy weights in timm's names, in place; positions of another input size are interpolated.
+        """Load weights with timm's parameter names, in place; positions of another input size are interpolated.
 
         Raises:
             WeightsError: the file is unreadable or of another architecture.
@@ -147,7 +155,7 @@ class TimmVit(VitBackbone):
 
 
 def _create(names: tuple[str, ...], pretrained: str | Path | None, **options: object) -> nn.Module:
-    """timm's network without classifier; with published weights if `pretrained` is a name."""
+    """A timm network without classifier; with published weights if `pretrained` is a name."""
     timm = _timm()
     if pretrained is None or is_file(pretrained):
         return cast(nn.Module, timm.create_model(names[0], pretrained=False, num_classes=0, **options))
@@ -170,7 +178,7 @@ def _timm() -> "ModuleType":
 
 
 def _keep_resolution(block: "Bottleneck") -> None:
-    """Set the strides of a stage's first block to 1; timm's `output_stride` would dilate the others."""
+    """Set the strides of a stage's first block to 1; timm's `output_stride` would dilate the other blocks."""
     for module in block.modules():
         if isinstance(module, nn.Conv2d):
             module.stride = (1, 1)
@@ -179,12 +187,12 @@ def _keep_resolution(block: "Bottleneck") -> None:
 def _normalisation(
     network: "ResNet | VisionTransformer",
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and standard deviation that this architecture's published weights were trained with."""
+    """Mean and standard deviation of the images that the published weights were trained with."""
     published = network.pretrained_cfg
     return tuple(published["mean"]), tuple(published["std"])
 
 
 def _is_square(positions: Tensor) -> bool:
-    """Whether (1, 1 + P, C) is a class token and a square grid, as of ImageNet's images."""
+    """Whether (1, 1 + P, C) is a class token and a square grid, as for ImageNet images."""
     patches = int(positions.shape[1]) - 1
     return math.isqrt(patches) ** 2 == patches

@@ -1,7 +1,7 @@
-"""How does a vision transformer serve as a backbone?  Patches become maps, the class token becomes the feature.
+"""Vision transformers as backbones: patch tokens become maps, the class token becomes the feature.
 
-The parts of timm's and open_clip's transformers have other names but the same meaning; the two subclasses name them.
-Source of the use for re-identification: He et al., "TransReID", ICCV 2021; of the four blocks that are read: DPM.
+`VitBackbone` holds what timm's and open_clip's transformers share; the subclass of each names its parts.
+Sources: He et al., "TransReID", ICCV 2021, for their use in re-identification; [DPM] for the four blocks of the maps.
 """
 
 from abc import abstractmethod
@@ -14,15 +14,15 @@ from torch.nn import functional
 
 from .protocol import BackboneOutput, TokenBackbone, add_camera, camera_embedding
 
-MAP_BLOCKS = (1, 3, 9, 11)  # of 12, counted from 0, whose patches the mask generator reads [DPM]
+MAP_BLOCKS = (1, 3, 9, 11)  # of 12, counted from 0, whose patch tokens are the maps [DPM]
 
 
 class Attention(NamedTuple):
-    """What a block's self-attention needs to compare tokens.
+    """Inputs and parameters of a block's self-attention.
 
-    tokens: its input, normalised, float (N, 1 + P, C).
-    weight, bias: of the one projection to queries, keys and values, (3C, C) and (3C,).
-    heads: h.
+    tokens: normalised input, float (N, 1 + P, C).
+    weight, bias: of the joint projection to queries, keys and values, (3C, C) and (3C,).
+    heads: number of heads h.
     """
 
     tokens: Tensor
@@ -32,7 +32,7 @@ class Attention(NamedTuple):
 
 
 class VitBackbone(TokenBackbone):
-    """A transformer with a class token and learnt positions."""
+    """A transformer of twelve blocks with a class token and learnt positions."""
 
     def __init__(self, network: nn.Module, grid: tuple[int, int], channels: int, cameras: int) -> None:
         super().__init__()
@@ -45,19 +45,19 @@ class VitBackbone(TokenBackbone):
     def tokens(self, images: Tensor, camids: Tensor | None = None) -> Tensor:
         """Embed the patches, row by row, without positions: float (N, 3, 256, 128) → float (N, P, C).
 
-        They carry their image's camera embedding, so an exchanged patch keeps its own camera's [ours], and take the
-        position at which they are put.
+        They include the camera embedding of their image, so an exchanged patch keeps that of its own camera [ours];
+        positions are added after the exchange.
         """
         return add_camera(self.patches(images), self.camera, camids)
 
     def from_tokens(self, tokens: Tensor, camids: Tensor | None = None) -> BackboneOutput:
-        """Continue from patches, possibly exchanged ones.
+        """Continue from patch tokens, possibly exchanged ones.
 
         Args:
-            tokens: float (N, P, C), as `tokens` gives them.
-            camids: int64 (N,), the class token's camera; None adds none.
+            tokens: float (N, P, C), as `tokens` returns them.
+            camids: int64 (N,), cameras for the class tokens; None adds none.
         """
-        # `shape[0]`, not `len`: an exported graph keeps its batch size open only so
+        # `shape[0]`, not `len`, which would fix the batch size in an exported graph
         first = add_camera(self.class_token().expand(tokens.shape[0], 1, -1), self.camera, camids)  # (N, 1, C)
         x = self.enter(torch.cat([first, tokens], 1) + self.positions())  # (N, 1 + P, C)
         maps, heads = [], None
@@ -83,7 +83,7 @@ class VitBackbone(TokenBackbone):
 
     @abstractmethod
     def enter(self, x: Tensor) -> Tensor:
-        """What happens between positions and blocks, shape kept."""
+        """Everything between positions and first block, such as dropout or a LayerNorm; shape kept."""
 
     @abstractmethod
     def blocks(self) -> Iterable[nn.Module]:
@@ -99,9 +99,9 @@ class VitBackbone(TokenBackbone):
 
 
 def class_attention(attention: Attention) -> Tensor:
-    """How strongly each head's class token asks for each patch, before the softmax: float (N, h, P).
+    """Attention scores of the class token for each patch, per head and before the softmax: float (N, h, P).
 
-    q · k / sqrt(C / h); the orthogonality loss takes these rows of the last block, one per head [DPM].
+    q · k / sqrt(C / h); the orthogonality loss compares the heads of the last block [DPM].
     """
     tokens, weight, bias, heads = attention
     channels = tokens.shape[2]

@@ -1,4 +1,4 @@
-"""How do others' weights get into a backbone?  By name, every shape checked, and without running code of the file."""
+"""Load third-party weights into a backbone: by name, with every shape checked, without running code from the file."""
 
 import pickle
 import struct
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import WeightsError
 
-UNREADABLE = (  # what torch.load says of a file that is something else, or cut short: whatever its bytes happen to mean
+UNREADABLE = (  # raised by torch.load for files that are truncated or something else, depending on their bytes
     pickle.UnpicklingError,
     RuntimeError,
     EOFError,
@@ -25,13 +25,13 @@ UNREADABLE = (  # what torch.load says of a file that is something else, or cut 
 )
 FILE_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".tar", ".safetensors")
 OUTER_KEYS = ("model", "state_dict")  # where checkpoints keep their weights
-COUNTER = ".num_batches_tracked"  # of BatchNorm: old files lack it, nothing here reads it
-OWN, WRAPPED = "backbone.", "network."  # as `model.ReidModel` and the backbones of other libraries name theirs
-CAMERA = "camera."  # the camera embedding belongs to one set of cameras: a start from elsewhere brings none
+COUNTER = ".num_batches_tracked"  # of BatchNorm: missing in old files, and not used here
+OWN, WRAPPED = "backbone.", "network."  # prefixes in `ReidModel` and in the backbones that wrap another library's
+CAMERA = "camera."  # the camera embedding belongs to one set of cameras, so it is not taken over
 
 
 def is_file(pretrained: Path | str) -> bool:
-    """Whether `pretrained` means a file rather than a published name such as "resnet50.a1_in1k"."""
+    """Whether `pretrained` is a file rather than a published name such as "resnet50.a1_in1k"."""
     return isinstance(pretrained, Path) or Path(pretrained).suffix in FILE_SUFFIXES or Path(pretrained).is_file()
 
 
@@ -55,11 +55,14 @@ def read_state(weights: Path) -> dict[str, Any]:
 
 
 def read_backbone(weights: Path, classifier: Sequence[str] = ()) -> dict[str, Tensor]:
-    """The backbone's part of a file: a bare state dict, one inside a checkpoint, or a checkpoint of this program.
+    """Read a backbone's weights from a bare state dict, one inside a checkpoint, or a checkpoint of this program.
 
     Args:
         weights: a file.
-        classifier: beginnings of names that belong to a classifier and are left out.
+        classifier: prefixes of a classifier's names, which are left out.
+
+    Raises:
+        WeightsError: as `read_state`.
     """
     state = read_state(weights)
     for outer in OUTER_KEYS:
@@ -71,12 +74,12 @@ def read_backbone(weights: Path, classifier: Sequence[str] = ()) -> dict[str, Te
 
 
 def fill(backbone: nn.Module, state: Mapping[str, Tensor], weights: Path) -> None:
-    """Copy `state`, as `read_backbone` gave it for the file `weights`, into `backbone`, in place.
+    """Copy `state`, which `read_backbone` read from the file `weights`, into `backbone`, in place.
 
     The backbone's camera embedding stays as it is.
 
     Raises:
-        WeightsError: a name is missing or unknown, or a shape differs; says which one is the first.
+        WeightsError: a name is missing or unknown, or a shape differs; the message names the first.
     """
     given = {name: value for name, value in state.items() if not name.endswith(COUNTER)}
     own = backbone.state_dict()
@@ -90,7 +93,7 @@ def fill(backbone: nn.Module, state: Mapping[str, Tensor], weights: Path) -> Non
     for name in given:
         if name not in expected:
             raise WeightsError(f"{weights}: weights of another architecture: unknown {name} in it")
-    backbone.load_state_dict(given, strict=False)  # all that `strict` checks was checked above
+    backbone.load_state_dict(given, strict=False)  # what `strict` checks was checked above
 
 
 def _read_safetensors(weights: Path) -> dict[str, Any]:

@@ -23,15 +23,15 @@ RESNET = {
 pytest.importorskip("open_clip", reason="needs the extra `train`")
 
 
-def tiny(config=VIT, weights=None, seed=0, **more):
+def tiny(config=VIT, weights=None, seed=0):
     torch.manual_seed(seed)
-    return load_clip("tiny", weights, model_config=config, **more)
+    return load_clip("tiny", weights, model_config=config)
 
 
 @pytest.mark.parametrize(
     ("config", "size"), [pytest.param(VIT, (32, 16), id="ViT"), pytest.param(RESNET, (64, 64), id="ResNet")]
 )
-def test_both_towers_end_in_the_same_space(config, size):
+def test_both_towers_embed_into_the_same_space(config, size):
     clip, tokenizer = tiny(config)
     with torch.no_grad():
         assert clip.encode_image(torch.zeros(3, 3, *size)).shape == (3, 16)
@@ -39,7 +39,7 @@ def test_both_towers_end_in_the_same_space(config, size):
     assert not clip.visual.training
 
 
-def test_the_configuration_handed_in_is_not_changed():
+def test_the_given_configuration_is_not_changed():
     before = copy.deepcopy(VIT)
     tiny()
     assert before == VIT
@@ -58,7 +58,7 @@ def test_the_configuration_handed_in_is_not_changed():
     ],
 )
 @pytest.mark.parametrize("as_text", [False, True])
-def test_weights_come_back_from_a_file(tmp_path, suffix, wrap, as_text):
+def test_weights_are_read_from_a_file(tmp_path, suffix, wrap, as_text):
     clip, tokenizer = tiny()
     path = tmp_path / f"clip{suffix}"
     if suffix == ".pt":
@@ -78,11 +78,11 @@ def test_weights_come_back_from_a_file(tmp_path, suffix, wrap, as_text):
     ("name", "weights", "config", "message"),
     [
         pytest.param(
-            "ViT-B16", None, None, r"CLIP ViT-B16: open_clip knows no such model; did you mean ViT-B-16\?", id="name"
+            "ViT-B16", None, None, r"CLIP ViT-B16: open_clip knows no such model, did you mean ViT-B-16\?", id="name"
         ),
         pytest.param("vit-b-16", None, None, r"did you mean ViT-B-16\?", id="name in lower case"),
         pytest.param(
-            "RN50", "openia", None, r"openia is neither a file nor a published tag; did you mean openai\?", id="tag"
+            "RN50", "openia", None, r"openia is neither a file nor a published tag, did you mean openai\?", id="tag"
         ),
         pytest.param("ViT-B-16-SigLIP", None, None, "text tower takes no learned tokens", id="another text tower"),
         pytest.param("tiny", "nowhere.pt", VIT, r"nowhere\.pt: no such weights file", id="no file"),
@@ -96,11 +96,11 @@ def test_weights_come_back_from_a_file(tmp_path, suffix, wrap, as_text):
             None,
             {**VIT, "text_cfg": {**TEXT, "no_causal_mask": True}},
             "no learned tokens",
-            id="looks both ways",
+            id="bidirectional text tower",
         ),
     ],
 )
-def test_what_cannot_be_had_is_one_clear_line(name, weights, config, message):
+def test_unavailable_models_and_weights_are_one_clear_line(name, weights, config, message):
     with pytest.raises(WeightsError, match=message) as caught:
         load_clip(name, weights, model_config=config)
     assert "\n" not in str(caught.value)
@@ -109,7 +109,7 @@ def test_what_cannot_be_had_is_one_clear_line(name, weights, config, message):
 @pytest.mark.parametrize(
     ("content", "suffix", "message"),
     [
-        pytest.param(b"not a picture of anybody", ".pt", "not a readable PyTorch file", id="not PyTorch"),
+        pytest.param(b"not a PyTorch file", ".pt", "not a readable PyTorch file", id="not PyTorch"),
         pytest.param(b"half a file", ".pt", "not a readable PyTorch file", id="bytes that happen to be a pickle's"),
         pytest.param(b"", ".pt", "not a readable PyTorch file", id="empty file"),
         pytest.param(b"\x01\x02", ".safetensors", "not a readable safetensors file", id="not safetensors"),
@@ -119,7 +119,7 @@ def test_what_cannot_be_had_is_one_clear_line(name, weights, config, message):
         pytest.param({"conv": torch.zeros(1)}, ".pt", "not weights of CLIP tiny: ", id="another network"),
     ],
 )
-def test_a_wrong_file_is_named(tmp_path, content, suffix, message):
+def test_an_unusable_file_is_reported_with_its_path(tmp_path, content, suffix, message):
     path = tmp_path / f"wrong{suffix}"
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
     with pytest.raises(WeightsError, match=message) as caught:
@@ -135,13 +135,13 @@ def test_weights_of_another_size_are_refused(tmp_path):
         tiny(weights=tmp_path / "small.pt")
 
 
-def test_openai_s_own_archive_is_told_from_weights(tmp_path):
+def test_a_torchscript_archive_is_reported_as_one(tmp_path):
     torch.jit.script(nn.Linear(2, 2)).save(tmp_path / "RN50.pt")
-    with pytest.raises(WeightsError, match=r"RN50\.pt: .*TorchScript archive: save its state_dict\(\) first"):
+    with pytest.raises(WeightsError, match=r"RN50\.pt: .*TorchScript archive: save its state_dict\(\) instead"):
         load_clip("RN50", tmp_path / "RN50.pt")
 
 
-def test_a_file_runs_no_code(tmp_path):
+def test_no_code_of_a_file_is_run(tmp_path):
     class Trap:
         def __reduce__(self):
             return (open, (str(tmp_path / "sprung"), "w"))
@@ -152,7 +152,7 @@ def test_a_file_runs_no_code(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_without_open_clip_the_message_says_what_to_install(monkeypatch):
+def test_a_missing_open_clip_is_reported_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "open_clip", None)
     with pytest.raises(WeightsError, match=r"pip install 'reidpipe\[train\]'"):
         load_clip("ViT-B-16", None)
@@ -188,14 +188,15 @@ def test_a_tag_brings_its_own_activation_function(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("config", "size"), [pytest.param(VIT, (64, 32), id="ViT"), pytest.param(RESNET, (96, 32), id="ResNet")]
 )
-def test_the_image_tower_takes_another_size_when_asked(config, size):
-    clip, _ = tiny(config, image_hw=size)
+def test_a_resized_image_tower_takes_another_size(config, size):
+    clip, _ = tiny(config)
+    resize_positions(clip.visual, size)
     with torch.no_grad():
         assert clip.encode_image(torch.zeros(2, 3, *size)).shape == (2, 16)
     assert clip.visual.image_size == size
 
 
-def test_resizing_to_the_native_size_changes_nothing_and_a_flat_embedding_stays_flat():
+def test_resizing_to_the_native_size_changes_nothing_and_a_constant_embedding_stays_constant():
     clip, _ = tiny()
     before = clip.visual.positional_embedding.detach().clone()
     resize_positions(clip.visual, (32, 16))
@@ -218,8 +219,8 @@ def test_rows_of_the_embedding_stay_rows():
     torch.testing.assert_close(seen, torch.arange(4.0)[:, None].expand(4, 4))
 
 
-def test_a_size_that_does_not_divide_and_a_tower_without_positions_are_refused():
+def test_a_size_that_is_no_multiple_and_a_tower_without_positions_are_refused():
     with pytest.raises(WeightsError, match=r"image_hw: expected multiples of \(8, 8\), got \(60, 32\)"):
-        tiny(image_hw=(60, 32))
+        resize_positions(tiny()[0].visual, (60, 32))
     with pytest.raises(WeightsError, match="image_hw: Linear has no position embedding"):
         resize_positions(nn.Linear(1, 1), (64, 32))

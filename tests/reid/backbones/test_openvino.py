@@ -65,8 +65,8 @@ def write_network(path, extra=None):
     return path
 
 
-def told_by_openvino(path, images):
-    """What OpenVINO computes in float32 of uint8 (N, 256, 128, 3) BGR: float32 (N, T)."""
+def computed_by_openvino(path, images):
+    """The outputs of OpenVINO in float32 for uint8 (N, 256, 128, 3) BGR: float32 (N, T)."""
     network = Core().read_model(path)
     network.reshape([1, 3, 256, 128])
     compiled = Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1})
@@ -86,7 +86,7 @@ def images():
 def test_every_operation_computes_what_openvino_computes(tmp_path, images):
     path = write_network(tmp_path / "small.xml")
     backbone = create_backbone("openvino", pretrained=path).eval()
-    expected = told_by_openvino(path, images)
+    expected = computed_by_openvino(path, images)
     with torch.inference_mode():
         output = backbone(as_rgb(images))
     assert expected.std() > 0.01
@@ -107,23 +107,22 @@ def test_the_networks_of_the_open_model_zoo_compute_what_openvino_computes(kit, 
     backbone = create_backbone("openvino", pretrained=path).eval()
     with torch.inference_mode():
         feature = backbone(as_rgb(images)).feature
-    cosine = functional.cosine_similarity(feature, torch.from_numpy(told_by_openvino(path, images)))
+    cosine = functional.cosine_similarity(feature, torch.from_numpy(computed_by_openvino(path, images)))
     assert cosine.min() > 0.9999
     assert feature.shape == (3, 256)
 
 
-def test_constants_that_are_stored_once_are_one_parameter_that_learns(tmp_path, images):
+def test_a_constant_that_is_stored_once_is_one_trainable_parameter(tmp_path, images):
     backbone = create_backbone("openvino", pretrained=write_network(tmp_path / "small.xml"))
     uses = [constant for step in backbone.steps for constant in step["constants"]]
     shared = {constant for constant in uses if uses.count(constant) > 1}
     assert len(shared) == 3  # both convolutions of the gate, and the depthwise one
     backbone(as_rgb(images)).feature.square().sum().backward()
-    silent = [one for one in backbone.parameters() if one.grad is None]
-    assert not silent
+    assert all(one.grad is not None for one in backbone.parameters())
     assert all(backbone.constants[one].grad.abs().max() > 0 for one in shared)
 
 
-def test_equal_weights_leave_the_feature_as_it_is_and_others_change_it(tmp_path, images):
+def test_equal_weights_keep_the_feature_and_others_change_it(tmp_path, images):
     backbone = create_backbone("openvino", pretrained=write_network(tmp_path / "small.xml")).eval()
     equal = torch.full((3, 16, 8), 1 / 128)
     upper = torch.cat([torch.full((3, 8, 8), 1 / 64), torch.zeros(3, 8, 8)], 1)
@@ -153,7 +152,7 @@ def test_a_checkpoint_is_read_and_exported_without_the_xml(tmp_path, images):
 
 
 def test_networks_that_cannot_be_trained_are_refused(tmp_path):
-    with pytest.raises(WeightsError, match=r"other.xml: expected only operations that can be trained .*, got Tanh"):
+    with pytest.raises(WeightsError, match=r"other.xml: expected only supported operations .*, got Tanh"):
         create_backbone("openvino", pretrained=write_network(tmp_path / "other.xml", ops.tanh))
     with pytest.raises(WeightsError, match=r"missing.xml: no such file"):
         create_backbone("openvino", pretrained=tmp_path / "missing.xml")

@@ -5,11 +5,11 @@ from torch import nn
 
 from reidpipe.reid.backbones.plain_conv import PlainConv
 
-MULTIPLY_ADDS = (0.2e9, 0.35e9)  # that two cores do some 300 times per second
+MULTIPLY_ADDS = (0.2e9, 0.35e9)  # two cores compute that about 300 times per second
 
 
 def trained(width=0.25, cameras=0):
-    """A small network whose weights and statistics are those of no fresh one."""
+    """A small network with weights and statistics other than the initial ones."""
     torch.manual_seed(0)
     net = PlainConv(width, cameras)
     for module in net.modules():
@@ -51,7 +51,7 @@ def test_fusing_leaves_the_network_as_it_was_and_may_be_repeated():
         torch.testing.assert_close(twice(images()).feature, once(images()).feature)
 
 
-def test_the_fused_form_keeps_what_the_protocol_asks_for():
+def test_the_fused_form_keeps_the_protocol():
     net = trained(cameras=2).eval()
     single = net.fused()
     camids = torch.tensor([0, 1, 1])

@@ -28,7 +28,7 @@ def small_resnet():
     return timm.create_model("resnet50", layers=(1, 1, 1, 2), num_classes=0).eval()
 
 
-def test_the_last_stage_keeps_its_resolution_and_the_others_compute_what_they_did(small_resnet):
+def test_the_last_stage_keeps_its_resolution_and_the_others_compute_the_same(small_resnet):
     backbone = ResNetBackbone(copy.deepcopy(small_resnet)).eval()
     with torch.inference_mode():
         output = backbone(images())
@@ -54,7 +54,7 @@ def test_a_camera_embedding_reaches_every_map_of_a_resnet(small_resnet):
     assert all((one[0] - one[1]).abs().max() > 1e-4 for one in output.maps)
 
 
-def test_the_vit_computes_what_timm_does_and_reads_the_blocks_of_dpm():
+def test_the_vit_computes_what_timm_computes_and_its_maps_are_the_blocks_of_dpm():
     vit = tiny_vit()
     with torch.inference_mode():
         output = vit(images())
@@ -79,20 +79,20 @@ def test_heads_are_the_class_tokens_attention_before_the_softmax():
     torch.testing.assert_close(heads.softmax(2), row / row.sum(2, keepdim=True))
 
 
-def test_the_two_halves_of_a_vit_make_the_whole():
+def test_the_two_halves_of_a_vit_equal_the_whole_pass():
     vit = tiny_vit(cameras=3)
     camids = torch.tensor([0, 2])
     with torch.inference_mode():
         whole = vit(images(), camids)
         halves = vit.from_tokens(vit.tokens(images(), camids), camids)
-        elsewhere = vit(images(), torch.tensor([1, 2])).feature
-        nowhere = vit(images()).feature
+        other_camera = vit(images(), torch.tensor([1, 2])).feature
+        no_camera = vit(images()).feature
     torch.testing.assert_close(halves.feature, whole.feature)
-    assert (elsewhere - whole.feature).abs().amax(1).gt(1e-3).tolist() == [True, False]
-    assert (nowhere - whole.feature).abs().amax(1).gt(1e-3).all()
+    assert (other_camera - whole.feature).abs().amax(1).gt(1e-3).tolist() == [True, False]
+    assert (no_camera - whole.feature).abs().amax(1).gt(1e-3).all()
 
 
-def test_exchanged_patches_equal_those_of_an_exchanged_picture():
+def test_exchanging_patches_equals_exchanging_pixels():
     vit = tiny_vit()
     anchor, donor = images(2)
     moved = donor.clone()
@@ -106,9 +106,9 @@ def test_exchanged_patches_equal_those_of_an_exchanged_picture():
     torch.testing.assert_close(ours, expected)
 
 
-def test_positions_of_square_pictures_are_interpolated(tmp_path):
+def test_positions_of_square_images_are_interpolated(tmp_path):
     square, upright = tiny_vit(image_hw=(48, 48)), tiny_vit()
-    ramp = torch.linspace(0, 1, 6)[:, None, None].expand(6, 6, 32).flatten(0, 1)  # grows from row to row
+    ramp = torch.linspace(0, 1, 6)[:, None, None].expand(6, 6, 32).flatten(0, 1)  # increases from row to row
     with torch.no_grad():
         square.network.pos_embed[0, 1:] = ramp
     state = square.network.state_dict() | {"head.weight": torch.zeros(9, 32), "head.bias": torch.zeros(9)}
@@ -129,7 +129,7 @@ def test_a_vit_file_of_another_architecture_is_refused(tmp_path):
 
 @pytest.fixture
 def hub(monkeypatch):
-    """A hub in memory behind timm's own loading: `hub[name]` is a state dict, or the error of its download."""
+    """An in-memory hub behind timm's loader: `hub[name]` is a state dict, or the error of its download."""
     stored = {}
 
     def answer(repository, *_, **__):
@@ -166,16 +166,16 @@ def test_a_published_name_that_cannot_be_loaded_is_one_clear_error(hub, name, me
     assert "\n" not in str(caught.value)
 
 
-def test_the_vit_is_asked_of_timm_in_the_size_of_a_crop(monkeypatch):
-    asked = {}
+def test_the_vit_is_requested_from_timm_in_the_size_of_a_crop(monkeypatch):
+    requested = {}
 
     def create(name, **options):
-        asked.update(options, name=name)
+        requested.update(options, name=name)
         raise OSError("offline")
 
     monkeypatch.setattr(timm, "create_model", create)
     with pytest.raises(WeightsError, match="offline"):
         create_backbone("vit-b16", pretrained="vit_base_patch16_224.augreg_in21k")
-    assert asked["name"] == "vit_base_patch16_224.augreg_in21k"
-    assert asked["pretrained"] is True
-    assert asked["img_size"] == (256, 128)
+    assert requested["name"] == "vit_base_patch16_224.augreg_in21k"
+    assert requested["pretrained"] is True
+    assert requested["img_size"] == (256, 128)

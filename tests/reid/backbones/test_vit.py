@@ -34,13 +34,13 @@ class FeatureAndLastMap(torch.nn.Module):
 
 
 @pytest.mark.parametrize("create", [of_timm, of_clip])
-def test_a_traced_transformer_takes_any_number_of_crops(create):
+def test_a_traced_transformer_takes_any_batch_size(create):
     torch.manual_seed(0)
     network = FeatureAndLastMap(create().eval())
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter(
             "ignore"
-        )  # tracing is what our ONNX export uses, and it warns of what is fixed on purpose
+        )  # the ONNX export traces, too; its warnings concern values that are constant on purpose
         traced = torch.jit.trace(network, torch.zeros(2, 3, 64, 32), check_trace=False)
     images = torch.randn(5, 3, 64, 32)
     with torch.inference_mode():
@@ -48,7 +48,7 @@ def test_a_traced_transformer_takes_any_number_of_crops(create):
             torch.testing.assert_close(ours, expected)
 
 
-def test_a_transformer_that_lacks_a_part_is_refused_when_it_is_made():
+def test_a_transformer_without_all_parts_cannot_be_created():
     class Unfinished(VitBackbone):
         def patches(self, images):
             return images
