@@ -1,1 +1,1 @@
-"""Metrics, baselines, reports and pictures of a trained model."""
+"""Metrics, baselines, reports and figures of a trained model."""

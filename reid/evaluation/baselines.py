@@ -1,4 +1,4 @@
-"""How good are other people's networks on the same crops?  OpenVINO and foreign ONNX files, plain cosine."""
+"""Third-party re-identification networks, OpenVINO or ONNX, as baselines compared by plain cosine."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import WeightsError
 from ..onnx_session import open_session
 
-Blob = NDArray[np.float32]  # (N, 3, H, W), as the network wants it
+Blob = NDArray[np.float32]  # (N, 3, H, W), a network's input
 Crops = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]  # N of (h, w, 3) BGR, or one array (N, h, w, 3)
 
 MEAN_RGB = np.array((0.485, 0.456, 0.406), np.float32)  # of ImageNet, in [0, 1]
@@ -19,17 +19,24 @@ BATCH_CROPS = 8
 
 
 class Baseline:
-    """A network of somebody else, loaded once: crops in, embeddings out.
+    """A third-party network, loaded once: crops in, embeddings out.
 
-    What it wants to see is told by the kind of its file: OpenVINO (.xml, with its .bin beside it) as in the Open Model
-    Zoo BGR 0–255, ONNX (.onnx) as from torchreid RGB, normalised by ImageNet's mean and standard deviation.
+    The file's type decides about its input: OpenVINO (.xml, with its .bin beside it) takes BGR in [0, 255], as in the
+    Open Model Zoo; ONNX (.onnx) takes RGB, normalised by ImageNet's mean and standard deviation, as from torchreid.
+
+    Attributes:
+        path: the network's file.
     """
 
     def __init__(self, path: Path, threads: int = 2) -> None:
-        """Load the network; `threads` is how many CPU threads one batch may use.
+        """Load the network.
+
+        Args:
+            path: an OpenVINO .xml or an .onnx file.
+            threads: number of CPU threads for one batch.
 
         Raises:
-            WeightsError: no such file, not a network of either kind, or one that does not take one batch of images.
+            WeightsError: no such file, a file of neither type, or a network whose input is not one batch of images.
         """
         if not path.is_file():
             raise WeightsError(f"{path}: no such network")
@@ -42,11 +49,15 @@ class Baseline:
 
     @property
     def name(self) -> str:
-        """The file's name without its ending."""
+        """The file's name without its extension."""
         return self.path.stem
 
     def embed(self, crops: Crops) -> NDArray[np.float32]:
-        """Look at N ≥ 1 crops, uint8 (h, w, 3) BGR → float32 (N, T), rows of unit length."""
+        """Embed N ≥ 1 crops, uint8 (h, w, 3) BGR → float32 (N, T), rows of unit length.
+
+        Raises:
+            WeightsError: the network gives no embeddings: an output of another shape, or rows of length 0 or NaN.
+        """
         embeddings = self.features(crops)  # (N, T)
         lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
         if not np.all(lengths > 0):  # also false for NaN
@@ -54,16 +65,16 @@ class Baseline:
         return np.asarray(embeddings / lengths, np.float32)
 
     def features(self, crops: Crops) -> NDArray[np.float32]:
-        """As `embed`, but of the length that the network gives: float32 (N, T)."""
+        """Embed without normalising: N ≥ 1 crops → float32 (N, T), rows of any length."""
         rows = []
         for start in range(0, len(crops), BATCH_CROPS):
             blob = self.prepare(crops[start : start + BATCH_CROPS])
-            missing = BATCH_CROPS - len(blob)  # networks may be compiled for full batches
+            missing = BATCH_CROPS - len(blob)  # a network may be compiled for full batches
             rows.append(self.infer(np.pad(blob, [(0, missing), (0, 0), (0, 0), (0, 0)]))[: len(blob)])
         return np.concatenate(rows)  # (N, T)
 
     def prepare(self, crops: Crops) -> Blob:
-        """Resized and normalised: N crops → float32 (N, 3, H, W)."""
+        """Resize and normalise: N crops, uint8 (h, w, 3) BGR → float32 (N, 3, H, W), the network's input."""
         size = self._width_px, self._height_px
         resized = [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in crops]
         images: Blob = np.stack(resized).astype(np.float32)  # (N, H, W, 3)
@@ -72,7 +83,7 @@ class Baseline:
         return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
     def infer(self, blob: Blob) -> NDArray[np.float32]:
-        """One full batch, float32 (8, 3, H, W), as `prepare` gives it → float32 (8, T), of any length."""
+        """Run one full batch, float32 (8, 3, H, W) as `prepare` returns it → float32 (8, T), rows of any length."""
         return self._infer(blob)
 
 
@@ -121,7 +132,7 @@ def _open_openvino(path: Path, threads: int) -> Opened:
 
 
 def _image_size(path: Path, shape: Sequence[object]) -> tuple[int, int]:
-    """Height and width of an input (N, 3, H, W)."""
+    """(height, width) in pixels of an input (N, 3, H, W)."""
     sizes = [one for one in shape[2:] if isinstance(one, int) and one > 0]
     if len(shape) != 4 or shape[1] != 3 or len(sizes) != 2:
         raise WeightsError(f"{path}: expected one input (N, 3, height, width) of fixed size, got {tuple(shape)}")
@@ -129,7 +140,7 @@ def _image_size(path: Path, shape: Sequence[object]) -> tuple[int, int]:
 
 
 def _embeddings(path: Path, raw: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, T), or (N, T, 1, 1) as older networks give it."""
+    """float32 (8, T) from an output (8, T), or (8, T, 1, 1) as of older networks."""
     if raw.ndim < 2 or len(raw) != BATCH_CROPS or max(raw.shape[1:]) * BATCH_CROPS != raw.size:
         raise WeightsError(f"{path}: expected an output (N, T), one embedding per crop, got {raw.shape}")
     return np.asarray(raw, np.float32).reshape(BATCH_CROPS, -1)

@@ -1,4 +1,4 @@
-"""Has the mask earned its place?  Plain, masked and permuted-mask scores, side by side."""
+"""Measure what the mask is worth: scores with plain, masked and permuted-mask similarity, and mask statistics."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +13,20 @@ from ..occlusion.synthetic import occlude
 from ..similarity import masked_similarity
 from .metrics import RankingScores, ranking_scores
 
-QUERY_SEED, GALLERY_SEED = 0, 1  # the control is the same in every run, and not the same on both sides
+QUERY_SEED, GALLERY_SEED = 0, 1  # permutations of the control: fixed, and different for queries and gallery
 OCCLUSION_SEED = 0
-DONORS = 32  # other people's crops that one occlusion may take its pieces from; more only costs time
+DONORS = 32  # crops of other people that one occlusion may take its pieces from; more only cost time
 
 
 @dataclass(frozen=True)
 class MaskStatistics:
-    """What the masks of N images are like, whatever they are good for.
+    """How much the masks of N images vary, between dims and between images.
 
     Attributes:
-        participation_ratio: (Σm)² / (D·Σm²), mean over the images; 1 where all dims count alike, k/D where only k do.
+        participation_ratio: (Σm)² / (D·Σm²), mean over the images, in [0, 1]; 1 where all dims have the same weight,
+            k/D where k dims have the same weight and all others none.
         between_images: share of the masks' variance that is between images, in [0, 1]; 0 where every image has the
-            same mask, however uneven, and so no mask of its own.
+            same mask.
     """
 
     participation_ratio: float
@@ -33,10 +34,18 @@ class MaskStatistics:
 
 
 def evaluate_folder(embedder: Embedder, root: Path, layout: str | None = None) -> dict[str, RankingScores]:
-    """Score a published data set, or a folder in Market-1501's layout: its queries against its gallery.
+    """Score a model on a published data set, or on a folder in Market-1501's layout.
+
+    Args:
+        embedder: the model.
+        root: the data set's folder.
+        layout: one of `layouts.LAYOUTS`; recognised by the folder's content where None.
 
     Returns:
         The scores of `compare_metrics`, by name.
+
+    Raises:
+        DatasetError: crops are missing, unreadable or misnamed.
     """
     query, gallery = read_split(root, "query", layout), read_split(root, "gallery", layout)
     return compare_metrics(embedder.embed(list(query.images)), query, embedder.embed(list(gallery.images)), gallery)
@@ -45,15 +54,17 @@ def evaluate_folder(embedder: Embedder, root: Path, layout: str | None = None) -
 def compare_metrics(
     query_appearance: Appearance, query: CropSet, gallery_appearance: Appearance, gallery: CropSet
 ) -> dict[str, RankingScores]:
-    """Rank the gallery four times, by the Market-1501 protocol.
+    """Score four similarities by the Market-1501 protocol.
 
-    plain: cosine.  masked: joint masked similarity.  query: the query's mask alone [DPM].  permuted: as masked, with
-    the crops' masks dealt out again at random, which keeps what a mask that ignores its image could achieve, and only
-    that.
+    - plain: cosine similarity.
+    - masked: joint masked similarity.
+    - query: masked by the query's mask alone [DPM].
+    - permuted: as masked, with the masks permuted among the crops: the control, which keeps only what a mask that
+      ignores its image can contribute.
 
     Args:
         query_appearance, gallery_appearance: (Nq, D), (Ng, D).
-        query, gallery: whose they are, and from which camera.
+        query, gallery: their identities and cameras.
 
     Returns:
         Scores under "plain", "masked", "query" and "permuted".
@@ -63,7 +74,7 @@ def compare_metrics(
         "masked": masked_similarity(query_appearance, gallery_appearance, "joint"),
         "query": masked_similarity(query_appearance, gallery_appearance, "query"),
         "permuted": masked_similarity(
-            _redealt(query_appearance, QUERY_SEED), _redealt(gallery_appearance, GALLERY_SEED), "joint"
+            _permuted(query_appearance, QUERY_SEED), _permuted(gallery_appearance, GALLERY_SEED), "joint"
         ),
     }
     labels = query.pids, query.camids, gallery.pids, gallery.camids
@@ -71,33 +82,37 @@ def compare_metrics(
 
 
 def mask_statistics(mask: NDArray[np.float32]) -> MaskStatistics:
-    """mask: float32 (N, D) in [0, 1], N ≥ 1."""
+    """Statistics of masks, float32 (N, D) in [0, 1], N ≥ 1."""
     exact = mask.astype(np.float64)
     energy = mask.shape[1] * (exact**2).sum(1)  # (N,)
     ratio = np.divide(exact.sum(1) ** 2, energy, out=np.zeros(len(mask)), where=energy > 0)  # (N,)
-    whole = exact.var()
-    between = exact.var(0).mean() / whole if whole > 0 else 0.0
+    total = exact.var()
+    between = exact.var(0).mean() / total if total > 0 else 0.0
     return MaskStatistics(float(ratio.mean()), float(between))
 
 
 def occluded_queries(query: CropSet, gallery: CropSet, seed: int = OCCLUSION_SEED) -> CropSet:
-    """The same queries with a part of each hidden by `occlusion.occlude`; pieces come from other people's crops.
+    """Occlude a part of each query by `synthetic.occlude`, with pieces of other people's crops.
 
-    Every query draws from a generator of its own, so that a query is hidden alike in whatever company it comes.
+    Every query has a random generator of its own, so its occlusion does not depend on the other queries.
 
     Args:
-        query, gallery: images uint8 (N, H, W, 3) of one size.
-        seed: of all chance.
+        query: the queries, images uint8 (Nq, H, W, 3).
+        gallery: where the pieces come from, images uint8 (Ng, H, W, 3) of the same size.
+        seed: of the random generators.
+
+    Returns:
+        The occluded queries, with the same identities and cameras.
     """
     images = np.empty_like(query.images)
     for row, (image, pid) in enumerate(zip(query.images, query.pids, strict=True)):
         rng = np.random.default_rng([seed, row])
         others = np.flatnonzero(gallery.pids != pid)
-        drawn = rng.choice(others if len(others) else len(gallery), DONORS)
-        images[row] = occlude(image, gallery.images[drawn], rng).image
+        donors = rng.choice(others if len(others) else len(gallery), DONORS)
+        images[row] = occlude(image, gallery.images[donors], rng).image
     return CropSet(images, query.pids, query.camids)
 
 
-def _redealt(appearance: Appearance, seed: int) -> Appearance:
+def _permuted(appearance: Appearance, seed: int) -> Appearance:
     order = np.random.default_rng(seed).permutation(len(appearance))
     return Appearance(appearance.embedding, appearance.mask[order])

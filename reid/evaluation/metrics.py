@@ -1,22 +1,22 @@
-"""How good is a ranking?  Mean average precision and CMC by the Market-1501 protocol."""
+"""Mean average precision (mAP) and cumulative matching characteristics (CMC) by the Market-1501 protocol."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-JUNK_PID = -1  # taken out of the gallery
-DISTRACTOR_PID = 0  # stays in the gallery, matches nobody
+JUNK_PID = -1  # ignored: removed from the gallery
+DISTRACTOR_PID = 0  # stays in the gallery and matches no query
 
 
 @dataclass(frozen=True)
 class RankingScores:
-    """Scores over all queries that have at least one match.
+    """Scores over the counted queries: those with at least one match in another camera.
 
     Attributes:
         mean_average_precision: in [0, 1].
-        rank1, rank5, rank10: share of queries whose first match is among the first 1, 5, 10, in [0, 1].
-        queries: how many queries counted.
+        rank1, rank5, rank10: share of queries whose first match is within the first 1, 5, 10 ranks, in [0, 1].
+        queries: number of counted queries.
     """
 
     mean_average_precision: float
@@ -28,11 +28,11 @@ class RankingScores:
 
 @dataclass(frozen=True, eq=False)
 class QueryScores:
-    """Every query by itself.
+    """Scores of every single query.
 
     Attributes:
-        average_precision: float64 (Nq,) in [0, 1]; NaN where the query does not count.
-        first_hit: int64 (Nq,), rank of the first match, from 0; -1 where the query does not count.
+        average_precision: float64 (Nq,) in [0, 1]; NaN where the query is not counted.
+        first_hit: int64 (Nq,), 0-based rank of the first match; -1 where the query is not counted.
     """
 
     average_precision: NDArray[np.float64]
@@ -46,14 +46,14 @@ def ranking_scores(
     gallery_pids: NDArray[np.int64],
     gallery_camids: NDArray[np.int64],
 ) -> RankingScores:
-    """Score a similarity matrix; arguments as in `query_scores`, all 0 where no query counts."""
+    """Score a similarity matrix; arguments as in `query_scores`.  All scores are 0 where no query is counted."""
     scores = query_scores(similarity, query_pids, query_camids, gallery_pids, gallery_camids)
-    counts = scores.first_hit >= 0  # (Nq,)
-    if not counts.any():
+    counted = scores.first_hit >= 0  # (Nq,)
+    if not counted.any():
         return RankingScores(0.0, 0.0, 0.0, 0.0, 0)
-    first_hits = scores.first_hit[counts]
+    first_hits = scores.first_hit[counted]
     within = {rank: float(np.mean(first_hits < rank)) for rank in (1, 5, 10)}
-    mean = float(scores.average_precision[counts].mean())
+    mean = float(scores.average_precision[counted].mean())
     return RankingScores(mean, within[1], within[5], within[10], len(first_hits))
 
 
@@ -66,14 +66,17 @@ def query_scores(
 ) -> QueryScores:
     """Score each row of a similarity matrix (Zheng et al., "Scalable Person Re-identification", ICCV 2015).
 
-    Per query, gallery rows of the same identity in the same camera are dropped, and so is junk (pid -1); pid 0
-    stays as a distractor.  Queries left without a match, or without an identity, do not count.  AP is the mean of
-    the precisions at the hits; CMC counts the first hit.  Ties keep the gallery's order.
+    For each query, gallery rows of the same identity in the same camera are removed, and so is junk (pid -1); pid 0
+    stays as a distractor.  Queries without a remaining match, or without an identity, are not counted.  AP is the mean
+    of the precisions at the matches; CMC is read from the first match.  Ties keep the gallery's order.
 
     Args:
-        similarity: (Nq, Ng), larger is more alike.
-        query_pids, query_camids: int (Nq,).
-        gallery_pids, gallery_camids: int (Ng,).
+        similarity: float32 (Nq, Ng), larger is more similar.
+        query_pids, query_camids: int64 (Nq,), identity and camera.
+        gallery_pids, gallery_camids: int64 (Ng,).
+
+    Raises:
+        ValueError: `similarity` does not fit the labels.
     """
     expected = (len(query_pids), len(gallery_pids))
     if similarity.shape != expected:
@@ -95,7 +98,17 @@ def ranked_rows(
     gallery_pids: NDArray[np.int64],
     gallery_camids: NDArray[np.int64],
 ) -> NDArray[np.intp]:
-    """The gallery rows that may answer one query, the most alike first; similarity (Ng,) → intp (at most Ng,)."""
+    """Rank the gallery for one query.
+
+    Args:
+        similarity: float32 (Ng,), larger is more similar.
+        pid, camid: the query's identity and camera.
+        gallery_pids, gallery_camids: int64 (Ng,).
+
+    Returns:
+        intp (at most Ng,), gallery rows from the most to the least similar, without junk and without the query's own
+        identity in its own camera.
+    """
     kept = (gallery_pids != JUNK_PID) & ~((gallery_pids == pid) & (gallery_camids == camid))  # (Ng,)
     rows = np.flatnonzero(kept)
     return np.asarray(rows[np.argsort(-similarity[rows], kind="stable")], np.intp)

@@ -1,4 +1,4 @@
-"""What does a whole evaluation say?  One model, clean and occluded queries, baselines and speed, in one report."""
+"""Evaluate a model on clean and occluded queries, beside baselines, with mask statistics and speed, in one report."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,12 @@ from .ranked_page import draw_ranked_page
 from .speed import Speed, measure_speeds
 
 OURS, CLEAN, SYNTHETIC = "ours", "clean", "synthetic"
+SIMILARITIES = {  # of `compare_metrics`, and how tables name them
+    "plain": "plain",
+    "masked": "masked",
+    "query": "query's mask alone",
+    "permuted": "masks permuted",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +36,14 @@ class Task:
 
     Attributes:
         data: a published data set, or a folder with query and bounding_box_test.
-        layout: one of `layouts.LAYOUTS`; told from the folder where None.
+        layout: one of `layouts.LAYOUTS`; recognised by the folder's content where None.
         weights: an exported model.
-        occluded: folders with further queries against the same gallery, in query/ or directly, in Market-1501 naming.
-        synthetic: also hide the clean queries by our own occlusion.
-        baselines: networks of others.
+        occluded: folders of occluded queries against the same gallery, with query/ or the crops themselves, in
+            Market-1501 naming.
+        synthetic: also occlude the clean queries with the synthetic occluders of training.
+        baselines: networks to compare with, as `Baseline` loads them.
         with_speed: also measure crops per second.
-        with_page: also draw ranked examples.
+        with_page: also draw a page of ranked examples.
     """
 
     data: Path
@@ -51,12 +58,12 @@ class Task:
 
 @dataclass(frozen=True)
 class QueryReport:
-    """One set of queries.
+    """Results on one set of queries.
 
     Attributes:
         queries: the set's name.
-        scores: of ours by the names of `compare_metrics`, and of each baseline by plain cosine under its name.
-        mask: of the queries' masks.
+        scores: our model's under the names of `compare_metrics`, each baseline's (plain cosine) under its own.
+        mask: statistics of the queries' masks.
     """
 
     queries: str
@@ -66,7 +73,16 @@ class QueryReport:
 
 @dataclass(frozen=True)
 class Report:
-    """The whole evaluation; `page` is uint8 (H, W, 3) BGR, and only there where it was asked for."""
+    """Results of an evaluation.
+
+    Attributes:
+        data: the data set's folder.
+        weights: the model's file.
+        queries: one report per set of queries, the clean one first.
+        gallery_mask: statistics of the gallery's masks.
+        speeds: our model's and the baselines' speeds; empty where they were not measured.
+        page: ranked examples, uint8 (H, W, 3) BGR; None where they were not drawn.
+    """
 
     data: str
     weights: str
@@ -77,7 +93,7 @@ class Report:
 
 
 def evaluate(task: Task) -> Report:
-    """Do it all.
+    """Evaluate a model.
 
     Raises:
         DatasetError: crops are missing, unreadable or misnamed.
@@ -85,9 +101,9 @@ def evaluate(task: Task) -> Report:
     """
     embedder = Embedder(task.weights)
     baselines = [Baseline(path) for path in task.baselines]
-    if len({baseline.name for baseline in baselines} - WAYS.keys()) < len(baselines):
+    if len({baseline.name for baseline in baselines} - SIMILARITIES.keys()) < len(baselines):
         names = ", ".join(baseline.name for baseline in baselines)
-        raise WeightsError(f"baselines: expected different names, got {names}")
+        raise WeightsError(f"baselines: expected distinct file names, got {names}")
     gallery = read_split(task.data, "gallery", task.layout)
     sets = _query_sets(task, gallery)
     logger.info("gallery: %d crops", len(gallery))
@@ -108,7 +124,7 @@ def evaluate(task: Task) -> Report:
         crops = gallery.images[np.resize(np.arange(len(gallery)), BATCH_CROPS)]
         speeds = measure_speeds(OURS, embedder, baselines, list(crops))
     if task.with_page:
-        name = next((one for one in sets if one != CLEAN), CLEAN)  # hidden people are what the mask is for
+        name = next((one for one in sets if one != CLEAN), CLEAN)  # occlusion is what the mask is for
         page = _page(f"{task.data.name}, {name} queries", sets[name], appearances[name], gallery, gallery_appearance)
     statistics = mask_statistics(gallery_appearance.mask)
     return Report(str(task.data), str(task.weights), reports, statistics, speeds, page)
@@ -126,12 +142,12 @@ def _query_sets(task: Task, gallery: CropSet) -> dict[str, CropSet]:
     sets = {CLEAN: read_split(task.data, "query", task.layout)}
     for folder in task.occluded:
         if folder.name in sets:
-            raise DatasetError(f"{folder}: there are queries of the name {folder.name} already; rename the folder")
+            raise DatasetError(f"{folder}: another set of queries is named {folder.name} already; rename the folder")
         inner = folder / "query"
         sets[folder.name] = read_crop_set(inner if inner.is_dir() else folder)
     if task.synthetic:
         if SYNTHETIC in sets:
-            raise DatasetError(f"{SYNTHETIC} is the name of our own occlusion; rename the folder of occluded queries")
+            raise DatasetError(f"{SYNTHETIC} is the name of the synthetically occluded queries; rename the folder")
         sets[SYNTHETIC] = occluded_queries(sets[CLEAN], gallery)
     return sets
 
@@ -144,29 +160,22 @@ def _page(
 
 
 def markdown_table(report: Report) -> str:
-    """mAP in per cent: a row per way of comparing, a column per set of queries, their mean but for the clean ones.
+    """A Markdown table of mAP in percent: a row per similarity or baseline, a column per set of queries.
 
-    The last column, where speeds were measured, is crops per second relative to the first baseline.
+    A further column holds the mean over the occluded sets; the last one, where speeds were measured, holds crops per
+    second relative to the first baseline.
     """
-    hidden = [one for one in report.queries if one.queries != CLEAN]
+    occluded = [one for one in report.queries if one.queries != CLEAN]
     head = ["mAP", *(one.queries for one in report.queries)]
-    head += [f"mean of {len(hidden)} occluded"] * bool(hidden)
+    head += [f"mean of {len(occluded)} occluded"] * bool(occluded)
     head += [f"crops/s of {one.name}" for one in (report.speeds[1:] or report.speeds)[:1]]
     ratios = {speed.name: f"{speed.ratio:.2f} ×" for speed in report.speeds}
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
-    for way in report.queries[0].scores:
-        name = f"{OURS}, {WAYS[way]}" if way in WAYS else way
-        values = [100 * one.scores[way].mean_average_precision for one in report.queries]
-        if hidden:
-            values.append(100 * float(np.mean([one.scores[way].mean_average_precision for one in hidden])))
-        cells = [name, *(f"{value:.1f}" for value in values)]
-        lines.append(cells + [ratios.get(way, ratios.get(OURS, ""))] * bool(report.speeds))
+    for name in report.queries[0].scores:
+        row = f"{OURS}, {SIMILARITIES[name]}" if name in SIMILARITIES else name
+        values = [100 * one.scores[name].mean_average_precision for one in report.queries]
+        if occluded:
+            values.append(100 * float(np.mean([one.scores[name].mean_average_precision for one in occluded])))
+        cells = [row, *(f"{value:.1f}" for value in values)]
+        lines.append(cells + [ratios.get(name, ratios.get(OURS, ""))] * bool(report.speeds))
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-WAYS = {
-    "plain": "plain",
-    "masked": "masked",
-    "query": "masked by the query alone",
-    "permuted": "masks dealt out at random",
-}

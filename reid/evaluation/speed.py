@@ -1,4 +1,4 @@
-"""How fast is a network beside others?  Crops per second in batches of eight, measured in turns."""
+"""Measure the speed of the embedder and its baselines: crops per second in batches of eight, interleaved."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ ROUND_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Speed:
-    """One network.
+    """The speed of one network.
 
     Attributes:
-        name: of the network.
+        name: the network.
         crops_per_second: median over the rounds.
-        ratio: its crops per second over those of the first baseline, the median of the ratios within each round.
+        ratio: speed relative to the first baseline, median of the ratios within each round.
     """
 
     name: str
@@ -37,16 +37,23 @@ def measure_speeds(
     crops: Sequence[NDArray[np.uint8]],
     rounds: int = ROUNDS,
 ) -> list[Speed]:
-    """Time all networks in turns, so that what else the machine does hits all of them alike.
+    """Time all networks in rounds, one after the other, so that other load on the machine affects all of them.
 
-    Ours is timed from crops to embedding and mask, with the resizing; a baseline from its prepared input on.
+    The embedder is timed from crops to embedding and mask, resizing included; a baseline from its prepared input to
+    its output.
 
     Args:
-        name: of ours.
-        embedder: ours.
-        baselines: what to compare with; the first is what ratios refer to, ours where there are none.
+        name: name of the embedder in the result.
+        embedder: our model.
+        baselines: networks to compare with; ratios refer to the first one, or to `embedder` where there are none.
         crops: at least 8, uint8 (h, w, 3) BGR.
-        rounds: how often each has its turn.
+        rounds: number of rounds.
+
+    Returns:
+        The embedder's speed, then the baselines'.
+
+    Raises:
+        ValueError: fewer than 8 crops.
     """
     batch = list(crops[:BATCH_CROPS])
     if len(batch) < BATCH_CROPS:

@@ -18,14 +18,14 @@ def unit(values):
     return values / np.linalg.norm(values)
 
 
-def test_an_onnx_peer_sees_rgb_normalised_by_imagenet(tmp_path):
+def test_an_onnx_baseline_gets_rgb_normalised_by_imagenet(tmp_path):
     (row,) = Baseline(write_baseline(tmp_path / "baseline.onnx"), threads=1).embed([RED_ABOVE_BLUE])
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     quarters = np.array([[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1]])  # R, G, B of the upper two and lower two
     np.testing.assert_allclose(row, unit((quarters - mean[:, None]) / std[:, None]), atol=0.01)
 
 
-def test_an_openvino_peer_sees_bgr_from_0_to_255(tmp_path):
+def test_an_openvino_baseline_gets_bgr_from_0_to_255(tmp_path):
     baseline = Baseline(write_openvino_baseline(tmp_path / "baseline.xml"), threads=1)
     np.testing.assert_allclose(baseline.prepare([RED_ABOVE_BLUE]).max((0, 2, 3)), [255, 0, 255])
     (row,) = baseline.embed([RED_ABOVE_BLUE])
@@ -41,7 +41,7 @@ def test_an_openvino_peer_sees_bgr_from_0_to_255(tmp_path):
         pytest.param({"output": "column"}, id="embedding as a column"),
     ],
 )
-def test_every_crop_is_embedded_as_if_alone(tmp_path, count, network):
+def test_a_crop_s_embedding_does_not_depend_on_its_batch(tmp_path, count, network):
     baseline = Baseline(write_baseline(tmp_path / "baseline.onnx", **network), threads=1)
     crops = list(np.random.default_rng(0).integers(0, 256, (count, 40, 20, 3), np.uint8))
     together = baseline.embed(crops)
@@ -58,7 +58,7 @@ def test_every_crop_is_embedded_as_if_alone(tmp_path, count, network):
         pytest.param({"gain": np.nan}, r"embeddings of length 0 or NaN", id="NaN"),
     ],
 )
-def test_a_network_of_another_kind_is_refused(tmp_path, network, message):
+def test_a_network_with_another_interface_is_refused(tmp_path, network, message):
     with pytest.raises(WeightsError, match=rf"baseline\.onnx: .*{message}"):
         Baseline(write_baseline(tmp_path / "baseline.onnx", **network), threads=1).embed([RED_ABOVE_BLUE])
 
@@ -72,21 +72,21 @@ def test_a_network_of_another_kind_is_refused(tmp_path, network, message):
         pytest.param("baseline.xml", None, "no such network", id="missing"),
     ],
 )
-def test_a_file_of_another_kind_is_refused(tmp_path, name, content, message):
+def test_a_file_of_another_type_is_refused(tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=f"{name}: {message}"):
         Baseline(tmp_path / name)
 
 
-def test_a_foreign_onnx_may_teach(tmp_path):
+def test_a_third_party_onnx_network_can_be_the_teacher(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (2, 256, 128, 3), np.uint8)
-    taught = embed_with_teacher(write_baseline(tmp_path / "baseline.onnx"), images)
-    np.testing.assert_allclose(np.linalg.norm(taught, axis=1), 1, atol=1e-5)
+    embeddings = embed_with_teacher(write_baseline(tmp_path / "baseline.onnx"), images)
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
 
 
 class Embedder:
-    """As fast as asked for."""
+    """Takes a given time for every call."""
 
     def __init__(self, clock, seconds):
         self.clock, self.seconds = clock, seconds
@@ -109,7 +109,7 @@ class Clock:
     now = 0.0
 
 
-def test_speed_is_crops_over_time_and_relative_to_the_first_peer(monkeypatch):
+def test_speed_is_crops_over_time_and_relative_to_the_first_baseline(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("reidpipe.reid.evaluation.speed.time.perf_counter", lambda: clock.now)
     crops = [RED_ABOVE_BLUE] * BATCH_CROPS

@@ -10,42 +10,42 @@ from reidpipe.reid.training.stages import embed_with_teacher
 DIMENSIONS = 32
 
 
-def seen_by_camera(camid, people=40, seed=0):
-    """Everybody's own direction; a random half of the dims is hidden under noise, and the mask says which."""
+def appearances_in(camid, people=40, seed=0):
+    """One crop of each person: a random half of the dims is noise, and the mask marks it."""
     own = np.random.default_rng(seed).normal(size=(people, DIMENSIONS))
     rng = np.random.default_rng(seed + camid)
-    hidden = rng.random((people, DIMENSIONS)) < 0.5
-    embedding = np.where(hidden, rng.normal(size=own.shape) * 2, own)
+    noisy = rng.random((people, DIMENSIONS)) < 0.5
+    embedding = np.where(noisy, rng.normal(size=own.shape) * 2, own)
     embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
-    appearance = Appearance(embedding.astype(np.float32), np.where(hidden, 0.1, 0.9).astype(np.float32))
+    appearance = Appearance(embedding.astype(np.float32), np.where(noisy, 0.1, 0.9).astype(np.float32))
     images = np.zeros((people, 1, 1, 3), np.uint8)
     return appearance, CropSet(images, np.arange(1, people + 1), np.full(people, camid))
 
 
-def test_a_mask_that_knows_beats_none_and_one_dealt_out_at_random():
-    scores = compare_metrics(*seen_by_camera(1), *seen_by_camera(2))
+def test_a_correct_mask_scores_higher_than_none_and_than_a_permuted_one():
+    scores = compare_metrics(*appearances_in(1), *appearances_in(2))
     masked, plain, permuted = (scores[name].mean_average_precision for name in ("masked", "plain", "permuted"))
     assert masked > plain + 0.2
     assert masked > permuted + 0.2
 
 
-def test_constant_masks_make_all_three_equal():
+def test_with_constant_masks_all_similarities_score_the_same():
     parts = []
     for camid in (1, 2):
-        appearance, crops = seen_by_camera(camid)
+        appearance, crops = appearances_in(camid)
         parts += [Appearance(appearance.embedding, np.full_like(appearance.mask, 0.5)), crops]
     scores = compare_metrics(*parts)
     assert scores["plain"] == scores["masked"] == scores["permuted"]
 
 
-def test_evaluating_a_folder_without_queries_names_them(tmp_path):
+def test_a_folder_without_queries_is_refused(tmp_path):
     (tmp_path / "bounding_box_test").mkdir()
     with pytest.raises(DatasetError, match="query: no such folder of crops"):
         evaluate_folder(None, tmp_path)
 
 
-def test_the_query_s_mask_alone_is_a_way_of_its_own():
-    scores = compare_metrics(*seen_by_camera(1), *seen_by_camera(2))
+def test_the_query_s_mask_alone_scores_between_plain_and_masked():
+    scores = compare_metrics(*appearances_in(1), *appearances_in(2))
     by_query, plain, masked = (scores[name].mean_average_precision for name in ("query", "plain", "masked"))
     assert plain < by_query < masked
 
@@ -54,9 +54,9 @@ def test_the_query_s_mask_alone_is_a_way_of_its_own():
     ("mask", "ratio", "between"),
     [
         pytest.param(np.full((3, 8), 0.3), 1, 0, id="constant"),
-        pytest.param(np.tile([1, 1, 0, 0, 0, 0, 0, 0], (3, 1)), 0.25, 0, id="two of eight, alike in all images"),
+        pytest.param(np.tile([1, 1, 0, 0, 0, 0, 0, 0], (3, 1)), 0.25, 0, id="two of eight, the same in all images"),
         pytest.param(np.repeat([[1.0], [0.5]], 8, axis=1), 1, 1, id="even, different in each image"),
-        pytest.param(np.zeros((2, 8)), 0, 0, id="nothing at all"),
+        pytest.param(np.zeros((2, 8)), 0, 0, id="all zero"),
     ],
 )
 def test_mask_statistics(mask, ratio, between):
@@ -65,18 +65,18 @@ def test_mask_statistics(mask, ratio, between):
     assert statistics.between_images == pytest.approx(between, abs=1e-9)
 
 
-def test_own_occlusion_hides_a_part_of_every_query_alike_in_any_company():
+def test_synthetic_occlusion_of_a_query_does_not_depend_on_the_other_queries():
     rng = np.random.default_rng(3)
     crops = CropSet(rng.integers(0, 256, (6, 64, 32, 3), np.uint8), np.repeat([1, 2, 3], 2), np.tile([1, 2], 3))
-    hidden = occluded_queries(crops[np.arange(4)], crops)
-    changed = (hidden.images != crops.images[:4]).any(3).mean((1, 2))  # (4,)
+    occluded = occluded_queries(crops[np.arange(4)], crops)
+    changed = (occluded.images != crops.images[:4]).any(3).mean((1, 2))  # (4,)
     assert ((changed > 0.02) & (changed < 1)).all()
-    np.testing.assert_array_equal(hidden.images[:2], occluded_queries(crops[np.arange(2)], crops).images)
-    np.testing.assert_array_equal(hidden.pids, crops.pids[:4])
-    assert (occluded_queries(crops[np.arange(4)], crops, seed=1).images != hidden.images).any()
+    np.testing.assert_array_equal(occluded.images[:2], occluded_queries(crops[np.arange(2)], crops).images)
+    np.testing.assert_array_equal(occluded.pids, crops.pids[:4])
+    assert (occluded_queries(crops[np.arange(4)], crops, seed=1).images != occluded.images).any()
 
 
-def test_held_out_people_are_whole_people_and_ask_once_per_camera(tmp_path):
+def test_held_out_identities_are_not_trained_on_and_have_one_query_per_camera(tmp_path):
     pids, camids = np.repeat(np.arange(6), 6), np.tile([1, 1, 1, 2, 2, 2], 6)
     images = np.random.default_rng(0).integers(0, 256, (36, 256, 128, 3), np.uint8)
     training, held = split_held_out(tmp_path / "train", CropSet(images, pids, camids), 2, seed=1)
@@ -88,7 +88,7 @@ def test_held_out_people_are_whole_people_and_ask_once_per_camera(tmp_path):
     assert changed.all()
 
 
-def test_the_teacher_gives_unit_rows(kit):
+def test_the_teacher_s_embeddings_have_unit_length(kit):
     pytest.importorskip("openvino")
     network = kit / "weights" / "person-reidentification-retail-0286.xml"
     images = np.random.default_rng(0).integers(0, 256, (2, 256, 128, 3), np.uint8)

@@ -4,24 +4,24 @@ import pytest
 from reidpipe.reid import DatasetError
 from reidpipe.reid.data.dataset import CropSet
 from reidpipe.reid.evaluation.ranked_page import (
-    ANSWERS,
     GREEN,
     RED,
+    RESULTS,
     choose_examples,
     draw_ranked_page,
 )
 
-NOBODY = np.nan
+UNCOUNTED = np.nan
 
 
-def whys(plain, masked):
-    return [(one.row, one.why) for one in choose_examples(np.array(plain), np.array(masked))]
+def chosen(plain, masked):
+    return [(one.row, one.reason) for one in choose_examples(np.array(plain), np.array(masked))]
 
 
-def test_examples_are_extremes_and_the_middle():
-    plain = [0.5, 0.2, 0.9, 0.4, 0.3, 0.6, 0.1, NOBODY]
-    masked = [0.5, 0.7, 0.5, 0.6, 0.35, 1.0, 0.05, NOBODY]
-    assert whys(plain, masked) == [
+def test_examples_are_best_median_worst_and_the_largest_changes():
+    plain = [0.5, 0.2, 0.9, 0.4, 0.3, 0.6, 0.1, UNCOUNTED]
+    masked = [0.5, 0.7, 0.5, 0.6, 0.35, 1.0, 0.05, UNCOUNTED]
+    assert chosen(plain, masked) == [
         (1, "the mask gains most"),
         (5, "the mask gains most, best"),
         (2, "the mask loses most"),
@@ -32,12 +32,12 @@ def test_examples_are_extremes_and_the_middle():
 
 def test_a_mask_that_changes_nothing_neither_gains_nor_loses():
     same = [0.5, 0.2, 0.9]
-    assert whys(same, same) == [(2, "best"), (0, "median"), (1, "worst")]
+    assert chosen(same, same) == [(2, "best"), (0, "median"), (1, "worst")]
 
 
-def test_one_query_is_shown_once_and_none_not_at_all():
-    assert whys([0.4], [0.4]) == [(0, "best, median, worst")]
-    assert whys([NOBODY], [NOBODY]) == []
+def test_a_query_is_shown_once_with_all_its_reasons():
+    assert chosen([0.4], [0.4]) == [(0, "best, median, worst")]
+    assert chosen([UNCOUNTED], [UNCOUNTED]) == []
 
 
 def people(shades, pids, camid):
@@ -50,7 +50,7 @@ def count(page, colour):
     return int((page == np.array(colour)).all(2).sum())
 
 
-def test_the_page_frames_right_answers_green_and_ranks_them_as_each_similarity_does():
+def test_matches_are_framed_green_in_the_order_of_each_similarity():
     query, gallery = people([0], [1], 1), people([60, 120, 180], [1, 2, 3], 2)
     plain = np.array([[0.1, 0.9, 0.8]], np.float32)
     page = draw_ranked_page("three people", query, gallery, plain, plain[:, ::-1].copy())
@@ -64,23 +64,23 @@ def test_the_page_frames_right_answers_green_and_ranks_them_as_each_similarity_d
 
 
 def line_of(page, shade):
-    """Left edges of the crops of one shade in the upper and the lower line of answers."""
+    """Left edges of the crops of one shade in the upper and the lower row."""
     found = (page == shade).all(2)  # (H, W)
     rows = np.flatnonzero(found.sum(1) > 40)
     lines = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
     return [int(np.flatnonzero(found[line[len(line) // 2]])[0]) for line in lines]
 
 
-def test_at_most_ten_answers_fit_beside_a_query():
+def test_at_most_ten_results_are_shown():
     query, gallery = people([0], [1], 1), people(range(20, 50), range(1, 31), 2)
     similarity = np.linspace(1, 0, 30, dtype=np.float32)[None]
     page = draw_ranked_page("many", query, gallery, similarity, similarity)
     shown = [shade for shade in range(20, 50) if (page == shade).all(2).sum() > 1000]
-    assert shown == list(range(20, 20 + ANSWERS))
+    assert shown == list(range(20, 20 + RESULTS))
 
 
-def test_without_any_match_there_is_nothing_to_draw():
+def test_a_page_without_any_match_is_refused():
     query, gallery = people([0], [1], 1), people([60], [2], 2)
     similarity = np.ones((1, 1), np.float32)
-    with pytest.raises(DatasetError, match="strangers: no query has a match in the gallery"):
-        draw_ranked_page("strangers", query, gallery, similarity, similarity)
+    with pytest.raises(DatasetError, match="no matches: no query has a match in the gallery"):
+        draw_ranked_page("no matches", query, gallery, similarity, similarity)
