@@ -1,1 +1,1 @@
-"""Data sets of crops: reading, sampling, augmenting."""
+"""Data sets of person crops: reading, sampling, augmentation."""

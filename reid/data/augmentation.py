@@ -1,4 +1,4 @@
-"""How do training crops come to look like those of a real camera?  Box jitter, colour, blur, and few pixels."""
+"""Augment training crops: box jitter, mirroring, colour, blur, noise, compression and low resolution."""
 
 import cv2
 import numpy as np
@@ -7,30 +7,25 @@ from numpy.typing import NDArray
 from ..recipe import AugmentationSection
 
 Image = NDArray[np.uint8]  # (H, W, 3) BGR
-Cover = NDArray[np.float32]  # (H, W) or (H, W, k)
+Cover = NDArray[np.float32]  # (H, W) or (H, W, k), in [0, 1]
 Rng = np.random.Generator
 
-USUAL = AugmentationSection()
-
-
-def augment(image: Image, rng: Rng) -> Image:
-    """A view of the same person by another camera, through a slightly wrong box.  uint8 (H, W, 3) → the same."""
-    return augment_covered(image, np.zeros(image.shape[:2], np.float32), rng)[0]
+DEFAULTS = AugmentationSection()
 
 
 def augment_covered(
-    image: Image, cover: Cover, rng: Rng, section: AugmentationSection = USUAL
+    image: Image, cover: Cover, rng: Rng, section: AugmentationSection = DEFAULTS
 ) -> tuple[Image, Cover]:
-    """`augment` for a crop of which a part is hidden: its cover moves with the picture.
+    """Augment a crop together with the map of its occluders, which is moved and mirrored with it.
 
     Args:
-        image: uint8 (H, W, 3).
-        cover: float32 (H, W) or (H, W, k) in [0, 1], whatever must move with the picture.
-        rng: where all chance comes from.
-        section: how far it may be degraded.
+        image: uint8 (H, W, 3) BGR.
+        cover: float32 (H, W) or (H, W, k) in [0, 1], one or more maps of the same crop.
+        rng: source of randomness.
+        section: probability and strength of the degradation.
 
     Returns:
-        Both as they came, seen through another box, possibly mirrored.
+        Image and cover, of the same shapes and dtypes.
     """
     image, cover = _jitter_box(image, cover, rng)
     if rng.random() < 0.5:
@@ -43,7 +38,7 @@ def augment_covered(
 
 
 def _jitter_box(image: Image, cover: Cover, rng: Rng) -> tuple[Image, Cover]:
-    """A box too large, too small, or off; now and then one that ends at the waist, as boxes behind counters do."""
+    """Move the edges of the box; in 12 % its lower part is cut off, as in detections of people behind counters."""
     height, width = image.shape[:2]
     left, right = rng.normal(0, 0.05, 2) * width
     top, bottom = rng.normal(0, 0.04, 2) * height
@@ -58,7 +53,7 @@ def _jitter_box(image: Image, cover: Cover, rng: Rng) -> tuple[Image, Cover]:
 
 
 def _jitter_colour(image: Image, rng: Rng) -> Image:
-    """White balance, brightness, contrast, gamma and saturation, in one table per channel and one mix with grey."""
+    """Change white balance, brightness, contrast and gamma by one table per channel, and saturation by mixing grey."""
     levels = np.arange(256, dtype=np.float32) / 255  # (256,)
     gamma, contrast, brightness = np.exp(rng.normal(0, 0.2)), np.exp(rng.normal(0, 0.12)), rng.normal(0, 0.05)
     curve = ((levels**gamma - 0.4) * contrast + 0.4 + brightness)[:, None]  # (256, 1)
@@ -70,7 +65,7 @@ def _jitter_colour(image: Image, rng: Rng) -> Image:
 
 
 def _degrade(image: Image, rng: Rng, section: AugmentationSection) -> Image:
-    """Fewer pixels, a little blur in one direction, noise, and a codec's blocks: each sometimes."""
+    """Lower the resolution, compress, blur with different strength per axis and add noise, each with a probability."""
     height, width = image.shape[:2]
     if rng.random() < 0.7:
         rows = rng.integers(section.smallest_height_px, height)
@@ -81,8 +76,8 @@ def _degrade(image: Image, rng: Rng, section: AugmentationSection) -> Image:
             small = _recompressed(small, rng)
         image = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
     if rng.random() < 0.3:
-        spread_x, spread_y = rng.uniform(0.4, 3.0), rng.uniform(0.4, 1.5)
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), spread_x, sigmaY=spread_y), np.uint8)
+        sigma_x, sigma_y = rng.uniform(0.4, 3.0), rng.uniform(0.4, 1.5)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_x, sigmaY=sigma_y), np.uint8)
     if rng.random() < 0.3:
         noise = rng.normal(0, rng.uniform(2, 8), (height, width, 1)).astype(np.float32)
         image = (image + noise).clip(0, 255).astype(np.uint8)

@@ -1,8 +1,8 @@
-"""How do CUHK03's images leave its release?  One MATLAB file holds them all; here they become PNGs, once.
+"""Extract the images of CUHK03 from its release, a single MATLAB file, into PNG files.
 
-cuhk-03.mat is of MATLAB's version 7.3, which is HDF5 and tells all axes in reverse.  Its variables `labeled` and
-`detected` are cells of five pairs of cameras; a pair is a cell of people × 10 images, the first camera's five first.
-An image that is missing is an empty array, of which HDF5 holds the sizes (two numbers).
+cuhk-03.mat is a MATLAB 7.3 file, which is HDF5 with all axes in reverse order.  Its variables `labeled` and `detected`
+are cells of five camera pairs; a pair is a cell of people × 10 images, five of the first camera and then five of the
+second.  A missing image is an empty array, for which HDF5 holds its two sizes.
 """
 
 import logging
@@ -20,7 +20,7 @@ from ..errors import DatasetError
 if TYPE_CHECKING:
     import h5py
 
-RELEASE_PATHS = ("cuhk-03.mat", "cuhk03_release/cuhk-03.mat")  # as unpacked into the data set's folder, or with its own
+RELEASE_PATHS = ("cuhk-03.mat", "cuhk03_release/cuhk-03.mat")  # without and with the folder of the archive
 IMAGES_PER_PERSON = 10
 IMAGES_PER_CAMERA = 5
 
@@ -28,24 +28,26 @@ logger = logging.getLogger(__name__)
 
 
 def find_release(root: Path) -> Path | None:
-    """The release in a data set's folder, if it is there."""
+    """The path of the release in a data set's folder; None if it is not there."""
     return next((root / path for path in RELEASE_PATHS if (root / path).is_file()), None)
 
 
 def extract_release(release: Path, boxes: str, folder: Path) -> None:
-    """Write every image of one kind of boxes into `folder`, which appears only when it is complete.
+    """Write all images of one kind of boxes into `folder`, which appears only when it is complete.
 
-    Names are those of the new protocol's lists: 1_001_2_06.png is the pair of cameras, the person in it, the camera of
-    the pair, and the image, counted over both cameras.
+    Names are those of the new protocol's lists: 1_001_2_06.png is the camera pair, the person in it, the camera of the
+    pair, and the image, counted over both cameras.
 
     Args:
         release: cuhk-03.mat.
         boxes: "labeled" or "detected".
-        folder: does not exist yet; beside it there must be room for all.
+        folder: must not exist yet.
 
     Raises:
-        DatasetError: the release is damaged or of another structure, or the folder cannot be written.
+        DatasetError: h5py is not installed, the release is damaged or of another structure, or the folder cannot be
+            written.
     """
+    _require_h5py(release)
     logger.info("%s: extracting the %s images into %s, once", release, boxes, folder)
     try:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
@@ -59,8 +61,16 @@ def extract_release(release: Path, boxes: str, folder: Path) -> None:
         raise DatasetError(f"{folder}: the images of {release.name} cannot be extracted to it: {problem}") from error
 
 
+def _require_h5py(release: Path) -> None:
+    try:
+        import h5py  # noqa: F401
+    except ImportError as error:
+        message = f"{release}: needs h5py, which is not installed: pip install 'reidpipe[cuhk03]'"
+        raise DatasetError(message) from error
+
+
 def _images(release: Path, boxes: str) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """File names and images, uint8 (h, w, 3) BGR."""
+    """Yield file names and images, uint8 (h, w, 3) BGR."""
     import h5py
 
     try:
@@ -83,7 +93,7 @@ def _images(release: Path, boxes: str) -> Iterator[tuple[str, NDArray[np.uint8]]
 
 
 def _cell(variable: "h5py.Dataset") -> NDArray[np.object_]:
-    """A cell's references, in HDF5's order of axes."""
+    """The references in a cell, in HDF5's order of axes."""
     import h5py
 
     if h5py.check_ref_dtype(getattr(variable, "dtype", None)) is not h5py.Reference:
@@ -92,7 +102,7 @@ def _cell(variable: "h5py.Dataset") -> NDArray[np.object_]:
 
 
 def _image(variable: "h5py.Dataset", name: str) -> NDArray[np.uint8] | None:
-    """uint8 (h, w, 3) BGR; None for an empty array."""
+    """Read one image, uint8 (h, w, 3) BGR; None for an empty array."""
     if variable.ndim < 3:
         return None
     release = variable.file.filename

@@ -1,4 +1,4 @@
-"""Where do training and test crops come from?  Published data sets and plain folders, read into one `CropSet`."""
+"""Read data sets of person crops, published ones and plain folders, into a `CropSet`."""
 
 import logging
 import tempfile
@@ -25,26 +25,26 @@ from .layouts import (
     published_counts,
 )
 
-VISIBLE_FOLDER = "visible"  # beside crops: where their people are seen
-IMAGES_FOLDER, MASKS_FOLDER = "images", "masks"  # of unlabelled pictures
-VISIBLE_HW = (64, 32)  # finer than any map of a network, and small enough to keep
-IN_MEMORY_BYTES = 2 * 2**30  # about 21,000 crops; larger sets lie in a temporary file that is mapped into memory
-COPIED_CROPS = 1024  # rows copied at a time, so that copying a mapped set needs no memory either
+VISIBLE_FOLDER = "visible"  # beside crops: masks of the person in each
+IMAGES_FOLDER, MASKS_FOLDER = "images", "masks"  # of unlabelled images
+VISIBLE_HW = (64, 32)  # finer than the maps of a network need, and small enough to keep in memory
+IN_MEMORY_BYTES = 2 * 2**30  # about 21,000 crops; larger sets are stored in a memory-mapped temporary file
+COPIED_CROPS = 1024  # rows copied at a time, so that copying a mapped set takes little memory
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class CropSet:
-    """Crops ready for the network, in memory or, where they are too many, mapped from a temporary file.
+    """Labelled crops at the input size of the networks, in memory or, if large, in a memory-mapped temporary file.
 
     Attributes:
         images: uint8 (N, 256, 128, 3) BGR.
-        pids: int64 (N,), who; 0 is a distractor.
-        camids: int64 (N,), seen by which camera.
-        visible: uint8 (N, 64, 32), 255 where the person is seen, 0 where not; all 0 for a crop of which nobody knows;
-            None where that is so for all.
-        sources: int64 (N,), which of several joined sets a crop came from; None for a single one.
+        pids: int64 (N,), identities; 0 is a distractor.
+        camids: int64 (N,), cameras.
+        visible: uint8 (N, 64, 32), 255 where the person is visible, 0 elsewhere; all 0 for a crop without a mask; None
+            if no crop has one.
+        sources: int64 (N,), the index of the joined set that a crop came from; None for a single set.
     """
 
     images: NDArray[np.uint8]
@@ -64,9 +64,9 @@ class CropSet:
 
 
 def read_crop_set(folder: Path) -> CropSet:
-    """Read every crop of one folder in Market-1501 naming; junk (pid -1) is left out.
+    """Read every crop of one folder in Market-1501 naming, without junk (pid -1).
 
-    Where the folder has a sub-folder `visible`, a PNG of each crop's name there says where the person is seen.
+    A sub-folder `visible` may hold a mask of the person for each crop, as a PNG of the same name.
 
     Raises:
         DatasetError: the folder is missing or holds no crops, or a file cannot be read or is misnamed.
@@ -75,12 +75,12 @@ def read_crop_set(folder: Path) -> CropSet:
 
 
 def read_split(root: Path, split: Split, layout: str | None = None) -> CropSet:
-    """Read one split of a published data set; its counts are logged, and a warning where others were published.
+    """Read one split of a published data set; logs its counts, and a warning where they differ from the published ones.
 
     Args:
         root: the data set's folder.
         split: train, query or gallery.
-        layout: a name of `layouts.LAYOUTS`; told from the folder where None.
+        layout: a name of `layouts.LAYOUTS`; None recognises it from the folder.
 
     Raises:
         DatasetError: as `list_split`; or an image cannot be read.
@@ -95,23 +95,23 @@ def read_split(root: Path, split: Split, layout: str | None = None) -> CropSet:
 
 
 def read_people(path: Path) -> CropSet:
-    """The training split of a published data set, or every crop that lies directly in a plain folder.
+    """Read the training split of a published data set, or every crop that lies directly in a plain folder.
 
     Raises:
-        DatasetError: as `read_split`; or neither is there.
+        DatasetError: as `read_crop_set` and `read_split`.
     """
     is_plain = path.is_dir() and any(one.suffix.lower() in IMAGE_SUFFIXES for one in path.iterdir())
     return read_crop_set(path) if is_plain else read_split(path, "train")
 
 
 def read_unlabelled(folder: Path) -> CropSet:
-    """Pictures of one person each, of whom nobody knows who they are: everybody is somebody else, seen by one camera.
+    """Read unlabelled images of one person each; every image gets an identity of its own, and all the same camera.
 
-    The pictures lie in `folder` itself or in its sub-folder `images`; in the latter case a PNG of the same name in its
-    sub-folder `masks` says where the person is.
+    The images lie in `folder` itself, with masks of the person in its sub-folder `visible`; or in its sub-folder
+    `images`, with masks in its sub-folder `masks`.  Masks are optional PNGs of the same name.
 
     Raises:
-        DatasetError: the folder holds no pictures, or one cannot be read.
+        DatasetError: the folder is missing or holds no images, or one cannot be read.
     """
     pictures = folder / IMAGES_FOLDER if (folder / IMAGES_FOLDER).is_dir() else folder
     if not pictures.is_dir():
@@ -127,7 +127,11 @@ def read_unlabelled(folder: Path) -> CropSet:
 
 
 def read_listed(crops: Sequence[LabelledCrop]) -> CropSet:
-    """Read images that are listed with their labels, in that order."""
+    """Read a list of labelled images, in that order.
+
+    Raises:
+        DatasetError: an image cannot be read.
+    """
     images = _space_for((len(crops), HEIGHT_PX, WIDTH_PX, 3))
     for row, crop in enumerate(crops):
         images[row] = resize_crop(read_image(crop.path))
@@ -137,7 +141,7 @@ def read_listed(crops: Sequence[LabelledCrop]) -> CropSet:
 
 
 def join_crop_sets(sets: Sequence[CropSet]) -> CropSet:
-    """One set of all, with identities renumbered so that no two sets share one."""
+    """Join sets, with identities renumbered from 0 so that no two sets share one."""
     pids: list[NDArray[np.int64]] = []
     sources = np.repeat(np.arange(len(sets)), [len(one) for one in sets])  # (N,)
     visible = None
@@ -156,13 +160,13 @@ def join_crop_sets(sets: Sequence[CropSet]) -> CropSet:
 
 
 def _space_for(shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """An unset uint8 array: memory, or past `IN_MEMORY_BYTES` a file that vanishes with the array.
+    """An uninitialised uint8 array in memory, or above `IN_MEMORY_BYTES` in a file that is deleted with the array.
 
-    The file lies where TMPDIR says; on a set like MSMT17 it takes 3 GB for training and 12 GB in all.
+    The file lies in TMPDIR; for MSMT17 it takes 3 GB for training and 12 GB in all.
     """
     if int(np.prod(shape)) <= IN_MEMORY_BYTES:
         return np.empty(shape, np.uint8)
-    with tempfile.TemporaryFile() as file:  # mapped, so it lives on after it is closed
+    with tempfile.TemporaryFile() as file:  # the mapping outlives the closed file
         return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
@@ -174,16 +178,13 @@ def _gather(images: NDArray[np.uint8], rows: NDArray[np.integer]) -> NDArray[np.
 
 
 def _read_visible(paths: Sequence[Path], folder: Path | None = None) -> NDArray[np.uint8] | None:
-    """Where the people are seen, as `CropSet.visible`; None where no crop has such a picture in `folder`.
-
-    Without a folder it is `visible`, beside each crop.
-    """
+    """Read the masks of crops from `folder`, by default `visible` beside each crop: `CropSet.visible`."""
     pictures = [(folder or path.parent / VISIBLE_FOLDER) / f"{path.stem}.png" for path in paths]
     if not any(picture.is_file() for picture in pictures):
         return None
     visible = np.zeros((len(paths), *VISIBLE_HW), np.uint8)
     for row, picture in enumerate(pictures):
         if picture.is_file():
-            shades = cv2.cvtColor(read_image(picture), cv2.COLOR_BGR2GRAY)
-            visible[row] = cv2.resize(shades, VISIBLE_HW[::-1], interpolation=cv2.INTER_AREA)
+            grey = cv2.cvtColor(read_image(picture), cv2.COLOR_BGR2GRAY)
+            visible[row] = cv2.resize(grey, VISIBLE_HW[::-1], interpolation=cv2.INTER_AREA)
     return visible

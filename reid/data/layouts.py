@@ -1,4 +1,4 @@
-"""Which crop shows whom, and from which camera?  Folders of published data sets, read as they were published."""
+"""Layouts of published data sets: list the crops of a split with identity and camera, and compare their counts."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,32 +15,45 @@ Split = Literal["train", "query", "gallery"]
 SPLITS: tuple[Split, ...] = ("train", "query", "gallery")
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
-JUNK_PID = -1  # Market-1501's mark for boxes that show no usable person
-OCCLUDED_CAMID, WHOLE_CAMID = 1, 2  # no camera is published: occluded and whole count as two, as in all papers
+JUNK_PID = -1  # marks boxes that show no usable person in Market-1501; never listed
+DISTRACTOR_PID = 0  # in the gallery, but none of the identities
+OCCLUDED_CAMID, WHOLE_CAMID = 1, 2  # cameras are not published: the two kinds of crops count as two, as in all papers
 
 MARKET_NAME = re.compile(r"(-?\d+)_c(\d+)")  # 0001_c1s1_000012_00.jpg, and Duke's 0005_c2_f0046985.jpg
-PERSON_NAME = re.compile(r"(\d+)_")  # 001_01.tif
-MSMT_NAME = re.compile(r"\d+_\d+_(\d+)_")  # 0000_000_01_0303morning_0015_0.jpg: the third number is the camera
+PERSON_NAME = re.compile(r"(\d+)_")  # 001_01.tif: person, image
+MSMT_NAME = re.compile(r"\d+_\d+_(\d+)_")  # 0000_000_01_0303morning_0015_0.jpg: person, image, camera
 CUHK_NAME = re.compile(r"\d+_\d+_(\d+)_")  # 1_001_1_01.png: camera pair, person in it, camera of the pair, image
+NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]")
 
 
 class LabelledCrop(NamedTuple):
-    """One image file; pid 0 is a distractor, junk (pid -1) is never listed."""
+    """One image file with its identity and camera; pid 0 is a distractor."""
 
     path: Path
     pid: int
     camid: int
 
 
+class Counts(NamedTuple):
+    """The size of one split; distractors count as images, not as identities."""
+
+    identities: int
+    images: int
+    cameras: int
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {number}" for name, number in zip(self._fields, self, strict=True))
+
+
 @dataclass(frozen=True)
 class Layout:
-    """One way to lay a data set out.
+    """The folder layout of a data set.
 
     Attributes:
-        name: what the user calls it.
-        marks: paths under the root that tell it from the others; one of them is enough, so that an incomplete data
-            set is known too, and the error names what it lacks.
-        splits: how each of its splits is listed, given the root.
+        name: as users write it.
+        marks: paths under the root by which the layout is recognised; one of them is enough, so that an incomplete
+            data set is recognised too, and the error names what is missing.
+        splits: for each split a function that lists its crops, given the root.
     """
 
     name: str
@@ -48,16 +61,32 @@ class Layout:
     splits: Mapping[Split, Callable[[Path], list[LabelledCrop]]]
 
 
+PUBLISHED: Mapping[str, Mapping[Split, Counts]] = {
+    # Zheng et al., ICCV 2015; the gallery without its 3,819 junk boxes
+    "market-1501": {"train": Counts(751, 12936, 6), "query": Counts(750, 3368, 6), "gallery": Counts(750, 15913, 6)},
+    # Miao et al., ICCV 2019
+    "occluded-duke": {"train": Counts(702, 15618, 8), "query": Counts(519, 2210, 8), "gallery": Counts(1110, 17661, 8)},
+    # Zhuo et al., ICME 2018; cameras are not published, see OCCLUDED_CAMID
+    "occluded-reid": {"query": Counts(200, 1000, 1), "gallery": Counts(200, 1000, 1)},
+    "p-dukemtmc": {"train": Counts(665, 12927, 2), "query": Counts(634, 2163, 1), "gallery": Counts(634, 9053, 1)},
+    # Wei et al., CVPR 2018; the training split with its validation part
+    "msmt17": {"train": Counts(1041, 32621, 15), "query": Counts(3060, 11659, 15), "gallery": Counts(3060, 82161, 15)},
+    # Zhong et al., CVPR 2017, new protocol; the five pairs of cameras count as one
+    "cuhk03-labeled": {"train": Counts(767, 7368, 2), "query": Counts(700, 1400, 2), "gallery": Counts(700, 5328, 2)},
+    "cuhk03-detected": {"train": Counts(767, 7365, 2), "query": Counts(700, 1400, 2), "gallery": Counts(700, 5332, 2)},
+}
+
+
 def list_split(root: Path, split: Split, layout: str | None = None) -> list[LabelledCrop]:
-    """The crops of one split, in a fixed order, without opening an image; CUHK03's are extracted if they must be.
+    """List the crops of one split in a fixed order, without opening an image; CUHK03 is extracted first if necessary.
 
     Args:
         root: the data set's folder.
         split: train, query or gallery.
-        layout: a name of `LAYOUTS`; told from the folder where None.
+        layout: a name of `LAYOUTS`; None recognises it from the folder.
 
     Raises:
-        DatasetError: no such layout or split, a folder, list or image is missing, a name is wrong, nothing is left.
+        DatasetError: no such layout or split, a folder or list is missing, a file is misnamed, or the split is empty.
     """
     found = find_layout(root, layout)
     if split not in found.splits:
@@ -69,10 +98,10 @@ def list_split(root: Path, split: Split, layout: str | None = None) -> list[Labe
 
 
 def find_layout(root: Path, layout: str | None = None) -> Layout:
-    """The layout of that name, or the one whose marks are all there.
+    """The layout of that name, or without a name the only one that has a mark in the folder.
 
     Raises:
-        DatasetError: no such folder or name, no layout fits, or more than one does.
+        DatasetError: no such folder or name, or not exactly one layout fits.
     """
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder")
@@ -83,25 +112,56 @@ def find_layout(root: Path, layout: str | None = None) -> Layout:
     fitting = [one for one in LAYOUTS.values() if any((root / mark).exists() for mark in one.marks)]
     if not fitting:
         raise DatasetError(
-            f"{root}: not a known data set; expected query and bounding_box_test in it, or another of the layouts "
+            f"{root}: not a known data set; expected query and bounding_box_test in it, or one of the layouts "
             f"{', '.join(LAYOUTS)}"
         )
     if len(fitting) > 1:
         names = " and ".join(one.name for one in fitting)
-        raise DatasetError(f"{root}: holds {names}; name the layout that you mean")
+        raise DatasetError(f"{root}: holds {names}; name the layout")
     return fitting[0]
 
 
 def list_folder(folder: Path) -> list[LabelledCrop]:
-    """Crops in Market-1501 naming that lie directly in one folder, sorted by name.
+    """List the crops in Market-1501 naming that lie directly in one folder, sorted by name, without junk.
 
     Raises:
-        DatasetError: the folder is missing, holds nothing but junk, or a file is misnamed.
+        DatasetError: the folder is missing, holds no crops, or a file is misnamed.
     """
     crops = _numbered_images(_images_in(folder), MARKET_NAME, "0001_c1s1_000012_00.jpg")
     if not crops:
         raise DatasetError(f"{folder}: expected crops named like 0001_c1s1_000012_00.jpg, found none")
     return crops
+
+
+def count_crops(crops: Sequence[LabelledCrop]) -> Counts:
+    """Count the identities, images and cameras of one split."""
+    pids = np.unique([crop.pid for crop in crops])
+    return Counts(int(np.sum(pids != DISTRACTOR_PID)), len(crops), len({crop.camid for crop in crops}))
+
+
+def published_counts(root: Path, layout: Layout, split: Split) -> Counts | None:
+    """The counts that the authors published; None for an unknown data set.
+
+    Many data sets have Market-1501's layout, so these are recognised by the common names of their folders.
+    """
+    name = layout.name
+    if name == "market-1501":
+        own, parent = (
+            NOT_ALPHANUMERIC.sub("", part.lower()) for part in (root.resolve().name, root.resolve().parent.name)
+        )
+        common = {"market1501": name, "market1501v150915": name, "occludedduke": "occluded-duke"}
+        nested = {("cuhk03np", "labeled"): "cuhk03-labeled", ("cuhk03np", "detected"): "cuhk03-detected"}
+        name = nested.get((parent, own), common.get(own, ""))
+    return PUBLISHED.get(name, {}).get(split)
+
+
+def mismatches(found: Counts, published: Counts) -> list[str]:
+    """One line for each count that differs, with both numbers."""
+    return [
+        f"{one} {name} where {other} were published"
+        for name, one, other in zip(Counts._fields, found, published, strict=True)
+        if one != other
+    ]
 
 
 def _images_in(folder: Path, depth: str = "*") -> list[Path]:
@@ -111,7 +171,7 @@ def _images_in(folder: Path, depth: str = "*") -> list[Path]:
 
 
 def _numbered_images(paths: Sequence[Path], pattern: re.Pattern[str], example: str) -> list[LabelledCrop]:
-    """Person and camera from the two groups of a pattern; junk is left out."""
+    """Crops with person and camera from the two groups of a pattern, without junk."""
     crops = []
     for path in paths:
         pid, camid = (int(number) for number in _groups(path, pattern, example))
@@ -132,7 +192,7 @@ def _market(folder: str) -> Callable[[Path], list[LabelledCrop]]:
 
 
 def _people_folders(root: Path, folder: str, camid: int) -> list[LabelledCrop]:
-    """One folder per person, such as occluded_body_images/001/001_01.tif."""
+    """Crops in one folder per person, such as occluded_body_images/001/001_01.tif."""
     paths = _images_in(root / folder, "*/*")
     return [LabelledCrop(path, int(_groups(path, PERSON_NAME, "001_01.tif")[0]), camid) for path in paths]
 
@@ -143,12 +203,12 @@ def _p_duke_train(root: Path) -> list[LabelledCrop]:
 
 
 def _msmt17(*sources: tuple[str, str]) -> Callable[[Path], list[LabelledCrop]]:
-    """Listed in text files, as `path pid`; sources are (folder, list)."""
+    """Crops that text files list as `path pid`; sources are pairs of folder and list."""
 
     def listed(root: Path) -> list[LabelledCrop]:
         crops = []
         for folder, name in sources:
-            blurred = root / f"mask_{folder}_v2"  # version 2 has blurred faces, and other folder names
+            blurred = root / f"mask_{folder}_v2"  # version 2 has blurred faces and other folder names
             crops += _msmt17_list(blurred if blurred.is_dir() else root / folder, root / name)
         return crops
 
@@ -163,7 +223,7 @@ def _msmt17_list(folder: Path, list_path: Path) -> list[LabelledCrop]:
             raise DatasetError(f"{list_path}: line {number}: expected a path and an identity, got {line!r}")
         path = folder / name
         (camid,) = _groups(path, MSMT_NAME, "0000_000_01_0303morning_0015_0.jpg")
-        crops.append(LabelledCrop(path, int(pid) + 1, int(camid)))  # published from 0, which here is a distractor
+        crops.append(LabelledCrop(path, int(pid) + 1, int(camid)))  # published from 0, which is the distractor here
     return crops
 
 
@@ -176,10 +236,10 @@ def _lines_of(path: Path) -> list[str]:
 
 
 def _cuhk03(boxes: str, index: str) -> Callable[[Path], list[LabelledCrop]]:
-    """Extracted images, and the new protocol's .mat file (Zhong et al., CVPR 2017).
+    """Crops that the new protocol's .mat file lists (Zhong et al., CVPR 2017).
 
-    Images lie in images_labeled or images_detected, as 1_001_1_01.png.  Where that folder is missing and the release,
-    cuhk-03.mat, is there, they are extracted first.
+    Images lie in images_labeled or images_detected, as 1_001_1_01.png.  If that folder is missing, they are extracted
+    from the release, cuhk-03.mat, first.
     """
 
     def listed(root: Path) -> list[LabelledCrop]:
@@ -198,12 +258,12 @@ def _cuhk03(boxes: str, index: str) -> Callable[[Path], list[LabelledCrop]]:
 
 
 def _protocol(path: Path, index: str) -> tuple[list[str], list[int], list[int]]:
-    """File names and identities of all images, and the rows (from 0) of one split."""
+    """Read file names and identities of all images, and the rows (from 0) of one split."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
     if not path.is_file():
-        raise DatasetError(f"{path}: no such protocol file; it is published apart from CUHK03's release")
+        raise DatasetError(f"{path}: no such protocol file; it is published separately from CUHK03's release")
     try:
         table = loadmat(str(path))
         names = [str(name.item()) for name in table["filelist"].ravel()]
@@ -264,63 +324,3 @@ _ALL = (
     _cuhk03_layout("detected"),
 )
 LAYOUTS: Mapping[str, Layout] = {one.name: one for one in _ALL}
-
-
-DISTRACTOR_PID = 0  # in the gallery, but nobody
-UNORDINARY = re.compile(r"[^a-z0-9]")
-
-
-class Counts(NamedTuple):
-    """Of one split; distractors count as images and as nobody."""
-
-    identities: int
-    images: int
-    cameras: int
-
-    def __str__(self) -> str:
-        return ", ".join(f"{name} {number}" for name, number in zip(self._fields, self, strict=True))
-
-
-def count_crops(crops: Sequence[LabelledCrop]) -> Counts:
-    """Count one split."""
-    pids = np.unique([crop.pid for crop in crops])
-    return Counts(int(np.sum(pids != DISTRACTOR_PID)), len(crops), len({crop.camid for crop in crops}))
-
-
-def published_counts(root: Path, layout: Layout, split: Split) -> Counts | None:
-    """What the authors published; None where the folder's name tells no published data set.
-
-    Market-1501's layout is everybody's, so its data sets are told by the usual names of their folders.
-    """
-    name = layout.name
-    if name == "market-1501":
-        own, parent = (UNORDINARY.sub("", part.lower()) for part in (root.resolve().name, root.resolve().parent.name))
-        usual = {"market1501": name, "market1501v150915": name, "occludedduke": "occluded-duke"}
-        nested = {("cuhk03np", "labeled"): "cuhk03-labeled", ("cuhk03np", "detected"): "cuhk03-detected"}
-        name = nested.get((parent, own), usual.get(own, ""))
-    return PUBLISHED.get(name, {}).get(split)
-
-
-def mismatches(found: Counts, published: Counts) -> list[str]:
-    """One line for each number that differs, naming both."""
-    return [
-        f"{one} {name} where {other} were published"
-        for name, one, other in zip(Counts._fields, found, published, strict=True)
-        if one != other
-    ]
-
-
-PUBLISHED: Mapping[str, Mapping[Split, Counts]] = {
-    # Zheng et al., ICCV 2015; the gallery without its 3,819 junk boxes
-    "market-1501": {"train": Counts(751, 12936, 6), "query": Counts(750, 3368, 6), "gallery": Counts(750, 15913, 6)},
-    # Miao et al., ICCV 2019
-    "occluded-duke": {"train": Counts(702, 15618, 8), "query": Counts(519, 2210, 8), "gallery": Counts(1110, 17661, 8)},
-    # Zhuo et al., ICME 2018; cameras are not published, see `layouts.OCCLUDED_CAMID`
-    "occluded-reid": {"query": Counts(200, 1000, 1), "gallery": Counts(200, 1000, 1)},
-    "p-dukemtmc": {"train": Counts(665, 12927, 2), "query": Counts(634, 2163, 1), "gallery": Counts(634, 9053, 1)},
-    # Wei et al., CVPR 2018; the training split with its validation part
-    "msmt17": {"train": Counts(1041, 32621, 15), "query": Counts(3060, 11659, 15), "gallery": Counts(3060, 82161, 15)},
-    # Zhong et al., CVPR 2017, new protocol; the five pairs of cameras count as one
-    "cuhk03-labeled": {"train": Counts(767, 7368, 2), "query": Counts(700, 1400, 2), "gallery": Counts(700, 5328, 2)},
-    "cuhk03-detected": {"train": Counts(767, 7365, 2), "query": Counts(700, 1400, 2), "gallery": Counts(700, 5332, 2)},
-}

@@ -1,4 +1,4 @@
-"""Who is in a batch?  PK sampling: some people, some crops of each, from as many cameras as they have."""
+"""PK sampling: batches of P identities with K crops each, spread over as many cameras as possible."""
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -15,25 +15,24 @@ Rng = np.random.Generator
 def identity_batches(
     crops: CropSet, identities: int, each: int, steps: int, rng: Rng, per_source: Sequence[int] | None = None
 ) -> Iterator[NDArray[np.intp]]:
-    """`steps` times the rows of `identities` different people, `each` crops of each, grouped by person.
+    """Draw `steps` batches of `identities` different identities with `each` crops of each, grouped by identity.
 
-    Everybody comes up once before anybody comes up again.  A person's crops are drawn from all their cameras in turn,
-    since to be found again in another camera is what they are trained for.  Who has fewer crops than asked for is
-    repeated.
+    Every identity is drawn once before any is drawn again.  The crops of an identity are drawn from its cameras in
+    turn, since the network is trained to match across cameras.  Crops are repeated if an identity has fewer than K.
 
     Args:
         crops: pids, camids and, for `per_source`, sources.
         identities: P.
         each: K.
-        steps: how many batches.
-        rng: where all chance comes from.
-        per_source: how many of the P people come from each joined set; None draws from all people alike.
+        steps: number of batches.
+        rng: source of randomness.
+        per_source: how many of the P identities come from each joined set; None draws from all sets together.
 
     Yields:
-        intp (P * K,): rows of the set.
+        intp (P * K,), rows of the set.
 
     Raises:
-        DatasetError: too few people for one batch; or as many numbers as sets were expected, or other people than P.
+        DatasetError: too few identities for one batch; or `per_source` does not have one number per set that sum to P.
     """
     groups = [np.unique(crops.pids)]
     sizes = [identities]
@@ -58,11 +57,11 @@ def identity_batches(
                 queue[:] = rng.permutation(group).tolist()
             drawn += queue[:size]
             del queue[:size]
-        yield np.concatenate([_draw(rows_of[who], crops.camids, each, rng) for who in drawn])
+        yield np.concatenate([_draw(rows_of[pid], crops.camids, each, rng) for pid in drawn])
 
 
 def _draw(rows: NDArray[np.intp], camids: NDArray[np.int64], each: int, rng: Rng) -> NDArray[np.intp]:
-    """`each` of one person's rows, in random order, their cameras taken in turn."""
+    """Draw `each` of one identity's rows, from its cameras in turn, and shuffle them."""
     shuffled = rng.permutation(rows)
     by_camera = [shuffled[camids[shuffled] == camid].tolist() for camid in rng.permutation(np.unique(camids[rows]))]
     in_turn = [row for round_ in zip_longest(*by_camera) for row in round_ if row is not None]

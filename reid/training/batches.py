@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.augmentation import USUAL, augment_covered
+from ..data.augmentation import DEFAULTS, augment_covered
 from ..data.dataset import CropSet
 from ..data.sampling import identity_batches
 from ..occlusion.pairing import Pairing, Regions
@@ -104,7 +104,7 @@ def training_batch(
     crops_per_identity: int,
     occluders: Occluders | None,
     rng: np.random.Generator,
-    augmentation: AugmentationSection = USUAL,
+    augmentation: AugmentationSection = DEFAULTS,
 ) -> Batch:
     """Occlude some crops of one PK batch, and augment them all.
 

@@ -1,6 +1,7 @@
-"""CUHK03's release, a MATLAB 7.3 file, is read as it was published: cells of references, all axes in reverse."""
+"""The release of CUHK03, a MATLAB 7.3 file, is read as published: cells of references, all axes in reverse."""
 
 import logging
+import sys
 
 import cv2
 import h5py
@@ -12,13 +13,13 @@ from reidpipe.reid import DatasetError
 from reidpipe.reid.data.dataset import read_split
 from reidpipe.reid.data.layouts import list_split
 
-# (pair, person) → images that it has, of 10; the second person of pair 1 was seen by one camera only
+# (pair, person) → numbers of its images, of 10; the second person of pair 1 was seen by one camera only
 SEEN = {(1, 1): (1, 2, 6), (1, 2): (3,), (4, 1): (5, 10)}
 NAMES = ["1_001_1_01.png", "1_001_1_02.png", "1_001_2_06.png", "1_002_1_03.png", "4_001_1_05.png", "4_001_2_10.png"]
 
 
 def picture(pair, person, number):
-    """RGB, higher than wide, and no two alike."""
+    """An RGB image, taller than wide, different for every person and number."""
     rng = np.random.default_rng((pair, person, number))
     return rng.integers(0, 256, (30 + number, 12 + pair, 3), np.uint8)
 
@@ -110,7 +111,7 @@ def test_the_other_boxes_have_their_own_folder(tmp_path):
     assert (crop.path.parent.name, crop.path.is_file()) == ("images_detected", True)
 
 
-def test_references_to_nothing_are_missing_images(tmp_path):
+def test_null_references_are_missing_images(tmp_path):
     root = release(tmp_path)
     with h5py.File(root / "cuhk-03.mat", "r+") as file:
         cell = file[file["labeled"][0, 0]]
@@ -162,7 +163,7 @@ def cut_short(path):
         (grey, r"image 4_001_1_05\.png: expected uint8 \(3, width, height\), got uint8 \(1, 8, 16\)"),
     ],
 )
-def test_another_file_is_refused_and_leaves_nothing_half_done(tmp_path, spoil, message):
+def test_an_invalid_release_is_refused_and_leaves_no_files(tmp_path, spoil, message):
     root = release(tmp_path)
     spoil(root / "cuhk-03.mat")
     before = sorted(root.iterdir())
@@ -171,8 +172,16 @@ def test_another_file_is_refused_and_leaves_nothing_half_done(tmp_path, spoil, m
     assert sorted(root.iterdir()) == before
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
     root = release(tmp_path)
     (root / "images_labeled").write_text("in the way")
     with pytest.raises(DatasetError, match=r"images_labeled: the images of cuhk-03\.mat cannot be extracted to it: "):
         list_split(root, "query")
+
+
+def test_a_missing_h5py_is_reported_with_what_to_install(tmp_path, monkeypatch):
+    root = release(tmp_path)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(DatasetError, match=r"cuhk-03\.mat: needs h5py, .*: pip install 'reidpipe\[cuhk03\]'"):
+        list_split(root, "query")
+    assert not (root / "images_labeled").exists()

@@ -46,7 +46,7 @@ def test_joined_sets_share_no_identity(tmp_path, write_crops):
     assert len(joined) == 7
 
 
-def test_where_people_are_seen_is_read_beside_their_crops(tmp_path, write_crops):
+def test_masks_of_people_are_read_beside_their_crops(tmp_path, write_crops):
     folder = write_crops(tmp_path / "train", identities=2, cameras=1, each=2)
     assert read_crop_set(folder).visible is None
     (folder / VISIBLE_FOLDER).mkdir()
@@ -58,10 +58,10 @@ def test_where_people_are_seen_is_read_beside_their_crops(tmp_path, write_crops)
     assert visible.shape == (4, *VISIBLE_HW)
     assert (visible[1, :, :16] == 255).all()
     assert not visible[1, :, 16:].any()
-    assert not visible[[0, 2, 3]].any()  # nobody knows
+    assert not visible[[0, 2, 3]].any()  # no mask
 
 
-def test_joined_sets_know_what_came_from_where(tmp_path, write_crops):
+def test_joined_sets_keep_the_source_of_every_crop(tmp_path, write_crops):
     one = read_crop_set(write_crops(tmp_path / "a", identities=2, cameras=1, each=1))
     folder = write_crops(tmp_path / "b", identities=1, cameras=1, each=2)
     (folder / VISIBLE_FOLDER).mkdir()

@@ -1,4 +1,4 @@
-"""Every published layout, on a tiny folder that has it."""
+"""Every published layout, on a tiny data set of that layout."""
 
 import logging
 import re
@@ -107,19 +107,19 @@ def test_duke_names_are_market_names(tmp_path):
     assert published_counts(root, find_layout(root), "query") == Counts(519, 2210, 8)
 
 
-def test_junk_is_left_out_and_distractors_count_as_nobody(tmp_path):
+def test_junk_is_left_out_and_distractors_are_no_identities(tmp_path):
     root = market(tmp_path, ("-1_c1s1_000001_00.jpg", "0000_c1s1_000001_00.jpg", "0003_c1s1_000001_00.jpg"))
     assert labels(root, "gallery") == [(0, 1), (3, 1)]
     assert count_crops(list_split(root, "gallery")) == Counts(identities=1, images=2, cameras=1)
 
 
-def test_version_two_of_msmt17_lies_in_folders_of_other_names(tmp_path):
+def test_version_two_of_msmt17_has_other_folder_names(tmp_path):
     root = msmt17(tmp_path, ("mask_train_v2", "mask_test_v2"))
     assert list_split(root, "query")[0].path.parts[-3] == "mask_test_v2"
     assert len(read_split(root, "train")) == 3
 
 
-def test_two_kinds_of_boxes_must_be_told_apart(tmp_path):
+def test_two_kinds_of_boxes_need_a_layout_name(tmp_path):
     root = cuhk03(cuhk03(tmp_path, "labeled"), "detected")
     with pytest.raises(DatasetError, match="holds cuhk03-labeled and cuhk03-detected; name the layout"):
         list_split(root, "query")
@@ -140,7 +140,7 @@ def test_two_kinds_of_boxes_must_be_told_apart(tmp_path):
         pytest.param("images_labeled/2_001_1_01.png", cuhk03, "query", r"2_001_1_01\.png: no such image", id="image"),
     ],
 )
-def test_what_is_missing_is_named(tmp_path, spoil, write, split, message):
+def test_missing_files_are_reported(tmp_path, spoil, write, split, message):
     root = write(tmp_path)
     (root / spoil).rename(tmp_path / "elsewhere")
     with pytest.raises(DatasetError, match=message):
@@ -167,7 +167,7 @@ def test_what_is_missing_is_named(tmp_path, spoil, write, split, message):
         pytest.param(msmt17, "list_gallery.txt", b"", "gallery", r"gallery split of layout msmt17, found none", id="0"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, write, name, content, split, message):
+def test_invalid_files_are_reported(tmp_path, write, name, content, split, message):
     root = write(tmp_path)
     (root / name).write_bytes(content)
     with pytest.raises(DatasetError, match=message):
@@ -183,7 +183,7 @@ def test_a_folder_of_another_kind_is_refused(tmp_path):
         list_split(tmp_path, "query", "viper")
 
 
-def test_other_counts_than_the_published_ones_are_a_warning_with_both(tmp_path, caplog):
+def test_counts_that_differ_from_the_published_ones_are_a_warning_with_both(tmp_path, caplog):
     caplog.set_level(logging.INFO, "reidpipe")
     read_split(market(tmp_path / "Market-1501-v15.09.15"), "train")
     assert "train: identities 2, images 2, cameras 2" in caplog.messages[0]
@@ -195,12 +195,12 @@ def test_other_counts_than_the_published_ones_are_a_warning_with_both(tmp_path, 
     ]
 
 
-def test_a_folder_of_no_published_name_is_not_compared(tmp_path, caplog):
+def test_a_folder_of_an_unknown_name_is_not_compared(tmp_path, caplog):
     read_split(market(tmp_path / "cuhk03-dev"), "train")
     assert not [record for record in caplog.records if record.levelno == logging.WARNING]
 
 
-def test_the_published_counts_agree_with_themselves():
+def test_equal_counts_have_no_mismatches():
     published = PUBLISHED["market-1501"]["gallery"]
     assert mismatches(published, published) == []
 

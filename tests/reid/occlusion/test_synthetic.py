@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from reidpipe.reid.data.augmentation import augment
+from reidpipe.reid.data.augmentation import augment_covered
 from reidpipe.reid.occlusion import synthetic
 
 
@@ -119,6 +119,7 @@ def test_erasing_replaces_one_rectangle():
 
 def test_augmentation_keeps_shape_and_mean_roughly():
     image = np.full((256, 128, 3), 128, np.uint8)
-    views = [augment(image, np.random.default_rng(seed)) for seed in range(30)]
+    cover = np.zeros(image.shape[:2], np.float32)
+    views = [augment_covered(image, cover, np.random.default_rng(seed))[0] for seed in range(30)]
     assert all(view.shape == image.shape and view.dtype == np.uint8 for view in views)
     assert 100 < np.mean(views) < 156
