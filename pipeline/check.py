@@ -1,4 +1,4 @@
-"""Whether a config will run: every camera's footage, the weights and the database, looked at before hours are spent."""
+"""Check a config before a long run: every camera's footage, the weights and the database."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ from typing import Literal
 from ..reid.wording import did_you_mean
 from .config.loader import BUNDLED_WEIGHTS, load_config
 from .config.schema import CameraConfig, Config
-from .errors import SourceError
+from .errors import SourceError, StoreError
 from .sources.opening import Footage, find_footage, open_source
 from .sources.video_file import VideoReader
-
-SQLITE_FILE = "sqlite:///"
+from .storage.database import file_exists, parse_database
 
 
 @dataclass(frozen=True, slots=True)
 class CameraCheck:
-    """What one camera's footage is; the fields after `files` are empty where it failed.
+    """What one camera's footage is; the fields after `files` are empty if it failed.
 
     Attributes:
         camera: the camera's name.
         kind: "video", "images" or "segments"; empty if the footage was not found.
-        files: in the order in which they are read.
+        files: in reading order.
         width, height: pixels of a frame.
-        fps: nominal pictures per second.
-        duration_seconds, frame_count: estimates; None where the footage does not say.
-        start_time: UTC time of the first picture, ISO 8601.
-        status: "ok", "partial" (some segments cannot be read) or "failed" (none of it can).
+        fps: nominal frames per second.
+        duration_seconds, frame_count: estimates; None if unknown.
+        start_time: UTC time of the first frame, ISO 8601.
+        status: "ok", "partial" (some segments cannot be read) or "failed" (nothing can be read).
         error: one line, empty when ok.
     """
 
@@ -50,12 +49,12 @@ class CameraCheck:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        config: as read, with its paths resolved.
+        config: validated, with resolved paths.
         cameras: one row per camera, in the config's order.
-        problems: a line each, about anything but the cameras.
+        problems: one line each, about weights and database.
     """
 
     config: Config
@@ -64,15 +63,15 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether a run would start, with every camera's footage whole as far as can be told from its headers."""
+        """Whether a run would start with all footage readable, as far as its headers show."""
         return not self.problems and all(camera.status == "ok" for camera in self.cameras)
 
 
 def check_config(path: Path) -> CheckReport:
-    """Check a config file and everything that it points to; nothing is written.
+    """Check a config file and everything that it names; nothing is written.
 
     Raises:
-        ConfigError: the file itself is wrong; whatever else is, ends up in the report.
+        ConfigError: the file itself is wrong; all other problems are in the report.
     """
     config = load_config(path)
     cameras = tuple(check_camera(name, camera) for name, camera in config.cameras.items())
@@ -85,7 +84,7 @@ def check_config(path: Path) -> CheckReport:
 
 
 def check_camera(name: str, config: CameraConfig) -> CameraCheck:
-    """Open one camera's footage and decode its first picture; of further segments, read the headers."""
+    """Open one camera's footage and decode its first frame; of further segments, read the headers."""
     footage: Footage | None = None
     try:
         footage = find_footage(config.source)
@@ -94,8 +93,8 @@ def check_camera(name: str, config: CameraConfig) -> CameraCheck:
         line = str(error).removeprefix(f"camera {name}: ")
         kind, files = (footage.kind, footage.files) if footage else ("", ())
         return CameraCheck(name, kind, files, status="failed", error=line)
-    broken = _broken(footage.files) if footage.kind == "segments" else []
-    more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+    unreadable = _unreadable(footage.files) if footage.kind == "segments" else []
+    more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
     return CameraCheck(
         camera=name,
         kind=footage.kind,
@@ -106,12 +105,12 @@ def check_camera(name: str, config: CameraConfig) -> CameraCheck:
         duration_seconds=source.duration_seconds,
         frame_count=source.frame_count,
         start_time=_iso(source.start_seconds),
-        status="partial" if broken else "ok",
-        error=f"{broken[0]}{more}" if broken else "",
+        status="partial" if unreadable else "ok",
+        error=f"{unreadable[0]}{more}" if unreadable else "",
     )
 
 
-def _broken(files: Sequence[Path]) -> list[str]:
+def _unreadable(files: Sequence[Path]) -> list[str]:
     problems = []
     for path in files:
         try:
@@ -124,24 +123,29 @@ def _broken(files: Sequence[Path]) -> list[str]:
 
 def _weights_problem(key: str, weights: str, *, downloadable: bool) -> str:
     path = Path(weights)
-    if weights in BUNDLED_WEIGHTS or path.exists():
-        return ""
-    if downloadable and len(path.parts) == 1:
-        return ""  # `yolov8n.pt`: ultralytics knows it, or says that it does not
-    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    try:
+        if weights in BUNDLED_WEIGHTS or path.exists():
+            return ""
+        if downloadable and len(path.parts) == 1:
+            return ""  # `yolov8n.pt`: only ultralytics knows whether it can be downloaded
+        names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    except OSError as error:
+        return f"{key}: {weights}: {error.strerror}"
     return f"{key}: no such file {weights}{did_you_mean(path.name, names)}"
 
 
 def _database_problem(database: str) -> str:
-    is_url = "://" in database
-    if database == ":memory:" or (is_url and not database.startswith(SQLITE_FILE)):
-        return ""  # a server answers for itself when it is connected to
-    path = Path(database.removeprefix(SQLITE_FILE).partition("?")[0] if is_url else database)
-    if path.is_dir():
-        return f"database: {path} is a folder; give a file in it"
-    nearest = next(place for place in (path, *path.absolute().parents) if place.exists())  # the rest will be made
+    try:
+        url = parse_database(database)
+        if url.get_backend_name() != "sqlite":
+            return ""  # only a connection would show whether the server accepts it
+        file_exists(url)
+    except StoreError as error:
+        return f"database: {error}"
+    path = Path(str(url.database))
+    nearest = next(place for place in (path, *path.absolute().parents) if place.exists())  # the rest will be created
     if not os.access(nearest, os.W_OK) or (nearest != path and not nearest.is_dir()):
-        return f"database: {path} cannot be written; change its rights, or choose another place"
+        return f"database: {path} cannot be written: check the permissions, or give another path"
     return ""
 
 

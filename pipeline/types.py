@@ -1,8 +1,9 @@
-"""What flows between the stages: frames, tracklets, links."""
+"""The types that flow between the stages: frames, observations, crops, tracklets, links, camera reports."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +11,17 @@ from numpy.typing import NDArray
 from ..reid import Appearance
 
 Image = NDArray[np.uint8]  # (H, W, 3) BGR
+TrackKey = tuple[str, int]  # camera name, track id
+CameraStatus = Literal["complete", "partial", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded picture of one camera.
+    """One decoded frame of one camera.
 
     Attributes:
         camera: the camera's name in the config.
-        index: 0-based number of the picture in its camera's footage, counting every decodable picture.
+        index: 0-based number in the camera's footage, counting every frame that could be decoded.
         seconds: UTC epoch seconds, from the stream's own timestamps.
         image: uint8 (H, W, 3) BGR.
     """
@@ -31,7 +34,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """The tracked people of one frame, row by row; nobody in the picture is N = 0.
+    """The tracked people of one frame, one row each; N = 0 if there is nobody.
 
     Attributes:
         camera: the camera's name.
@@ -40,7 +43,7 @@ class Observations:
         track_ids: int64 (N,), unique within the camera and the run.
         xyxy: float32 (N, 4) pixels, clipped to the image.
         confidence: float32 (N,) in [0, 1].
-        visible: float32 (N,) in [0, 1], the estimated share of the box that nobody nearer covers.
+        visible: float32 (N,) in [0, 1], estimated share of the box that no nearer person covers.
     """
 
     camera: str
@@ -54,13 +57,13 @@ class Observations:
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """One picture of one person, chosen to be embedded.
+    """One crop of one person, chosen to be embedded.
 
     Attributes:
         frame_index: the frame it was cut from.
         seconds: UTC epoch seconds of that frame.
         quality: in [0, 1]; larger is a better view of the person.
-        image: uint8 (h, w, 3) BGR, a copy of its own.
+        image: uint8 (h, w, 3) BGR, not a view of the frame.
     """
 
     frame_index: int
@@ -69,19 +72,22 @@ class Crop:
     image: Image
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Tracklet:
-    """One person in one camera, from the first to the last second they were followed.
+    """One person in one camera, from the first to the last second they were tracked.
 
     Attributes:
         camera: the camera's name.
-        track_id: the tracker's number, unique within the camera and the run.
+        track_id: 1-based, unique within the camera and the run.
         first_seconds, last_seconds: UTC epoch seconds of the first and last observation.
-        observations: how many boxes it has.
+        observations: number of boxes.
         appearance: one row, the mask-weighted mean over its crops; no row if no crop was good enough.
-        crops: its embedded crops, in time order; crop_appearance holds their rows.
-        path: float32 (T, 3): seconds since first_seconds, floor x and y in metres (or the foot point in
-            pixels where the camera has no homography), about one row per half second.
+        crops: its embedded crops, in time order.
+        crop_appearance: one row per crop.
+        path: float32 (P, 3): seconds since first_seconds, x and y of the foot point in image pixels; about one row per
+            half second.
+        floor_path: float32 (P, 3): the same rows with x and y in metres on the floor; None if the camera has no
+            homography.
     """
 
     camera: str
@@ -93,10 +99,11 @@ class Tracklet:
     crops: list[Crop] = field(default_factory=list)
     crop_appearance: Appearance | None = None
     path: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+    floor_path: NDArray[np.float32] | None = None
 
     @property
-    def key(self) -> tuple[str, int]:
-        """The tracklet's name within a run: (camera, track id)."""
+    def key(self) -> TrackKey:
+        """What identifies the tracklet within a run."""
         return self.camera, self.track_id
 
 
@@ -107,11 +114,11 @@ class Link:
     Attributes:
         camera, track_id: the tracklet.
         identity: 1-based number of the identity within the run.
-        similarity: masked similarity to the identity's other tracklets in [-1, 1]; None for its first tracklet.
-        shared_mask: share of the mask that both sides trust, in [0, 1]; None for its first tracklet.
-        gap_seconds: time since the identity was last seen anywhere; negative while seen by two cameras at once;
+        similarity: masked similarity to the identity's other tracklets, in [-1, 1]; None for its first tracklet.
+        shared_mask: share of the mask that is reliable on both sides, in [0, 1]; None for its first tracklet.
+        gap_seconds: time since the identity was last seen in any camera; negative while two cameras see it at once;
             None for its first tracklet.
-        by: "model", or "person" where somebody corrected it.
+        by: "model", or "person" if somebody corrected it.
     """
 
     camera: str
@@ -123,18 +130,20 @@ class Link:
     by: str = "model"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class CameraReport:
-    """How one camera's footage was used; the counts always add up.
+    """How one camera's footage was used: decoded = analysed + thinned + dropped.
 
     Attributes:
-        decoded: pictures that could be decoded.
-        analysed: pictures that went through detection and tracking.
-        thinned: pictures left out on purpose (`every`, `fps`).
-        dropped: pictures lost because a live camera was faster than the machine.
-        damaged: packets that could not be decoded.
-        status: "complete", "partial" (broke in the middle or was interrupted) or "failed" (nothing decoded).
-        error: one line, empty when complete.
+        camera: the camera's name.
+        decoded: frames that could be decoded.
+        analysed: frames that went through detection and tracking.
+        thinned: frames left out on purpose (`every`, `fps`).
+        dropped: frames decoded but not analysed because the run ended or, live, because a newer frame came.
+        damaged: packets or frames that could not be decoded.
+        status: "complete"; "partial" if the footage was damaged or the run was interrupted; "failed" if nothing could
+            be decoded.
+        error: one line; empty if complete.
     """
 
     camera: str
@@ -143,5 +152,5 @@ class CameraReport:
     thinned: int = 0
     dropped: int = 0
     damaged: int = 0
-    status: str = "complete"
+    status: CameraStatus = "complete"
     error: str = ""

@@ -1,4 +1,4 @@
-"""ultralytics without its analytics: it reports home, probes the network and pip-installs unless told not to."""
+"""Run ultralytics without its analytics, network probes and automatic pip installs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 
 
 def silence_ultralytics() -> None:
-    """Switch off ultralytics' events, network probes and self-installed packages.
+    """Switch off ultralytics' analytics, network probes and automatic installs.
 
-    Call it before the first import of ultralytics in a process; a surveillance product does none of these things.
-    Weights given by name are still fetched: that is a request of the user's own.
+    Call it before the process first imports ultralytics; a surveillance product must do none of these things. Weights
+    given by name are still downloaded, because the user asked for them.
     """
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ["YOLO_AUTOINSTALL"] = "false"

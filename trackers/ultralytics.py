@@ -1,7 +1,9 @@
-"""ultralytics' trackers behind our protocol: ByteTrack, BoT-SORT and OC-SORT."""
+"""ByteTrack, BoT-SORT and OC-SORT, as implemented by ultralytics, behind the tracker protocol."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 
 from .protocol import TrackerSettings
 from .quiet import silence_ultralytics
+
+TIMESTAMP_SLACK_SECONDS = 0.002  # containers round timestamps to a millisecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class _Boxes:
 
     @property
     def cls(self) -> NDArray[np.float32]:
-        return np.zeros_like(self.conf)  # everybody is a person
+        return np.zeros_like(self.conf)  # all boxes are people
 
     def __len__(self) -> int:
         return len(self.conf)
@@ -37,10 +41,13 @@ class _Boxes:
 
 
 class UltralyticsTracker:
-    """One of ultralytics' trackers, for one camera that does not move.
+    """One of ultralytics' trackers, for one static camera.
 
-    Sources: ByteTrack (Zhang et al., ECCV 2022), BoT-SORT (Aharon et al., 2022; without camera motion and
-    without its own appearance model, because appearance is the linker's job), OC-SORT (Cao et al., CVPR 2023).
+    Sources: ByteTrack (Zhang et al., ECCV 2022), BoT-SORT (Aharon et al., 2022; without camera motion compensation, and
+    without its own appearance model because appearance is left to the linker), OC-SORT (Cao et al., CVPR 2023).
+
+    ultralytics ends lost tracks after a number of frames, which is no measure of time in footage with gaps. Here tracks
+    end by the frames' timestamps instead.
     """
 
     def __init__(self, algorithm: str, settings: TrackerSettings) -> None:
@@ -54,16 +61,24 @@ class UltralyticsTracker:
             track_low_thresh=settings.low_confidence,
             new_track_thresh=settings.new_track_confidence,
             match_thresh=settings.match_cost,
-            track_buffer=settings.lost_frames,
+            track_buffer=sys.maxsize,  # frames; see _end_tracks
             fuse_score=True,
             gmc_method="none", with_reid=False, proximity_thresh=0.5, appearance_thresh=0.8,  # BoT-SORT
-            delta_t=3, inertia=0.2, use_byte=True,  # OC-SORT; weak boxes keep half-hidden people's tracks alive
+            delta_t=3, inertia=0.2, use_byte=True,  # OC-SORT; low-confidence boxes continue tracks of occluded people
         )
         algorithms = {"bytetrack": BYTETracker, "botsort": BOTSORT, "ocsort": OCSORT}
         self._tracker = algorithms[algorithm](options)
+        self._lost_seconds = settings.lost_seconds
+        self._last_seconds: dict[int, float] = {}  # of every open track, when it was last observed
 
-    def update(self, detections: sv.Detections) -> sv.Detections:
-        """Follow one frame's people; see `Tracker.update`."""
+    @property
+    def open_ids(self) -> AbstractSet[int]:
+        """See `Tracker.open_ids`."""
+        return self._last_seconds.keys()
+
+    def update(self, detections: sv.Detections, seconds: float) -> sv.Detections:
+        """Track the people of one frame; see `Tracker.update`."""
+        self._end_tracks(seconds)
         boxes = _Boxes(
             np.ascontiguousarray(detections.xyxy, np.float32),
             np.ascontiguousarray(detections.confidence, np.float32),
@@ -71,4 +86,14 @@ class UltralyticsTracker:
         rows = np.asarray(self._tracker.update(boxes), np.float64).reshape(-1, 8)  # x1 y1 x2 y2 id score class row
         tracked = detections[rows[:, 7].astype(np.int64)]
         tracked.tracker_id = rows[:, 4].astype(np.int64)  # (M,)
+        observed = self._last_seconds | dict.fromkeys(tracked.tracker_id.tolist(), seconds)
+        open_tracks = (*self._tracker.tracked_stracks, *self._tracker.lost_stracks)
+        self._last_seconds = {track.track_id: observed.get(track.track_id, seconds) for track in open_tracks}
         return tracked
+
+    def _end_tracks(self, seconds: float) -> None:
+        """Forget the tracks that were last observed too long ago."""
+        oldest = seconds - self._lost_seconds - TIMESTAMP_SLACK_SECONDS
+        open_ids = {track_id for track_id, last_seconds in self._last_seconds.items() if last_seconds >= oldest}
+        for pool in (self._tracker.tracked_stracks, self._tracker.lost_stracks):
+            pool[:] = [track for track in pool if track.track_id in open_ids]

@@ -1,4 +1,4 @@
-"""How a config file is read: every problem in it is told at once, in plain words, with its line."""
+"""Read and validate a config file; all its problems are reported at once, with their lines."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pydantic import ValidationError
 
 from ...reid.wording import counted, did_you_mean
 from ..errors import ConfigError
-from .messages import complaint, dotted
+from .messages import describe_error, dotted
 from .schema import ADDRESS, DEVICE, AppearanceConfig, Config, DetectorConfig
 
 CAMERA_NAME = re.compile(r"(?! )[\w .-]{1,100}(?<![ .])")  # a file name on every system
 BUNDLED_WEIGHTS = frozenset(section.model_fields["weights"].default for section in (DetectorConfig, AppearanceConfig))
 
-Lines = dict[tuple[str, ...], int]  # the keys down to one -> its 1-based line
+Lines = dict[tuple[str, ...], int]  # path of keys → 1-based line of the last
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which every value is the text that stands there.
+    """YAML that keeps every value as text.
 
-    YAML's own guesses surprise: a camera named `on` would be True, and `12:30:00` the number 45000. What a value
-    means is decided by the key it belongs to.
+    YAML's own types surprise: a camera named `on` would be True, and `12:30:00` the number 45000. The schema decides
+    each value's type.
     """
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way of configuring a loader
@@ -37,13 +37,13 @@ class _Loader(yaml.SafeLoader):
 
 
 def load_config(path: Path) -> Config:
-    """Read and check a config file; relative paths in it start at its folder.
+    """Read and validate a config file; relative paths in it are resolved against its folder.
 
     Args:
         path: the YAML file.
 
     Raises:
-        ConfigError: everything that is wrong with the file; its first line holds the first problem.
+        ConfigError: all problems of the file; the first line of the message holds the first.
     """
     lines: Lines = {}
     content, problems = _parsed(path, _text(path), lines)
@@ -53,14 +53,14 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path}: expected keys with values, beginning with `cameras:`")
     for name, field in Config.model_fields.items():
         if name in content and content[name] is None and not field.is_required():
-            del content[name]  # a section whose every line is commented out
+            del content[name]  # a section with all its lines commented out
     problems += _bad_camera_names(content.get("cameras"), lines)
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             location = tuple(str(part) for part in detail["loc"])
-            problems.append(complaint(detail) + _on_line(location, lines))
+            problems.append(describe_error(detail) + _on_line(location, lines))
         raise ConfigError(_joined(path, problems)) from error
     if problems:
         raise ConfigError(_joined(path, problems))
@@ -69,18 +69,18 @@ def load_config(path: Path) -> Config:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")  # Windows editors put a byte order mark in front
+        return path.read_text(encoding="utf-8-sig")  # Windows editors write a byte order mark
     except FileNotFoundError as error:
         names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise ConfigError(f"{path}: no such config file{did_you_mean(path.name, names)}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is no text file: its byte {error.start} is not UTF-8") from error
+        raise ConfigError(f"{path}: is not a text file: its byte {error.start} is not UTF-8") from error
 
 
 def _parsed(path: Path, text: str, lines: Lines) -> tuple[object, list[str]]:
-    """The file's content, and the keys that are given twice; the line of every key goes into `lines`."""
+    """The file's content and its repeated keys; the line of every key is added to `lines`."""
     try:
         loader = _Loader(text)
         root = loader.get_single_node()
@@ -125,7 +125,8 @@ def _bad_camera_names(cameras: object, lines: Lines) -> list[str]:
             rule = "use letters, digits, space, _, - and . (not at the end)"
             problems.append(f'cameras: "{name}" cannot be a file name: {rule}{line}')
         elif name.casefold() in seen:
-            problems.append(f'cameras: "{name}" and "{seen[name.casefold()]}" would be one file on some systems{line}')
+            other = seen[name.casefold()]
+            problems.append(f'cameras: "{name}" and "{other}" would be the same file on some systems{line}')
         seen.setdefault(name.casefold(), name)
     return problems
 
@@ -160,17 +161,24 @@ def _source(source: str, folder: Path) -> str:
     if ADDRESS.match(source) or DEVICE.fullmatch(source):
         return source
     path = _below(folder, source)
-    if has_magic(source) and not Path(path).exists() and not Path(source).expanduser().is_absolute():
-        return normpath(Path(escape(str(folder))) / source)  # a bracket in the folder's own name is no pattern
+    if has_magic(source) and not _exists(Path(path)) and not Path(source).expanduser().is_absolute():
+        return normpath(Path(escape(str(folder))) / source)  # brackets in the folder's own name are not a pattern
     return path
 
 
 def _weights(weights: str, folder: Path) -> str:
-    """A path if there is such a file or it is written like one; else a name that the stage itself knows."""
+    """A path, if such a file exists or it is written like a path; otherwise a name for the stage to look up."""
     if weights in BUNDLED_WEIGHTS or ADDRESS.match(weights):
         return weights
     path = _below(folder, weights)
-    return path if Path(path).exists() or len(Path(weights).parts) > 1 else weights
+    return path if _exists(Path(path)) or len(Path(weights).parts) > 1 else weights
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # reported where the file is opened
+        return False
 
 
 def _is_url(database: str) -> bool:
@@ -178,4 +186,4 @@ def _is_url(database: str) -> bool:
 
 
 def _below(folder: Path, name: str) -> str:
-    return normpath(folder / Path(name).expanduser())  # messages name the path as a person would
+    return normpath(folder / Path(name).expanduser())  # shorter paths in messages

@@ -1,4 +1,4 @@
-"""What is wrong with a config value, in a user's words: where it stands, what was expected and what came."""
+"""Describe config errors in plain words: the key, what was expected and what was given."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...reid.wording import did_you_mean
 from ..credentials import without_credentials
 from .schema import Config
 
-EXPECTED = {  # pydantic's kinds of problem; `{le}` and the like are filled in from its details
+EXPECTED = {  # by pydantic's error type; `{le}` and the like are filled in from its context
     "int_parsing": "a whole number",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -40,26 +40,26 @@ EXPECTED = {  # pydantic's kinds of problem; `{le}` and the like are filled in f
 }
 
 
-def complaint(detail: ErrorDetails) -> str:
-    """One problem as `detector.batch: expected a whole number, got "four"`.
+def describe_error(detail: ErrorDetails) -> str:
+    """One error as `detector.batch: expected a whole number, got "four"`.
 
     Args:
         detail: one of the errors of a pydantic ValidationError of Config.
     """
     location = tuple(str(part) for part in detail["loc"])
-    return f"{dotted(location)}: {_what_is_wrong(detail, location)}"
+    return f"{dotted(location)}: {_problem(detail, location)}"
 
 
 def dotted(location: tuple[str, ...]) -> str:
-    """A place in the config as users write it: `cameras.entrance.homography[0]`."""
+    """A key as messages name it: `cameras.entrance.homography[0]`."""
     text = "".join(f"[{part}]" if part.isdecimal() and place > 1 else f".{part}" for place, part in enumerate(location))
     return text.removeprefix(".") or "the file"
 
 
-def _what_is_wrong(detail: ErrorDetails, location: tuple[str, ...]) -> str:
+def _problem(detail: ErrorDetails, location: tuple[str, ...]) -> str:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"unknown key{_known_key(location)}"
+        return f"unknown key{_hint(location)}"
     if kind == "missing":
         return f"is missing: {_description(location)}"
     if kind == "value_error":
@@ -83,8 +83,8 @@ def _shown(value: object) -> str:
     return f'"{without_credentials(str(value))}"'
 
 
-def _known_key(location: tuple[str, ...]) -> str:
-    """The end of a sentence about an unknown key: its near miss here, or where such a key does exist."""
+def _hint(location: tuple[str, ...]) -> str:
+    """The end of a message about an unknown key: the nearest key here, or another section that has the key."""
     key = location[-1]
     here = _model_at(location[:-1])
     hint = did_you_mean(key, here.model_fields) if here else ""
@@ -111,7 +111,7 @@ def _model_at(location: tuple[str, ...]) -> type[BaseModel] | None:
 
 
 def _sections(model: type[BaseModel], place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
-    """Every part of the config with its place; NAME stands for a name that the user chooses."""
+    """Every section of the config with its location; NAME stands for a name that the user chooses."""
     yield place, model
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):

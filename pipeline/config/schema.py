@@ -1,4 +1,4 @@
-"""What a config file may say, checked key by key."""
+"""The config file's schema: every key with its type, default, limits and description."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://")
-DEVICE = re.compile(r"\d+|/dev/video\d+")  # how other programs name a camera on this machine
+DEVICE = re.compile(r"\d+|/dev/video\d+")  # how other programs name a webcam
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Row = Annotated[list[float], Field(min_length=3, max_length=3)]
@@ -17,108 +17,129 @@ Homography = Annotated[list[Row], Field(min_length=3, max_length=3)]
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """A time without a zone is read as UTC, so that a config means the same on every machine."""
+    """Convert to UTC; a time without a zone is UTC, so that a config means the same on every machine."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class Section(BaseModel):
-    """A part of the config; keys that nobody knows are refused."""
+    """A section of the config; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class CameraConfig(Section):
-    """One camera: where its footage is and how its clock reads."""
+    """One camera: its footage, its clock and its place on the floor."""
 
-    source: str = Field(description="a video file, a folder of images, or a glob of recorded segments")
+    source: str = Field(description="a video file, a folder of images, or a glob pattern of video segments")
     start_time: Annotated[datetime, AfterValidator(_in_utc)] | None = Field(
         default=None,
-        description="UTC time of the first picture; without it, the footage starts at 1970-01-01T00:00:00Z",
+        description="UTC time of the first frame, for all cameras or for none; without it, all footage starts together "
+        "at 1970-01-01T00:00:00Z",
     )
     offset: float = Field(
-        default=0.0, ge=-1e9, le=1e9, description="seconds to add to every timestamp, to correct a clock that is off"
+        default=0.0, ge=-1e9, le=1e9, description="seconds added to every timestamp, to correct an inaccurate clock"
     )
     fps: float | None = Field(
         default=None,
         gt=0,
-        description="analyse at most this many pictures per second; "
-        "for a folder of images, also the rate they were taken at",
+        description="analyse at most this many frames per second; "
+        "for a folder of images, the frame rate at which they were taken",
     )
-    every: int = Field(default=1, ge=1, description="analyse every N-th picture")
+    every: int = Field(default=1, ge=1, description="analyse every N-th frame only")
     homography: Homography | None = Field(
-        default=None, description="3x3 matrix from image pixels to the floor in metres"
+        default=None, description="3x3 matrix from image pixels to metres on a floor plan shared by all cameras"
     )
 
     @model_validator(mode="after")
-    def _one_way_of_thinning(self) -> CameraConfig:
+    def _either_every_or_fps(self) -> CameraConfig:
         if self.fps is not None and self.every != 1:
             raise ValueError("give either `every` or `fps`, not both")
         return self
 
 
 class DetectorConfig(Section):
-    """Who is in the picture."""
+    """Detection of people."""
 
     weights: str = Field(
         default="person",
-        description="`person` (bundled), or any ultralytics weights: a name, .pt, .onnx, OpenVINO, TensorRT",
+        description="`person` (bundled), or ultralytics weights: a model name, .pt, .onnx, OpenVINO or TensorRT",
     )
-    confidence: Share = Field(default=0.1, description="boxes below this are not even given to the tracker")
+    confidence: Share = Field(default=0.1, description="lowest confidence of a box that reaches the tracker")
     overlap: Share = Field(
-        default=0.5, description="of two boxes that overlap more than this (IoU) the weaker is dropped"
+        default=0.5, description="of two boxes with a larger IoU, the less confident is suppressed"
     )
     image_size: int = Field(
-        default=640, ge=32, multiple_of=32, description="long side in pixels that pictures are resized to"
+        default=640, ge=32, multiple_of=32, description="long side of the network's input in pixels"
     )
-    batch: int = Field(default=4, ge=1, description="pictures per call, over all cameras")
-    device: str = Field(default="cpu", description="where ultralytics weights run: cpu, cuda:0, ...")
+    batch: int = Field(default=4, ge=1, description="frames per batch, over all cameras")
+    device: str = Field(default="cpu", description="device of ultralytics weights: cpu, cuda:0, ...")
 
 
 class TrackerConfig(Section):
-    """Who is the same from one picture to the next."""
+    """Tracking within one camera."""
 
     name: Literal["bytetrack", "botsort", "ocsort"] = Field(default="botsort", description="the tracking algorithm")
-    new_track_confidence: Share = Field(default=0.5, description="a box must be at least this sure to start a track")
-    high_confidence: Share = Field(default=0.35, description="boxes from here on are matched first")
-    low_confidence: Share = Field(default=0.1, description="boxes from here on may still continue a track")
-    match_cost: Share = Field(default=0.7, description="largest cost (1 - IoU, fused with confidence) of a match")
-    lost_seconds: float = Field(default=1.0, gt=0, description="how long a track waits for its person to come back")
+    new_track_confidence: Share = Field(default=0.5, description="lowest confidence of a box that starts a track")
+    high_confidence: Share = Field(default=0.35, description="boxes of at least this confidence are matched first")
+    low_confidence: Share = Field(default=0.1, description="boxes of at least this confidence may continue a track")
+    match_cost: Share = Field(default=0.7, description="largest cost of a match: 1 - IoU, fused with confidence")
+    lost_seconds: float = Field(default=1.0, gt=0, description="a track that is not observed for longer than this ends")
 
 
 class AppearanceConfig(Section):
-    """Which crops are embedded, and by what."""
+    """Which crops are embedded, and by which model."""
 
     weights: str = Field(default="dpmpp", description="`dpmpp` (bundled), or the path of an exported ONNX model")
-    batch: int = Field(default=8, ge=1, description="crops per call")
-    interval_seconds: float = Field(default=1.0, gt=0, description="a person is embedded at most once in this time")
-    crops_per_tracklet: int = Field(
-        default=16, ge=1, description="embeddings kept of one tracklet, the best views first"
+    batch: int = Field(default=8, ge=1, description="crops per batch")
+    interval_seconds: float = Field(
+        default=1.0, gt=0, description="each track is embedded at most once per interval, by its best crop"
     )
-    min_height_px: float = Field(default=40.0, ge=8, description="smaller boxes are tracked but not embedded")
-    min_visible: Share = Field(default=0.3, description="boxes that others cover more are tracked but not embedded")
+    crops_per_tracklet: int = Field(
+        default=16, ge=1, description="most embeddings kept per tracklet, those of the best crops"
+    )
+    min_height_px: float = Field(default=40.0, ge=8, description="lower boxes are tracked but not embedded")
+    min_visible: Share = Field(
+        default=0.3, description="boxes of which a smaller share is visible are tracked but not embedded"
+    )
 
 
 class LinkingConfig(Section):
-    """Which tracklets are one person."""
+    """Linking of tracklets to identities over all cameras."""
 
-    mode: Literal["joint", "query", "plain"] = Field(default="joint", description="how two masks enter the similarity")
-    similarity: float = Field(default=0.45, ge=-1, le=1, description="less alike than this is a new identity")
-    max_gap_seconds: float = Field(default=3600.0, gt=0, description="who was away longer comes back as a new identity")
+    mode: Literal["joint", "query", "plain"] = Field(
+        default="joint", description="similarity weighted by both masks (`joint`), by one (`query`) or by none (`plain`)"
+    )
+    similarity: float = Field(
+        default=0.45, ge=-1, le=1, description="lowest similarity of a link; below it, a tracklet becomes a new identity"
+    )
+    max_gap_seconds: float = Field(default=3600.0, gt=0, description="a person away for longer becomes a new identity")
     max_speed: float = Field(
         default=3.5,
         gt=0,
-        description="metres per second; with homographies, links that need faster walking are refused",
+        description="highest walking speed in metres per second; with homographies, links that need more are refused",
     )
-    min_observations: int = Field(default=5, ge=1, description="shorter tracklets get no identity")
+    min_observations: int = Field(default=5, ge=1, description="tracklets with fewer boxes get no identity")
 
 
 class Config(Section):
-    """The whole file."""
+    """The whole config file."""
 
-    cameras: dict[str, CameraConfig] = Field(min_length=1, description="the cameras, by name")
-    database: str = Field(default="reidpipe.db", description="an SQLite file, or any SQLAlchemy URL")
+    cameras: dict[str, CameraConfig] = Field(min_length=1, description="the cameras by name")
+    database: str = Field(default="reidpipe.db", description="path of an SQLite file, or an SQLAlchemy URL")
     detector: DetectorConfig = DetectorConfig()
     tracker: TrackerConfig = TrackerConfig()
     appearance: AppearanceConfig = AppearanceConfig()
     linking: LinkingConfig = LinkingConfig()
-    threads: int = Field(default=0, ge=0, description="threads for the networks; 0 takes one per core")
+    threads: int = Field(default=0, ge=0, description="threads of each network; 0 means one per core")
+
+    @field_validator("cameras")
+    @classmethod
+    def _start_time_for_all_or_none(cls, cameras: dict[str, CameraConfig]) -> dict[str, CameraConfig]:
+        """Cameras without a start_time would be decades away from the others and never be linked to them."""
+        timed = [name for name, camera in cameras.items() if camera.start_time is not None]
+        untimed = [name for name, camera in cameras.items() if camera.start_time is None]
+        if timed and untimed:
+            raise ValueError(
+                f"{timed[0]} has a start_time, {untimed[0]} has none: give one to all cameras or to none"
+            )
+        return cameras

@@ -1,8 +1,8 @@
-"""Which tracklets, over all cameras, are the same person: masked similarity and optimal assignment."""
+"""Assign tracklets of all cameras to identities, by masked similarity under space-time constraints."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -17,59 +17,54 @@ from .constraints import walkable
 
 Matrix = NDArray[np.float32]
 
-FORBIDDEN = np.float32(-1e3)  # finite, so that it can be added and assigned; no similarity comes near it
-SWEEPS = 8  # re-assignments settle after two or three; the bound only guards against a cycle
-VIEWS = 3  # an identity is as alike as its most alike tracklets: it has been seen from many sides
+FORBIDDEN = np.float32(-1e3)  # of pairs that cannot be one person; finite, because the assignment adds it up
+MAX_SWEEPS = 8  # assignments settle after two or three sweeps; the limit only guards against a cycle
+NEAREST_VIEWS = 3  # an identity is seen from many sides: only its most similar tracklets count
 
 
-def link_tracklets(
-    tracklets: Sequence[Tracklet],
-    config: LinkingConfig,
-    on_floor: Container[str] = (),
-) -> list[Link]:
-    """Give every tracklet that can be told apart an identity, and say why.
+def link_tracklets(tracklets: Sequence[Tracklet], config: LinkingConfig) -> list[Link]:
+    """Assign every tracklet that can be recognised to an identity, and state the evidence.
 
-    People seen at one time in one camera are different people, so they are assigned together: each such round is
-    one optimal assignment (Kuhn, 1955) of its tracklets to the identities known so far, or to new ones. Then every
-    round is taken out and assigned again, now knowing what came later, until nothing changes.
+    Tracklets that one camera sees at the same time are different people, so they form a round that is assigned at once:
+    an optimal assignment (Kuhn, 1955) to the identities known so far, or to new ones. Rounds are then removed and
+    assigned again, now with knowledge of what came later, until no assignment changes [ours].
 
     Args:
         tracklets: of all cameras; those without an appearance row or with too few observations get no identity.
-        config: the `linking` part of a config.
-        on_floor: names of the cameras whose paths are in metres on the common floor.
+        config: the `linking` section of a config.
 
     Returns:
-        One link per identified tracklet, identities numbered from 1 by first appearance.
+        One link per tracklet with an identity; identities are numbered from 1 by first appearance.
     """
     chosen = [t for t in tracklets if len(t.appearance) and t.observations >= config.min_observations]
     chosen.sort(key=lambda t: (t.first_seconds, t.camera, t.track_id))
     if not chosen:
         return []
-    looks = concatenate([t.appearance for t in chosen])  # (T, D)
-    similarity = masked_similarity(looks, looks, config.mode)  # (T, T)
-    similarity[~_possible(chosen, config, on_floor)] = FORBIDDEN
+    appearance = concatenate([t.appearance for t in chosen])  # (T, D)
+    similarity = masked_similarity(appearance, appearance, config.mode)  # (T, T)
+    similarity[~_possible(chosen, config)] = FORBIDDEN
     labels = _assign(chosen, similarity, config.similarity)
-    return _explain(chosen, looks, similarity, labels)
+    return _links(chosen, appearance, similarity, labels)
 
 
-def _possible(tracklets: Sequence[Tracklet], config: LinkingConfig, on_floor: Container[str]) -> NDArray[np.bool_]:
-    """bool (T, T): may these two be one person, going by time and place alone?"""
+def _possible(tracklets: Sequence[Tracklet], config: LinkingConfig) -> NDArray[np.bool_]:
+    """bool (T, T): whether time and place allow two tracklets to be one person."""
     first = np.array([t.first_seconds for t in tracklets])
     last = np.array([t.last_seconds for t in tracklets])
-    names = {name: number for number, name in enumerate(sorted({t.camera for t in tracklets}))}
-    camera = np.array([names[t.camera] for t in tracklets])
+    numbers = {name: number for number, name in enumerate(sorted({t.camera for t in tracklets}))}
+    camera = np.array([numbers[t.camera] for t in tracklets])
     gap = np.maximum(first[:, None] - last[None], first[None] - last[:, None])  # (T, T), negative where they overlap
     possible = (gap <= config.max_gap_seconds) & ~((camera[:, None] == camera) & (gap <= 0))
-    placed = [number for number, t in enumerate(tracklets) if t.camera in on_floor]
-    for one, other in combinations(placed, 2):
+    on_floor = [row for row, tracklet in enumerate(tracklets) if tracklet.floor_path is not None]
+    for one, other in combinations(on_floor, 2):
         if possible[one, other]:
-            may_walk = walkable(tracklets[one], tracklets[other], config.max_speed)
-            possible[one, other] = possible[other, one] = may_walk
+            reachable = walkable(tracklets[one], tracklets[other], config.max_speed)
+            possible[one, other] = possible[other, one] = reachable
     return np.asarray(possible, np.bool_)
 
 
 def _rounds(tracklets: Sequence[Tracklet]) -> list[NDArray[np.int64]]:
-    """Groups of tracklets that were all in one camera at one time, in time order; every tracklet in one group."""
+    """Rows of tracklets that one camera saw at the same time, in time order; every tracklet is in one round."""
     rounds: list[list[int]] = []
     current: dict[str, list[int]] = {}
     for row, tracklet in enumerate(tracklets):
@@ -81,78 +76,82 @@ def _rounds(tracklets: Sequence[Tracklet]) -> list[NDArray[np.int64]]:
     return [np.array(group) for group in rounds]
 
 
-def _assign(tracklets: Sequence[Tracklet], similarity: Matrix, least: float) -> NDArray[np.int64]:
-    """Identity numbers, int64 (T,), not yet in any order."""
+def _assign(tracklets: Sequence[Tracklet], similarity: Matrix, threshold: float) -> NDArray[np.int64]:
+    """Identity labels, int64 (T,), in no particular order."""
     labels = np.full(len(tracklets), -1, np.int64)
     rounds = _rounds(tracklets)
-    for _ in range(SWEEPS):
+    for _ in range(MAX_SWEEPS):
         before = labels.copy()
         for rows in rounds:
             labels[rows] = -1
-            labels[rows] = _assign_round(similarity[rows], labels, least)
-        _merge(similarity, labels, least)
+            labels[rows] = _assign_round(similarity[rows], labels, threshold)
+        _merge(similarity, labels, threshold)
         if _same_partition(before, labels):
             break
     return labels
 
 
-def _assign_round(similarity: Matrix, labels: NDArray[np.int64], least: float) -> NDArray[np.int64]:
+def _assign_round(similarity: Matrix, labels: NDArray[np.int64], threshold: float) -> NDArray[np.int64]:
     """One optimal assignment of N tracklets, similarity (N, T), to the identities in labels (T,) or to new ones."""
-    people = len(similarity)
+    count = len(similarity)
     known = np.unique(labels[labels >= 0])  # (K,)
-    alike = [_to_identity(similarity[:, labels == identity]) for identity in known]
-    # The last N columns are new identities: worth nothing, but better than somebody not alike enough.
-    gain = np.column_stack([*(column - least for column in alike), np.zeros((people, people))])  # (N, K + N)
+    to_known = [_identity_similarity(similarity[:, labels == identity]) for identity in known]
+    # The last N columns are new identities: they gain nothing, but more than an identity below the threshold.
+    gain = np.column_stack([*(column - threshold for column in to_known), np.zeros((count, count))])  # (N, K + N)
     _, columns = linear_sum_assignment(gain, maximize=True)
-    fresh = labels.max(initial=-1) + 1 + np.arange(people)
-    return np.asarray(np.concatenate([known, fresh])[columns], np.int64)
+    new = labels.max(initial=-1) + 1 + np.arange(count)
+    return np.asarray(np.concatenate([known, new])[columns], np.int64)
 
 
-def _to_identity(similarity: Matrix) -> NDArray[np.float32]:
-    """How alike N tracklets are to one identity's M tracklets, (N, M) → (N,); forbidden if any one is forbidden."""
-    best = np.sort(similarity, axis=1)[:, -VIEWS:].mean(1)  # (N,)
-    return np.where((similarity <= FORBIDDEN).any(1), FORBIDDEN, best)
+def _identity_similarity(similarity: Matrix) -> NDArray[np.float32]:
+    """Similarity of N tracklets to one identity's M tracklets, (N, M) → (N,); forbidden if any pair is forbidden."""
+    nearest = np.sort(similarity, axis=1)[:, -NEAREST_VIEWS:].mean(1)  # (N,)
+    return np.where((similarity <= FORBIDDEN).any(1), FORBIDDEN, nearest)
 
 
-def _merge(similarity: Matrix, labels: NDArray[np.int64], least: float) -> None:
-    """Join identities that turned out to be one person, most alike first; changes labels (T,) in place."""
+def _merge(similarity: Matrix, labels: NDArray[np.int64], threshold: float) -> None:
+    """Merge identities that turn out to be one person, most similar first; changes labels (T,) in place."""
     known = np.unique(labels)  # (K,)
-    alike = np.column_stack([_to_identity(similarity[:, labels == identity]) for identity in known])  # (T, K)
+    columns = [_identity_similarity(similarity[:, labels == identity]) for identity in known]
+    to_known = np.column_stack(columns)  # (T, K)
     while True:
-        belongs = labels == known[:, None]  # (K, T)
-        mutual = belongs @ alike / belongs.sum(1, keepdims=True)  # (K, K)
+        members = labels == known[:, None]  # (K, T)
+        mutual = members @ to_known / members.sum(1, keepdims=True)  # (K, K)
         mutual = np.minimum(mutual, mutual.T)
         np.fill_diagonal(mutual, FORBIDDEN)
         one, other = np.unravel_index(int(mutual.argmax()), mutual.shape)
-        if mutual[one, other] <= least:
+        if mutual[one, other] <= threshold:
             return
-        labels[belongs[other]] = known[one]
-        alike[:, one] = _to_identity(similarity[:, labels == known[one]])
-        alike, known = np.delete(alike, other, axis=1), np.delete(known, other)
+        labels[members[other]] = known[one]
+        to_known[:, one] = _identity_similarity(similarity[:, labels == known[one]])
+        to_known, known = np.delete(to_known, other, axis=1), np.delete(known, other)
 
 
 def _same_partition(before: NDArray[np.int64], after: NDArray[np.int64]) -> bool:
     return bool(((before[:, None] == before) == (after[:, None] == after)).all())
 
 
-def _explain(
-    tracklets: Sequence[Tracklet], looks: Appearance, similarity: Matrix, labels: NDArray[np.int64]
+def _links(
+    tracklets: Sequence[Tracklet], appearance: Appearance, similarity: Matrix, labels: NDArray[np.int64]
 ) -> list[Link]:
     """Number identities by first appearance, and state each link's evidence."""
-    shared = shared_mask_share(looks, looks)  # (T, T)
+    shared = shared_mask_share(appearance, appearance)  # (T, T)
     numbers: dict[int, int] = {}
     members: dict[int, list[int]] = {}
     links = []
     for row, (tracklet, label) in enumerate(zip(tracklets, labels.tolist(), strict=True)):
         identity = numbers.setdefault(label, len(numbers) + 1)
         earlier = members.setdefault(label, [])
-        everybody = np.flatnonzero((labels == label) & (np.arange(len(labels)) != row))
+        others = np.flatnonzero((labels == label) & (np.arange(len(labels)) != row))
         link = Link(tracklet.camera, tracklet.track_id, identity, None, None, None)
         if earlier:
-            best = everybody[similarity[row, everybody].argmax()]
-            gap = tracklet.first_seconds - max(tracklets[other].last_seconds for other in earlier)
-            alike = float(_to_identity(similarity[row : row + 1, everybody])[0])
-            link = replace(link, similarity=alike, shared_mask=float(shared[row, best]), gap_seconds=gap)
+            nearest = others[similarity[row, others].argmax()]
+            link = replace(
+                link,
+                similarity=float(_identity_similarity(similarity[row : row + 1, others])[0]),
+                shared_mask=float(shared[row, nearest]),
+                gap_seconds=tracklet.first_seconds - max(tracklets[other].last_seconds for other in earlier),
+            )
         links.append(link)
         earlier.append(row)
     return links

@@ -1,4 +1,4 @@
-"""How a folder of images becomes a line of frames."""
+"""Read a folder of images as one camera's frames."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ...reid.files import read_image
 from ...reid.wording import counted
 from ..config.schema import CameraConfig
 from ..errors import SourceError
-from ..types import CameraReport, Frame, Image
-from .tally import Tally
+from ..types import Frame, Image
+from .counts import FootageCounts
 from .timestamps import Thinning
 from .video_file import DEFAULT_FPS
 
@@ -25,67 +25,62 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".
 
 
 class ImageSource:
-    """One camera's pictures as image files, a fixed time apart; read it once.
+    """One camera's frames as image files at a fixed rate; see `Source`. It can be read once.
 
-    An image that cannot be read, or is not as large as the first, is counted as damaged and left out; it keeps its
-    place in time. Images that `every` leaves out are not opened: they count as decoded and thinned.
+    An image that cannot be read, or differs in size from the first, counts as damaged and is left out; the frames after
+    it keep their time. Images that `every` leaves out are not opened: they count as decoded and thinned.
 
     Raises:
         SourceError: none of the files is an image.
     """
 
     def __init__(self, camera: str, config: CameraConfig, files: Sequence[Path]) -> None:
-        # What OpenCV prints about a bad image names no camera; the report does.
+        # OpenCV prints its own line about a bad image, without the camera's name; the report has it.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self.camera = camera
         self._files = files
         self.height, self.width = _first_size(files)
         self.fps = config.fps or DEFAULT_FPS
         if config.fps is None:
-            log.warning("camera %s: images have no rate, %g pictures per second assumed: set fps", camera, self.fps)
+            log.warning("camera %s: images have no frame rate, assuming %g per second: set fps", camera, self.fps)
         self.frame_count: int | None = len(files)
         self.duration_seconds: float | None = len(files) / self.fps
         self.start_seconds = (config.start_time.timestamp() if config.start_time else 0.0) + config.offset
         self._thinning = Thinning(config.every, None, self.fps)
-        self._tally = Tally(camera)
-
-    @property
-    def report(self) -> CameraReport:
-        """What became of the footage so far."""
-        return self._tally.report
+        self.counts = FootageCounts(camera)
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
-        """Read the images in order; damage ends up in the report, never in an exception.
+        """Read the images in order; damage is counted, never raised.
 
         Args:
-            stop: once set, no further frame is handed out.
+            stop: once set, no further frame is yielded.
         """
-        finished = False
+        reached_end = False
         seconds = 0.0
         left_out: list[str] = []
         try:
-            for place, path in enumerate(self._files):
+            for number, path in enumerate(self._files):
                 if stop.is_set():
                     return
-                seconds = place / self.fps
-                if not self._thinning.keeps(place, seconds):
-                    self._tally.take()
-                    self._tally.thin()
+                seconds = number / self.fps
+                if not self._thinning.keeps(number, seconds):
+                    self.counts.add_decoded()
+                    self.counts.add_thinned()
                     continue
                 try:
-                    image = self._sized(path)
+                    image = self._read(path)
                 except (ImageError, SourceError) as error:
                     left_out.append(str(error))
-                    self._tally.damage()
+                    self.counts.add_damaged()
                     continue
-                yield Frame(self.camera, self._tally.take(), self.start_seconds + seconds, image)
-            finished = True
+                yield Frame(self.camera, self.counts.add_decoded(), self.start_seconds + seconds, image)
+            reached_end = True
         finally:
             if left_out:
-                self._tally.trouble(f"left out {counted(len(left_out), 'image')}, the first: {left_out[0]}")
-            self._tally.conclude(finished=finished, seconds=seconds)
+                self.counts.add_problem(f"left out {counted(len(left_out), 'image')}, the first: {left_out[0]}")
+            self.counts.finish(reached_end=reached_end, seconds=seconds)
 
-    def _sized(self, path: Path) -> Image:
+    def _read(self, path: Path) -> Image:
         image = read_image(path)
         height, width = image.shape[:2]
         if (width, height) != (self.width, self.height):

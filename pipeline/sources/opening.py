@@ -1,4 +1,4 @@
-"""Where a camera's footage comes from: what the config's `source` means, and the frames in it."""
+"""Find and open the footage that a camera's `source` names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from ...reid.wording import counted, did_you_mean, natural_order
 from ..config.schema import ADDRESS, DEVICE, CameraConfig
 from ..credentials import without_credentials
 from ..errors import SourceError
-from ..types import CameraReport, Frame
+from ..types import Frame
+from .counts import FootageCounts
 from .image_folder import IMAGE_SUFFIXES, ImageSource
 from .video_segments import VideoSource
 
@@ -27,11 +28,11 @@ class Source(Protocol):
     Attributes:
         camera: the camera's name in the config.
         width, height: pixels of every frame.
-        fps: nominal pictures per second of the footage, before any are left out.
-        start_seconds: UTC epoch seconds of the first picture.
-        frame_count: estimate of the pictures in the footage, None if there is none.
-        duration_seconds: estimate of its length, None if there is none.
-        report: what became of the footage, kept up to date while frames() runs; `analysed` is not counted here.
+        fps: nominal frames per second of the footage, before thinning.
+        start_seconds: UTC epoch seconds of the first frame.
+        frame_count: estimated number of frames; None if unknown.
+        duration_seconds: estimated length; None if unknown.
+        counts: what was decoded so far; final once frames() has ended.
     """
 
     camera: str
@@ -41,22 +42,20 @@ class Source(Protocol):
     start_seconds: float
     frame_count: int | None
     duration_seconds: float | None
-
-    @property
-    def report(self) -> CameraReport: ...  # noqa: D102 - see the attributes above
+    counts: FootageCounts
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
-        """Decode the footage once, front to back, until its end or until `stop` is set."""
+        """Decode the footage once, from start to end or until `stop` is set."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """The files that a config's `source` stands for.
+    """The files that a config's `source` names.
 
     Attributes:
-        kind: one video, images, or video segments that follow each other.
-        files: in the order in which they are read.
+        kind: one video, images, or consecutive video segments.
+        files: in reading order.
     """
 
     kind: Literal["video", "images", "segments"]
@@ -64,14 +63,14 @@ class Footage:
 
 
 def open_source(camera: str, config: CameraConfig) -> Source:
-    """Find a camera's footage and decode its first picture, to know that there is one.
+    """Find a camera's footage and decode its first frame, so that bad footage is reported before the run.
 
     Args:
         camera: the camera's name.
-        config: its part of the config; a relative `source` starts at the working folder.
+        config: its section of the config; a relative `source` is resolved against the working folder.
 
     Raises:
-        SourceError: one line that names the camera and the file, and says what to do.
+        SourceError: one line that names the camera and the file and says what to do.
     """
     try:
         footage = find_footage(config.source)
@@ -83,14 +82,15 @@ def open_source(camera: str, config: CameraConfig) -> Source:
 
 
 def find_footage(source: str) -> Footage:
-    """The files that a `source` stands for.
+    """The files that a `source` names.
 
     Raises:
-        SourceError: there are none.
+        SourceError: there are none, or they cannot be read.
     """
     if ADDRESS.match(source) or DEVICE.fullmatch(source):
         raise SourceError(
-            f"{without_credentials(source)}: live sources are not supported yet; record it and give the files")
+            f"{without_credentials(source)}: live sources are not supported yet; record them and give the files"
+        )
     path = Path(source)
     try:
         if path.is_dir():
@@ -123,15 +123,15 @@ def _matching(pattern: str) -> Footage:
     names = glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob refuses absolute patterns
     files = [file for file in map(Path, sorted(names, key=natural_order)) if file.is_file()]
     videos = tuple(file for file in files if not _is_image(file))
-    if videos:  # a recorder's preview pictures beside its segments are not footage
+    if videos:  # a recorder's preview images beside its segments are not footage
         return Footage("segments", videos)
     if files:
         return Footage("images", tuple(files))
     folder = Path(re.split(r"[*?\[]", pattern, maxsplit=1)[0] + "x").parent
-    raise SourceError(f"{pattern}: matches no file{_holding(folder)}")
+    raise SourceError(f"{pattern}: matches no file{_contents(folder)}")
 
 
-def _holding(folder: Path) -> str:
+def _contents(folder: Path) -> str:
     if not folder.is_dir():
         return f"; there is no folder {folder}"
     names = sorted((entry.name for entry in folder.iterdir()), key=natural_order)

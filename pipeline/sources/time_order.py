@@ -1,4 +1,4 @@
-"""Footage of all cameras as one stream in time order: decoded side by side, bounded in memory, never dropped."""
+"""Merge the frames of all cameras in time order: decoded in parallel, bounded in memory, none dropped."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from ..stopwatch import Stopwatch
 from ..types import Frame
 from .opening import Source
 
-FRAMES_AHEAD = 2  # per camera; enough to hide decoding behind detection
-WAIT_SECONDS = 0.2  # how long a wait lasts before the stop event is looked at again
+FRAMES_AHEAD = 2  # per camera; enough to decode while the detector runs
+WAIT_SECONDS = 0.2  # between two checks of the stop event
 
 
 class CameraReader:
-    """Decodes one camera in a thread of its own, a few frames ahead of who reads it."""
+    """Decodes one camera in its own thread, a few frames ahead of its consumer."""
 
     def __init__(self, source: Source, stop: threading.Event, clock: Stopwatch) -> None:
         self._source, self._clock = source, clock
-        self.finished = False  # whether the footage was read to its end
         self._stop = stop
         self._frames: queue.Queue[Frame | None] = queue.Queue(FRAMES_AHEAD)
         worker = ThreadPoolExecutor(1, thread_name_prefix=f"decode {source.camera}")
         self._decoding = worker.submit(self._decode)
-        worker.shutdown(wait=False)  # takes no more work; the thread ends with the footage or the stop event
+        worker.shutdown(wait=False)  # accepts no more work; the thread ends with the footage or the stop event
 
     def __iter__(self) -> Iterator[Frame]:
         while not self._stop.is_set():
@@ -35,10 +34,9 @@ class CameraReader:
             except queue.Empty:
                 continue
             if frame is None:
-                self.finished = True
                 break
             yield frame
-        self._decoding.result()  # raises what went wrong; damage in the footage ends the stream without an error
+        self._decoding.result()  # raises the thread's error; damaged footage is none
 
     def _decode(self) -> None:
         frames = self._source.frames(self._stop)
@@ -61,5 +59,5 @@ class CameraReader:
 
 
 def in_time_order(cameras: Iterable[Iterable[Frame]]) -> Iterator[Frame]:
-    """Frames of all cameras by their seconds, ties by camera name; the same footage gives the same order."""
+    """Frames of all cameras sorted by seconds, then camera name; the same footage gives the same order."""
     return heapq.merge(*cameras, key=lambda frame: (frame.seconds, frame.camera))

@@ -1,4 +1,4 @@
-"""How one video file is read: picture after picture, with its time, whatever state the file is in."""
+"""Read one video file frame by frame, with timestamps, and survive damage."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from ..errors import SourceError
 from ..types import Image
 from .timestamps import Clock
 
-DEFAULT_FPS = 25.0  # where a file does not say; what libav assumes for raw streams too
-HIGHEST_FPS = 1000.0  # a larger number in a header is the tick of its clock, not a picture rate
-CUT_SECONDS = 0.5  # a file that ends this much before its header's duration was cut off
-TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})  # libav draws plain text as a video
+DEFAULT_FPS = 25.0  # if the file does not state it; libav assumes the same for raw streams
+HIGHEST_FPS = 1000.0  # larger numbers in headers are the clock's ticks per second, not a frame rate
+CUT_SECONDS = 0.5  # a file that ends this much earlier than its header states was cut off
+TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})  # libav renders plain text as video
 MP4_MARKS = frozenset({b"ftyp", b"mdat", b"moov", b"moof", b"wide", b"free"})
+ADVICE = "copy it again from the recorder, or convert it to H.264 in mp4"
 QUARTER_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What is known of a video file from its header and its first picture.
+    """What a video file's header and first frame state.
 
     Attributes:
-        width, height: pixels of the upright picture.
-        fps: nominal pictures per second.
-        duration_seconds, frame_count: as the header says, None where it does not.
-        codec: libav's name of it.
+        width, height: pixels of the upright frame.
+        fps: nominal frames per second.
+        duration_seconds, frame_count: from the header; None if it does not state them.
     """
 
     width: int
@@ -48,33 +48,31 @@ class VideoInfo:
     fps: float
     duration_seconds: float | None
     frame_count: int | None
-    codec: str
 
 
 def probe_video(path: Path) -> VideoInfo:
-    """Read a video's header and decode its first picture.
+    """Read a video's header and decode its first frame.
 
     Raises:
-        SourceError: one line, beginning with the path, why there is none.
+        SourceError: one line that begins with the path and says why it cannot be read.
     """
     with VideoReader(path) as reader:
-        picture = next((picture for _, picture in reader.pictures(threading.Event())), None)
-        if picture is None:
-            raise SourceError(f"{path}: {reader.trouble or 'it holds no picture'}; {ADVICE}")
-        width, height = upright_size(picture)
-        return VideoInfo(
-            width, height, reader.fps, reader.duration_seconds, reader.frame_count, reader.codec)
+        frame = next((frame for _, frame in reader.frames(threading.Event())), None)
+        if frame is None:
+            raise SourceError(f"{path}: {reader.problem or 'it holds no frame'}; {ADVICE}")
+        width, height = upright_size(frame)
+        return VideoInfo(width, height, reader.fps, reader.duration_seconds, reader.frame_count)
 
 
 class VideoReader:
-    """One open video file, read once from front to back; use it in a `with` block.
+    """One open video file, read once from start to end; use it in a `with` block.
 
-    One thread decodes it. On two cores, threads inside the decoder make a single video 1.5 times as fast, but cost
-    the same processor time a picture, and several cameras are decoded at once beside the networks: they fill
-    the cores already. A second thread would also hold back pictures and report damage late.
+    It is decoded in one thread. More threads inside the decoder make a single video 1.5 times as fast on two cores, but
+    cost the same processor time per frame, and several cameras decoded beside the networks already fill the cores. A
+    second thread would also delay frames and report damage late.
 
     Raises:
-        SourceError: the file is missing, empty, no video, or has no picture track.
+        SourceError: the file is missing, empty or not a video, or has no video track.
     """
 
     def __init__(self, path: Path) -> None:
@@ -82,17 +80,16 @@ class VideoReader:
         self.damaged = 0
         self._container = _opened(path)
         try:
-            self._stream = _picture_track(path, self._container)
+            self._stream = _video_stream(path, self._container)
         except SourceError:
             self._container.close()
             raise
         self._stream.thread_type = "SLICE"
         self._stream.thread_count = 1
-        self.codec = self._stream.codec_context.name
         self.fps = _nominal_fps(self._stream)
         self.duration_seconds = _duration_seconds(self._container, self._stream)
         self._clock = Clock(self._stream.time_base, self.fps)
-        self._has_pts = self._container.format.name != "avi"  # AVI stores decoding order alone
+        self._has_pts = self._container.format.name != "avi"  # AVI stores timestamps in decoding order only
         self._first_damage_seconds: float | None = None
         self._last_damage_seconds = 0.0
         self._damaged_pts: set[int] = set()
@@ -109,21 +106,21 @@ class VideoReader:
 
     @property
     def frame_count(self) -> int | None:
-        """How many pictures the header promises, or follow from its duration."""
+        """The number of frames that the header states, or that follows from its duration."""
         if self._stream.frames:
             return self._stream.frames
         return round(self.duration_seconds * self.fps) if self.duration_seconds else None
 
     @property
     def end_seconds(self) -> float:
-        """Since the first picture: where a video that follows this one begins."""
+        """Seconds from the first frame to the start of the next file."""
         damage_end = self._last_damage_seconds + 1.0 / self.fps if self.damaged else 0.0
         declared = self.duration_seconds or 0.0
         return max(self._clock.end_seconds, damage_end, declared if self._broke_off else 0.0)
 
     @property
-    def trouble(self) -> str:
-        """What is wrong with the file as far as it was read, in one line; empty if nothing."""
+    def problem(self) -> str:
+        """One line about the damage found so far; empty if there is none."""
         parts = []
         if self._first_damage_seconds is not None:
             count = counted(self.damaged, "packet")
@@ -132,33 +129,33 @@ class VideoReader:
             parts.append(self._broke_off)
         return "; ".join(parts)
 
-    def pictures(self, stop: threading.Event) -> Iterator[tuple[float, VideoFrame]]:
-        """Decode the file; damage is counted and passed over, so far as the decoder finds its way back.
+    def frames(self, stop: threading.Event) -> Iterator[tuple[float, VideoFrame]]:
+        """Decode the file; damage is counted and skipped as far as the decoder recovers.
 
         Yields:
-            (seconds since the first picture, strictly increasing; the picture).
+            (seconds since the first frame, strictly increasing; the frame).
         """
-        held: VideoFrame | None = None  # whether its timestamp can be believed shows only with the next one
+        held: VideoFrame | None = None  # only the next frame shows whether its timestamp is plausible
         for packet in self._packets(stop):
-            for picture in self._decoded(packet):
+            for frame in self._decoded(packet):
                 if stop.is_set():
                     return
                 if held is not None:
-                    yield self._timed(held, self._timestamp(picture)), held
-                held = picture
+                    yield self._timed(held, self._timestamp(frame)), held
+                held = frame
         if stop.is_set():
             return
         if held is not None:
             yield self._timed(held, None), held
-        self._judge_length()
+        self._check_length()
 
-    def _timestamp(self, picture: VideoFrame) -> int | None:
-        return picture.pts if self._has_pts else picture.dts
+    def _timestamp(self, frame: VideoFrame) -> int | None:
+        return frame.pts if self._has_pts else frame.dts
 
-    def _timed(self, picture: VideoFrame, next_pts: int | None) -> float:
-        seconds = self._clock.seconds(self._timestamp(picture), next_pts)
-        if picture.is_corrupt and picture.pts not in self._damaged_pts:
-            self._count_damage(seconds, picture.pts)  # the decoder made up what was missing of it
+    def _timed(self, frame: VideoFrame, next_pts: int | None) -> float:
+        seconds = self._clock.seconds(self._timestamp(frame), next_pts)
+        if frame.is_corrupt and frame.pts not in self._damaged_pts:
+            self._count_damage(seconds, frame.pts)  # the decoder concealed the missing parts
         return seconds
 
     def _packets(self, stop: threading.Event) -> Iterator[Packet[VideoStream] | None]:
@@ -168,7 +165,7 @@ class VideoReader:
                 packet = next(packets, None)
             except av.error.FFmpegError as error:
                 self._broke_off = f"it breaks off at {self._clock.end_seconds:.1f} s ({error.strerror})"
-                yield None  # makes the decoder hand out the pictures that it still holds
+                yield None  # flushes the frames that the decoder still holds
                 return
             if packet is None:
                 return
@@ -179,18 +176,18 @@ class VideoReader:
             end = float((packet.pts + (packet.duration or 0)) * self._stream.time_base)
             self._packets_end_seconds = max(self._packets_end_seconds, end)
         try:
-            pictures = self._stream.decode(packet)
+            frames = self._stream.decode(packet)
         except av.error.FFmpegError:
             self._count_damage(self._seconds_of(packet), packet.pts if packet else None)
             return []
-        if packet is not None and packet.is_corrupt:  # there is a hole in the file before or in it
+        if packet is not None and packet.is_corrupt:  # part of the file is missing before or in it
             self._count_damage(self._seconds_of(packet), packet.pts)
-        return pictures
+        return frames
 
     def _seconds_of(self, packet: Packet[VideoStream] | None) -> float:
         if packet is None or packet.pts is None:
             return self._clock.end_seconds
-        if self._clock.end_seconds == 0.0:  # nothing decoded yet: the footage begins here all the same
+        if self._clock.end_seconds == 0.0:  # nothing is decoded yet, but the footage begins here
             self._clock.starts_at(packet.pts)
         return self._clock.of_stream(packet.pts)
 
@@ -202,8 +199,8 @@ class VideoReader:
             self._first_damage_seconds = max(0.0, seconds)
         self._last_damage_seconds = max(self._last_damage_seconds, seconds)
 
-    def _judge_length(self) -> None:
-        """A container that is cut off just ends; only its header knows that there was more."""
+    def _check_length(self) -> None:
+        """A container that was cut off just ends; only its header shows that more should follow."""
         if self._broke_off or self.duration_seconds is None:
             return
         end = max(self._packets_end_seconds, self._clock.end_seconds)
@@ -211,25 +208,22 @@ class VideoReader:
             self._broke_off = f"it is cut off at {self._clock.end_seconds:.1f} s of {self.duration_seconds:.1f} s"
 
 
-ADVICE = "copy it again from the recorder, or convert it to H.264 in mp4"
+def upright_size(frame: VideoFrame) -> tuple[int, int]:
+    """(width, height) in pixels after the rotation that the frame's metadata asks for."""
+    if frame.rotation % 180 == 90:
+        return frame.height, frame.width
+    return frame.width, frame.height
 
 
-def upright_size(picture: VideoFrame) -> tuple[int, int]:
-    """(width, height) in pixels once the picture is turned as its rotation mark says."""
-    if picture.rotation % 180 == 90:
-        return picture.height, picture.width
-    return picture.width, picture.height
-
-
-def bgr_image(picture: VideoFrame, reformatter: VideoReformatter) -> Image:
-    """The picture as uint8 (H, W, 3) BGR, contiguous and upright; it shares no memory with the decoder.
+def bgr_image(frame: VideoFrame, reformatter: VideoReformatter) -> Image:
+    """Convert a decoded frame to uint8 (H, W, 3) BGR, contiguous and upright; it shares no memory with the decoder.
 
     Args:
-        picture: as decoded.
-        reformatter: kept by the caller from picture to picture, as setting up a conversion is dear.
+        frame: as decoded.
+        reformatter: reused by the caller for every frame, because setting up a conversion is slow.
     """
-    image = reformatter.reformat(picture, format="bgr24", threads=1).to_ndarray()
-    turn = QUARTER_TURNS.get(picture.rotation % 360)
+    image = reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
+    turn = QUARTER_TURNS.get(frame.rotation % 360)
     return np.ascontiguousarray(image if turn is None else cv2.rotate(image, turn), np.uint8)
 
 
@@ -242,33 +236,33 @@ def _opened(path: Path) -> InputContainer:
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
     try:
-        # Absolute, as `a:b.mp4` would be read as an address; titles in another code than UTF-8 are no damage.
+        # Absolute, because `a:b.mp4` would be read as an address; titles in other encodings than UTF-8 are no damage.
         return av.open(str(path.absolute()), metadata_errors="replace")
     except av.error.InvalidDataError as error:
         if mark in MP4_MARKS:
             raise SourceError(
                 f"{path}: was cut off before its index (the moov atom) was written; {ADVICE}") from error
-        raise SourceError(f"{path}: is no video, or one of an unknown kind; {ADVICE}") from error
+        raise SourceError(f"{path}: is not a video, or of an unknown format; {ADVICE}") from error
     except av.error.FFmpegError as error:
         raise SourceError(f"{path}: cannot be opened: {error.strerror}; {ADVICE}") from error
 
 
-def _picture_track(path: Path, container: InputContainer) -> VideoStream:
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     for stream in container.streams.video:
-        cover = bool(stream.disposition & Disposition.attached_pic)  # the record sleeve of a music file
+        cover = bool(stream.disposition & Disposition.attached_pic)  # a music file's cover art
         if cover:
             continue
         if stream.codec_context is None:
-            raise SourceError(f"{path}: its pictures are in a codec that cannot be decoded here; {ADVICE}")
+            raise SourceError(f"{path}: its video codec cannot be decoded here; {ADVICE}")
         if stream.codec_context.name not in TEXT_CODECS:
             return stream
     if container.streams.audio:
-        raise SourceError(f"{path}: holds sound but no pictures; give the camera's video file")
-    raise SourceError(f"{path}: is no video, or one of an unknown kind; {ADVICE}")
+        raise SourceError(f"{path}: holds sound but no video; give the camera's video file")
+    raise SourceError(f"{path}: is not a video, or of an unknown format; {ADVICE}")
 
 
 def _nominal_fps(stream: VideoStream) -> float:
-    # A raw stream has no timestamps to average; there the picture headers know better.
+    # A raw stream has no timestamps to average; its frame headers are more reliable.
     timed = stream.start_time is not None
     rates = (stream.average_rate, stream.guessed_rate) if timed else (stream.guessed_rate, stream.average_rate)
     for rate in rates:
@@ -278,7 +272,7 @@ def _nominal_fps(stream: VideoStream) -> float:
 
 
 def _duration_seconds(container: InputContainer, stream: VideoStream) -> float | None:
-    """What the header says, of the picture track if it can be told apart from the sound."""
+    """What the header states for the video track; a duration that may be the sound's is ignored."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     tag = stream.metadata.get("DURATION", "")  # Matroska: 00:00:26.800000000

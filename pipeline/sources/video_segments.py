@@ -1,4 +1,4 @@
-"""How a camera's video, in one file or in many, becomes one line of frames."""
+"""Read one camera's video, in one file or in many segments, as one sequence of frames."""
 
 from __future__ import annotations
 
@@ -12,93 +12,88 @@ from av.video.reformatter import VideoReformatter
 from ...reid.wording import counted
 from ..config.schema import CameraConfig
 from ..errors import SourceError
-from ..types import CameraReport, Frame
-from .tally import Tally
+from ..types import Frame
+from .counts import FootageCounts
 from .timestamps import Thinning
 from .video_file import VideoInfo, VideoReader, bgr_image, probe_video, upright_size
 
 
 class VideoSource:
-    """One camera's video files, one after the other on one line of time; read it once.
+    """One camera's video files, joined in time; see `Source`. It can be read once.
 
-    A file starts where the one before ended: one picture interval after its last picture, damaged or not, or where
-    its header says that it should have ended if it was cut off. How long a file lasted that cannot be opened nobody
-    knows: time goes on as if it was not there. Pictures of another size than the first are counted as damaged.
+    A file starts where the one before ended: one frame interval after its last frame, damaged or not, or, if it was cut
+    off, at the end that its header states. A file that cannot be opened has no known length and takes no time. Frames
+    that differ in size from the first count as damaged.
 
     Raises:
-        SourceError: none of the files has a picture.
+        SourceError: none of the files has a frame that can be decoded.
     """
 
     def __init__(self, camera: str, config: CameraConfig, files: Sequence[Path]) -> None:
         self.camera = camera
         self._files = files
-        info = _first_good(files)
+        info = _probe_first(files)
         self.width, self.height, self.fps = info.width, info.height, info.fps
         self.frame_count, self.duration_seconds = info.frame_count, info.duration_seconds
         self.start_seconds = (config.start_time.timestamp() if config.start_time else 0.0) + config.offset
         self._thinning = Thinning(config.every, config.fps, info.fps)
-        self._tally = Tally(camera)
-        self._seconds = 0.0  # since the first picture: where reading has got to
+        self.counts = FootageCounts(camera)
+        self._seconds = 0.0  # of the last frame read, since the first
         self._reformatter = VideoReformatter()
 
-    @property
-    def report(self) -> CameraReport:
-        """What became of the footage so far."""
-        return self._tally.report
-
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
-        """Decode the footage from its start; damage ends up in the report, never in an exception.
+        """Decode the footage from its start; damage is counted, never raised.
 
         Args:
-            stop: once set, no further frame is handed out.
+            stop: once set, no further frame is yielded.
         """
-        finished = False
+        reached_end = False
         file_start_seconds = 0.0
         try:
             for path in self._files:
                 try:
                     reader = VideoReader(path)
                 except SourceError as error:
-                    self._tally.trouble(str(error))
+                    self.counts.add_problem(str(error))
                     continue
                 with reader:
                     yield from self._frames_of(reader, file_start_seconds, stop)
                 file_start_seconds += reader.end_seconds
-            finished = not stop.is_set()
-        finally:  # also when whoever takes the frames gives up on them
-            self._tally.conclude(finished=finished, seconds=self._seconds)
+            reached_end = not stop.is_set()
+        finally:  # also when the consumer closes the generator early
+            self.counts.finish(reached_end=reached_end, seconds=self._seconds)
 
     def _frames_of(self, reader: VideoReader, file_start_seconds: float, stop: threading.Event) -> Iterator[Frame]:
         counted_damage = odd_sizes = 0
         try:
-            for seconds, picture in reader.pictures(stop):
-                self._tally.damage(reader.damaged - counted_damage)
+            for seconds, frame in reader.frames(stop):
+                self.counts.add_damaged(reader.damaged - counted_damage)
                 counted_damage = reader.damaged
                 self._seconds = file_start_seconds + seconds
-                if upright_size(picture) != (self.width, self.height):
+                if upright_size(frame) != (self.width, self.height):
                     odd_sizes += 1
-                    self._tally.damage()
+                    self.counts.add_damaged()
                     continue
-                index = self._tally.take()
+                index = self.counts.add_decoded()
                 if self._thinning.keeps(index, self._seconds):
-                    image = bgr_image(picture, self._reformatter)
+                    image = bgr_image(frame, self._reformatter)
                     yield Frame(self.camera, index, self.start_seconds + self._seconds, image)
                 else:
-                    self._tally.thin()
+                    self.counts.add_thinned()
         finally:
-            self._tally.damage(reader.damaged - counted_damage)
-            self._tell(reader, odd_sizes)
+            self.counts.add_damaged(reader.damaged - counted_damage)
+            self._report_problems(reader, odd_sizes)
 
-    def _tell(self, reader: VideoReader, odd_sizes: int) -> None:
-        if reader.trouble:
-            self._tally.trouble(f"{reader.path}: {reader.trouble}")
+    def _report_problems(self, reader: VideoReader, odd_sizes: int) -> None:
+        if reader.problem:
+            self.counts.add_problem(f"{reader.path}: {reader.problem}")
         if odd_sizes:
             size = f"{self.width}x{self.height}"
-            self._tally.trouble(f"{reader.path}: left out {counted(odd_sizes, 'picture')} that are not {size}")
+            self.counts.add_problem(f"{reader.path}: left out {counted(odd_sizes, 'frame')} that are not {size}")
 
 
-def _first_good(files: Sequence[Path]) -> VideoInfo:
-    """What the first readable file says, its length scaled up to all files by their sizes on disk."""
+def _probe_first(files: Sequence[Path]) -> VideoInfo:
+    """The first readable file's header, its length scaled up to all files by their sizes on disk."""
     errors: list[SourceError] = []
     for path in files:
         try:
@@ -113,7 +108,7 @@ def _first_good(files: Sequence[Path]) -> VideoInfo:
 
 
 def _scaled(info: VideoInfo, factor: float) -> VideoInfo:
-    # Opening every one of a day's 1440 segments would take longer than a progress bar is worth.
+    # Opening each of a day's 1440 segments would take too long for a progress bar.
     return replace(
         info,
         duration_seconds=None if info.duration_seconds is None else info.duration_seconds * factor,

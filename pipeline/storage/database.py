@@ -1,4 +1,4 @@
-"""How is a database reached, and what does its refusal mean to a user?  Addresses, connections, errors."""
+"""Parse database addresses, connect with our settings, and turn database errors into one clear line."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from ..credentials import without_credentials
 from ..errors import StoreError
 
-ADVICE = {  # by the beginning of SQLite's error name
-    "SQLITE_FULL": "its disk is full: make room (what was stored before stays)",
+ADVICE = {  # by prefix of SQLite's error name
+    "SQLITE_FULL": "its disk is full: make room (what is already stored is kept)",
     "SQLITE_BUSY": "another program has locked it: close that program, or try again later",
     "SQLITE_LOCKED": "another program has locked it: close that program, or try again later",
-    "SQLITE_READONLY": "it cannot be written: check the permissions of the file and its folder (readers lock too)",
+    "SQLITE_READONLY": "it cannot be written: check the permissions of the file and its folder (readers lock, too)",
     "SQLITE_CANTOPEN": "it cannot be opened: check the permissions of the file and of its folder",
     "SQLITE_PERM": "it cannot be opened: check the permissions of the file and of its folder",
     "SQLITE_NOTADB": "it is not a database, or it is damaged: give another path, or restore a copy",
@@ -24,13 +24,17 @@ ADVICE = {  # by the beginning of SQLite's error name
     "SQLITE_IOERR": "its disk reports an error: check the disk and the room on it",
 }
 
+IN_MEMORY = "sqlite in memory keeps nothing: give the path of a file"
+
 
 def parse_database(database: str | Path) -> URL:
     """A path (`~` is the home folder) or any SQLAlchemy URL, as a URL.
 
     Raises:
-        StoreError: no such kind of database, or SQLite in memory, which keeps nothing.
+        StoreError: it is neither, or SQLite in memory, which keeps nothing.
     """
+    if str(database) == ":memory:":
+        raise StoreError(IN_MEMORY)
     if "://" not in str(database):
         return URL.create("sqlite", database=str(Path(database).expanduser()))
     try:
@@ -39,8 +43,8 @@ def parse_database(database: str | Path) -> URL:
         raise StoreError(f"{without_credentials(str(database))}: not a path or a database URL") from error
     if url.get_backend_name() != "sqlite":
         return url
-    if url.database in (None, "", ":memory:"):
-        raise StoreError("sqlite in memory keeps nothing: give the path of a file")
+    if url.database in (None, "", ":memory:") or url.query.get("mode") == "memory":
+        raise StoreError(IN_MEMORY)
     return url.set(database=str(Path(str(url.database)).expanduser()))
 
 
@@ -51,18 +55,31 @@ def shown(url: URL) -> str:
     return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
 
 
-def require_file(url: URL, create: bool) -> None:
-    """Say what is wrong with an SQLite path before SQLite does, which says less; with `create`, make its folder.
+def file_exists(url: URL) -> bool:
+    """Whether the file of an SQLite database exists.
 
     Raises:
-        StoreError: the file is missing, its folder cannot be made, or the path is a folder.
+        StoreError: it is a folder, or cannot be reached.
+    """
+    path = Path(str(url.database))
+    try:
+        if not path.is_dir():
+            return path.exists()
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}: give another path") from error
+    raise StoreError(f"{path} is a folder: give the path of a database file")
+
+
+def require_file(url: URL, create: bool) -> None:
+    """Check an SQLite path before SQLite does, which reports less; with `create`, make its folder.
+
+    Raises:
+        StoreError: the file is missing or cannot be reached, its folder cannot be made, or the path is a folder.
     """
     if url.get_backend_name() != "sqlite":
         return
     path = Path(str(url.database))
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder: give the path of a database file")
-    if not create and not path.exists():
+    if not file_exists(url) and not create:
         raise StoreError(f"{path}: there is no database: run the pipeline first, or give the right path")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,10 +88,10 @@ def require_file(url: URL, create: bool) -> None:
 
 
 def make_engine(url: URL, busy_seconds: float) -> Engine:
-    """An engine with our settings: on SQLite, foreign keys on and a wait of `busy_seconds` for locks.
+    """Create an engine with our settings: on SQLite, foreign keys on and a wait of `busy_seconds` for locks.
 
     Raises:
-        StoreError: the URL names a kind of database, or needs a driver, that is not installed.
+        StoreError: the URL's kind of database is unknown, or its driver is not installed.
     """
     sqlite = url.get_backend_name() == "sqlite"
     try:
@@ -88,7 +105,7 @@ def make_engine(url: URL, busy_seconds: float) -> Engine:
 
 
 def explain(url: URL, error: SQLAlchemyError) -> StoreError:
-    """The one line that a user can act on, for whatever went wrong between us and the database."""
+    """One line that a user can act on, for any error of the database."""
     cause = getattr(error, "orig", None) or error
     name = getattr(cause, "sqlite_errorname", "")
     for beginning, advice in ADVICE.items():
@@ -101,20 +118,20 @@ def explain(url: URL, error: SQLAlchemyError) -> StoreError:
 
 
 def use_write_ahead_log(engine: Engine) -> None:
-    """Let readers read while a run writes; the file remembers it.  Nothing to do but on SQLite."""
+    """Let others read while a run writes; the file keeps the setting. It concerns SQLite only."""
     if engine.dialect.name == "sqlite":
         with engine.connect().execution_options(begin="") as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # the driver would open transactions late, and not around CREATE TABLE
+    connection.isolation_level = None  # else the driver begins transactions late, and none for CREATE TABLE
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = NORMAL")  # with WAL: a power cut loses the last second, no more
+    connection.execute("PRAGMA synchronous = NORMAL")  # with WAL, a power cut loses the last second at most
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Writers lock at once: a reader that turns into a writer half-way is refused without waiting."""
+    """Writers lock at once, because SQLite refuses a reader that becomes a writer without waiting for locks."""
     begin = connection.get_execution_options().get("begin", "BEGIN")
     if begin:
         connection.exec_driver_sql(begin)

@@ -1,6 +1,6 @@
-"""Small videos and images made on the spot, the ways to spoil them, and a reader for them.
+"""Generate small videos and images, damage them, and read them back.
 
-Picture number i is grey, brighter with i, and dark at its upper left.
+Frame number i is grey, brighter with i, and dark at its upper left.
 """
 
 import threading
@@ -16,8 +16,8 @@ from reidpipe.pipeline.config.schema import CameraConfig
 from reidpipe.pipeline.sources.opening import open_source
 
 WIDTH, HEIGHT = 64, 48
-STEP = 8  # grey levels between two pictures: enough to tell 24 of them apart after lossy coding
-# A key picture in five, to recover at after damage.
+STEP = 8  # grey levels between two frames: enough to distinguish 24 of them after lossy coding
+# A key frame in five, so that decoding recovers after damage.
 PLAIN = {"preset": "ultrafast", "g": "5", "crf": "15", "x264-params": "scenecut=0"}
 
 
@@ -29,7 +29,7 @@ def picture(number, width=WIDTH, height=HEIGHT):
 
 
 def number_of(image):
-    """Which picture of a video this is, read from its brightness."""
+    """Which frame of a video this is, from its brightness."""
     return round((float(image[image.shape[0] // 2 :].mean()) - 49.5) / STEP)
 
 
@@ -47,7 +47,7 @@ def write_video(
     rotation=None,
     sound=False,
 ):
-    """Write `count` pictures `fps` a second, or at `times_ms` in milliseconds."""
+    """Write `count` frames at `fps` per second, or at `times_ms` in milliseconds."""
     with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
@@ -97,7 +97,7 @@ def cut(path: Path, share=0.5):
     return path
 
 
-def spoil(path: Path, first=0.4, last=0.6):
+def damage(path: Path, first=0.4, last=0.6):
     """Overwrite the bytes between two shares of a file with noise."""
     content = bytearray(path.read_bytes())
     start, end = int(len(content) * first), int(len(content) * last)
@@ -107,7 +107,7 @@ def spoil(path: Path, first=0.4, last=0.6):
 
 
 def replaced(path: Path, old: bytes, new: bytes):
-    """Exchange some bytes of a file for as many others."""
+    """Replace some bytes of a file by as many others."""
     content = path.read_bytes()
     assert old in content
     path.write_bytes(content.replace(old, new))
@@ -119,12 +119,7 @@ def open_camera(source, **settings):
 
 
 def read(source):
-    """All frames; what the pipeline does to the report is done too."""
-    frames = []
-    for frame in source.frames(threading.Event()):
-        source.report.analysed += 1
-        frames.append(frame)
-    return frames
+    return list(source.frames(threading.Event()))
 
 
 def numbers(frames):
@@ -135,5 +130,5 @@ def seconds_of(frames):
     return [frame.seconds for frame in frames]
 
 
-def assert_adds_up(report):
-    assert report.decoded == report.analysed + report.thinned + report.dropped
+def assert_adds_up(source, frames):
+    assert source.counts.decoded == len(frames) + source.counts.thinned

@@ -1,4 +1,4 @@
-"""Tiny networks in ONNX, made on the spot, that answer in a known way."""
+"""Generate tiny ONNX networks with known outputs."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
-def write_detector(path: Path, boxes, names="{0: 'person'}", red_is_sure=False, task="detect", hw=("height", "width")):
-    """A detector that finds the same boxes in every picture.
+def write_detector(path: Path, boxes, names="{0: 'person'}", scale_by_red=False, task="detect", hw=("height", "width")):
+    """Write a detector that finds the same boxes in every image.
 
     Args:
         path: where to write it.
         boxes: rows of centre x, centre y, width, height, then one confidence per class, in network pixels.
         names: the class names, as ultralytics writes them into its exports.
-        red_is_sure: the confidences are multiplied by how red the picture is, to see the colour order.
+        scale_by_red: multiply the confidences by the mean of the red channel, to check the channel order.
         hw: fixed height and width, or names for dynamic ones.
     """
     table = np.asarray(boxes, np.float32).T[None]  # (1, 4 + classes, boxes)
@@ -23,7 +23,7 @@ def write_detector(path: Path, boxes, names="{0: 'person'}", red_is_sure=False, 
     nodes += [helper.make_node("ReduceMean", ["red"], ["redness"], axes=[1, 2, 3], keepdims=1)]  # (N, 1, 1, 1)
     nodes += [helper.make_node("Reshape", ["redness", "flat"], ["share"])]  # (N, 1, 1)
     select = np.zeros_like(scale)
-    select[:, 4:] = 1.0 if red_is_sure else 0.0
+    select[:, 4:] = 1.0 if scale_by_red else 0.0
     # output = table * (1 - select + select * share): boxes as they are, confidences scaled
     nodes += [helper.make_node("Mul", ["share", "select"], ["scaled"])]
     nodes += [helper.make_node("Add", ["scaled", "unselected"], ["factor"])]

@@ -1,4 +1,4 @@
-"""A check looks at everything, names what is wrong, and lets one bad camera hide no other."""
+"""`reidpipe check` reports every problem; one bad camera hides no other."""
 
 import os
 
@@ -21,15 +21,15 @@ def checked(tmp_path):
     return check
 
 
-def test_rows_say_what_the_footage_is(checked, tmp_path):
+def test_rows_describe_the_footage(checked, tmp_path):
     write_images(tmp_path / "aisle", 6)
     for part in (1, 2):
         write_video(tmp_path / f"till_{part}.mkv", 10)
     report = checked("""
 cameras:
   entrance: {source: entrance.mp4, start_time: 2024-05-01T10:00:00+02:00, offset: 0.5}
-  aisle: {source: aisle, fps: 2}
-  till: {source: till_*.mkv}
+  aisle: {source: aisle, start_time: 2024-05-01, fps: 2}
+  till: {source: till_*.mkv, start_time: 2024-05-01}
 """)
     entrance, aisle, till = report.cameras
     assert (entrance.camera, entrance.kind, entrance.status, entrance.error) == ("entrance", "video", "ok", "")
@@ -37,7 +37,7 @@ cameras:
     assert entrance.duration_seconds == pytest.approx(2.0)
     assert entrance.start_time == "2024-05-01T08:00:00.500000Z"
     assert (aisle.kind, len(aisle.files), aisle.duration_seconds) == ("images", 6, 3.0)
-    assert aisle.start_time == "1970-01-01T00:00:00Z"
+    assert aisle.start_time == "2024-05-01T00:00:00Z"
     assert (till.kind, [path.name for path in till.files]) == ("segments", ["till_1.mkv", "till_2.mkv"])
     assert till.frame_count == pytest.approx(20, abs=2)
     assert report.problems == ()
@@ -62,7 +62,7 @@ cameras:
     assert not report.ok
 
 
-def test_broken_segments_are_found_before_the_run(checked, tmp_path):
+def test_damaged_segments_are_found_before_the_run(checked, tmp_path):
     for part in (1, 2, 3):
         write_video(tmp_path / f"till_{part}.mp4", 10)
     cut(tmp_path / "till_2.mp4")
@@ -81,14 +81,17 @@ CAMERA = "cameras: {entrance: {source: entrance.mp4}}\n"
     [
         ("detector: {weights: w/mine.onnx}", "detector.weights: no such file {folder}/w/mine.onnx"),
         ("appearance: {weights: dpmp}", "appearance.weights: no such file dpmp"),
-        ("database: .", "database: {folder} is a folder; give a file in it"),
+        ("database: .", "database: {folder} is a folder: give the path of a database file"),
+        ("database: ':memory:'", "database: sqlite in memory keeps nothing: give the path of a file"),
+        ("database: 'sqlite://'", "database: sqlite in memory keeps nothing: give the path of a file"),
+        ("database: 'sqlite:///:memory:'", "database: sqlite in memory keeps nothing: give the path of a file"),
         (
             "database: entrance.mp4/out.db",
-            "database: {folder}/entrance.mp4/out.db cannot be written; change its rights, or choose another place",
+            "database: {folder}/entrance.mp4/out.db cannot be written: check the permissions, or give another path",
         ),
     ],
 )
-def test_what_is_not_a_camera_is_checked_too(line, problem, checked, tmp_path):
+def test_weights_and_database_are_checked_too(line, problem, checked, tmp_path):
     report = checked(CAMERA + line)
     assert report.problems == (problem.format(folder=tmp_path),)
     assert not report.ok
@@ -104,12 +107,12 @@ def test_what_is_not_a_camera_is_checked_too(line, problem, checked, tmp_path):
         "threads: 2",
     ],
 )
-def test_what_others_answer_for_is_left_to_them(line, checked):
+def test_what_cannot_be_checked_without_running_is_accepted(line, checked):
     assert checked(CAMERA + line).ok
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="this user may write everywhere")
-def test_a_folder_that_cannot_be_written_is_told(checked, tmp_path):
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="this user can write everywhere")
+def test_a_folder_that_cannot_be_written_is_reported(checked, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
     (problem,) = checked(CAMERA + "database: locked/out.db").problems
     assert "cannot be written" in problem
@@ -121,6 +124,20 @@ def test_a_time_beyond_the_calendar_is_no_crash(checked):
     assert row.start_time == "2.54402e+11 s after 1970"
 
 
-def test_a_bad_config_is_the_callers_to_tell(checked):
+def test_a_bad_config_is_raised_to_the_caller(checked):
     with pytest.raises(ConfigError, match="unknown key"):
         checked(CAMERA + "foo: 1")
+
+
+def test_cameras_with_and_without_start_time_are_refused(checked):
+    with pytest.raises(ConfigError, match="entrance has a start_time, till has none"):
+        checked("cameras: {entrance: {source: entrance.mp4, start_time: 2024-05-01}, till: {source: entrance.mp4}}")
+
+
+def test_unreadable_names_are_reported_where_they_are_used(checked):
+    name = "x" * 300  # too long for a file name
+    report = checked(f"cameras: {{entrance: {{source: {name}}}}}\n" + "\n".join(
+        [f"database: {name}", f"detector: {{weights: w/{name}}}", f"appearance: {{weights: {name}}}"]))
+    assert "File name too long" in report.cameras[0].error
+    assert [problem.split(":")[0] for problem in report.problems] == [
+        "detector.weights", "appearance.weights", "database"]

@@ -1,4 +1,4 @@
-"""Every tracker follows people as the protocol promises."""
+"""Every tracker keeps the promises of the protocol."""
 
 import numpy as np
 import pytest
@@ -6,15 +6,28 @@ import supervision as sv
 
 from reidpipe.trackers import TRACKERS, TrackerSettings
 
+FPS = 10
+
 
 def people(*centres_x: float, confidence: float = 0.9) -> sv.Detections:
     xyxy = np.array([[x - 20, 100, x + 20, 200] for x in centres_x], np.float32).reshape(-1, 4)
     return sv.Detections(xyxy=xyxy, confidence=np.full(len(xyxy), confidence, np.float32))
 
 
+class FrameTracker:
+    """A tracker whose frames come at a fixed rate, unless their time is given."""
+
+    def __init__(self, tracker):
+        self.tracker, self.seconds = tracker, 1772442000.0
+
+    def update(self, detections, after=1 / FPS):
+        self.seconds += after
+        return self.tracker.update(detections, self.seconds)
+
+
 @pytest.fixture(params=sorted(TRACKERS))
 def new_tracker(request):
-    return lambda **settings: TRACKERS[request.param](TrackerSettings(**settings))
+    return lambda **settings: FrameTracker(TRACKERS[request.param](TrackerSettings(**settings)))
 
 
 def test_a_walker_keeps_one_id(new_tracker):
@@ -23,7 +36,7 @@ def test_a_walker_keeps_one_id(new_tracker):
     assert ids == {1}
 
 
-def test_two_walkers_who_come_near_keep_their_ids(new_tracker):
+def test_two_walkers_who_approach_keep_their_ids(new_tracker):
     tracker = new_tracker()
     for step in range(30):
         tracked = tracker.update(people(50 + 3 * step, 350 - 3 * step))
@@ -31,7 +44,7 @@ def test_two_walkers_who_come_near_keep_their_ids(new_tracker):
     assert left_to_right.tolist() == [1, 2]
 
 
-def test_boxes_come_back_as_they_were_detected(new_tracker):
+def test_boxes_are_returned_as_they_were_detected(new_tracker):
     tracker = new_tracker()
     for step in range(5):
         detections = people(50 + 4 * step, 300)
@@ -39,7 +52,7 @@ def test_boxes_come_back_as_they_were_detected(new_tracker):
     np.testing.assert_array_equal(np.sort(tracked.xyxy, axis=0), np.sort(detections.xyxy, axis=0))
 
 
-def test_nobody_is_ordinary(new_tracker):
+def test_a_frame_without_people_gives_empty_arrays(new_tracker):
     tracker = new_tracker()
     for _ in range(3):
         tracked = tracker.update(people())
@@ -48,17 +61,32 @@ def test_nobody_is_ordinary(new_tracker):
 
 
 def test_a_short_absence_keeps_the_id_and_a_long_one_does_not(new_tracker):
-    tracker = new_tracker(lost_frames=5)
+    tracker = new_tracker(lost_seconds=0.5)
     for _ in range(5):
         tracker.update(people(100))
-    for _ in range(3):
+    for _ in range(4):
         tracker.update(people())
     assert tracker.update(people(100)).tracker_id.tolist() == [1]
-    for _ in range(10):
+    for _ in range(5):
         tracker.update(people())
+        assert 1 in tracker.tracker.open_ids
+    tracker.update(people())
+    assert 1 not in tracker.tracker.open_ids
     for _ in range(3):
         tracked = tracker.update(people(100))
+    assert len(tracked) == 1
     assert tracked.tracker_id.tolist() != [1]
+
+
+def test_a_gap_in_the_footage_ends_all_tracks(new_tracker):
+    tracker = new_tracker(lost_seconds=0.5)
+    for _ in range(5):
+        tracker.update(people(100, 300))
+    for step in range(3):
+        tracked = tracker.update(people(100), after=1 / FPS if step else 60)
+    assert len(tracked) == 1
+    assert tracked.tracker_id.tolist() not in ([1], [2])
+    assert {1, 2}.isdisjoint(tracker.tracker.open_ids)
 
 
 def test_two_cameras_share_no_ids(new_tracker):
@@ -70,7 +98,7 @@ def test_two_cameras_share_no_ids(new_tracker):
     assert other.tracker_id.tolist() == [1]
 
 
-def test_doubtful_boxes_start_no_track(new_tracker):
+def test_boxes_of_low_confidence_start_no_track(new_tracker):
     tracker = new_tracker(new_track_confidence=0.6)
     for _ in range(5):
         assert len(tracker.update(people(100, confidence=0.5))) == 0

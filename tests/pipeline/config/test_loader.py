@@ -1,4 +1,4 @@
-"""A config file means the same everywhere, and everything that is wrong with one is told at once, in plain words."""
+"""A config file means the same on every machine, and all its errors are reported at once in plain words."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,8 +42,8 @@ BAD = [
     pytest.param("a: *b\n", r"is not YAML: line 1, column 4: found undefined alias", id="alias"),
     pytest.param("a: !!python/object:os.system x\n", r"is not YAML: line 1, column 4", id="python object"),
     pytest.param("a: 1\n---\nb: 1\n", r"is not YAML: line 2", id="two documents"),
-    pytest.param(b"\xff\xfe\x00\x01", "is no text file", id="binary"),
-    pytest.param("database: x.db\n", r"cameras: is missing: the cameras, by name$", id="no cameras"),
+    pytest.param(b"\xff\xfe\x00\x01", "is not a text file", id="binary"),
+    pytest.param("database: x.db\n", r"cameras: is missing: the cameras by name$", id="no cameras"),
     pytest.param("cameras: {}\n", r"cameras: name at least one camera \(line 1\)$", id="zero cameras"),
     pytest.param("cameras:\n", r"cameras: expected keys with values below it, got nothing", id="cameras, no more"),
     pytest.param("cameras: [a]\n", r"cameras: expected keys with values below it, got a list", id="cameras in a list"),
@@ -55,7 +55,7 @@ BAD = [
         r"camera a: is given twice, on line 2 and on line 4$", id="camera twice"),
     pytest.param(
         "cameras:\n  Cam: {source: x}\n  cam: {source: y}\n",
-        r'"cam" and "Cam" would be one file on some systems \(line 3\)', id="camera twice but for case"),
+        r'"cam" and "Cam" would be the same file on some systems \(line 3\)', id="camera twice but for case"),
     pytest.param("cameras: {a/b: {source: x}}\n", r'cameras: "a/b" cannot be a file name: use letters', id="slash"),
     pytest.param("cameras: {..: {source: x}}\n", r'"\.\." cannot be a file name', id="dots"),
     pytest.param("cameras: {'a ': {source: x}}\n", r'"a " cannot be a file name', id="space at the end"),
@@ -65,7 +65,7 @@ BAD = [
         r"cameras\.entrance\.strat_time: unknown key, did you mean start_time\? \(line 4\)$", id="near miss"),
     pytest.param(GOOD + "databse: x\n", r"databse: unknown key, did you mean database\?", id="near miss at the top"),
     pytest.param(GOOD + "batch: 3\n", r"batch: unknown key, did you mean detector\.batch\?", id="key out of place"),
-    pytest.param(GOOD + "foo: 3\n", r"foo: unknown key; known here: cameras, database, ", id="key of another world"),
+    pytest.param(GOOD + "foo: 3\n", r"foo: unknown key; known here: cameras, database, ", id="key without a near miss"),
     pytest.param(GOOD + "detector: {batch: four}\n", r'batch: expected a whole number, got "four"', id="word"),
     pytest.param(GOOD + "detector: {batch: 2.5}\n", r'batch: expected a whole number, got "2\.5"', id="fraction"),
     pytest.param(GOOD + "detector: {batch: }\n", r"batch: expected a whole number, got nothing", id="nothing"),
@@ -80,6 +80,10 @@ BAD = [
     pytest.param(camera("offset: nan"), r'offset: expected a finite number, got "nan"', id="not a number"),
     pytest.param(camera("offset: 1e300"), r'offset: expected at most 1e\+09, got "1e300"', id="offset of millennia"),
     pytest.param(camera("start_time: 8:30"), r"start_time: expected a time such as 2024-05-01T08:00:00Z", id="time"),
+    pytest.param(
+        "cameras:\n  a: {source: x, start_time: 2024-05-01}\n  b: {source: y}\n  c: {source: z}\n",
+        r"cameras: a has a start_time, b has none: give one to all cameras or to none \(line 1\)$",
+        id="start_time of some cameras"),
     pytest.param(camera("every: 2\nfps: 5"), r"entrance: give either `every` or `fps`, not both", id="thinning"),
     pytest.param(
         camera("homography: [[1, 0], [0, 1]]"),
@@ -91,14 +95,14 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "line"), BAD)
-def test_a_bad_file_is_told_in_plain_words(text, line, written):
+def test_a_bad_file_is_reported_in_plain_words(text, line, written):
     path = written(text)
     with pytest.raises(ConfigError, match=line) as caught:
         load_config(path)
     assert str(caught.value).startswith(f"{path}: ")
 
 
-def test_all_problems_come_at_once_and_the_first_line_stands_alone(written):
+def test_all_problems_are_reported_at_once_and_the_first_line_stands_alone(written):
     text = camera("strat_time: 1\nevery: x") + "detector: {batch: four}\ntracker: {name: sort}\n"
     with pytest.raises(ConfigError) as caught:
         load_config(written(text))
@@ -115,7 +119,7 @@ def test_passwords_are_not_repeated(written):
     assert "secret" not in str(caught.value)
 
 
-def test_a_missing_file_is_told_with_its_neighbour(written):
+def test_a_missing_file_is_reported_with_the_nearest_name(written):
     path = written(GOOD)
     with pytest.raises(ConfigError, match=r"stroe\.yaml: no such config file, did you mean store\.yaml\?"):
         load_config(path.with_name("stroe.yaml"))
@@ -125,14 +129,28 @@ def test_a_missing_file_is_told_with_its_neighbour(written):
         load_config(path.parent)
 
 
+@pytest.mark.parametrize("start_time", ["", ", start_time: 2024-05-01"])
+def test_all_cameras_or_none_may_have_a_start_time(start_time, written):
+    load_config(written(f"cameras: {{a: {{source: x{start_time}}}, b: {{source: y{start_time}}}}}"))
+
+
+@pytest.mark.parametrize("line", ["database: {}\n", "detector: {{weights: {}}}\n"])
+def test_a_name_too_long_for_a_file_is_left_to_the_place_that_opens_it(line, written):
+    load_config(written(GOOD.replace("entrance.mp4", "x" * 300) + line.format("y" * 300)))
+
+
 def test_defaults_hold_where_a_section_is_commented_out(written):
     config = load_config(written(GOOD + "detector:\n  # batch: 8\nlinking: ~\n"))
     assert config.detector == Config.model_fields["detector"].default
     assert config.linking == Config.model_fields["linking"].default
 
 
-def test_values_are_read_by_their_key_not_by_how_they_look(written):
-    config = load_config(written("cameras: {on: {source: 7, fps: 12}, 1: {source: yes, start_time: 2024-05-01 08:00}}"))
+def test_values_are_parsed_by_their_key_not_by_their_form(written):
+    config = load_config(written("""
+cameras:
+  on: {source: 7, fps: 12, start_time: 2024-05-01}
+  1: {source: yes, start_time: 2024-05-01 08:00}
+"""))
     assert list(config.cameras) == ["on", "1"]
     assert config.cameras["on"].fps == 12.0
     assert Path(config.cameras["on"].source).name == "7"
@@ -140,12 +158,12 @@ def test_values_are_read_by_their_key_not_by_how_they_look(written):
 
 
 def test_anchors_and_merges_work(written):
-    text = "cameras:\n  a: &usual {source: a.mp4, every: 3}\n  b: {<<: *usual, source: b.mp4}\n"
+    text = "cameras:\n  a: &base {source: a.mp4, every: 3}\n  b: {<<: *base, source: b.mp4}\n"
     config = load_config(written(text))
     assert (config.cameras["b"].every, Path(config.cameras["b"].source).name) == (3, "b.mp4")
 
 
-def test_a_byte_order_mark_is_no_matter(written):
+def test_a_byte_order_mark_is_ignored(written):
     assert list(load_config(written(b"\xef\xbb\xbf" + GOOD.encode())).cameras) == ["entrance"]
 
 
@@ -161,14 +179,14 @@ def test_a_byte_order_mark_is_no_matter(written):
         ("rtsp://u:p@10.0.0.7/1", "rtsp://u:p@10.0.0.7/1"),
     ],
 )
-def test_sources_start_at_the_config_file(source, expected, written, tmp_path, monkeypatch):
+def test_sources_are_relative_to_the_config_file(source, expected, written, tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     path = written(f"cameras: {{a: {{source: '{source}'}}}}")
     wanted = expected.format(folder=tmp_path, home=Path.home())
     assert load_config(path).cameras["a"].source == wanted
 
 
-def test_brackets_in_the_folders_own_name_are_no_pattern(tmp_path):
+def test_brackets_in_the_folder_name_are_not_a_pattern(tmp_path):
     folder = tmp_path / "site [1]"
     folder.mkdir()
     (folder / "store.yaml").write_text("cameras: {a: {source: 'cam_*.mp4'}, b: {source: x.mp4}}")
@@ -191,9 +209,9 @@ def test_brackets_in_the_folders_own_name_are_no_pattern(tmp_path):
         ("appearance.weights", "mine.onnx", "{folder}/mine.onnx"),
     ],
 )
-def test_other_paths_start_at_the_config_file(key, value, expected, written, tmp_path):
+def test_other_paths_are_relative_to_the_config_file(key, value, expected, written, tmp_path):
     written(b"", "mine.onnx")
-    (tmp_path / "person").mkdir()  # a folder that happens to be called like the bundled weights
+    (tmp_path / "person").mkdir()  # a folder with the name of the bundled weights
     section, _, name = key.partition(".")
     line = f"{section}: {{{name}: '{value}'}}\n" if name else f"{section}: '{value}'\n"
     config = load_config(written(GOOD + line))

@@ -1,4 +1,4 @@
-"""Footage that is missing, empty, no video or broken: one clear line, and whatever is good of it stays."""
+"""Footage that is missing, empty, not a video or damaged: one clear line, and everything that decodes is kept."""
 
 import os
 import re
@@ -14,13 +14,13 @@ from ..media import (
     WIDTH,
     assert_adds_up,
     cut,
+    damage,
     numbers,
     open_camera,
     picture,
     read,
     replaced,
     seconds_of,
-    spoil,
     write_images,
     write_sound,
     write_video,
@@ -35,7 +35,7 @@ def video(tmp_path):
     return write_video(tmp_path / "good.mp4")
 
 
-# --- what is wrong before the first picture -------------------------------------------------------------------------
+# --- errors before the first frame ----------------------------------------------------------------------------------
 
 
 def missing_near_miss(folder):
@@ -66,17 +66,17 @@ BAD = [
     pytest.param(lambda f: f / "b.mp4", r"b\.mp4: no such file; check the path", id="missing file"),
     pytest.param(lambda f: f / "no" / "b.mp4", r"no such file; there is no folder .*no$", id="missing folder"),
     pytest.param(lambda f: written(f / "e.mp4"), r"e\.mp4: is empty \(0 bytes\)", id="empty file"),
-    pytest.param(lambda f: written(f / "e.mp4", b"hello " * 999), r"e\.mp4: is no video", id="text named mp4"),
-    pytest.param(lambda f: written(f / "e.txt", b"hello\n" * 999), r"e\.txt: is no video", id="text"),
-    pytest.param(lambda f: written(f / "e.bin", os.urandom(9999)), r"e\.bin: is no video", id="noise"),
-    pytest.param(lambda f: write_sound(f / "e.m4a"), r"holds sound but no pictures", id="sound only"),
+    pytest.param(lambda f: written(f / "e.mp4", b"hello " * 999), r"e\.mp4: is not a video", id="text named mp4"),
+    pytest.param(lambda f: written(f / "e.txt", b"hello\n" * 999), r"e\.txt: is not a video", id="text"),
+    pytest.param(lambda f: written(f / "e.bin", os.urandom(9999)), r"e\.bin: is not a video", id="noise"),
+    pytest.param(lambda f: write_sound(f / "e.m4a"), r"holds sound but no video", id="sound only"),
     pytest.param(lambda f: cut(write_video(f / "e.mp4")), r"was cut off before its index", id="mp4 without index"),
     pytest.param(lambda f: cut(write_video(f / "e.mkv"), 0.05), r"e\.mkv: .*copy it again", id="header only"),
     pytest.param(
-        lambda f: replaced(write_video(f / "e.mp4"), b"avc1", b"zzz1"), r"codec that cannot be decoded", id="codec"),
+        lambda f: replaced(write_video(f / "e.mp4"), b"avc1", b"zzz1"), r"video codec cannot be decoded", id="codec"),
     pytest.param(
-        lambda f: spoil(write_video(f / "e.mp4", container_options=FAST), 0.024, 1.0),
-        r"e\.mp4: 20 packets could not be decoded, from 0\.0 s on; copy it again", id="no picture decodes"),
+        lambda f: damage(write_video(f / "e.mp4", container_options=FAST), 0.024, 1.0),
+        r"e\.mp4: 20 packets could not be decoded, from 0\.0 s on; copy it again", id="no frame decodes"),
     pytest.param(folder_with, r"in: is a folder without images, it is empty", id="empty folder"),
     pytest.param(lambda f: folder_with(f, "a.txt"), r"without images, it holds 1 other file", id="folder of others"),
     pytest.param(lambda f: folder_with(f, "a.mp4"), r"folder of videos; .* give .*in/\*\.mp4", id="folder of videos"),
@@ -89,7 +89,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("make", "line"), BAD)
-def test_a_bad_source_is_told_in_one_line_and_leaves_others_alone(make, line, tmp_path, video, capfd):
+def test_a_bad_source_is_reported_in_one_line_and_affects_no_other(make, line, tmp_path, video, capfd):
     (tmp_path / "bad").mkdir()
     good = open_camera(video)
     with pytest.raises(SourceError, match=line) as caught:
@@ -97,8 +97,8 @@ def test_a_bad_source_is_told_in_one_line_and_leaves_others_alone(make, line, tm
     assert str(caught.value).startswith("camera entrance: ")
     assert "\n" not in str(caught.value)
     assert numbers(read(good)) == list(range(20))
-    assert good.report.status == "complete"
-    assert capfd.readouterr() == ("", "")  # neither libav nor OpenCV talk in between
+    assert good.counts.status == "complete"
+    assert capfd.readouterr() == ("", "")  # libav and OpenCV print nothing themselves
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_live_addresses_are_refused_without_their_password(address):
     assert "admin" not in str(caught.value)
 
 
-# --- what breaks on the way -----------------------------------------------------------------------------------------
+# --- damage within the footage --------------------------------------------------------------------------------------
 
 
 def one_bad_image(folder):
@@ -164,36 +164,36 @@ BREAKS = [
     pytest.param(
         lambda f: cut(write_video(f / "e.mkv", 40, container_options=SHORT_CLUSTERS, sound=True)), 10, 35,
         r"cut off at \d\.\d s of 4\.0 s", id="mkv with sound cut"),
-    pytest.param(lambda f: spoil(write_video(f / "e.mp4", 40)), 20, 39, r"from 1\.\d s on", id="broken mp4"),
-    pytest.param(lambda f: spoil(write_video(f / "e.ts", 40)), 20, 39, r"from \d\.\d s on", id="broken ts"),
-    pytest.param(lambda f: spoil(write_video(f / "e.mp4", 40), 0.01, 0.1), 30, 39, r"from 0\.0 s on", id="bad start"),
+    pytest.param(lambda f: damage(write_video(f / "e.mp4", 40)), 20, 39, r"from 1\.\d s on", id="broken mp4"),
+    pytest.param(lambda f: damage(write_video(f / "e.ts", 40)), 20, 39, r"from \d\.\d s on", id="broken ts"),
+    pytest.param(lambda f: damage(write_video(f / "e.mp4", 40), 0.01, 0.1), 30, 39, r"from 0\.0 s on", id="bad start"),
     pytest.param(one_bad_image, 5, 5, r"left out 1 image, the first: .*frame_2\.png: is not an image", id="bad image"),
     pytest.param(cut_jpeg, 5, 5, r"left out 1 image, the first: .*frame_2\.jpg: is cut off", id="cut jpeg"),
     pytest.param(odd_sized_image, 5, 5, r"frame_2\.png: is 32x32, the first image is 64x48", id="odd image"),
     pytest.param(segment_gone(b""), 15, 15, r"cam_10\.mp4: is empty", id="empty segment"),
-    pytest.param(segment_gone(b"xxxx"), 15, 15, r"cam_10\.mp4: is no video", id="bad segment"),
-    pytest.param(odd_sized_segment, 10, 10, r"cam_2\.mp4: left out 3 pictures that are not 64x48", id="odd segment"),
+    pytest.param(segment_gone(b"xxxx"), 15, 15, r"cam_10\.mp4: is not a video", id="bad segment"),
+    pytest.param(odd_sized_segment, 10, 10, r"cam_2\.mp4: left out 3 frames that are not 64x48", id="odd segment"),
 ]
 
 
 @pytest.mark.parametrize("thin", [{}, {"every": 2}])
 @pytest.mark.parametrize(("make", "least", "most", "line"), BREAKS)
-def test_footage_that_breaks_keeps_what_is_good(make, least, most, line, thin, tmp_path, capfd):
+def test_damaged_footage_keeps_what_decodes(make, least, most, line, thin, tmp_path, capfd):
     source = open_camera(make(tmp_path), **thin)
     frames = read(source)
-    assert least <= source.report.decoded <= most
-    assert source.report.status == "partial"
-    assert_adds_up(source.report)
-    assert "\n" not in source.report.error
-    assert source.report.error.find("entrance") < 0  # the camera is the row's own field
-    assert re.search(line, source.report.error)
+    assert least <= source.counts.decoded <= most
+    assert source.counts.status == "partial"
+    assert_adds_up(source, frames)
+    assert "\n" not in source.counts.error
+    assert "entrance" not in source.counts.error  # the report names the camera in its own field
+    assert re.search(line, source.counts.error)
     assert np.all(np.diff(seconds_of(frames)) > 0)
     assert all(frame.image.shape == (HEIGHT, WIDTH, 3) for frame in frames)
     assert capfd.readouterr() == ("", "")
 
 
-def test_decoding_finds_its_way_back_after_damage(tmp_path):
-    frames = read(open_camera(spoil(write_video(tmp_path / "e.mp4", 20), 0.4, 0.5)))
+def test_decoding_recovers_after_damage(tmp_path):
+    frames = read(open_camera(damage(write_video(tmp_path / "e.mp4", 20), 0.4, 0.5)))
     assert numbers(frames)[-1] == 19
     assert seconds_of(frames)[-1] == pytest.approx(1.9)
 
@@ -209,15 +209,15 @@ def test_footage_that_vanishes_after_opening_is_a_failed_camera(video):
     source = open_camera(video)
     video.unlink()
     assert read(source) == []
-    assert source.report.status == "failed"
-    assert "No such file" in source.report.error
+    assert source.counts.status == "failed"
+    assert "No such file" in source.counts.error
 
 
 def test_a_title_in_an_old_code_page_is_no_damage(tmp_path):
     video = replaced(write_video(tmp_path / "e.mp4"), b"Lavf", b"L\xe4vf")
     source = open_camera(video)
     assert numbers(read(source)) == list(range(20))
-    assert source.report.status == "complete"
+    assert source.counts.status == "complete"
 
 
 def damaged(content, kind, random):
@@ -238,7 +238,7 @@ def damaged(content, kind, random):
 
 @pytest.mark.parametrize("kind", ["cut", "lost", "noise", "bits"])
 @pytest.mark.parametrize("name", ["e.mp4", "e.mkv", "e.ts", "e.avi", "e.h264"])
-def test_no_damage_raises_or_turns_time_back(name, kind, tmp_path, capfd):
+def test_no_damage_raises_or_reverses_time(name, kind, tmp_path, capfd):
     content = write_video(tmp_path / name, container_options=FAST if name == "e.mp4" else {}).read_bytes()
     random = np.random.default_rng(7)
     for _ in range(6):
@@ -249,7 +249,7 @@ def test_no_damage_raises_or_turns_time_back(name, kind, tmp_path, capfd):
             assert "\n" not in str(error)
             continue
         frames = read(source)
-        assert_adds_up(source.report)
+        assert_adds_up(source, frames)
         assert np.all(np.diff(seconds_of(frames)) > 0)
-        assert source.report.status in ("complete", "partial")
+        assert source.counts.status in ("complete", "partial")
     assert capfd.readouterr() == ("", "")

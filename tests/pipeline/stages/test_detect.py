@@ -1,4 +1,4 @@
-"""Detectors give every picture's people in its own pixels, whatever the weights."""
+"""Detectors return every image's people in its own pixels, whatever the weights."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def picture(width, height, colour=(114, 114, 114)):
     return np.full((height, width, 3), colour, np.uint8)
 
 
-def test_boxes_come_back_in_the_pixels_of_their_own_picture(tmp_path):
+def test_boxes_are_in_the_pixels_of_their_own_image(tmp_path):
     detector = open_on(write_detector(tmp_path / "one.onnx", ONE))
     large, native = detector.detect([picture(1280, 720), picture(640, 384)])
     np.testing.assert_allclose(large.xyxy, [[576, 232, 704, 488]], atol=0.01)  # half the size, 12 rows of padding
@@ -34,27 +34,27 @@ def test_boxes_come_back_in_the_pixels_of_their_own_picture(tmp_path):
     np.testing.assert_allclose(large.confidence, [0.9])
 
 
-def test_boxes_are_clipped_to_the_picture(tmp_path):
+def test_boxes_are_clipped_to_the_image(tmp_path):
     detector = open_on(write_detector(tmp_path / "edge.onnx", [[0, 0, 100, 100, 0.9], [640, 384, 60, 60, 0.8]]))
     (found,) = detector.detect([picture(1280, 720)])
     np.testing.assert_allclose(found.xyxy, [[0, 0, 100, 76], [1220, 684, 1280, 720]], atol=0.01)
 
 
-def test_of_boxes_that_overlap_the_surer_one_stays(tmp_path):
+def test_of_overlapping_boxes_the_more_confident_is_kept(tmp_path):
     rows = [[100, 100, 50, 100, 0.6], [102, 100, 50, 100, 0.9], [300, 100, 50, 100, 0.7]]
     detector = open_on(write_detector(tmp_path / "three.onnx", rows))
     (found,) = detector.detect([picture(640, 384)])
     np.testing.assert_allclose(found.confidence, [0.9, 0.7])
 
 
-def test_doubtful_boxes_and_other_classes_are_left_out(tmp_path):
+def test_boxes_of_low_confidence_and_other_classes_are_left_out(tmp_path):
     rows = [[100, 100, 50, 100, 0.05, 0.0], [200, 100, 50, 100, 0.1, 0.9], [300, 100, 50, 100, 0.8, 0.1]]
     path = write_detector(tmp_path / "classes.onnx", rows, names="{0: 'person', 1: 'dog'}")
     (found,) = open_on(path, confidence=0.25).detect([picture(640, 384)])
     np.testing.assert_allclose(found.confidence, [0.8])
 
 
-def test_nobody_in_the_picture_is_ordinary(tmp_path):
+def test_an_image_without_people_gives_empty_arrays(tmp_path):
     detector = open_on(write_detector(tmp_path / "none.onnx", [[100, 100, 50, 100, 0.0]]))
     (found,) = detector.detect([picture(640, 384)])
     assert found.xyxy.shape == (0, 4)
@@ -63,7 +63,7 @@ def test_nobody_in_the_picture_is_ordinary(tmp_path):
 
 
 def test_the_network_sees_rgb_between_0_and_1(tmp_path):
-    detector = open_on(write_detector(tmp_path / "red.onnx", ONE, red_is_sure=True), confidence=0.0)
+    detector = open_on(write_detector(tmp_path / "red.onnx", ONE, scale_by_red=True), confidence=0.0)
     red, blue, dark = detector.detect([picture(640, 640, colour) for colour in ((0, 0, 255), (255, 0, 0), (0, 0, 51))])
     np.testing.assert_allclose([found.confidence[0] for found in (red, blue, dark)], [0.9, 0.0, 0.18], atol=0.01)
 
@@ -74,8 +74,8 @@ def test_a_fixed_size_export_is_used_at_its_size(tmp_path):
     np.testing.assert_allclose(found.xyxy, [[576, 0, 704, 232]], atol=0.01)  # 140 rows of padding above
 
 
-def test_several_threads_may_share_a_detector(tmp_path):
-    detector = open_on(write_detector(tmp_path / "red.onnx", ONE, red_is_sure=True), confidence=0.0)
+def test_several_threads_can_share_a_detector(tmp_path):
+    detector = open_on(write_detector(tmp_path / "red.onnx", ONE, scale_by_red=True), confidence=0.0)
     shades = [picture(640, 640, (0, 0, 5 * shade)) for shade in range(40)]
     with ThreadPoolExecutor(4) as workers:
         found = [one for (one,) in workers.map(lambda image: detector.detect([image]), shades)]
@@ -84,7 +84,7 @@ def test_several_threads_may_share_a_detector(tmp_path):
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 23])
 def test_detecting_ahead_keeps_every_frame_in_order(tmp_path, count):
-    detector = open_on(write_detector(tmp_path / "red.onnx", ONE, red_is_sure=True), confidence=0.0)
+    detector = open_on(write_detector(tmp_path / "red.onnx", ONE, scale_by_red=True), confidence=0.0)
     frames = (Frame("a", index, index / 10, picture(64, 64, (0, 0, 10 * index))) for index in range(count))
     clock = Stopwatch()
     pairs = list(detect_ahead(frames, detector, 4, clock))
@@ -111,16 +111,16 @@ def damaged(path):
         ),
     ],
 )
-def test_bad_weights_are_told_in_one_line(tmp_path, make, words):
-    with pytest.raises(WeightsError) as told:
+def test_bad_weights_are_reported_in_one_line(tmp_path, make, words):
+    with pytest.raises(WeightsError) as raised:
         open_on(make(tmp_path))
-    message = str(told.value)
+    message = str(raised.value)
     assert "\n" not in message
     assert all(word in message for word in words)
 
 
 @pytest.mark.skipif(not BUNDLED["person"].is_file(), reason="the bundled detector has not been trained yet")
-def test_opening_the_bundled_detector_loads_nothing_that_reports_home():
+def test_opening_the_bundled_detector_loads_no_telemetry():
     program = (
         "import sys; from reidpipe.pipeline.config.schema import DetectorConfig; "
         "from reidpipe.pipeline.stages.detect import open_detector; open_detector(DetectorConfig(), 1); "

@@ -1,6 +1,4 @@
-"""Tracked boxes become tracklets with well chosen crops."""
-
-import math
+"""Tracked boxes become tracklets with well-chosen crops."""
 
 import numpy as np
 import pytest
@@ -17,7 +15,7 @@ FPS = 10
 
 
 def frame_at(index, seconds=None):
-    image = np.full((240, 320, 3), index % 256, np.uint8)  # a crop's colour tells which frame it came from
+    image = np.full((240, 320, 3), index % 256, np.uint8)  # a crop's colour identifies its frame
     return Frame("a", index, index / FPS if seconds is None else seconds, image)
 
 
@@ -30,31 +28,36 @@ def tracked(*rows, confidence=0.9):
     )
 
 
-def new_follower(homography=None, **config):
-    return TrackletBuilder("a", AppearanceConfig(**config), lost_seconds=1.0, homography=homography)
+def new_builder(homography=None, **config):
+    return TrackletBuilder("a", AppearanceConfig(**config), homography)
+
+
+def build_all(builder):
+    """The tracklets of all open tracks, without appearance."""
+    return [builder.build(track_id, [], Appearance.empty(2)) for track_id, _ in builder.close(open_ids=())]
 
 
 def test_observations_number_tracks_from_one_and_keep_their_boxes():
-    builder = new_follower()
+    builder = new_builder()
     people = tracked((17, 50), (9, 200))
-    observations, _ = builder.follow(frame_at(0), people)
+    observations, _ = builder.update(frame_at(0), people)
     assert observations.track_ids.tolist() == [1, 2]
     np.testing.assert_array_equal(observations.xyxy, people.xyxy)
     assert (observations.frame_index, observations.seconds) == (0, 0.0)
 
 
-def test_nobody_in_the_picture_is_ordinary():
-    observations, crops = new_follower().follow(frame_at(0), tracked())
+def test_a_frame_without_people_gives_empty_arrays():
+    observations, crops = new_builder().update(frame_at(0), tracked())
     assert observations.xyxy.shape == (0, 4)
     assert crops == []
 
 
 def test_a_person_is_embedded_about_once_per_interval_by_the_best_view():
-    builder = new_follower(interval_seconds=1.0)
+    builder = new_builder(interval_seconds=1.0)
     crops = []
     for index in range(3 * FPS):
         confidence = 0.95 if index % FPS == 3 else 0.6
-        crops += builder.follow(frame_at(index), tracked((1, 100), confidence=confidence))[1]
+        crops += builder.update(frame_at(index), tracked((1, 100), confidence=confidence))[1]
     assert [crop.frame_index for _, crop in crops] == [3, 13, 23]
     assert all(crop.image.shape == (120, 40, 3) and crop.image[0, 0, 0] == crop.frame_index for _, crop in crops)
 
@@ -67,47 +70,49 @@ def test_a_person_is_embedded_about_once_per_interval_by_the_best_view():
                                    tracker_id=np.array([1])), 0, id="too small"),
     ],
 )
-def test_small_people_are_followed_but_not_embedded(people, useful):
-    builder = new_follower(interval_seconds=0.5)
-    crops = [crop for index in range(FPS) for crop in builder.follow(frame_at(index), people)[1]]
+def test_small_people_are_tracked_but_not_embedded(people, useful):
+    builder = new_builder(interval_seconds=0.5)
+    crops = [crop for index in range(FPS) for crop in builder.update(frame_at(index), people)[1]]
     assert (len(crops) > 0) == bool(useful)
-    (track, last), = builder.finished(math.inf)
-    assert track.observations == FPS
+    (track_id, last), = builder.close(open_ids=())
     assert (last is not None) == bool(useful)
+    assert builder.build(track_id, [], Appearance.empty(2)).observations == FPS
 
 
-def test_a_track_ends_after_its_patience_and_hands_over_its_last_crop():
-    builder = new_follower()
+def test_a_track_closes_once_the_tracker_has_ended_it_and_returns_its_last_crop():
+    builder = new_builder()
     for index in range(3):
-        builder.follow(frame_at(index), tracked((1, 100)))
-    assert list(builder.finished(0.9)) == []
-    (track, crop), = builder.finished(1.3)
-    assert (track.first_seconds, track.last_seconds, track.observations) == (0.0, 0.2, 3)
-    assert crop.frame_index == 0
-    assert list(builder.finished(math.inf)) == []
+        builder.update(frame_at(index), tracked((17, 100)))
+    assert builder.close(open_ids={17}) == []
+    (track_id, crop), = builder.close(open_ids={18})
+    assert (track_id, crop.frame_index) == (1, 0)
+    tracklet = builder.build(track_id, [], Appearance.empty(2))
+    assert (tracklet.first_seconds, tracklet.last_seconds, tracklet.observations) == (0.0, 0.2, 3)
+    assert builder.close(open_ids=()) == []
 
 
-def test_an_id_that_comes_back_after_a_hole_is_a_new_tracklet():
-    builder = new_follower()
-    first, _ = builder.follow(frame_at(0), tracked((1, 100)))
-    assert len(list(builder.finished(60))) == 1
-    second, _ = builder.follow(frame_at(1, seconds=60.0), tracked((1, 100)))
-    assert (first.track_ids.tolist(), second.track_ids.tolist()) == ([1], [2])
-
-
-def test_the_path_is_on_the_floor_where_the_camera_knows_it():
-    builder = new_follower(homography=np.diag([0.1, 0.1, 1.0]))
+def test_the_path_is_in_pixels():
+    builder = new_builder()
     for index in range(2 * FPS):
-        builder.follow(frame_at(index), tracked((1, 100 + index)))
-    (track, _), = builder.finished(math.inf)
-    seconds, x, y = zip(*track.path, strict=True)
-    assert seconds == pytest.approx([0.0, 0.5, 1.0, 1.5])
-    assert x == pytest.approx([12.0, 12.5, 13.0, 13.5])
-    assert y == pytest.approx([17.0] * 4)
+        builder.update(frame_at(index + 5), tracked((1, 100 + index)))
+    (tracklet,) = build_all(builder)
+    np.testing.assert_allclose(tracklet.path, [[0, 120, 170], [0.5, 125, 170], [1, 130, 170], [1.5, 135, 170]])
+    assert tracklet.path.dtype == np.float32
+    assert tracklet.floor_path is None
+
+
+def test_the_floor_path_is_in_metres_if_the_camera_has_a_homography():
+    builder = new_builder(homography=np.diag([0.1, 0.1, 1.0]))
+    for index in range(2 * FPS):
+        builder.update(frame_at(index), tracked((1, 100 + index)))
+    (tracklet,) = build_all(builder)
+    np.testing.assert_allclose(tracklet.path[:, 1], [120, 125, 130, 135])
+    np.testing.assert_allclose(tracklet.floor_path, [[0, 12, 17], [0.5, 12.5, 17], [1, 13, 17], [1.5, 13.5, 17]])
+    assert tracklet.floor_path.dtype == np.float32
 
 
 class ColourEmbedder:
-    """Embeds a crop as its grey level; takes a while, like a real one."""
+    """Embeds a crop as its grey level."""
 
     dimensions = 2
 
@@ -123,22 +128,22 @@ class ColourEmbedder:
 
 def all_tracklets(embedder, people, frames, **config):
     settings = AppearanceConfig(**config)
-    builder, stage = TrackletBuilder("a", settings, 1.0, None), EmbedStage(embedder, settings, Stopwatch())
+    builder, stage = TrackletBuilder("a", settings, None), EmbedStage(embedder, settings, Stopwatch())
     done = []
     for index in range(frames):
-        for track, crop in builder.follow(frame_at(index), people)[1]:
-            stage.add(track, crop)
-        done += stage.tracklets()
-    for track, crop in builder.finished(math.inf):
+        for track_id, crop in builder.update(frame_at(index), people)[1]:
+            stage.add(("a", track_id), crop)
+        done += stage.finished()
+    for track_id, crop in builder.close(open_ids=()):
         if crop is not None:
-            stage.add(track, crop)
-        stage.close(track)
-    done += stage.tracklets(flush=True)
+            stage.add(("a", track_id), crop)
+        stage.close(("a", track_id))
+    done += stage.finished(flush=True)
     stage.shut_down()
-    return done
+    return [builder.build(embedded.key[1], embedded.crops, embedded.appearance) for embedded in done]
 
 
-def test_crops_of_all_tracks_are_embedded_in_full_batches_and_come_back_to_their_tracks():
+def test_crops_of_all_tracks_are_embedded_in_full_batches_and_returned_to_their_tracks():
     embedder = ColourEmbedder()
     done = all_tracklets(embedder, tracked((1, 40), (2, 120), (3, 200)), 40, batch=4, interval_seconds=1.0)
     assert [tracklet.track_id for tracklet in done] == [1, 2, 3]
@@ -155,7 +160,7 @@ def test_only_the_best_views_are_kept():
     assert len(done[0].crops) == 3
 
 
-def test_a_tracklet_that_nobody_could_see_has_no_looks():
+def test_a_tracklet_without_a_good_view_has_no_appearance():
     done = all_tracklets(ColourEmbedder(), tracked((1, 40)), 10, min_height_px=500)
     assert done[0].appearance.embedding.shape == (0, 2)
     assert done[0].observations == 10

@@ -1,4 +1,4 @@
-"""Is every refusal of the database told in one line?"""
+"""Every refusal of the database is one clear line."""
 
 from __future__ import annotations
 
@@ -18,20 +18,24 @@ from ..stored_runs import rows, small_run
 
 
 def refusal(path: Path | str, create: bool = False) -> str:
-    with pytest.raises(StoreError) as told:
+    with pytest.raises(StoreError) as raised:
         Store.open(path, create=create, busy_seconds=0.2)
-    assert "\n" not in str(told.value)
-    return str(told.value)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     assert "there is no database" in refusal(tmp_path / "a.db")
     assert not (tmp_path / "a.db").exists()
 
 
-def test_a_missing_folder_is_told(tmp_path):
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
     (tmp_path / "file").write_text("no folder")
     assert "its folder cannot be made" in refusal(tmp_path / "file" / "a.db", create=True)
+
+
+def test_a_name_too_long_for_a_file_is_reported(tmp_path):
+    assert "File name too long" in refusal(tmp_path / ("x" * 300), create=True)
 
 
 def test_the_folder_of_a_new_database_is_made(tmp_path):
@@ -39,19 +43,19 @@ def test_the_folder_of_a_new_database_is_made(tmp_path):
     assert (tmp_path / "new" / "deep" / "a.db").is_file()
 
 
-def test_a_folder_is_told(tmp_path):
+def test_a_folder_is_refused(tmp_path):
     assert "is a folder" in refusal(tmp_path, create=True)
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_a_file_of_another_kind_is_told(tmp_path, create):
+def test_a_file_of_another_kind_is_refused(tmp_path, create):
     path = tmp_path / "notes.txt"
     path.write_text("not a database " * 100)
     assert f"{path}: it is not a database" in refusal(path, create)
     assert path.read_text() == "not a database " * 100
 
 
-def test_a_damaged_database_is_told(tmp_path):
+def test_a_damaged_database_is_reported(tmp_path):
     small_run(tmp_path / "a.db")
     content = bytearray((tmp_path / "a.db").read_bytes())
     content[100:] = b"\x55" * (len(content) - 100)
@@ -59,7 +63,7 @@ def test_a_damaged_database_is_told(tmp_path):
     assert "a.db: it is damaged" in refusal(tmp_path / "a.db")
 
 
-def test_an_empty_file_is_told_to_readers_and_filled_by_writers(tmp_path):
+def test_an_empty_file_is_refused_to_readers_and_filled_by_writers(tmp_path):
     (tmp_path / "a.db").touch()
     assert "is empty" in refusal(tmp_path / "a.db")
     Store.open(tmp_path / "a.db", create=True).close()
@@ -74,7 +78,7 @@ def test_another_programs_database_is_left_alone(tmp_path):
     assert (tmp_path / "a.db").read_bytes() == before
 
 
-def test_a_newer_database_is_told(tmp_path):
+def test_a_newer_database_is_refused(tmp_path):
     small_run(tmp_path / "a.db")
     connection = sqlite3.connect(tmp_path / "a.db")
     with connection:
@@ -83,15 +87,15 @@ def test_a_newer_database_is_told(tmp_path):
     assert "written by a newer reidpipe" in refusal(tmp_path / "a.db", create=True)
 
 
-def test_a_locked_database_is_told_when_it_is_made(tmp_path):
+def test_a_locked_database_is_reported_when_it_is_made(tmp_path):
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     other.execute("begin exclusive")
     assert "another program has locked it" in refusal(tmp_path / "a.db", create=True)
     other.close()
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not bind the administrator")
-def test_an_unwritable_folder_is_told(tmp_path):
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not bind this user")
+def test_an_unwritable_folder_is_reported(tmp_path):
     tmp_path.chmod(0o500)
     try:
         assert "check the permissions" in refusal(tmp_path / "a.db", create=True)
@@ -101,10 +105,13 @@ def test_an_unwritable_folder_is_told(tmp_path):
 
 @pytest.mark.parametrize(("database", "said"), [
     pytest.param("sqlite://", "keeps nothing", id="memory"),
+    pytest.param(":memory:", "keeps nothing", id="memory as a path"),
+    pytest.param("sqlite:///:memory:", "keeps nothing", id="memory as a file of a URL"),
+    pytest.param("sqlite:///file:x?mode=memory&uri=true", "keeps nothing", id="memory with a name"),
     pytest.param("nosuch://bob:s3cret@host/x", "no driver for nosuch", id="unknown kind"),
     pytest.param("://bob:s3cret@host", "not a path or a database URL", id="not a URL"),
 ])
-def test_an_address_that_makes_no_sense_is_told_without_credentials(database, said):
+def test_an_invalid_address_is_refused_without_showing_credentials(database, said):
     assert said in refusal(database, create=True)
     assert "s3cret" not in refusal(database, create=True)
 
@@ -120,7 +127,7 @@ def test_a_database_is_named_without_its_credentials():
     assert without_credentials("cannot reach http://a:b@c/d") == "cannot reach http://c/d"
 
 
-def test_two_programs_may_make_the_same_database_at_once(tmp_path):
+def test_two_programs_can_make_the_same_database_at_once(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         for store in pool.map(lambda _: Store.open(tmp_path / "a.db", create=True), range(4)):
             store.close()
