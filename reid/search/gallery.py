@@ -245,7 +245,7 @@ class Gallery:
         if ids.shape != (count,) or ids.dtype.kind not in "iu":
             raise ValueError(f"ids: expected integers of shape ({count},), got {ids.dtype} of shape {ids.shape}")
         if count and int(ids.min()) < 0:
-            raise ValueError(f"ids: expected none below 0 (-1 means nobody), got {ids.min()}")
+            raise ValueError(f"ids: expected none below 0 (-1 means no match), got {ids.min()}")
         return ids.astype(np.int64)
 
 

@@ -8,7 +8,7 @@ import yaml
 
 @pytest.fixture
 def kit():
-    """The development data beside the checkout; tests of it are skipped elsewhere."""
+    """The development data beside the checkout; tests that need it are skipped elsewhere."""
     folder = Path(__file__).parents[2].parent / "shared" / "kit"
     if not folder.is_dir():
         pytest.skip(f"needs the development kit at {folder}, which is not part of the repository")
@@ -36,7 +36,7 @@ def write_crops():
 
 @pytest.fixture
 def tiny_backbones(monkeypatch):
-    """Every model built from here on reads its crops with a network of a few thousand weights."""
+    """Every model that the test builds has a backbone of a few thousand weights."""
     from .tiny_network import TinyBackbone, TinyVit
 
     options = {}

@@ -1,4 +1,4 @@
-"""Tiny networks made on the spot, as somebody else might have trained them."""
+"""Tiny third-party networks, written as files on the fly."""
 
 import numpy as np
 import onnx

@@ -30,16 +30,16 @@ HALF = np.full((2, 4), 0.5, np.float32)
         pytest.param([[1.0]], HALF, "embedding: expected float32, got list", id="a list"),
     ],
 )
-def test_refuses_wrong_arrays_and_says_what_came(embedding, mask, message):
+def test_invalid_arrays_are_refused_with_what_was_expected(embedding, mask, message):
     with pytest.raises(ValueError, match=message):
         Appearance(embedding, mask)
 
 
-def test_empty_has_its_dimensions_and_nobody():
-    nobody = Appearance.empty(512)
-    assert len(nobody) == 0
-    assert nobody.dimensions == 512
-    assert nobody.embedding.dtype == nobody.mask.dtype == np.float32
+def test_empty_has_no_rows_and_its_dimensions():
+    empty = Appearance.empty(512)
+    assert len(empty) == 0
+    assert empty.dimensions == 512
+    assert empty.embedding.dtype == empty.mask.dtype == np.float32
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def test_empty_has_its_dimensions_and_nobody():
         pytest.param([3], [3], id="list"),
         pytest.param(np.array([True, False, False, False, True]), [0, 4], id="boolean array"),
         pytest.param([], [], id="empty list"),
-        pytest.param(np.zeros(5, bool), [], id="nobody chosen"),
+        pytest.param(np.zeros(5, bool), [], id="all False"),
     ],
 )
 def test_indexing_keeps_rows_together(rows, expected):
-    everybody = random_appearance(5)
-    chosen = everybody[rows]
-    np.testing.assert_array_equal(chosen.embedding, everybody.embedding[np.array(expected, int)])
-    np.testing.assert_array_equal(chosen.mask, everybody.mask[np.array(expected, int)])
+    appearance = random_appearance(5)
+    chosen = appearance[rows]
+    np.testing.assert_array_equal(chosen.embedding, appearance.embedding[np.array(expected, int)])
+    np.testing.assert_array_equal(chosen.mask, appearance.mask[np.array(expected, int)])
 
 
 def test_indexing_by_an_integer_is_refused():
@@ -65,7 +65,7 @@ def test_indexing_by_an_integer_is_refused():
         random_appearance(3)[2]
 
 
-def test_concatenate_stacks_and_accepts_nobody():
+def test_concatenate_stacks_and_accepts_empty_appearances():
     one, two = random_appearance(2, seed=1), random_appearance(3, seed=2)
     both = concatenate([one, Appearance.empty(8), two])
     np.testing.assert_array_equal(both.embedding, np.concatenate([one.embedding, two.embedding]))
@@ -95,7 +95,7 @@ def test_merging_a_constant_mask_is_the_normalised_mean():
     np.testing.assert_allclose(merged.mask, 0.3, atol=1e-5)
 
 
-def test_what_one_crop_hides_another_shows():
+def test_dims_masked_in_one_crop_are_filled_in_by_another():
     embedding = np.array([[0.6, 0.8], [0.8, 0.6]], np.float32)
     merged = merge_tracklet(Appearance(embedding, np.array([[1, 0], [0, 1]], np.float32)))
     np.testing.assert_allclose(
@@ -134,7 +134,7 @@ def test_masks_of_zero_and_opposite_rows_still_merge():
     np.testing.assert_array_equal(merged.mask, 0)
 
 
-def test_merging_nobody_is_refused():
+def test_merging_no_rows_is_refused():
     with pytest.raises(ValueError, match="expected at least one row"):
         merge_tracklet(Appearance.empty(8))
 

@@ -39,11 +39,11 @@ def test_exported_weights_compute_what_pytorch_computes(exported):
     np.testing.assert_allclose(appearance.mask, expected.mask, atol=1e-3)
 
 
-def test_nobody_gives_an_empty_appearance(exported):
+def test_no_crops_give_an_empty_appearance(exported):
     embedder = Embedder(exported, threads=1)
-    nobody = embedder.embed([])
-    assert len(nobody) == 0
-    assert nobody.dimensions == embedder.dimensions == 512
+    empty = embedder.embed([])
+    assert len(empty) == 0
+    assert empty.dimensions == embedder.dimensions == 512
 
 
 def test_batching_changes_nothing(exported):
@@ -55,7 +55,7 @@ def test_batching_changes_nothing(exported):
         np.testing.assert_allclose(together.embedding[row], embedder.embed([crops[row]]).embedding[0], atol=1e-4)
 
 
-def test_the_file_says_what_it_takes(exported):
+def test_the_file_describes_its_input(exported):
     properties = {one.key: one.value for one in onnx.load(str(exported)).metadata_props}
     assert properties["kind"] == "reidpipe-appearance"
     assert "BGR" in properties["input"]
@@ -93,7 +93,7 @@ def other_model(path):
         pytest.param(other_model, "expected an ONNX model of kind reidpipe-appearance", id="another model"),
     ],
 )
-def test_wrong_weights_are_refused_in_one_line(tmp_path, write, message):
+def test_invalid_weights_are_refused_in_one_line(tmp_path, write, message):
     path = tmp_path / "model.onnx"
     write(path)
     with pytest.raises(WeightsError, match=message) as caught:
@@ -109,7 +109,7 @@ def test_wrong_weights_are_refused_in_one_line(tmp_path, write, message):
         pytest.param(b"garbage", "not a readable PyTorch file", id="garbage"),
     ],
 )
-def test_export_refuses_what_is_no_checkpoint(tmp_path, content, message):
+def test_export_refuses_files_that_are_no_checkpoints(tmp_path, content, message):
     path = tmp_path / "best.pt"
     if content is not None:
         path.write_bytes(content)
@@ -123,7 +123,7 @@ def test_export_refuses_another_programs_checkpoint(tmp_path):
         export(tmp_path / "best.pt", tmp_path / "model.onnx")
 
 
-def test_the_shipped_weights_load_and_are_small():
+def test_the_bundled_weights_load_and_are_small():
     assert SHIPPED_WEIGHTS.stat().st_size <= SIZE_LIMIT_BYTES
     assert (SHIPPED_WEIGHTS.parent / "MODEL_CARD.md").is_file()
     embedder = Embedder(threads=1)
@@ -157,7 +157,7 @@ def test_crops_of_any_size_become_one_size(height, width):
     assert (resized == 77).all()
 
 
-def test_embed_is_the_shipped_embedder():
+def test_embed_uses_the_bundled_weights():
     crops = random_crops(2)
     one, other = embed(crops), Embedder(threads=1).embed(crops)
     np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-5)

@@ -71,7 +71,7 @@ def test_scaling_a_mask_changes_nothing(mode, scale):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("nq", "ng"), [(0, 0), (0, 3), (3, 0), (1, 1), (1, 4)])
-def test_any_number_of_people_works(mode, nq, ng):
+def test_any_number_of_rows_works(mode, nq, ng):
     query, gallery = random_appearance(nq, 1), random_appearance(ng, 2)
     assert masked_similarity(query, gallery, mode).shape == (nq, ng)
     assert shared_mask_share(query, gallery).shape == (nq, ng)
@@ -85,7 +85,7 @@ def test_masks_without_a_common_dim_give_no_similarity_and_no_share():
     assert shared_mask_share(query, gallery)[0, 0] == pytest.approx(0, abs=1e-9)
 
 
-def test_joint_mode_ignores_what_either_mask_hides():
+def test_joint_mode_ignores_dims_masked_in_either():
     query = Appearance(np.array([[0.6, 0.8]], np.float32), np.array([[1, 0]], np.float32))
     gallery = Appearance(np.array([[0.6, -0.8]], np.float32), np.array([[1, 1]], np.float32))
     assert masked_similarity(query, gallery, "plain")[0, 0] == pytest.approx(-0.28)
@@ -123,7 +123,7 @@ def test_shared_mask_share_is_symmetric_and_shrinks_with_the_mask(seed):
     assert np.all(shared_mask_share(less, gallery) <= share + 1e-6)
 
 
-def test_refuses_unlike_dimensions_and_unknown_modes():
+def test_different_dimensions_and_unknown_modes_are_refused():
     with pytest.raises(ValueError, match="expected 16 dimensions like query, got 8"):
         masked_similarity(random_appearance(1, 1), Appearance.empty(8))
     with pytest.raises(ValueError, match="expected plain, query or joint, got 'both'"):

@@ -1,4 +1,4 @@
-"""A backbone of a few thousand weights, for tests of what is built around a backbone."""
+"""Backbones of a few thousand weights, for tests of everything around a backbone."""
 
 from torch import nn
 from torch.nn import functional
@@ -16,7 +16,7 @@ DIMENSIONS = 16
 
 
 class TinyBackbone(Backbone):
-    """Patches of 16×16 pixels through two layers; `norm` leaves BatchNorm out where a test needs none."""
+    """16×16 patches through two layers; norm=False leaves BatchNorm out."""
 
     def __init__(self, cameras=0, norm=True, heads=False):
         super().__init__()
