@@ -1,4 +1,4 @@
-"""How the bundled person detector is trained: rendered scenes, and real footage labelled by the original model."""
+"""Fine-tune the person detector on rendered scenes and on real footage that the original model labels."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..reid.files import read_image, replacing
 from ..trackers import silence_ultralytics
@@ -28,13 +29,13 @@ log = logging.getLogger(__name__)
 Image = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
 
-PERSON = 0  # the row of the class person in COCO
-LABEL_CONFIDENCE = 0.3  # what the original model is at least this sure of is a label; the rest is left unlabelled
-LABEL_IMAGE_SIZE = 960  # larger than at work, so that the labels are better than the pupil
+PERSON = 0  # COCO's class person
+LABEL_CONFIDENCE = 0.3  # detections of the original model below it are not used as labels
+LABEL_IMAGE_SIZE = 960  # larger than at inference, for better labels
 JPEG_QUALITY = 92
 LOSS_GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # ultralytics' own
-FROZEN_STAGES = 10  # the backbone: what it sees in real pictures serves for rendered ones too
-AVERAGE_DECAY = 0.99  # the exported weights are the average over about the last hundred steps
+FROZEN_STAGES = 10  # the backbone: its features of real images serve for rendered ones too
+AVERAGE_DECAY = 0.99  # the exported weights are an average over about the last hundred steps
 PAD_GREY = 114
 
 
@@ -49,35 +50,38 @@ def train_detector(
     learning_rate: float = 2e-4,
     batch: int = 8,
 ) -> Path:
-    """Fine-tune the person row of a COCO detector, and export it.
+    """Fine-tune a COCO detector for the class person only, and export it.
 
-    Batch normalisation keeps the original's statistics, so that rendered pictures do not spoil it for real ones.
+    Batch normalisation keeps the original statistics, so that rendered images do not degrade it on real ones.
 
     Args:
-        weights: a COCO detector of ultralytics (.pt); the training starts from its own answer for people.
-        scenes: folders of rendered scenes, each with images/ and labels/ in YOLO text.
+        weights: a COCO detector of ultralytics (.pt), the starting point.
+        scenes: folders of rendered scenes, each with images/ and labels/ in YOLO format.
         footage: videos of real people; the original model's detections are their labels.
         out: folder for the labelled footage, checkpoints and `person.onnx`.
-        every: of the footage, every N-th frame is used.
-        epochs, learning_rate, batch: of the training; the learning rate falls to zero along a cosine.
-        hw: height and width in pixels of the network's input.
+        every: every N-th frame of the footage is used.
+        epochs: passes over all images.
+        hw: height and width of the network's input, pixels.
+        learning_rate: the maximum; it falls to zero along a cosine.
+        batch: images per step.
 
     Returns:
         The exported ONNX file, input float32 (N, 3, H, W) RGB in [0, 1], output (N, 5, boxes).
     """
     label_footage(YOLO(weights), footage, out / "real", every)
-    pictures = [path for folder in (*scenes, out / "real") for path in sorted((folder / "images").glob("*.jpg"))]
-    model = person_row(weights)
+    images = [path for folder in (*scenes, out / "real") for path in sorted((folder / "images").glob("*.jpg"))]
+    model = keep_person_class(weights)
     trained = [p for number, stage in enumerate(model.model) for p in stage.parameters() if number >= FROZEN_STAGES]
     optimiser = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=5e-4)
-    steps = epochs * (len(pictures) // batch)
+    steps = epochs * (len(images) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=steps, pct_start=0.1)
-    average = torch.optim.swa_utils.AveragedModel(model, avg_fn=_moving_average)
+    decaying_average = get_ema_multi_avg_fn(AVERAGE_DECAY)  # type: ignore[no-untyped-call]
+    average = AveragedModel(model, multi_avg_fn=decaying_average)
     rng = np.random.default_rng(0)
-    for step, (images, targets) in enumerate(_batches(pictures, epochs, batch, hw, rng), start=1):
-        model.eval()  # keeps the statistics of batch normalisation; gradients flow all the same
-        model.model[-1].train()  # the head gives raw maps, which the loss wants
-        loss, parts = model.loss({"img": images, **targets})
+    for step, (pixels, targets) in enumerate(_batches(images, epochs, batch, hw, rng), start=1):
+        model.eval()  # keeps the statistics of batch normalisation; gradients still flow
+        model.model[-1].train()  # the head returns the raw maps that the loss needs
+        loss, parts = model.loss({"img": pixels, **targets})
         optimiser.zero_grad()
         loss.sum().backward()
         torch.nn.utils.clip_grad_norm_(trained, 10.0)
@@ -90,14 +94,10 @@ def train_detector(
     return export(out / "person.pt", out / "person.onnx", max(hw))
 
 
-def _moving_average(average: torch.Tensor, now: torch.Tensor, _steps: torch.Tensor | int) -> torch.Tensor:
-    return torch.lerp(average, now, 1 - AVERAGE_DECAY)
+def keep_person_class(weights: Path) -> DetectionModel:
+    """A COCO detector reduced to the class person, for which its outputs stay the same.
 
-
-def person_row(weights: Path) -> DetectionModel:
-    """A COCO detector that answers for people only, and for them exactly as before.
-
-    Each of the head's last class convolutions keeps its row for people; nothing else changes.
+    The last class convolutions of the head keep the row of that class; nothing else changes.
     """
     model = copy.deepcopy(YOLO(weights).model).float()
     head = model.model[-1]
@@ -112,12 +112,12 @@ def person_row(weights: Path) -> DetectionModel:
     model.args = SimpleNamespace(**LOSS_GAINS)
     for parameter in model.parameters():
         parameter.requires_grad = True
-    head.dfl.requires_grad_(False)  # fixed by design: it integrates the box distribution
+    head.dfl.requires_grad_(False)  # constant by design: it integrates the box distribution
     return model
 
 
 def save(model: DetectionModel, weights: Path, path: Path) -> None:
-    """Write a checkpoint that ultralytics can load, in one step."""
+    """Atomically write a checkpoint that ultralytics can load."""
     checkpoint = torch.load(weights, map_location="cpu", weights_only=False)
     kept = copy.deepcopy(model).eval()
     kept.criterion, kept.args = None, {"task": "detect", "model": "person", "imgsz": 640}
@@ -127,19 +127,19 @@ def save(model: DetectionModel, weights: Path, path: Path) -> None:
 
 
 def export(checkpoint: Path, out: Path, image_size: int) -> Path:
-    """Write a checkpoint as ONNX with dynamic batch and picture size."""
-    made = YOLO(checkpoint).export(format="onnx", dynamic=True, simplify=False, imgsz=image_size, verbose=False)
-    return Path(shutil.move(made, out))
+    """Export a checkpoint as ONNX with dynamic batch and image size."""
+    exported = YOLO(checkpoint).export(format="onnx", dynamic=True, simplify=False, imgsz=image_size, verbose=False)
+    return Path(shutil.move(exported, out))
 
 
 def label_footage(model: YOLO, footage: Iterable[Path], out: Path, every: int) -> None:
-    """Write every N-th frame of the footage as JPEG, with the model's detections of people as YOLO labels."""
+    """Write every N-th frame of the footage as JPEG, with the model's person detections as YOLO labels."""
     (out / "images").mkdir(parents=True, exist_ok=True)
     (out / "labels").mkdir(parents=True, exist_ok=True)
     for path in footage:
         for index, image in _frames(path, every):
             name = f"{path.parent.name}_{path.stem}_{index:06d}"
-            if (out / "labels" / f"{name}.txt").exists():  # made by an earlier, interrupted training
+            if (out / "labels" / f"{name}.txt").exists():  # written by an earlier, interrupted training
                 continue
             found = model.predict(image, conf=LABEL_CONFIDENCE, classes=[PERSON], imgsz=LABEL_IMAGE_SIZE, verbose=False)
             rows = [f"0 {' '.join(f'{value:.5f}' for value in box)}" for box in found[0].boxes.xywhn.cpu().numpy()]
@@ -155,13 +155,13 @@ def _frames(path: Path, every: int) -> Iterator[tuple[int, Image]]:
 
 
 def _batches(
-    pictures: Sequence[Path], epochs: int, batch: int, hw: tuple[int, int], rng: np.random.Generator
+    paths: Sequence[Path], epochs: int, batch: int, hw: tuple[int, int], rng: np.random.Generator
 ) -> Iterator[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
-    """Shuffled batches as ultralytics' loss wants them: images (N, 3, H, W) in [0, 1] and flat lists of boxes."""
+    """Shuffled batches for ultralytics' loss: float32 (N, 3, H, W) RGB in [0, 1], and flat lists of boxes."""
     for _ in range(epochs):
-        order = rng.permutation(len(pictures))
-        for start in range(0, len(pictures) - batch + 1, batch):
-            samples = [_augmented(pictures[row], hw, rng) for row in order[start : start + batch]]
+        order = rng.permutation(len(paths))
+        for start in range(0, len(paths) - batch + 1, batch):
+            samples = [_augmented(paths[row], hw, rng) for row in order[start : start + batch]]
             stacked = np.stack([image[..., ::-1] for image, _ in samples]).transpose(0, 3, 1, 2)  # RGB
             boxes = np.concatenate([boxes for _, boxes in samples])  # (M, 4)
             owner = np.repeat(np.arange(len(samples)), [len(boxes) for _, boxes in samples])  # (M,)
@@ -176,7 +176,7 @@ def _batches(
 
 
 def _augmented(path: Path, hw: tuple[int, int], rng: np.random.Generator) -> tuple[Image, Boxes]:
-    """One picture and its boxes (M, 4) as centre and size in [0, 1]: mirrored, scaled, shifted and tinted at random."""
+    """One image and its boxes (M, 4) as centre and size in [0, 1]: randomly flipped, scaled, shifted and tinted."""
     image = read_image(path)
     text = path.parents[1].joinpath("labels", f"{path.stem}.txt").read_text().split()
     boxes = np.array(text, np.float32).reshape(-1, 5)[:, 1:]  # (M, 4)
@@ -193,10 +193,10 @@ def _augmented(path: Path, hw: tuple[int, int], rng: np.random.Generator) -> tup
     image = cv2.warpAffine(
         np.ascontiguousarray(image), matrix, hw[::-1], flags=cv2.INTER_AREA, borderValue=(PAD_GREY,) * 3
     )
-    whole = xyxy * scale + np.tile(shift, 2)
-    clipped = whole.clip(0, np.array([hw[1], hw[0]] * 2))
-    sizes = [(box[:, 2:] - box[:, :2]).prod(1) for box in (clipped, whole)]
-    clipped = clipped[sizes[0] > np.maximum(0.2 * sizes[1], 16)]  # what the crop left too little of is not asked for
+    full = xyxy * scale + np.tile(shift, 2)
+    clipped = full.clip(0, np.array([hw[1], hw[0]] * 2))
+    sizes = [(box[:, 2:] - box[:, :2]).prod(1) for box in (clipped, full)]
+    clipped = clipped[sizes[0] > np.maximum(0.2 * sizes[1], 16)]  # boxes mostly outside the image are dropped
     gain, tint = rng.uniform(0.6, 1.4), rng.uniform(0.9, 1.1, 3)
     image = (image * (gain * tint)).clip(0, 255).astype(np.uint8)
     centre_size = np.concatenate([(clipped[:, :2] + clipped[:, 2:]) / 2, clipped[:, 2:] - clipped[:, :2]], axis=1)

@@ -1,4 +1,4 @@
-"""The whole line on the small rendered store: run, evaluate, export, with the bundled models."""
+"""End to end on the small rendered store: run, evaluate and export with the bundled models."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ def reidpipe(*arguments):
 
 @pytest.fixture(scope="module")
 def small_store(tmp_path_factory):
-    """The config of the small store with a database of its own, already run."""
+    """Run the small store into a database of its own; returns its config and the outcome."""
     folder = tmp_path_factory.mktemp("small")
     text = (ROOT / "configs" / "tiny.yaml").read_text().replace("../sample_videos", str(ROOT / "sample_videos"))
     lines = [line for line in text.splitlines() if not line.startswith("database:")]
@@ -38,17 +38,17 @@ def test_every_decodable_frame_is_accounted_for(small_store):
     assert counts == {"left": (100, 100, "complete"), "right": (100, 100, "complete")}
 
 
-def test_people_are_followed_across_the_cameras(small_store):
+def test_people_keep_their_identity_across_cameras(small_store):
     path, outcome = small_store
     scores = json.loads(reidpipe("evaluate", "--cameras", path, "--truth", ROOT / "sample_videos/tiny/truth", "--json"))
     assert scores["people"] == 6
-    # Far below what is measured, far above what unlinked or mixed-up tracklets reach.
+    # Well below the measured scores, well above those of unlinked or randomly linked tracklets.
     assert scores["cross_idf1"] > 0.6
     assert all(camera["mota"] > 0.6 for camera in scores["cameras"])
     assert 4 <= outcome["identities"] <= 12
 
 
-def test_the_export_has_one_row_per_observation_and_true_times(small_store, tmp_path):
+def test_the_export_has_one_row_per_observation_with_its_time(small_store, tmp_path):
     path, outcome = small_store
     reidpipe("export", "trajectories", tmp_path / "all.csv", "--cameras", path)
     with (tmp_path / "all.csv").open() as file:
@@ -61,10 +61,10 @@ def test_the_export_has_one_row_per_observation_and_true_times(small_store, tmp_
         for identity in {row["identity"] for row in rows} - {""}
         if {row["camera"] for row in rows if row["identity"] == identity} == {"left", "right"}
     }
-    assert shared, "somebody is seen by both cameras under one number"
+    assert shared, "at least one identity is seen by both cameras"
 
 
-def test_visits_sum_up_the_observations(small_store, tmp_path):
+def test_visits_add_up_to_the_observations(small_store, tmp_path):
     path, _ = small_store
     reidpipe("export", "trajectories", tmp_path / "all.csv", "--cameras", path)
     reidpipe("export", "trajectories", "--summary", tmp_path / "visits.csv", "--cameras", path)
@@ -75,13 +75,13 @@ def test_visits_sum_up_the_observations(small_store, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["store.yaml", "tiny.yaml"])
-def test_the_sample_configs_are_sound(name):
+def test_the_sample_configs_are_valid(name):
     report = check_config(ROOT / "configs" / name)
     assert report.ok, (report.problems, [camera.error for camera in report.cameras])
 
 
 @pytest.mark.skipif(not KIT.is_dir(), reason="the development kit is not beside this checkout")
-def test_real_footage_of_four_cameras_runs_through(tmp_path):
+def test_people_keep_their_identity_across_four_real_cameras(tmp_path):
     cameras = {f"cam{number}": f"{KIT}/mc/lab4/cam{number}.mp4" for number in range(4)}
     listed = "".join(f"  {name}: {{source: {source}, every: 5}}\n" for name, source in cameras.items())
     path = tmp_path / "lab.yaml"

@@ -1,1 +1,1 @@
-"""The command line; nothing but arguments and printing."""
+"""The command line: arguments in, tables or JSON out, and nothing else."""

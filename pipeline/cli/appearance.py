@@ -1,4 +1,4 @@
-"""Commands of the appearance model: train, ablate, export-model."""
+"""Commands that make appearance models: train, ablate, export-model."""
 
 from __future__ import annotations
 
@@ -9,45 +9,53 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from .common import FILE, terminal
+from .common import FILE, FOLDER, terminal
 
 if TYPE_CHECKING:
     from .training_progress import TrainingDisplay
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
 
-
-@click.command()
-@click.option("--config", "recipe", type=FILE, required=True, help="a training recipe, e.g. of configs/train")
-@click.option("--out", type=FOLDER, required=True, help="where checkpoints and the log go")
-@click.option("--resume", is_flag=True, help="go on from the last checkpoint in OUT")
-def train(recipe: Path, out: Path, resume: bool) -> None:
+@click.command("train")
+@click.option("--config", "recipe", type=FILE, required=True, help="training recipe, see configs/train")
+@click.option("--out", type=FOLDER, required=True, help="folder for checkpoints and the log")
+@click.option("--resume", is_flag=True, help="continue from the last checkpoint in the output folder")
+def train_command(recipe: Path, out: Path, resume: bool) -> None:
     """Train an appearance model."""
-    from ...reid.training.train import train as train_model
+    from ...reid.training.train import train
 
-    with _shown() as display:
-        checkpoint = train_model(recipe, out, resume, [display])
+    with _training_display() as display:
+        checkpoint = train(recipe, out, resume, [display])
     click.echo(f"checkpoint: {checkpoint}")
 
 
-@click.command()
-@click.option("--config", "recipe", type=FILE, required=True, help="the whole method, e.g. of configs/train")
-@click.option("--out", type=FOLDER, required=True, help="where all runs and the table go; runs done before are kept")
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="trainings per part")
-@click.option("--part", "parts", multiple=True, help="switch off this part only (repeatable); all by default")
-def ablate(recipe: Path, out: Path, seeds: int, parts: tuple[str, ...]) -> None:
-    """Train with one part of the method off at a time, and tell what each is worth."""
-    from ...reid.training.ablation import ablate as train_all
-    from ...reid.training.ablation import table
+@click.command("ablate")
+@click.option("--config", "recipe", type=FILE, required=True, help="training recipe of the full method")
+@click.option("--out", type=FOLDER, required=True, help="folder for all runs and the table; finished runs are kept")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="training runs per part, each with another seed",
+)
+@click.option(
+    "--part", "parts", multiple=True, help="switch off only this part; repeatable  [default: every part in turn]"
+)
+def ablate_command(recipe: Path, out: Path, seeds: int, parts: tuple[str, ...]) -> None:
+    """Train with one part of the method off at a time.
 
-    with _shown() as display:
-        rows = train_all(recipe, out, seeds, parts, [display], display.headline)
+    The table compares every variant with the full method, on held-out people.
+    """
+    from ...reid.training.ablation import run_ablation, table
+
+    with _training_display() as display:
+        rows = run_ablation(recipe, out, seeds, parts, [display], display.headline)
     click.echo(table(rows))
 
 
 @contextmanager
-def _shown() -> Iterator[TrainingDisplay]:
-    """Training on the terminal: progress, and what the log says."""
+def _training_display() -> Iterator[TrainingDisplay]:
+    """Show progress and log messages of a training on the terminal."""
     import logging
 
     from rich.logging import RichHandler
@@ -65,13 +73,20 @@ def _shown() -> Iterator[TrainingDisplay]:
 @click.command("export-model")
 @click.argument("checkpoint", type=FILE)
 @click.argument("out", type=FILE)
-@click.option("--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True)
-@click.option("--int8", "calibration", type=FOLDER, help="quantise to 8 bits, with ranges from this folder of crops")
-def export_model(checkpoint: Path, out: Path, precision: Literal["fp32", "fp16"], calibration: Path | None) -> None:
-    """Write a trained CHECKPOINT as ONNX to OUT, and check that both give the same."""
+@click.option(
+    "--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True, help="of the weights"
+)
+@click.option("--int8", "calibration", type=FOLDER, help="quantise to 8 bits, calibrated on the crops in this folder")
+def export_model_command(
+    checkpoint: Path, out: Path, precision: Literal["fp32", "fp16"], calibration: Path | None
+) -> None:
+    """Export a trained CHECKPOINT as ONNX to OUT.
+
+    The exported model is checked against the checkpoint.
+    """
     from ...reid.export import export
 
     if calibration is not None and precision != "fp32":
-        raise click.UsageError("--int8 and --precision fp16 exclude each other")
+        raise click.UsageError("--int8 and --precision fp16 cannot be combined")
     export(checkpoint, out, "int8" if calibration else precision, calibration)
     click.echo(f"{out}: {out.stat().st_size / 2**20:.1f} MiB")

@@ -1,4 +1,4 @@
-"""Commands that judge an appearance model: evaluate-reid, and explain, which shows what it looks at."""
+"""Commands that evaluate an appearance model: evaluate-reid (mAP, CMC, speed) and explain (heat maps)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import click
 
 from ...reid.files import make_folder, replacing
 from ..errors import OutputError
-from .appearance import FOLDER
-from .common import FILE, as_json_option, print_json, table_of, terminal
+from .common import FILE, FOLDER, as_json_option, deprecated_option, print_json, table_of, terminal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,40 +19,50 @@ if TYPE_CHECKING:
 
 
 @click.command("evaluate-reid")
-@click.option("--data", type=FOLDER, required=True, help="a published data set, or a folder with query and gallery")
-@click.option("--layout", help="how DATA is laid out, e.g. cuhk03-labeled; told from the folder by default")
-@click.option("--weights", type=FILE, help="an exported model; the bundled one by default")
-@click.option("--occluded", type=FOLDER, multiple=True, help="a folder of occluded queries, or with query/; repeatable")
-@click.option("--occlude", "synthetic", is_flag=True, help="also hide parts of the queries by our own occlusion")
-@click.option("--baseline", "baselines", type=FILE, multiple=True, help="a network to compare with, .xml or .onnx")
+@click.option(
+    "--data", type=FOLDER, required=True, help="a published data set, or a folder with query/ and bounding_box_test/"
+)
+@click.option("--layout", help="layout of the data set, e.g. cuhk03-labeled  [default: detected]")
+@click.option("--weights", type=FILE, help="exported model  [default: the bundled one]")
+@click.option("--occluded", type=FOLDER, multiple=True, help="folder of occluded queries; repeatable")
+@click.option("--occlude", "synthetic", is_flag=True, help="also score the queries under synthetic occlusion")
+@click.option(
+    "--baseline", "baselines", type=FILE, multiple=True, help="network to compare with, .xml or .onnx; repeatable"
+)
+@deprecated_option("--peer", "peers", "--baseline", type=FILE, multiple=True)
 @click.option("--speed", "with_speed", is_flag=True, help="also measure crops/s, relative to the first baseline")
-@click.option("--page", type=FILE, help="draw ranked examples into this PNG")
-@click.option("--markdown", type=FILE, help="write the table of all sets of queries into this file")
+@click.option("--page", type=FILE, help="draw example rankings into this PNG")
+@click.option("--markdown", type=FILE, help="write the mAP of all query sets as a table into this file")
 @as_json_option
-def evaluate_reid(
+def evaluate_reid_command(
     data: Path,
     layout: str | None,
     weights: Path | None,
     occluded: tuple[Path, ...],
     synthetic: bool,
     baselines: tuple[Path, ...],
+    peers: tuple[Path, ...],
     with_speed: bool,
     page: Path | None,
     markdown: Path | None,
     as_json: bool,
 ) -> None:
-    """Score an appearance model by Market-1501's protocol: plain, masked, and with masks permuted."""
+    """Score an appearance model: mAP and CMC.
+
+    By the protocol of Market-1501, with plain, masked and permuted-mask similarity.
+    """
     from ... import reid
     from ...reid.evaluation.report import Task, evaluate, markdown_table
 
-    for place in (page, markdown):
-        if place is not None:
-            make_folder(place.parent)  # before the work, not after it
+    for path in (page, markdown):
+        if path is not None:
+            make_folder(path.parent)  # a bad path fails before the evaluation, not after it
     if page is not None:
         _check_picture_name(page)
     _show_log()
     weights = weights or reid.SHIPPED_WEIGHTS
-    report = evaluate(Task(data, layout, weights, occluded, synthetic, baselines, with_speed, page is not None))
+    networks = (*baselines, *peers)
+    report = evaluate(Task(data, layout, weights, occluded, synthetic, networks, with_speed, page is not None))
     if page is not None and report.page is not None:
         _write_picture(page, report.page)
     if markdown is not None:
@@ -64,12 +73,15 @@ def evaluate_reid(
         _print_report(report)
 
 
-@click.command()
+@click.command("explain")
 @click.argument("images", type=FILE, nargs=-1, required=True)
-@click.option("--out", type=FILE, required=True, help="the sheet, a PNG")
-@click.option("--weights", type=FILE, help="an exported model; the bundled one by default")
-def explain(images: tuple[Path, ...], out: Path, weights: Path | None) -> None:
-    """Draw which parts of crops of people, IMAGES, the appearance model takes for the person."""
+@click.option("--out", type=FILE, required=True, help="PNG to write")
+@click.option("--weights", type=FILE, help="exported model  [default: the bundled one]")
+def explain_command(images: tuple[Path, ...], out: Path, weights: Path | None) -> None:
+    """Draw where an appearance model sees the person.
+
+    One heat map for each of the crops of people, IMAGES.
+    """
     from ... import reid
     from ...reid.evaluation.evidence_map import draw_evidence_sheet
     from ...reid.files import read_image
@@ -82,7 +94,7 @@ def explain(images: tuple[Path, ...], out: Path, weights: Path | None) -> None:
 
 
 def _show_log() -> None:
-    """Counts, warnings and progress, on standard error."""
+    """Log counts, warnings and progress to standard error."""
     import logging
 
     logging.basicConfig(format="%(message)s")
@@ -94,29 +106,31 @@ def _print_report(report: Report) -> None:
     for one in report.queries:
         console.print(_scores_table(one))
         console.print(
-            f"masks of the queries: participation ratio {one.mask.participation_ratio:.3f}, "
-            f"{100 * one.mask.between_images:.1f} % of their variance between images"
+            f"query masks: participation ratio {one.mask.participation_ratio:.3f}, "
+            f"{100 * one.mask.between_images:.1f} % of the variance is between images"
         )
     if report.speeds:
         rows = [(one.name, f"{one.crops_per_second:.0f}", f"{one.ratio:.2f}") for one in report.speeds]
         reference = report.speeds[min(1, len(report.speeds) - 1)].name
-        console.print(table_of("speed: batches of 8, two threads, in turns", ("", "crops/s", f"of {reference}"), rows))
+        console.print(
+            table_of("speed: batches of 8, 2 threads", ("network", "crops/s", f"relative to {reference}"), rows)
+        )
 
 
 def _scores_table(one: QueryReport) -> object:
     return table_of(
         f"{one.queries}: {next(iter(one.scores.values())).queries} queries",
-        ("similarity", "mAP", "rank-1", "rank-5", "rank-10"),
+        ("similarity", "mAP %", "rank-1 %", "rank-5 %", "rank-10 %"),
         [
-            (way, *(f"{100 * share:.1f}" for share in (of.mean_average_precision, of.rank1, of.rank5, of.rank10)))
-            for way, of in one.scores.items()
+            (name, *(f"{100 * share:.1f}" for share in (of.mean_average_precision, of.rank1, of.rank5, of.rank10)))
+            for name, of in one.scores.items()
         ],
     )
 
 
 def _check_picture_name(path: Path) -> None:
     if path.suffix.lower() != ".png":
-        raise OutputError(f"{path}: expected a name that ends in .png")
+        raise OutputError(f"{path}: expected a file name that ends in .png")
 
 
 def _write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
@@ -124,7 +138,7 @@ def _write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
 
     encoded, content = cv2.imencode(".png", picture)
     if not encoded:
-        raise OutputError(f"{path}: a picture of {picture.shape[1]} x {picture.shape[0]} pixels cannot be written")
+        raise OutputError(f"{path}: an image of {picture.shape[1]} x {picture.shape[0]} pixels cannot be encoded")
     _write(path, content.tobytes())
 
 

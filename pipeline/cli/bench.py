@@ -1,4 +1,4 @@
-"""Commands that measure: bench (the whole pipeline), bench search (the gallery)."""
+"""Benchmark commands: bench (the whole pipeline) and bench search (the gallery)."""
 
 from __future__ import annotations
 
@@ -6,36 +6,46 @@ from pathlib import Path
 
 import click
 
-from .common import FILE, as_json_option, print_json, table_of, terminal
+from .common import FILE, as_json_option, deprecated_option, print_json, table_of, terminal
 
 
-@click.group(invoke_without_command=True)
-@click.option("--cameras", "config_path", type=FILE, help="the config whose footage is measured")
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="how often each way is measured")
-@click.option("--baseline", help="also measure ultralytics track with these weights (.pt is exported to OpenVINO)")
-@click.option("--twice", is_flag=True, help="also measure peak memory with all footage given twice")
+@click.group("bench", invoke_without_command=True)
+@click.option("--cameras", "config_path", type=FILE, help="config whose cameras and settings are used")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="measurements of each kind")
+@click.option("--baseline", help="also measure `ultralytics track` with these weights (.pt is exported to OpenVINO)")
+@deprecated_option("--peer", "peer", "--baseline")
+@click.option("--twice", is_flag=True, help="also measure peak memory with the footage played twice")
 @as_json_option
 @click.pass_context
-def bench(
-    context: click.Context, config_path: Path | None, rounds: int, baseline: str | None, twice: bool, as_json: bool
+def bench_command(
+    context: click.Context,
+    config_path: Path | None,
+    rounds: int,
+    baseline: str | None,
+    peer: str | None,
+    twice: bool,
+    as_json: bool,
 ) -> None:
-    """Measure frames/s and memory of the whole pipeline beside a bare decode-and-detect loop."""
+    """Measure speed and peak memory of the whole pipeline.
+
+    Frames/s are compared with a bare loop that only decodes and detects.
+    """
     if context.invoked_subcommand is not None:
         return None
     if config_path is None:
         raise click.UsageError("Missing option '--cameras'.")
     from ..config.loader import load_config
-    from ..evaluation.bench import bench as measure
+    from ..evaluation.bench import benchmark_pipeline
 
-    result = measure(load_config(config_path), rounds, baseline, twice)
+    result = benchmark_pipeline(load_config(config_path), rounds, baseline or peer, twice)
     if as_json:
         return print_json(result)
     console = terminal()
     stages = sorted({stage for row in result.rounds for one in row for stage in one.stage_seconds})
     console.print(
         table_of(
-            "stages: share of the busy time of all threads",
-            ("what", "frames", "frames/s", "peak MiB", *stages),
+            "speed, peak memory, and each stage's share of the busy time of all threads",
+            ("measured", "frames", "frames/s", "peak MiB", *stages),
             [
                 (
                     one.what,
@@ -56,21 +66,21 @@ def bench(
     if result.of_baseline is not None:
         console.print(f"pipeline / baseline: {result.of_baseline:.2f}")
     if result.peak_growth is not None:
-        console.print(f"peak memory, footage twice / once: {result.peak_growth:.3f}")
+        console.print(f"peak memory, footage played twice / once: {result.peak_growth:.3f}")
     return None
 
 
-@bench.command("search")
+@bench_command.command("search")
 @click.option(
-    "--sizes", type=click.IntRange(10), multiple=True, help="gallery rows; repeat it  [default: 10000 100000 1000000]"
+    "--sizes", type=click.IntRange(10), multiple=True, help="gallery rows; repeatable  [default: 10000 100000 1000000]"
 )
-@click.option("--dimensions", type=click.IntRange(8), default=512, show_default=True, help="of one embedding")
-@click.option("--queries", type=click.IntRange(1), default=8, show_default=True, help="searched at once")
-@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="how often each way is measured")
-@click.option("--threads", type=click.IntRange(1), help="for FAISS and PyTorch alike  [default: all cores]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="of the made-up people")
+@click.option("--dimensions", type=click.IntRange(8), default=512, show_default=True, help="of an embedding")
+@click.option("--queries", type=click.IntRange(1), default=8, show_default=True, help="queries per search")
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="measurements of each kind")
+@click.option("--threads", type=click.IntRange(1), help="of FAISS and of PyTorch  [default: all cores]")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="of the synthetic identities")
 @as_json_option
-def search(
+def search_command(
     sizes: tuple[int, ...],
     dimensions: int,
     queries: int,
@@ -79,8 +89,9 @@ def search(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Measure searches of made-up galleries, exact and fast, beside FAISS's IndexFlatIP.
+    """Compare gallery search with FAISS's IndexFlatIP.
 
+    Synthetic galleries are searched exactly and approximately (fast).
     A million rows of 512 dims take 8 GiB of memory.
     """
     from ...reid.search.bench import bench_search
@@ -90,8 +101,8 @@ def search(
         return print_json(found)
     terminal().print(
         table_of(
-            f"{queries} queries at once, {dimensions} dims; in brackets: multiples of IndexFlatIP's time",
-            ("rows", "IndexFlatIP", "exact", "fast", "recall@10", "index built in"),
+            f"{queries} queries per search, {dimensions} dims; in brackets: time relative to IndexFlatIP",
+            ("rows", "IndexFlatIP", "exact", "fast", "recall@10", "index build"),
             [
                 (
                     f"{one.rows:,}",

@@ -1,12 +1,12 @@
-"""What all commands of the command line share: options, tables, JSON, and how a mishap is told."""
+"""Shared by all commands: options, tables, JSON output and error reporting."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import click
 
@@ -18,35 +18,58 @@ if TYPE_CHECKING:
 
     from ..storage.store import Store
 
-FILE = click.Path(dir_okay=False, path_type=Path)
-DEFAULT_DATABASE = "reidpipe.db"
-PIPE_COLUMNS = 200
+Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="print JSON on standard output instead")
-run_option = click.option("--run", "run", type=click.IntRange(1), help="the run's number; the newest by default")
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+DEFAULT_DATABASE = "reidpipe.db"
+PIPE_COLUMNS = 200  # the width of a table that is not printed on a terminal
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="print JSON instead of tables")
+run_option = click.option("--run", "run", type=click.IntRange(1), help="number of the run  [default: the newest]")
 database_option = click.option(
-    "--database", help=f"an SQLite file or SQLAlchemy URL; {DEFAULT_DATABASE} in this folder by default"
+    "--database", help=f"SQLite file or SQLAlchemy URL  [default: {DEFAULT_DATABASE} in the current folder]"
 )
-cameras_option = click.option("--cameras", "config_path", type=FILE, help="take the database that this config names")
+cameras_option = click.option("--cameras", "config_path", type=FILE, help="use the database that this config names")
+min_visible_option = click.option(
+    "--min-visible",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+    show_default=True,
+    help="ground truth with a smaller visible share is ignored: neither counted nor a false positive",
+)
+
+
+def deprecated_option(
+    old: str, parameter: str, new: str, type: click.Path | None = None, multiple: bool = False
+) -> Callable[[Decorated], Decorated]:
+    """A hidden option that still works under its old name, and prints one line of warning when it is used."""
+
+    def warn(context: click.Context, option: click.Parameter, value: object) -> object:
+        if value:
+            click.echo(f"reidpipe: warning: {old} is deprecated, use {new}", err=True)
+        return value
+
+    return click.option(old, parameter, type=type, multiple=multiple, hidden=True, callback=warn)
 
 
 class CommandError(click.ClickException):
-    """A mishap with an exit code of its own, told in one line."""
+    """An error with an exit code of its own, reported in one line."""
 
     def __init__(self, error: Exception | str, exit_code: int) -> None:
         super().__init__(str(error))
         self.exit_code = exit_code  # type: ignore[misc]  # click declares it on the class, to be set like this
 
     def show(self, file: IO[str] | None = None) -> None:
-        """Print the line to standard error."""
+        """Print the error to standard error."""
         click.echo(f"reidpipe: {self.message}", err=True, file=file)
 
 
 def open_store(database: str | None, config_path: Path | None) -> Store:
-    """The database that the options name, for reading.
+    """Open the database that the options name, for reading.
 
     Raises:
-        ConfigError: both options were given, or the config is bad.
+        ConfigError: both options were given, or the config is invalid.
         StoreError: there is no such database.
     """
     from ..config.loader import load_config
@@ -60,7 +83,7 @@ def open_store(database: str | None, config_path: Path | None) -> Store:
 
 
 def print_json(result: object) -> None:
-    """One JSON value on standard output; dataclasses become objects, paths text."""
+    """Print one JSON value; dataclasses become objects, paths become strings."""
     click.echo(json.dumps(result, default=_plain, indent=2))
 
 
@@ -69,7 +92,7 @@ def _plain(value: object) -> object:
 
 
 def terminal() -> Console:
-    """Standard output; where it is no terminal, tables are as wide as they need to be."""
+    """A console on standard output; redirected to a file or pipe, it does not fold wide tables."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -77,14 +100,14 @@ def terminal() -> Console:
 
 
 def table_of(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table for the terminal; the first column and words are left-aligned, figures right-aligned."""
+    """A table for the terminal; numbers are right-aligned, the first column and text left-aligned."""
     from rich.table import Table
 
     lines = [[str(cell) for cell in row] for row in rows]
     table = Table(title=title, title_justify="left")
     for column, heading in enumerate(headings):
-        figures = all(line[column][:1].isdigit() or line[column] in ("?", "-") for line in lines)
-        table.add_column(heading, justify="right" if figures and lines and column else "left")
+        numeric = all(line[column][:1].isdigit() or line[column] in ("?", "-") for line in lines)
+        table.add_column(heading, justify="right" if numeric and lines and column else "left")
     for line in lines:
         table.add_row(*line)
     return table

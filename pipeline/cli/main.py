@@ -1,4 +1,4 @@
-"""The command line: `reidpipe --help`. Nothing heavy is imported before a command needs it."""
+"""The `reidpipe` command and its main subcommands, run and check; heavy libraries are imported on first use."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import INTERRUPTED_EXIT_CODE, ConfigError, OutputError, ReidpipeError, SourceError
-from .appearance import ablate, export_model, train
-from .appearance_evaluation import evaluate_reid, explain
-from .bench import bench
+from .appearance import ablate_command, export_model_command, train_command
+from .appearance_evaluation import evaluate_reid_command, explain_command
+from .bench import bench_command
 from .common import FILE, CommandError, as_json_option, print_json, table_of, terminal
-from .detector import evaluate_detector, train_detector
-from .render import render
-from .results import evaluate, export, runs
+from .detector import evaluate_detector_command, train_detector_command
+from .render import render_command
+from .results import evaluate_command, export_group, runs_command
 
 if TYPE_CHECKING:
     from ..run import Outcome
 
 
 class _Commands(click.Group):
-    """Commands whose known mishaps end with a line and a documented exit code instead of a traceback."""
+    """A group whose expected errors end with one line and a documented exit code instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except ReidpipeError as error:
             raise CommandError(error, error.exit_code) from error
-        except OSError as error:  # what no stage expects: the disk is full, a folder vanished
-            place = f"{error.filename} cannot be used" if error.filename else "a result cannot be written"
-            message = f"{place}: {error.strerror or error}: give another path"
+        except OSError as error:  # the last resort, e.g. a folder that vanished while in use
+            place = f"{error.filename} cannot be used" if error.filename else "an output cannot be written"
+            message = f"{place}: {error.strerror or error}: use another path"
             raise CommandError(message, OutputError.exit_code) from error
         except KeyboardInterrupt as interrupt:
             raise CommandError("interrupted", INTERRUPTED_EXIT_CODE) from interrupt
@@ -46,33 +46,36 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("reidpipe"), prog_name="reidpipe")
 def main() -> None:
-    """Who went where, across cameras.
+    """Find, track and re-identify people across cameras.
 
-    Exit codes: 0 done, 2 bad command line or config, 3 a camera failed or broke, 4 weights, 5 database,
-    6 an output cannot be written, 130 interrupted.
+    Exit codes: 0 success, 1 other error, 2 invalid command line, config or input, 3 a camera failed,
+    4 unusable weights, 5 unusable database, 6 unwritable output, 130 interrupted.
     """
 
 
-@main.command()
-@click.option("--cameras", "config_path", type=FILE, required=True, help="the config file, e.g. configs/store.yaml")
-@click.option("--quiet", is_flag=True, help="show nothing but errors")
+@main.command("run")
+@click.option("--cameras", "config_path", type=FILE, required=True, help="config file, e.g. configs/store.yaml")
+@click.option("--quiet", is_flag=True, help="print errors only")
 @as_json_option
-def run(config_path: Path, quiet: bool, as_json: bool) -> None:
-    """Find, follow and link the people of all cameras; keep everything in the database."""
+def run_command(config_path: Path, quiet: bool, as_json: bool) -> None:
+    """Detect, track and link people across all cameras.
+
+    All results are stored in the database that the config names.
+    """
     from rich.console import Console
 
     from ..config.loader import load_config
     from ..listener import Silent
-    from ..run import run as run_job
+    from ..run import run_pipeline
     from .progress import Display
 
     config = load_config(config_path)
     with _stop_on_interrupt() as stop:
         if quiet or as_json:
-            outcome = run_job(config, config.model_dump_json(), Silent(), stop)
+            outcome = run_pipeline(config, Silent(), stop)
         else:
             with Display(Console(stderr=True)) as display:
-                outcome = run_job(config, config.model_dump_json(), display, stop)
+                outcome = run_pipeline(config, display, stop)
     if as_json:
         print_json(outcome)
     elif not quiet:
@@ -105,16 +108,17 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
     console = terminal()
     console.print(table)
     console.print(
-        f"[bold]{outcome.identities}[/] people in {outcome.tracklets} tracklets, {outcome.observations} observations",
+        f"identities: [bold]{outcome.identities}[/], tracklets: {outcome.tracklets}, "
+        f"observations: {outcome.observations}"
     )
     console.print(f"database: {database}", soft_wrap=True)
 
 
-@main.command()
+@main.command("check")
 @click.argument("config_path", metavar="FILE", type=FILE)
 @as_json_option
-def check(config_path: Path, as_json: bool) -> None:
-    """Validate a config and open every source, without running anything."""
+def check_command(config_path: Path, as_json: bool) -> None:
+    """Validate a config and open every camera's source."""
     from ..check import check_config
 
     report = check_config(config_path)
@@ -124,7 +128,7 @@ def check(config_path: Path, as_json: bool) -> None:
         terminal().print(
             table_of(
                 str(config_path),
-                ("camera", "status", "kind", "size", "fps", "seconds", "frames", "starts"),
+                ("camera", "status", "kind", "size", "fps", "seconds", "frames", "start time"),
                 [
                     (
                         one.camera,
@@ -148,14 +152,14 @@ def check(config_path: Path, as_json: bool) -> None:
 
 @contextmanager
 def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C (or SIGTERM) sets, so that a run can end in order; the second one ends it."""
+    """An event that the first Ctrl-C or SIGTERM sets, so that a run shuts down cleanly; the second quits at once."""
     stop = threading.Event()
 
     def interrupted(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        click.echo("reidpipe: stopping, saving what is done; press Ctrl-C again to leave at once", err=True)
+        click.echo("reidpipe: stopping and saving results; press Ctrl-C again to quit at once", err=True)
 
     before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -166,17 +170,17 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
 
 
 for _command in (
-    bench,
-    export,
-    render,
-    evaluate,
-    runs,
-    train,
-    ablate,
-    evaluate_reid,
-    explain,
-    export_model,
-    train_detector,
-    evaluate_detector,
+    bench_command,
+    export_group,
+    render_command,
+    evaluate_command,
+    runs_command,
+    train_command,
+    ablate_command,
+    evaluate_reid_command,
+    explain_command,
+    export_model_command,
+    train_detector_command,
+    evaluate_detector_command,
 ):
     main.add_command(_command)

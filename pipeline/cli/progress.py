@@ -1,4 +1,4 @@
-"""How far a run has come, camera by camera, on the terminal."""
+"""Progress of a run or a rendering on the terminal, one line per camera."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from ..sources.opening import Source
 from ..types import CameraReport, Frame
 
-REFRESH_SECONDS = 0.25  # per camera; people read no faster
+REFRESH_SECONDS = 0.25  # per camera
 
 
 class Display:
-    """A line per camera: position, rate, people in view, time left. Use as a context manager."""
+    """A run listener that shows position, rate, people in view and time left. Use as a context manager."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -49,7 +49,7 @@ class Display:
         self._progress.stop()
 
     def opened(self, sources: Mapping[str, Source], reports: Mapping[str, CameraReport]) -> None:
-        """Add a line for every camera; those that failed are told at once."""
+        """Add a line for every camera, and print the errors of those that failed."""
         for name, report in reports.items():
             self._progress.console.print(f"[red]{name}[/]: {report.error}", highlight=False, soft_wrap=True)
         self._began = time.monotonic()
@@ -61,7 +61,7 @@ class Display:
             )
 
     def analysed(self, frame: Frame, people: int) -> None:
-        """Move a camera's line forward."""
+        """Advance a camera's line."""
         name, now = frame.camera, time.monotonic()
         self._frames[name] += 1
         self._latest[name] = frame, people

@@ -1,4 +1,4 @@
-"""The command that turns results into videos: render."""
+"""The render command: a run's results as annotated videos."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from ..output.render import Rendering
 
 
-@click.command()
-@click.option("--out", "folder", type=click.Path(path_type=Path), required=True, help="the folder for the videos")
-@click.option("--camera", "only", multiple=True, metavar="NAME", help="only this camera; may be given several times")
-@click.option("--no-mosaic", is_flag=True, help="leave out the video of all cameras side by side")
-@click.option("--quiet", is_flag=True, help="show nothing but errors")
+@click.command("render")
+@click.option("--out", "folder", type=click.Path(path_type=Path), required=True, help="folder for the videos")
+@click.option("--camera", "only", multiple=True, metavar="NAME", help="render only this camera; repeatable")
+@click.option("--no-mosaic", is_flag=True, help="skip the video of all cameras side by side")
+@click.option("--quiet", is_flag=True, help="print errors only")
 @database_option
 @cameras_option
 @run_option
 @as_json_option
-def render(
+def render_command(
     folder: Path,
     only: tuple[str, ...],
     no_mosaic: bool,
@@ -36,25 +36,28 @@ def render(
     run: int | None,
     as_json: bool,
 ) -> None:
-    """Draw boxes, identities and paths into a run's footage: a video per camera, and one of all in step."""
+    """Draw boxes, identities and paths into the footage.
+
+    Writes one video per camera, and a mosaic of all cameras synchronised.
+    """
     from rich.console import Console
 
-    from ..output.render import render as draw
+    from ..output.render import render_run
     from .progress import Display
 
-    with _ended_in_order(), open_store(database, config_path) as store:
+    with _sigterm_as_interrupt(), open_store(database, config_path) as store:
         if quiet or as_json:
-            rendering = draw(store, folder, run, only, not no_mosaic)
+            rendering = render_run(store, folder, run, only, not no_mosaic)
         else:
             with Display(Console(stderr=True)) as display:
-                rendering = draw(store, folder, run, only, not no_mosaic, display)
+                rendering = render_run(store, folder, run, only, not no_mosaic, display)
     if as_json:
         print_json(rendering)
     elif not quiet:
         _print_rendering(rendering)
-    troubles = [camera.error for camera in rendering.cameras if camera.error]
-    if troubles:
-        raise SourceError("; ".join(troubles))
+    errors = [camera.error for camera in rendering.cameras if camera.error]
+    if errors:
+        raise SourceError("; ".join(errors))
 
 
 def _print_rendering(rendering: Rendering) -> None:
@@ -64,15 +67,15 @@ def _print_rendering(rendering: Rendering) -> None:
         (camera.camera, camera.frames, camera.path or "[red]failed[/]") for camera in rendering.cameras
     ]
     if rendering.mosaic:
-        rows.append(("all", rendering.mosaic_frames, rendering.mosaic))
+        rows.append(("mosaic", rendering.mosaic_frames, rendering.mosaic))
     Console().print(
         table_of(f"run {rendering.run}: rendered in {rendering.seconds:.0f} s", ("camera", "frames", "video"), rows)
     )
 
 
 @contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that no half-written file stays behind."""
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, so that no partial file stays behind."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

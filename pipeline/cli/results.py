@@ -1,4 +1,4 @@
-"""Commands that look at what a run has stored: runs, export, evaluate."""
+"""Commands that read a run's stored results: runs, export, evaluate."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from .common import (
+    FOLDER,
     as_json_option,
     cameras_option,
     database_option,
+    min_visible_option,
     open_store,
     print_json,
     run_option,
@@ -22,11 +24,11 @@ if TYPE_CHECKING:
     from ..output.export import Format
 
 
-@click.command()
+@click.command("runs")
 @database_option
 @cameras_option
 @as_json_option
-def runs(database: str | None, config_path: Path | None, as_json: bool) -> None:
+def runs_command(database: str | None, config_path: Path | None, as_json: bool) -> None:
     """List the runs in a database."""
     from ..storage.queries import list_runs
 
@@ -37,7 +39,7 @@ def runs(database: str | None, config_path: Path | None, as_json: bool) -> None:
     terminal().print(
         table_of(
             "runs",
-            ("run", "status", "started", "cameras", "people", "tracklets", "observations"),
+            ("run", "status", "started", "cameras", "identities", "tracklets", "observations"),
             [
                 (one.run, one.status, one.started, one.cameras, one.people, one.tracklets, one.observations)
                 for one in found
@@ -47,22 +49,27 @@ def runs(database: str | None, config_path: Path | None, as_json: bool) -> None:
     return None
 
 
-@click.group()
-def export() -> None:
-    """Write results to files."""
+@click.group("export")
+def export_group() -> None:
+    """Export results to files."""
 
 
-@export.command()
+@export_group.command("trajectories")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
-    "--format", "file_format", type=click.Choice(["csv", "parquet", "mot", "json"]), default="csv", show_default=True
+    "--format",
+    "file_format",
+    type=click.Choice(["csv", "parquet", "mot", "json"]),
+    default="csv",
+    show_default=True,
+    help="mot: MOTChallenge text, one file per camera",
 )
 @click.option("--summary", is_flag=True, help="one row per visit instead of one per observation")
 @database_option
 @cameras_option
 @run_option
 @as_json_option
-def trajectories(
+def trajectories_command(
     out: Path,
     file_format: str,
     summary: bool,
@@ -71,7 +78,10 @@ def trajectories(
     run: int | None,
     as_json: bool,
 ) -> None:
-    """Write who was where and when to OUT (a folder for MOTChallenge text)."""
+    """Write who was where and when to OUT.
+
+    OUT is a file, or a folder with --format mot.
+    """
     from ..output.export import export_trajectories
 
     with open_store(database, config_path) as store:
@@ -81,26 +91,15 @@ def trajectories(
     return click.echo(f"{out}: {rows} {'visits' if summary else 'observations'}")
 
 
-@click.command()
-@click.option(
-    "--truth",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    required=True,
-    help="a folder with CAMERA.csv, or CAMERA.txt in MOTChallenge text",
-)
-@click.option(
-    "--min-visible",
-    type=click.FloatRange(0, 1),
-    default=0.3,
-    show_default=True,
-    help="people less visible than this are neither demanded nor held against the run",
-)
-@click.option("--labelled-only", is_flag=True, help="the truth is incomplete: leave out boxes that match nothing in it")
+@click.command("evaluate")
+@click.option("--truth", type=FOLDER, required=True, help="folder with CAMERA.csv, or CAMERA.txt in MOTChallenge text")
+@min_visible_option
+@click.option("--labelled-only", is_flag=True, help="ground truth is incomplete: ignore boxes that match none of it")
 @database_option
 @cameras_option
 @run_option
 @as_json_option
-def evaluate(
+def evaluate_command(
     truth: Path,
     min_visible: float,
     labelled_only: bool,
@@ -109,18 +108,21 @@ def evaluate(
     run: int | None,
     as_json: bool,
 ) -> None:
-    """Score a run against ground truth: IDF1 per camera and over all cameras."""
-    from ..evaluation.tracking import evaluate as score
+    """Score a run against ground truth.
+
+    IDF1 per camera and over all cameras, MOTA and identity switches.
+    """
+    from ..evaluation.tracking import evaluate_run
 
     with open_store(database, config_path) as store:
-        result = score(store, truth, run, min_visible, labelled_only)
+        result = evaluate_run(store, truth, run, min_visible, labelled_only)
     if as_json:
         return print_json(result)
     console = terminal()
     console.print(
         table_of(
-            f"run {result.run}: people at least {100 * min_visible:.0f} % visible",
-            ("camera", "people", "boxes", "tracking IDF1", "identity IDF1", "MOTA", "switches"),
+            f"run {result.run}: scores in %; ground truth at least {100 * min_visible:.0f} % visible",
+            ("camera", "people", "truth boxes", "tracking IDF1", "identity IDF1", "MOTA", "switches"),
             [
                 (
                     one.camera,
@@ -138,10 +140,10 @@ def evaluate(
     console.print(
         f"cross-camera IDF1 [bold]{_percent(result.cross_idf1)}[/] "
         f"(IDP {_percent(result.cross_idp)}, IDR {_percent(result.cross_idr)}), "
-        f"{result.identities} identities for {result.people} people",
+        f"{result.identities} identities for {result.people} people in the ground truth",
     )
     if result.without_truth:
-        console.print(f"no truth for: {', '.join(result.without_truth)}")
+        console.print(f"no ground truth for: {', '.join(result.without_truth)}")
     return None
 
 

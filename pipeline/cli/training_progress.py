@@ -1,4 +1,4 @@
-"""How far training has come, on the terminal: a line that moves with every step, and one that stays per epoch."""
+"""Progress of a training on the terminal: a bar for the running epoch, and a line for each finished one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TrainingDisplay:
-    """A `reid.train.Listener`.  Use as a context manager."""
+    """A listener of `reid.training.train`. Use as a context manager."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -37,23 +37,23 @@ class TrainingDisplay:
         self._progress.stop()
 
     def headline(self, line: str) -> None:
-        """Print what comes next."""
+        """Print which training run starts."""
         self._progress.console.print(f"[bold]{line}", highlight=False, soft_wrap=True)
 
     def began(self, epoch: int, epochs: int, steps: int) -> None:
-        """A fresh line for this epoch."""
+        """Start the bar of an epoch."""
         if self._task is not None:
             self._progress.remove_task(self._task)
         self._task = self._progress.add_task(f"epoch {epoch + 1} of {epochs}", total=steps, losses="")
 
     def stepped(self, losses: dict[str, float] | None) -> None:
-        """Move the line, and show the step's losses."""
+        """Advance the bar, and show the step's losses."""
         if self._task is not None:
             shown = "skipped" if losses is None else _listed(losses)
             self._progress.update(self._task, advance=1, losses=shown)
 
     def ended(self, record: EpochRecord) -> None:
-        """Print what is worth keeping."""
+        """Print the epoch's mean losses and held-out scores."""
         parts = [f"epoch {record['epoch'] + 1}: {_listed(record['losses'])}"]
         if record["skipped"]:
             parts.append(f"{record['skipped']} steps skipped")

@@ -1,1 +1,1 @@
-"""Scores against ground truth, and benchmarks."""
+"""Evaluation against ground truth, and benchmarks."""

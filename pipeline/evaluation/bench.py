@@ -1,4 +1,4 @@
-"""How fast is the whole pipeline beside a bare loop that only decodes and detects, and how much memory it takes."""
+"""Benchmark speed and peak memory of the whole pipeline against a bare loop that only decodes and detects."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from ..errors import WeightsError
 from ..types import CameraReport, Frame
 
 KIB_PER_MIB = 1024
-WARM_UP_FRAMES = 16  # left out of the rate: networks are compiled and caches filled during them
+WARM_UP_FRAMES = 16  # excluded from the rate: networks compile and caches fill during them
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One way of going through the footage, once, in a process of its own.
+    """One pass over the footage, in a process of its own.
 
     Attributes:
         what: "pipeline", "bare" (decode and detect only), or "baseline" (ultralytics track with ByteTrack).
-        frames: how many pictures were analysed.
-        frames_per_second: steady rate, without loading and warming up.
-        peak_mib: largest resident memory of the process, MiB.
-        stage_seconds: busy seconds by stage, over all threads.
+        frames: number of frames analysed.
+        frames_per_second: steady rate, without loading and warm-up.
+        peak_mib: peak resident memory of the process, MiB.
+        stage_seconds: busy seconds per stage, summed over all threads.
     """
 
     what: str
@@ -44,13 +44,13 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """All measurements of one bench, and their ratios, each the median over the rounds.
+    """All measurements of one benchmark, and their ratios; each ratio is the median over the rounds.
 
     Attributes:
-        rounds: the measurements of each round, in the order they were made.
-        of_bare: frames/s of the pipeline divided by those of the bare loop of the same round.
-        of_baseline: the same against the baseline; None if no baseline was asked for.
-        peak_growth: peak memory with the footage given twice divided by that with it given once; None if not asked.
+        rounds: the measurements of each round, in order.
+        of_bare: frames/s of the pipeline relative to the bare loop.
+        of_baseline: frames/s of the pipeline relative to the baseline; None without one.
+        peak_growth: peak memory with the footage played twice, relative to once; None if not measured.
     """
 
     rounds: list[list[Measurement]]
@@ -60,14 +60,14 @@ class Benchmark:
 
 
 class _Rate:
-    """A run's watcher that notes when the warm-up ended."""
+    """A run listener that measures frames/s after the warm-up."""
 
     def __init__(self) -> None:
         self.frames = 0
         self.steady_since = 0.0
 
     def opened(self, sources: Mapping[str, object], reports: Mapping[str, CameraReport]) -> None:
-        """Nothing to note yet."""
+        """Nothing to measure yet."""
 
     def analysed(self, frame: Frame, people: int) -> None:
         """Count one frame."""
@@ -76,30 +76,30 @@ class _Rate:
             self.steady_since = time.perf_counter()
 
     def per_second(self) -> float:
-        """Steady frames/s until now."""
+        """Frames/s since the warm-up."""
         return max(self.frames - WARM_UP_FRAMES, 0) / (time.perf_counter() - self.steady_since)
 
 
-def bench(config: Config, rounds: int, baseline: str | None, twice: bool) -> Benchmark:
-    """Measure the pipeline, the bare loop and, if wanted, a baseline, in turn, so that a slow moment hits all of them.
+def benchmark_pipeline(config: Config, rounds: int, baseline: str | None, twice: bool) -> Benchmark:
+    """Measure the pipeline, the bare loop and optionally a baseline, in turns, so that other load affects all of them.
 
     Args:
-        config: whose footage and settings are used; its database is left alone.
-        rounds: how often each is measured.
+        config: footage and settings; its database is not touched.
+        rounds: measurements of each kind.
         baseline: weights for `ultralytics track` (.pt is exported to OpenVINO first), or None.
-        twice: also measure the peak memory with every camera's footage given twice.
+        twice: also measure peak memory with every camera's footage played twice.
 
     Raises:
         WeightsError: the baseline's weights are missing, or ultralytics cannot read them.
     """
     with tempfile.TemporaryDirectory() as folder:
-        ways = [partial(_pipeline, config), partial(_bare, config)]
+        passes = [partial(_pipeline, config), partial(_bare, config)]
         if baseline is not None:
-            ways.append(partial(_baseline, config, _exported(baseline, Path(folder))))
-        measured = [[_in_own_process(way) for way in ways] for _ in range(rounds)]
+            passes.append(partial(_baseline, config, _exported(baseline, Path(folder))))
+        measured = [[_in_own_process(measure) for measure in passes] for _ in range(rounds)]
         growth = None
         if twice:
-            doubled = _in_own_process(partial(_pipeline, _given_twice(config, Path(folder))))
+            doubled = _in_own_process(partial(_pipeline, _played_twice(config, Path(folder))))
             growth = doubled.peak_mib / median(row[0].peak_mib for row in measured)
     rates = [[one.frames_per_second for one in row] for row in measured]
     return Benchmark(
@@ -110,10 +110,10 @@ def bench(config: Config, rounds: int, baseline: str | None, twice: bool) -> Ben
     )
 
 
-def _in_own_process(way: Callable[[], Measurement]) -> Measurement:
-    """A fresh process, so that memory peaks and warmed-up libraries do not leak from one measurement to the next."""
+def _in_own_process(measure: Callable[[], Measurement]) -> Measurement:
+    """Measure in a fresh process, so that peak memory and warmed-up libraries do not carry over."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(way).result()
+        return pool.submit(measure).result()
 
 
 def _peak_mib() -> float:
@@ -122,17 +122,17 @@ def _peak_mib() -> float:
 
 
 def _pipeline(config: Config) -> Measurement:
-    from ..run import run
+    from ..run import run_pipeline
 
     rate = _Rate()
     with tempfile.TemporaryDirectory() as folder:
         own = config.model_copy(update={"database": str(Path(folder) / "bench.db")})
-        outcome = run(own, own.model_dump_json(), rate, threading.Event())
+        outcome = run_pipeline(own, rate, threading.Event())
     return Measurement("pipeline", rate.frames, rate.per_second(), _peak_mib(), outcome.stage_seconds)
 
 
 def _bare(config: Config) -> Measurement:
-    """The same decoding threads and the same detector as the pipeline's, and nothing else."""
+    """Only the pipeline's decoding threads and its detector."""
     import os
 
     from ..run import open_sources
@@ -150,7 +150,7 @@ def _bare(config: Config) -> Measurement:
 
 
 def _baseline(config: Config, weights: str) -> Measurement:
-    """`ultralytics track`, ByteTrack, no ReID, one camera after the other, as its users run it."""
+    """`ultralytics track` with ByteTrack and without ReID, one camera after the other."""
     from ...trackers import silence_ultralytics
 
     silence_ultralytics()
@@ -173,9 +173,9 @@ def _baseline(config: Config, weights: str) -> Measurement:
 
 
 def _exported(weights: str, folder: Path) -> str:
-    """The baseline's weights as it would run them fastest on a processor: exported to OpenVINO if they are not yet."""
+    """The baseline's weights in their fastest form on a CPU: .pt files are exported to OpenVINO."""
     if not Path(weights).exists():
-        raise WeightsError(f"{weights}: no such weights of the baseline: name a .pt file or an exported network")
+        raise WeightsError(f"{weights}: no such baseline weights: expected a .pt file or an exported network")
     from ...trackers import silence_ultralytics
 
     silence_ultralytics()
@@ -189,15 +189,15 @@ def _exported(weights: str, folder: Path) -> str:
     own = weights if is_exported else shutil.copy(weights, folder / Path(weights).name)  # the export lands beside it
     try:
         model = YOLO(own, task="detect")
-        dict(model.names)  # exported networks are opened only now
+        dict(model.names)  # opens an exported network
     except LOADING_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{weights}: ultralytics cannot load the baseline ({reason})") from error
     return weights if is_exported else str(model.export(format="openvino", verbose=False))
 
 
-def _given_twice(config: Config, folder: Path) -> Config:
-    """The same cameras with their footage as two segments, one after the other."""
+def _played_twice(config: Config, folder: Path) -> Config:
+    """The same cameras, each with its footage as two consecutive segments."""
     cameras = {}
     for name, camera in config.cameras.items():
         source = Path(camera.source)

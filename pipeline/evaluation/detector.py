@@ -1,4 +1,4 @@
-"""How good a detector is: average precision against ground truth, and agreement with another detector."""
+"""Evaluate a person detector: average precision against ground truth, and agreement with another detector."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ..stages.detect import Detector, detect_ahead, open_detector
 from ..stopwatch import Stopwatch
 from ..types import Frame
 from .ground_truth import Truth, read_truth, truth_files
-from .tracking import overlaps
+from .tracking import box_iou
 
-SAME = 0.5  # two boxes that overlap this much (IoU) are the same person
-CERTAIN = 0.4  # boxes from here on count in an agreement
-WORKING = 0.25  # what the detector under test finds from here on counts as found
-REFEREE_IMAGE_SIZES = (640, 1280)  # the referee looks twice, once closer than either, and
-REFEREE_CONFIDENCE = 0.05  # lets even a doubtful person excuse a box
-INSIDE = 0.7  # a box around a half-hidden person may hold or lie in the referee's, by this share of the smaller one
+MATCH_IOU = 0.5
+AGREEMENT_CONFIDENCE = 0.4  # boxes below it do not count in an agreement
+RECALL_CONFIDENCE = 0.25  # of the detector under test: the pipeline's working point
+REFEREE_IMAGE_SIZES = (640, 1280)  # the referee runs at two scales, one of them larger than usual, and
+REFEREE_CONFIDENCE = 0.05  # at a low threshold: a weak detection is enough for a box not to be false
+MIN_INSIDE = 0.7  # intersection over the smaller box; boxes of partly occluded people differ in extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class TruthScore:
 
     Attributes:
         camera: its name, or "all".
-        people: boxes demanded.
+        people: counted boxes of the ground truth.
         average_precision: area under the precision-recall curve, in [0, 1].
-        recall: share of the demanded boxes found at confidence >= 0.25, in [0, 1].
+        recall: share of the counted boxes found at confidence >= 0.25, in [0, 1].
     """
 
     camera: str
@@ -48,14 +48,14 @@ class TruthScore:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How a detector agrees with a reference on one camera's footage.
+    """Agreement of a detector with a reference detector on one camera's footage.
 
     Attributes:
         camera: its name, or "all".
-        reference_boxes: what the reference finds at confidence >= 0.4.
+        reference_boxes: detections of the reference at confidence >= 0.4.
         found: share of those that the detector finds at confidence >= 0.25, in [0, 1].
-        false_boxes, reference_false_boxes: boxes at confidence >= 0.4 of the detector and of the reference where a
-            referee (the reference at two picture sizes, down to confidence 0.05) sees nobody.
+        false_boxes, reference_false_boxes: boxes of the detector and of the reference at confidence >= 0.4 where the
+            referee (the reference at two image sizes, down to confidence 0.05) finds nobody.
     """
 
     camera: str
@@ -66,26 +66,26 @@ class Agreement:
 
 
 def score_against_truth(config: Config, folder: Path, min_visible: float) -> list[TruthScore]:
-    """AP50 of a config's detector on its cameras' footage, the cameras first and all together last.
+    """AP50 of a config's detector on its cameras' footage: one score per camera, then one over all.
 
-    A box is right if it fits the whole of a demanded person or what is visible of them. One that fits only somebody
-    hidden more than `min_visible` allows counts neither way.
+    A detection is correct if it matches the full box of a counted person or the visible part of it.  One that matches
+    only ignored ground truth (visible share below `min_visible`) is neither correct nor a false positive.
     """
     truths = {name: read_truth(path, min_visible) for name, path in truth_files(folder, config.cameras).items()}
-    judged: dict[str, list[NDArray[np.float64]]] = {name: [] for name in truths}
+    matches: dict[str, list[NDArray[np.float64]]] = {name: [] for name in truths}
     people = dict.fromkeys(truths, 0)
     for frame, found in _detections(config, _detector(config)):
         if frame.camera in truths:
-            rows, demanded = _judge(found, truths[frame.camera], frame.index)
-            judged[frame.camera].append(rows)
-            people[frame.camera] += demanded
-    scores = [_truth_score(name, np.concatenate(judged[name]), people[name]) for name in truths]
-    everything = np.concatenate([rows for camera in judged.values() for rows in camera])
+            rows, counted = _match(found, truths[frame.camera], frame.index)
+            matches[frame.camera].append(rows)
+            people[frame.camera] += counted
+    scores = [_truth_score(name, np.concatenate(matches[name]), people[name]) for name in truths]
+    everything = np.concatenate([rows for camera in matches.values() for rows in camera])
     return [*scores, _truth_score("all", everything, sum(people.values()))]
 
 
 def score_agreement(config: Config, reference: str) -> list[Agreement]:
-    """Agreement of a config's detector with reference weights, the cameras first and all together last."""
+    """Agreement of a config's detector with reference weights: one row per camera, then one over all."""
     detector = _detector(config)
     other = _detector(_with_detector(config, weights=reference))
     referees = [
@@ -94,22 +94,21 @@ def score_agreement(config: Config, reference: str) -> list[Agreement]:
     ]
     counts = {name: np.zeros(4, np.int64) for name in config.cameras}
     for frame, found in _detections(config, detector):
-        (known,) = other.detect([frame.image])
+        (expected,) = other.detect([frame.image])
         people = np.concatenate([referee.detect([frame.image])[0].xyxy for referee in referees])
-        certain = known.xyxy[known.confidence >= CERTAIN]
-        working = found.xyxy[found.confidence >= WORKING]
+        reference_xyxy = expected.xyxy[expected.confidence >= AGREEMENT_CONFIDENCE]
         counts[frame.camera] += [
-            len(certain),
-            int(_fits(certain, working).sum()),
-            int((~_on_somebody(found.xyxy[found.confidence >= CERTAIN], people)).sum()),
-            int((~_on_somebody(certain, people)).sum()),
+            len(reference_xyxy),
+            int(_overlap_any(reference_xyxy, found.xyxy[found.confidence >= RECALL_CONFIDENCE]).sum()),
+            int((~_on_somebody(found.xyxy[found.confidence >= AGREEMENT_CONFIDENCE], people)).sum()),
+            int((~_on_somebody(reference_xyxy, people)).sum()),
         ]
     counts["all"] = np.sum(list(counts.values()), axis=0)
     return [_agreement(name, *row.tolist()) for name, row in counts.items()]
 
 
-def _agreement(camera: str, known: int, found: int, false: int, other_false: int) -> Agreement:
-    return Agreement(camera, known, found / max(known, 1), false, other_false)
+def _agreement(camera: str, expected: int, found: int, false: int, reference_false: int) -> Agreement:
+    return Agreement(camera, expected, found / max(expected, 1), false, reference_false)
 
 
 def _with_detector(config: Config, **changes: object) -> Config:
@@ -127,44 +126,44 @@ def _detections(config: Config, detector: Detector) -> Iterator[tuple[Frame, sv.
     yield from detect_ahead(in_time_order(readers), detector, config.detector.batch, clock)
 
 
-def _judge(found: sv.Detections, truth: Truth, frame: int) -> tuple[NDArray[np.float64], int]:
-    """Rows (confidence, right) of the boxes that count, float64 (N, 2), and how many people are demanded."""
+def _match(found: sv.Detections, truth: Truth, frame: int) -> tuple[NDArray[np.float64], int]:
+    """Match one frame's detections, given in order of falling confidence, with its ground truth.
+
+    Returns:
+        Rows (confidence, correct) of the detections that count, float64 (N, 2), and the number of counted people.
+    """
     here = truth.frames == frame
-    demanded, excused = here & truth.demanded, here & ~truth.demanded
-    ours = found.xyxy.astype(np.float64)
-    whole, seen = (overlaps(ours, boxes[demanded]) for boxes in (truth.xyxy, truth.visible_xyxy))
-    alike = np.maximum(whole, seen)  # (N, M), surest boxes first
-    right = np.zeros(len(found), bool)
+    counted, ignored = here & truth.counted, here & ~truth.counted
+    full, visible = (box_iou(found.xyxy, boxes[counted]) for boxes in (truth.xyxy, truth.visible_xyxy))
+    iou = np.maximum(full, visible)  # (N, M)
+    correct = np.zeros(len(found), bool)
     for row in range(len(found)):
-        if alike.shape[1] and alike[row].max() >= SAME:
-            right[row] = True
-            alike[:, alike[row].argmax()] = 0  # nobody is found twice
-    pardon = np.concatenate([truth.xyxy[excused], truth.visible_xyxy[excused]])
-    counts = right | ~_fits(found.xyxy, pardon)
-    return np.column_stack([found.confidence, right])[counts].astype(np.float64), int(demanded.sum())
+        if iou.shape[1] and iou[row].max() >= MATCH_IOU:
+            correct[row] = True
+            iou[:, iou[row].argmax()] = 0  # a person is matched once
+    ignored_xyxy = np.concatenate([truth.xyxy[ignored], truth.visible_xyxy[ignored]])
+    scored = correct | ~_overlap_any(found.xyxy, ignored_xyxy)
+    return np.column_stack([found.confidence, correct])[scored].astype(np.float64), int(counted.sum())
 
 
-def _fits(xyxy: NDArray[np.float32], others: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Which of the boxes (N, 4) overlap one of the others (M, 4) enough, bool (N,)."""
-    alike = overlaps(xyxy.astype(np.float64), others.astype(np.float64))
-    return np.asarray(alike.max(1, initial=0) >= SAME, np.bool_)
+def _overlap_any(xyxy: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which of the boxes (N, 4) match at least one of the others (M, 4), bool (N,)."""
+    return np.asarray(box_iou(xyxy, others).max(1, initial=0) >= MATCH_IOU, np.bool_)
 
 
-def _on_somebody(xyxy: NDArray[np.float32], people: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which of the boxes (N, 4) overlap one of the people (M, 4) enough, or hold or lie in one, bool (N,)."""
-    shared = np.minimum(xyxy[:, None, 2:], people[None, :, 2:]) - np.maximum(xyxy[:, None, :2], people[None, :, :2])
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (xyxy, people)]
-    inside = shared.clip(0).prod(2) / np.minimum(areas[0][:, None], areas[1][None]).clip(1e-6)  # (N, M)
-    return np.asarray(_fits(xyxy, people) | (inside.max(1, initial=0) >= INSIDE), np.bool_)
+def _on_somebody(xyxy: NDArray[np.floating], people: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which of the boxes (N, 4) match one of the people (M, 4), contain one or lie inside one, bool (N,)."""
+    inside = sv.box_iou_batch(xyxy, people, sv.OverlapMetric.IOS)  # (N, M)
+    return np.asarray(_overlap_any(xyxy, people) | (inside.max(1, initial=0) >= MIN_INSIDE), np.bool_)
 
 
 def _truth_score(camera: str, rows: NDArray[np.float64], people: int) -> TruthScore:
-    """AP as the area under the interpolated precision-recall curve; rows are (confidence, right)."""
+    """AP as the area under the interpolated precision-recall curve; rows (N, 2) are (confidence, correct)."""
     from ultralytics.utils.metrics import compute_ap
 
     rows = rows[np.argsort(-rows[:, 0], kind="stable")]
-    hits = rows[:, 1].cumsum()
-    precision = hits / np.arange(1, len(rows) + 1)
+    hits = rows[:, 1].cumsum()  # (N,)
+    precision = hits / np.arange(1, len(rows) + 1)  # (N,)
     area = float(compute_ap(hits / max(people, 1), precision)[0]) if len(rows) else 0.0
-    at_work = rows[rows[:, 0] >= WORKING, 1].sum()
-    return TruthScore(camera, people, area, float(at_work / max(people, 1)))
+    found = rows[rows[:, 0] >= RECALL_CONFIDENCE, 1].sum()
+    return TruthScore(camera, people, area, float(found / max(people, 1)))

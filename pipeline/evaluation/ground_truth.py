@@ -1,4 +1,4 @@
-"""What should have been seen?  Ground truth, one file per camera."""
+"""Read ground truth: people's boxes and identities, one file per camera."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from ..output.export import camera_stems
 BOX = ("x1", "y1", "x2", "y2")
 VISIBLE_BOX = ("visible_x1", "visible_y1", "visible_x2", "visible_y2")
 MOT_COLUMNS = 6  # frame, id, left, top, width, height; then confidence
-MOT16_COLUMNS = 9  # ... confidence, class, visibility; with ten columns the last three are a place in the world
-PEDESTRIAN = 1  # MOT16's class of people on foot
+MOT16_COLUMNS = 9  # ... confidence, class, visibility; with ten columns the last three are a position in the world
+PEDESTRIAN = 1  # MOT16's class
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The people of one camera, row by row.
+    """The ground truth of one camera; N boxes.
 
     Attributes:
         frames: int64 (N,), 0-based.
-        identities: str (N,), the same in all cameras; nobody twice in a frame.
-        xyxy: float64 (N, 4) pixels, the whole person.
-        visible_xyxy: float64 (N, 4) pixels, what is seen of them; equal to xyxy where unknown.
-        demanded: bool (N,); False where a row is hidden too much, or marked, to be asked for.
+        identities: str (N,), the same in all cameras; unique within a frame.
+        xyxy: float64 (N, 4) pixels, the full person.
+        visible_xyxy: float64 (N, 4) pixels, the visible part; equal to xyxy where unknown.
+        counted: bool (N,); False for ignore regions: boxes that are too occluded, or marked as ignored in the file.
     """
 
     frames: NDArray[np.int64]
     identities: NDArray[np.str_]
     xyxy: NDArray[np.float64]
     visible_xyxy: NDArray[np.float64]
-    demanded: NDArray[np.bool_]
+    counted: NDArray[np.bool_]
 
 
 def truth_files(folder: Path, cameras: Iterable[str]) -> dict[str, Path]:
-    """The truth of every camera that has one: `<camera>.csv`, else `<camera>.txt` (MOTChallenge).
+    """The ground truth file of every camera that has one: `<camera>.csv`, else `<camera>.txt` (MOTChallenge).
 
     Raises:
-        ConfigError: not one camera has a file there.
+        ConfigError: no camera has a file there.
     """
     found = {}
     for camera, stem in camera_stems(cameras).items():
@@ -57,17 +57,18 @@ def truth_files(folder: Path, cameras: Iterable[str]) -> dict[str, Path]:
 
 
 def read_truth(path: Path, min_visible: float) -> Truth:
-    """Read a truth file.
+    """Read one ground truth file.
 
-    `.csv` has a header with at least frame (0-based), identity, x1, y1, x2, y2, and may have visible_x1 to
-    visible_y2 and visible.  Anything else is MOTChallenge text: frame (1-based), id, left, top, width, height,
-    confidence (0: not demanded), and with nine columns class (not 1: not demanded) and visibility.
+    A `.csv` file has a header with at least frame (0-based), identity, x1, y1, x2, y2, and optionally visible_x1 to
+    visible_y2 and visible, in [0, 1].  Anything else is MOTChallenge text: frame (1-based), id, left, top, width,
+    height, confidence (0: ignored), and with nine columns class (other than 1: ignored) and visibility.
 
     Args:
-        min_visible: rows of whom a smaller share is visible are not demanded.
+        min_visible: boxes with a smaller visible share are ignored.
 
     Raises:
-        ConfigError: the file cannot be read, or does not say what it should.
+        ConfigError: the file cannot be read, lacks a column, holds text instead of a number, or has an identity twice
+            in a frame.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -102,13 +103,13 @@ def _read_mot(path: Path, lines: Iterable[str], min_visible: float) -> Truth:
         raise ConfigError(f"{path}: expected at least {MOT_COLUMNS} columns (MOTChallenge), got {columns}")
     table = np.stack([_numbers(path, f"column {n + 1}", [row[n] for row in rows]) for n in range(columns)], 1)
     xyxy = np.column_stack([table[:, 2:4], table[:, 2:4] + table[:, 4:6]])  # (N, 4)
-    demanded = np.ones(len(rows), np.bool_)
+    counted = np.ones(len(rows), np.bool_)
     if columns > MOT_COLUMNS:
-        demanded &= table[:, 6] != 0
+        counted &= table[:, 6] != 0
     if columns == MOT16_COLUMNS:
-        demanded &= (table[:, 7] == PEDESTRIAN) & (table[:, 8] >= min_visible)
+        counted &= (table[:, 7] == PEDESTRIAN) & (table[:, 8] >= min_visible)
     identities = table[:, 1].astype(np.int64).astype(np.str_)
-    return Truth(table[:, 0].astype(np.int64) - 1, identities, xyxy, xyxy, demanded)
+    return Truth(table[:, 0].astype(np.int64) - 1, identities, xyxy, xyxy, counted)
 
 
 def _numbers(path: Path, name: str, cells: Sequence[str | None]) -> NDArray[np.float64]:
@@ -119,7 +120,7 @@ def _numbers(path: Path, name: str, cells: Sequence[str | None]) -> NDArray[np.f
 
 
 def _checked(path: Path, truth: Truth) -> Truth:
-    """A person who is twice in a frame would make every score wrong without a word."""
+    """Refuse an identity that is twice in a frame: every score would silently be wrong."""
     for here, following in pairwise(sorted(zip(truth.frames.tolist(), truth.identities.tolist(), strict=True))):
         if here == following:
             raise ConfigError(f"{path}: identity {here[1]} is twice in frame {here[0]} (counted from 0)")

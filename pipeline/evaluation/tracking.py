@@ -1,7 +1,7 @@
-"""How good is a run?  Tracking and identity scores against ground truth, by py-motmetrics.
+"""Score a run's tracks and identities against ground truth, with py-motmetrics.
 
-Boxes are compared at IoU >= 0.5.  Only frames that the run looked at are asked for.  Truth rows that are hidden too
-much are `don't care`: they are not demanded, and boxes on them are taken out before anything is counted.
+Boxes match at IoU >= 0.5.  Only frames that the run analysed are counted.  Ground truth under 30 % visibility is
+ignored: it is not counted, and detections on it are removed before scoring.
 
 MOTA and switches: Bernardin and Stiefelhagen, 2008; IDF1, IDP, IDR: Ristani et al., 2016.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import supervision as sv
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
@@ -26,9 +27,9 @@ from .ground_truth import Truth, read_truth, truth_files
 if TYPE_CHECKING:
     from motmetrics import MOTAccumulator
 
-MIN_VISIBLE = 0.3  # with less of a person in view, where the box ends is a guess
+MIN_VISIBLE = 0.3  # with less of a person visible, the extent of the box is a guess
 MAX_DISTANCE = 0.5  # 1 - IoU
-UNMATCHABLE = 1e3  # a cost above any sum of distances in a frame
+UNMATCHABLE = 1e3  # above any sum of distances in a frame
 
 IDENTITY_METRICS = ("idf1", "idp", "idr")
 TRACKING_METRICS = (
@@ -38,16 +39,16 @@ TRACKING_METRICS = (
 
 @dataclass(frozen=True, slots=True)
 class CameraScore:
-    """One camera's scores; shares in [0, 1] (MOTA may be negative), None where there is nothing to divide by.
+    """One camera's scores, in [0, 1] (MOTA may be negative); None where the denominator is 0.
 
     Attributes:
-        frames: how many frames were looked at.
-        people, truth_boxes: how many are demanded.
-        boxes: how many were compared, after those on don't-care rows were taken out.
-        tracking_idf1, tracking_idp, tracking_idr: of the track ids, which live in this camera alone.
-        mota, misses, false_positives: of the tracking; None with incomplete truth.
-        switches: how often a person's track id changed.
-        identity_idf1, identity_idp, identity_idr: of the identities, within this camera; a box without one is none.
+        frames: number of analysed frames.
+        people, truth_boxes: counted identities and boxes of the ground truth.
+        boxes: detections that were scored, without those on ignored ground truth.
+        tracking_idf1, tracking_idp, tracking_idr: of the track ids, which are local to this camera.
+        mota, misses, false_positives: of the tracks; None if the ground truth is incomplete.
+        switches: how often the track id of a person changed.
+        identity_idf1, identity_idp, identity_idr: of the identities within this camera; boxes without one are left out.
     """
 
     camera: str
@@ -72,12 +73,12 @@ class Evaluation:
     """A run's scores.
 
     Attributes:
-        labelled_only: whether boxes that match no truth row were taken out, because the truth is incomplete.
-        people: how many are demanded over all cameras.
-        identities: how many identities the compared boxes have.
+        labelled_only: whether boxes that match no ground truth were removed, because it is incomplete.
+        people: counted identities of the ground truth over all cameras.
+        identities: number of identities among the scored boxes.
         cross_idf1, cross_idp, cross_idr: of the identities over all cameras at once: a person must keep one
             identity everywhere.
-        without_truth: cameras that have no truth file, and are in no score.
+        without_truth: cameras without a ground truth file; they are in no score.
     """
 
     run: int
@@ -94,7 +95,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class _Boxes:
-    """One camera's boxes: frames, tracks, identities int64 (N,), identity 0 for none; xyxy float64 (N, 4)."""
+    """One camera's detections: frames, tracks, identities int64 (N,), identity 0 for none; xyxy float64 (N, 4)."""
 
     frames: NDArray[np.int64]
     tracks: NDArray[np.int64]
@@ -104,7 +105,7 @@ class _Boxes:
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """What is compared in one frame: people str (T,), tracks and identities int64 (P,), distances float64 (T, P)."""
+    """What is scored in one frame: people str (T,), tracks and identities int64 (P,), distances float64 (T, P)."""
 
     people: NDArray[np.str_]
     tracks: NDArray[np.int64]
@@ -112,20 +113,20 @@ class _Scene:
     distances: NDArray[np.float64]
 
 
-def evaluate(
+def evaluate_run(
     store: Store, truth: Path, run: int | None = None, min_visible: float = MIN_VISIBLE, labelled_only: bool = False
 ) -> Evaluation:
     """Score a run.
 
     Args:
         truth: a folder with `<camera>.csv` or `<camera>.txt`, see read_truth.
-        run: a run's number; the newest by default.
-        min_visible: truth rows of whom a smaller share is visible are don't-care.
-        labelled_only: the truth is incomplete: take out boxes that match no truth row, and give no MOTA.
+        run: number of the run; the newest by default.
+        min_visible: ground truth with a smaller visible share is ignored.
+        labelled_only: the ground truth is incomplete: remove boxes that match none of it, and compute no MOTA.
 
     Raises:
         StoreError: there is no such run.
-        ConfigError: there is no truth, or it cannot be read.
+        ConfigError: there is no ground truth, or it cannot be read.
     """
     from motmetrics import MOTAccumulator
 
@@ -139,7 +140,7 @@ def evaluate(
         tracking, identity = MOTAccumulator(), MOTAccumulator()
         frames = analysed_frames(store, camera, number)
         for scene in _scenes(read_truth(path, min_visible), _boxes(store, number, camera), frames, labelled_only):
-            frame_id = next(frame_ids)  # every frame of every camera is one of its own
+            frame_id = next(frame_ids)  # unique over all cameras
             present = [people[person] for person in scene.people.tolist()]
             named = scene.identities != 0  # (P,)
             tracking.update(present, scene.tracks, scene.distances, frame_id)
@@ -153,7 +154,7 @@ def evaluate(
 
 
 class _Numbers(dict[str, int]):
-    """Names to numbers, as py-motmetrics wants them."""
+    """Consecutive numbers for names, as py-motmetrics needs them."""
 
     def __missing__(self, name: str) -> int:
         self[name] = len(self)
@@ -173,31 +174,31 @@ def _boxes(store: Store, run: int, camera: str) -> _Boxes:
 def _once_a_frame(
     frames: NDArray[np.int64], identities: NDArray[np.int64], confidence: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """An identity that is twice in a frame keeps its surest box; the other becomes a stranger, and so a mistake."""
+    """Keep an identity's most confident box per frame; its other boxes get ids of their own, and so are errors."""
     order = np.lexsort((-confidence, identities, frames))
     again = (np.diff(frames[order], prepend=-1) == 0) & (np.diff(identities[order], prepend=-1) == 0)  # (N,)
     again &= identities[order] != 0
     distinct = identities.copy()
-    distinct[order[again]] = -1 - order[again]  # negative, and no two alike
+    distinct[order[again]] = -1 - order[again]  # negative and unique
     return distinct
 
 
 def _scenes(truth: Truth, boxes: _Boxes, frames: set[int], labelled_only: bool) -> Iterator[_Scene]:
-    """Frame by frame, what remains to be compared."""
+    """What remains to be scored, frame by frame."""
     truth_rows, box_rows = _rows_by_frame(truth.frames), _rows_by_frame(boxes.frames)
     nothing = np.zeros(0, np.int64)
     for frame in sorted(frames):
-        wanted, given = truth_rows.get(frame, nothing), box_rows.get(frame, nothing)
-        demanded = truth.demanded[wanted]  # (T,)
-        distances = 1 - overlaps(truth.xyxy[wanted], boxes.xyxy[given])  # (T, P)
-        seen = 1 - overlaps(truth.visible_xyxy[wanted], boxes.xyxy[given])  # (T, P)
+        expected, found = truth_rows.get(frame, nothing), box_rows.get(frame, nothing)
+        counted = truth.counted[expected]  # (T,)
+        distances = 1 - box_iou(truth.xyxy[expected], boxes.xyxy[found])  # (T, P)
+        visible_distances = 1 - box_iou(truth.visible_xyxy[expected], boxes.xyxy[found])  # (T, P)
         distances[distances > MAX_DISTANCE] = np.nan
-        kept = _matched(distances[demanded])  # (P,)
+        kept = _matched(distances[counted])  # (P,)
         if not labelled_only:
-            hidden = np.fmin(distances, seen)[~demanded]  # either box will do to excuse one
-            kept |= ~(hidden <= MAX_DISTANCE).any(0)
-        yield _Scene(truth.identities[wanted][demanded], boxes.tracks[given][kept], boxes.identities[given][kept],
-                     distances[demanded][:, kept])
+            ignored = np.fmin(distances, visible_distances)[~counted]  # a match with either box is enough
+            kept |= ~(ignored <= MAX_DISTANCE).any(0)
+        yield _Scene(truth.identities[expected][counted], boxes.tracks[found][kept], boxes.identities[found][kept],
+                     distances[counted][:, kept])
 
 
 def _rows_by_frame(frames: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
@@ -207,21 +208,16 @@ def _rows_by_frame(frames: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
 
 
 def _matched(distances: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """bool (P,): which boxes find a partner, if as many as possible shall; distances (T, P), NaN where none may."""
+    """Which boxes a maximum matching covers, bool (P,); distances (T, P), NaN where no match is allowed."""
     rows, columns = linear_sum_assignment(np.where(np.isnan(distances), UNMATCHABLE, distances))
     matched = np.zeros(distances.shape[1], np.bool_)
     matched[columns[~np.isnan(distances[rows, columns])]] = True
     return matched
 
 
-def overlaps(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> NDArray[np.float64]:
+def box_iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
     """Intersection over union, in [0, 1]: boxes xyxy (N, 4) and (M, 4) → (N, M)."""
-    top_left = np.maximum(ours[:, None, :2], theirs[None, :, :2])  # (N, M, 2)
-    bottom_right = np.minimum(ours[:, None, 2:], theirs[None, :, 2:])  # (N, M, 2)
-    shared = (bottom_right - top_left).clip(0).prod(2)  # (N, M)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).clip(0).prod(1) for boxes in (ours, theirs)]
-    union = areas[0][:, None] + areas[1][None] - shared  # (N, M)
-    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0), np.float64)
+    return np.asarray(sv.box_iou_batch(first, second), np.float64)
 
 
 def _camera_score(
@@ -250,5 +246,5 @@ def _shares(measured: dict[str, float]) -> tuple[float | None, float | None, flo
 
 
 def _defined(value: float) -> float | None:
-    """None for what a division by zero gave."""
+    """None for the result of a division by zero."""
     return float(value) if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""The person detector is trained from, exported by, and scored with real code, on a network made here."""
+"""Training, export and evaluation of the person detector, on a small untrained network."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from reidpipe.pipeline.config.schema import CameraConfig, Config, DetectorConfig
 from reidpipe.pipeline.evaluation.detector import score_against_truth, score_agreement
 from reidpipe.pipeline.stages.detect import open_detector
-from reidpipe.pipeline.train_detector import PERSON, person_row, train_detector
+from reidpipe.pipeline.train_detector import PERSON, keep_person_class, train_detector
 
 from .media import write_video
 from .networks import write_detector
@@ -27,15 +27,15 @@ def coco(tmp_path_factory):
     return path
 
 
-def test_the_person_row_answers_as_the_whole_detector_does_for_people(coco):
+def test_keeping_the_person_class_does_not_change_its_outputs(coco):
     from ultralytics import YOLO
 
     image = torch.rand(1, 3, 64, 96)
     with torch.no_grad():
-        whole = YOLO(coco).model.float().eval()(image)[0]  # (1, 84, boxes)
-        row = person_row(coco).eval()(image)[0]  # (1, 5, boxes)
-    torch.testing.assert_close(row[:, :4], whole[:, :4])
-    torch.testing.assert_close(row[:, 4], whole[:, 4 + PERSON])
+        expected = YOLO(coco).model.float().eval()(image)[0]  # (1, 84, boxes)
+        actual = keep_person_class(coco).eval()(image)[0]  # (1, 5, boxes)
+    torch.testing.assert_close(actual[:, :4], expected[:, :4])
+    torch.testing.assert_close(actual[:, 4], expected[:, 4 + PERSON])
 
 
 def test_training_writes_a_model_that_the_pipeline_can_use(coco, tmp_path):
@@ -49,17 +49,17 @@ def test_training_writes_a_model_that_the_pipeline_can_use(coco, tmp_path):
         (scenes / "labels" / f"{number}.txt").write_text("0 0.3 0.47 0.2 0.6\n" if number else "")
     footage = write_video(tmp_path / "real.mp4", 4, size=(96, 64))
     out = tmp_path / "out"
-    made = train_detector(coco, [scenes], [footage], out, every=2, epochs=1, hw=(64, 96), batch=2)
-    detector = open_detector(DetectorConfig(weights=str(made), confidence=0.0, image_size=96), 1)
+    exported = train_detector(coco, [scenes], [footage], out, every=2, epochs=1, hw=(64, 96), batch=2)
+    detector = open_detector(DetectorConfig(weights=str(exported), confidence=0.0, image_size=96), 1)
     (found,) = detector.detect([image])
     assert found.xyxy.shape[1] == 4
     assert np.isfinite(found.xyxy).all()
     assert len(list((out / "real" / "labels").glob("*.txt"))) == 2
     before, after = (
-        person_row(coco).state_dict(),
+        keep_person_class(coco).state_dict(),
         torch.load(out / "person.pt", weights_only=False)["model"].state_dict(),
     )
-    assert any(not torch.equal(before[name].half(), after[name].half()) for name in before), "it has learnt something"
+    assert any(not torch.equal(before[name].half(), after[name].half()) for name in before), "the weights have changed"
 
 
 TRUTH = "frame,seconds,identity,x1,y1,x2,y2,visible_x1,visible_y1,visible_x2,visible_y2,visible,floor_x,floor_y\n"
@@ -79,10 +79,10 @@ def scene(tmp_path, boxes):
     ("boxes", "precision", "recall"),
     [
         pytest.param([[320, 192, 64, 128, 0.9]], 1.0, 1.0, id="found"),
-        pytest.param([[320, 192, 64, 128, 0.2]], 1.0, 0.0, id="found, but not sure enough to work with"),
+        pytest.param([[320, 192, 64, 128, 0.2]], 1.0, 0.0, id="found, below the confidence of recall"),
         pytest.param([[100, 192, 64, 128, 0.9]], 0.0, 0.0, id="somewhere else"),
-        pytest.param([[320, 192, 64, 128, 0.8], [100, 192, 64, 128, 0.9]], 0.5, 1.0, id="and a surer false one"),
-        pytest.param([[320, 192, 64, 128, 0.9], [100, 192, 64, 128, 0.8]], 1.0, 1.0, id="and a less sure false one"),
+        pytest.param([[320, 192, 64, 128, 0.8], [100, 192, 64, 128, 0.9]], 0.5, 1.0, id="a more confident false one"),
+        pytest.param([[320, 192, 64, 128, 0.9], [100, 192, 64, 128, 0.8]], 1.0, 1.0, id="a less confident false one"),
     ],
 )
 def test_average_precision_of_known_boxes(tmp_path, boxes, precision, recall):
@@ -93,7 +93,7 @@ def test_average_precision_of_known_boxes(tmp_path, boxes, precision, recall):
     assert everything.average_precision == camera.average_precision
 
 
-def test_agreement_counts_what_is_found_and_what_is_false(tmp_path):
+def test_agreement_counts_found_and_false_boxes(tmp_path):
     config = scene(tmp_path, [[320, 192, 64, 128, 0.9], [100, 192, 64, 128, 0.9]])
     reference = write_detector(
         tmp_path / "reference.onnx", [[322, 192, 64, 128, 0.9], [500, 192, 64, 128, 0.9]], hw=(384, 640)

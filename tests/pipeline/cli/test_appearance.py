@@ -1,4 +1,4 @@
-"""evaluate-reid and explain, from the command line."""
+"""The commands evaluate-reid and explain."""
 
 import json
 
@@ -18,7 +18,7 @@ def run(*arguments):
 
 
 def write_people(root, folders=("query", "bounding_box_test"), people=2):
-    """Everybody is one colour; camera 1 asks, camera 2 answers."""
+    """Crops of one colour per person; camera 1 has the queries, camera 2 the gallery."""
     for camid, folder in enumerate(folders, 1):
         (root / folder).mkdir(parents=True)
         for pid in range(1, people + 1):
@@ -28,7 +28,7 @@ def write_people(root, folders=("query", "bounding_box_test"), people=2):
 
 
 def write_network(path, output="embedding"):
-    """Mean colours of the quarters of a crop, from float (N, 3, 256, 128)."""
+    """A baseline whose embedding is the mean colour of the quarters of a crop, from float (N, 3, 256, 128)."""
     nodes = [
         helper.make_node("AveragePool", ["images"], ["map"], kernel_shape=[128, 64], strides=[128, 64]),
         helper.make_node("Flatten", ["map"], [output]),
@@ -43,13 +43,13 @@ def write_network(path, output="embedding"):
     return path
 
 
-def test_everything_in_one_run(tmp_path, caplog):
+def test_one_report_covers_all_query_sets_and_baselines(tmp_path, caplog):
     data = write_people(tmp_path / "data")
-    hidden = write_people(tmp_path / "person-heavy", folders=("query",))
+    occluded = write_people(tmp_path / "person-heavy", folders=("query",))
     baseline = write_network(tmp_path / "baseline.onnx")
     page, markdown = tmp_path / "out" / "page.png", tmp_path / "out" / "table.md"
     result = run(
-        "evaluate-reid", "--data", data, "--occluded", hidden, "--occlude", "--baseline", baseline, "--page", page,
+        "evaluate-reid", "--data", data, "--occluded", occluded, "--occlude", "--baseline", baseline, "--page", page,
         "--markdown", markdown, "--json",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -59,7 +59,7 @@ def test_everything_in_one_run(tmp_path, caplog):
         assert list(one["scores"]) == ["plain", "masked", "query", "permuted", "baseline"]
         assert all(scores["queries"] == 2 for scores in one["scores"].values())
         assert 0 < one["mask"]["participation_ratio"] <= 1
-    assert report["queries"][0]["scores"] == report["queries"][1]["scores"]  # the same pictures
+    assert report["queries"][0]["scores"] == report["queries"][1]["scores"]  # the same images
     assert report["queries"][0]["scores"]["baseline"]["rank1"] == 1
     assert "page" not in report
     assert cv2.imread(str(page)).shape[1] > 1000
@@ -69,7 +69,7 @@ def test_everything_in_one_run(tmp_path, caplog):
     assert f"{data}: query: identities 2, images 2, cameras 1" in caplog.messages
 
 
-def test_tables_are_for_people(tmp_path, monkeypatch):
+def test_reports_are_printed_as_tables(tmp_path, monkeypatch):
     monkeypatch.setattr("reidpipe.reid.evaluation.speed.ROUND_SECONDS", 0.01)
     data, baseline = write_people(tmp_path / "data"), write_network(tmp_path / "baseline.onnx")
     markdown = tmp_path / "table.md"
@@ -78,12 +78,12 @@ def test_tables_are_for_people(tmp_path, monkeypatch):
     header, _, *rows = markdown.read_text().splitlines()
     assert header == "| mAP | clean | crops/s of baseline |"
     assert rows[-1] == "| baseline | 100.0 | 1.00 × |"
-    assert len({row.split("|")[-2] for row in rows[:-1]}) == 1  # ours is one network, however it compares
-    for words in ("clean: 2 queries", "masked", "permuted", "participation ratio", "crops/s", "of baseline"):
+    assert len({row.split("|")[-2] for row in rows[:-1]}) == 1  # all similarities of ours use one network
+    for words in ("clean: 2 queries", "masked", "permuted", "participation ratio", "crops/s", "relative to baseline"):
         assert words in result.stdout
 
 
-def test_a_layout_may_be_named(tmp_path):
+def test_the_layout_can_be_given(tmp_path):
     result = run("evaluate-reid", "--data", write_people(tmp_path), "--layout", "msmt17")
     assert result.exit_code == 2
     assert "list_gallery.txt: no such list of crops" in result.output
@@ -95,16 +95,16 @@ def test_a_layout_may_be_named(tmp_path):
         pytest.param("query", (), 2, "query: no such folder of crops", id="no queries"),
         pytest.param(None, ("--baseline", "none.xml"), 4, "none.xml: no such network", id="no baseline"),
         pytest.param(None, ("--occluded", "nowhere"), 2, "nowhere: no such folder of crops", id="no occluded queries"),
-        pytest.param("query", ("--page", "page.gif"), 6, "page.gif: expected a name that ends in .png", id="page"),
+        pytest.param("query", ("--page", "page.gif"), 6, "page.gif: expected a file name that ends in .png", id="page"),
         pytest.param("query", ("--page", "f/page.png"), 6, "f: cannot be created", id="page below a file"),
         pytest.param("query", ("--markdown", "f/t.md"), 6, "f: cannot be created", id="table below a file"),
     ],
 )
-def test_mistakes_end_in_a_line(tmp_path, monkeypatch, spoil, arguments, exit_code, message):
+def test_errors_are_one_line(tmp_path, monkeypatch, spoil, arguments, exit_code, message):
     data = write_people(tmp_path / "data")
     (tmp_path / "f").write_text("a file")
     monkeypatch.chdir(tmp_path)
-    if spoil:  # and of two mistakes, that about the results comes first
+    if spoil:  # of two errors, the one about the output comes first
         (data / spoil).rename(tmp_path / "elsewhere")
     result = run("evaluate-reid", "--data", data, *arguments)
     assert result.exit_code == exit_code
@@ -112,10 +112,10 @@ def test_mistakes_end_in_a_line(tmp_path, monkeypatch, spoil, arguments, exit_co
     assert "Traceback" not in result.output
 
 
-def test_people_of_one_camera_only_are_told(tmp_path, caplog):
+def test_queries_without_a_match_from_another_camera_are_reported(tmp_path, caplog):
     data = write_people(tmp_path / "data", people=2)
     (answer,) = (data / "bounding_box_test").glob("0002_*")
-    answer.rename(answer.with_name("0002_c1s1_000001_00.png"))  # now it is from the camera that asks
+    answer.rename(answer.with_name("0002_c1s1_000001_00.png"))  # now it is from the camera of the queries
     result = run("evaluate-reid", "--data", data)
     assert result.exit_code == 0, result.output
     assert "clean: warning: 1 of 2 queries have no match from another camera" in caplog.messages
@@ -126,24 +126,34 @@ def test_people_of_one_camera_only_are_told(tmp_path, caplog):
     assert f"{data}: none of the 2 clean queries has a match from another camera" in result.output
 
 
-def test_two_sets_of_queries_of_one_name_are_refused(tmp_path):
+def test_two_query_sets_of_one_name_are_refused(tmp_path):
     data = write_people(tmp_path / "data")
     folders = [write_people(tmp_path / parent / "heavy", folders=("query",)) for parent in ("a", "b")]
     result = run("evaluate-reid", "--data", data, "--occluded", folders[0], "--occluded", folders[1])
     assert result.exit_code == 2
-    assert "there are queries of the name heavy already" in result.output
+    assert "another set of queries is named heavy already" in result.output
 
 
-def test_two_peers_of_one_name_are_refused(tmp_path):
+def test_the_deprecated_option_peer_still_adds_a_baseline(tmp_path):
+    data = write_people(tmp_path / "data")
+    networks = [write_network(tmp_path / f"{name}.onnx") for name in ("new", "old")]
+    result = run("evaluate-reid", "--data", data, "--baseline", networks[0], "--peer", networks[1], "--json")
+    assert result.exit_code == 0, result.output
+    assert list(json.loads(result.stdout)["queries"][0]["scores"])[-2:] == ["new", "old"]
+    assert "reidpipe: warning: --peer is deprecated, use --baseline" in result.stderr.splitlines()
+    assert "--peer" not in run("evaluate-reid", "--help").output
+
+
+def test_two_baselines_of_one_name_are_refused(tmp_path):
     baseline = write_network(tmp_path / "baseline.onnx")
     data = write_people(tmp_path / "data")
     result = run("evaluate-reid", "--data", data, "--baseline", baseline, "--baseline", baseline)
     assert result.exit_code == 4
-    assert "baselines: expected different names, got baseline, baseline" in result.output
+    assert "baselines: expected distinct file names, got baseline, baseline" in result.output
 
 
 def write_appearance(path, outputs):
-    """A model in our format: its evidence is how bright each sixteenth of a crop is, and the rest follows from that."""
+    """A model in our format whose evidence is the brightness of 16 x 8 cells; embedding and mask derive from it."""
     nodes = [
         helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["float"], ["channels"], perm=[0, 3, 1, 2]),
@@ -166,7 +176,7 @@ def write_appearance(path, outputs):
     return path
 
 
-def test_explain_needs_a_model_that_shows_its_evidence(tmp_path):
+def test_explain_needs_a_model_with_evidence(tmp_path):
     images = sorted((write_people(tmp_path / "data") / "query").iterdir())
     weights = write_appearance(tmp_path / "blind.onnx", ["embedding", "mask"])
     result = run("explain", *images, "--out", tmp_path / "sheet.png", "--weights", weights)

@@ -1,4 +1,4 @@
-"""`reidpipe bench search` measures what it says; `reidpipe bench` alone still needs a config."""
+"""`reidpipe bench search`, and `reidpipe bench` without a config."""
 
 import json
 
@@ -9,7 +9,7 @@ from reidpipe.pipeline.cli.main import main
 SMALL = ["bench", "search", "--sizes", "300", "--dimensions", "64", "--rounds", "1", "--threads", "1"]
 
 
-def test_a_search_is_measured_beside_the_flat_index():
+def test_searches_are_compared_with_the_flat_index():
     done = CliRunner().invoke(main, [*SMALL, "--sizes", "4200", "--json"])
     assert done.exit_code == 0, done.output
     few, many = json.loads(done.stdout)
@@ -17,7 +17,7 @@ def test_a_search_is_measured_beside_the_flat_index():
     for one in (few, many):
         assert (one["dimensions"], one["queries"]) == (64, 8)
         assert min(one["flat_seconds"], one["exact_seconds"], one["fast_seconds"]) > 0
-        assert one["exact_of_flat"] == one["exact_seconds"] / one["flat_seconds"], "one round: its ratio is the median"
+        assert one["exact_of_flat"] == one["exact_seconds"] / one["flat_seconds"], "one round, so its ratio is the median"
         assert one["fast_of_flat"] == one["fast_seconds"] / one["flat_seconds"]
         assert 0.95 <= one["recall_at_10"] <= 1
     assert few["recall_at_10"] == 1, "a small gallery is searched exactly"
@@ -29,7 +29,7 @@ def test_the_table_names_its_terms():
     assert all(word in done.output for word in ("IndexFlatIP", "recall", "300"))
 
 
-def test_bench_alone_asks_for_its_config():
+def test_bench_without_a_config_is_a_usage_error():
     done = CliRunner().invoke(main, ["bench"])
     assert done.exit_code == 2
     assert "--cameras" in done.output

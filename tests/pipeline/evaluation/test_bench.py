@@ -1,4 +1,4 @@
-"""The benchmark measures what it says, each way in a process of its own."""
+"""The pipeline benchmark, with every measurement in a process of its own."""
 
 import json
 
@@ -36,20 +36,28 @@ def test_pipeline_and_bare_loop_go_through_the_same_frames(config, tmp_path):
     assert result["of_bare"] == pytest.approx(pipeline["frames_per_second"] / bare["frames_per_second"])
     assert result["peak_growth"] > 0.5
     assert pipeline["peak_mib"] > 100
-    assert not (tmp_path / "own.db").exists(), "the config's own database is left alone"
+    assert not (tmp_path / "own.db").exists(), "the config's own database is not touched"
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        pytest.param("nowhere.pt", None, "no such weights of the baseline", id="missing"),
+        pytest.param("nowhere.pt", None, "no such baseline weights", id="missing"),
         pytest.param("damaged.pt", b"no weights", "ultralytics cannot load the baseline", id="damaged"),
-        pytest.param("notes.txt", b"no weights", "ultralytics cannot load the baseline", id="another kind"),
+        pytest.param("notes.txt", b"no weights", "ultralytics cannot load the baseline", id="not weights"),
     ],
 )
-def test_a_peer_that_cannot_be_read_is_told_before_anything_is_measured(config, tmp_path, name, content, message):
+def test_an_unreadable_baseline_is_reported_before_anything_is_measured(config, tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     done = CliRunner().invoke(main, ["bench", "--cameras", str(config), "--baseline", str(tmp_path / name)])
     assert done.exit_code == 4, done.output
     assert f"{name}: {message}" in done.output
+
+
+def test_the_deprecated_option_peer_still_names_the_baseline(config, tmp_path):
+    done = CliRunner().invoke(main, ["bench", "--cameras", str(config), "--peer", str(tmp_path / "nowhere.pt")])
+    assert done.exit_code == 4, done.output
+    warning, error = done.stderr.splitlines()
+    assert warning == "reidpipe: warning: --peer is deprecated, use --baseline"
+    assert "nowhere.pt: no such baseline weights" in error

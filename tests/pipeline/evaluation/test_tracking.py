@@ -1,4 +1,4 @@
-"""Are scores those of the reference, and is nothing asked for that the truth or the run cannot say?"""
+"""Scores equal the reference implementation's, and only what is analysed and visible is counted."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 
 from reidpipe.pipeline.errors import ConfigError
 from reidpipe.pipeline.evaluation.ground_truth import read_truth
-from reidpipe.pipeline.evaluation.tracking import evaluate, overlaps
+from reidpipe.pipeline.evaluation.tracking import box_iou, evaluate_run
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import Link, Observations
 
 KIT = Path(__file__).parents[3].parent / "shared" / "kit"
 HEADER = "frame,seconds,identity,x1,y1,x2,y2,visible_x1,visible_y1,visible_x2,visible_y2,visible,floor_x,floor_y\n"
 A, B = (0, 0, 100, 200), (300, 0, 400, 200)
-A_LEFT = (0, 0, 40, 200)  # of which a detector sees the left 40 %
+A_LEFT = (0, 0, 40, 200)  # its left 40 %
 
 Box = tuple[float, float, float, float]
 Seen = tuple[int, int, Box]  # frame, track, box
@@ -34,7 +34,7 @@ def store(tmp_path):
 def save(
     store: Store, cameras: dict[str, Iterable[Seen]], frames: Iterable[int], identities: dict[str, dict[int, int]],
 ) -> None:
-    """A run of which `frames` were looked at in every camera."""
+    """Store a run that analysed `frames` of every camera."""
     with store.start_run("{}", [CameraRow(name, "x", 640, 480, 10.0, 0.0) for name in cameras]) as run:
         for camera, seen in cameras.items():
             by_frame: dict[int, list[Seen]] = {frame: [] for frame in frames}
@@ -49,20 +49,22 @@ def save(
                        for camera, given in identities.items() for track, identity in given.items()])
 
 
-def tell(folder: Path, camera: str, rows: Iterable[tuple[int, str, Box, float]], seen: Box | None = None) -> None:
-    """Write a truth file: frame, identity, box, visible."""
-    lines = [",".join(map(str, (frame, frame / 10, who, *box, *(seen or box), visible, 0, 0)))
+def write_truth(
+    folder: Path, camera: str, rows: Iterable[tuple[int, str, Box, float]], visible_box: Box | None = None
+) -> None:
+    """Write a ground truth file; rows are frame, identity, box, visible share."""
+    lines = [",".join(map(str, (frame, frame / 10, who, *box, *(visible_box or box), visible, 0, 0)))
              for frame, who, box, visible in rows]
     (folder / f"{camera}.csv").write_text(HEADER + "\n".join(lines) + "\n")
 
 
 def test_a_hand_counted_run(store, tmp_path):
-    """One person, four frames in each of two cameras; at the door, their second half is taken for somebody else."""
+    """One person, four frames in each of two cameras; at the door, the last two get another identity."""
     save(store, {"door": [(0, 1, A), (1, 1, A), (2, 2, A), (3, 2, A)], "hall": [(n, 1, B) for n in range(4)]},
          range(4), {"door": {1: 1, 2: 2}, "hall": {1: 1}})
-    tell(tmp_path, "door", [(n, "anna", A, 1.0) for n in range(4)])
-    tell(tmp_path, "hall", [(n, "anna", B, 1.0) for n in range(4)])
-    scored = evaluate(store, tmp_path)
+    write_truth(tmp_path, "door", [(n, "anna", A, 1.0) for n in range(4)])
+    write_truth(tmp_path, "hall", [(n, "anna", B, 1.0) for n in range(4)])
+    scored = evaluate_run(store, tmp_path)
     door, hall = scored.cameras
     assert (door.tracking_idf1, door.tracking_idp, door.tracking_idr) == (0.5, 0.5, 0.5)
     assert (door.mota, door.switches, door.misses, door.false_positives) == (0.75, 1, 0, 0)
@@ -74,25 +76,25 @@ def test_a_hand_counted_run(store, tmp_path):
     assert json.loads(json.dumps(asdict(scored)))["cameras"][0]["camera"] == "door"
 
 
-def test_one_identity_per_camera_is_right_in_each_and_wrong_across(store, tmp_path):
+def test_separate_identities_per_camera_are_correct_within_and_wrong_across_cameras(store, tmp_path):
     save(store, {"door": [(n, 1, A) for n in range(4)], "hall": [(n, 1, B) for n in range(4)]},
          range(4), {"door": {1: 1}, "hall": {1: 2}})
-    tell(tmp_path, "door", [(n, "anna", A, 1.0) for n in range(4)])
-    tell(tmp_path, "hall", [(n, "anna", B, 1.0) for n in range(4)])
-    scored = evaluate(store, tmp_path)
+    write_truth(tmp_path, "door", [(n, "anna", A, 1.0) for n in range(4)])
+    write_truth(tmp_path, "hall", [(n, "anna", B, 1.0) for n in range(4)])
+    scored = evaluate_run(store, tmp_path)
     assert [camera.identity_idf1 for camera in scored.cameras] == [1.0, 1.0]
     assert scored.cross_idf1 == 0.5
 
 
 def test_the_reference_values_of_py_motmetrics(store, tmp_path):
-    """TUD-Stadtmitte as py-motmetrics itself scores it from the two text files (its README has the same, rounded)."""
+    """TUD-Stadtmitte, as py-motmetrics itself scores it from the two text files (rounded in its README)."""
     if not KIT.is_dir():
         pytest.skip("the kit with TUD-Stadtmitte is not here")
     result = np.loadtxt(KIT / "motgt" / "TUD-Stadtmitte-res.txt", delimiter=",", usecols=range(6))
     (tmp_path / "street.txt").write_text((KIT / "motgt" / "TUD-Stadtmitte-gt.txt").read_text())
     boxes = [(int(frame) - 1, int(track), (x, y, x + w, y + h)) for frame, track, x, y, w, h in result.tolist()]
     save(store, {"street": boxes}, range(179), {"street": {track: track for _, track, _ in boxes}})
-    scored = evaluate(store, tmp_path)
+    scored = evaluate_run(store, tmp_path)
     (street,) = scored.cameras
     assert street.tracking_idf1 == pytest.approx(0.6446194225721785, abs=1e-6)
     assert street.tracking_idp == pytest.approx(0.8197596795727636, abs=1e-6)
@@ -104,122 +106,122 @@ def test_the_reference_values_of_py_motmetrics(store, tmp_path):
 
 @pytest.mark.parametrize("seen", [
     pytest.param([], id="not found"),
-    pytest.param([(0, 2, B)], id="found whole"),
-    pytest.param([(0, 2, (300, 0, 340, 200))], id="found as far as visible"),
+    pytest.param([(0, 2, B)], id="full box found"),
+    pytest.param([(0, 2, (300, 0, 340, 200))], id="visible part found"),
 ])
-def test_hidden_people_are_neither_demanded_nor_counted_as_mistakes(store, tmp_path, seen):
+def test_detections_of_occluded_people_are_neither_counted_nor_false_positives(store, tmp_path, seen):
     save(store, {"door": [(0, 1, A), *seen]}, [0], {"door": {1: 1}})
     (tmp_path / "door.csv").write_text(
         HEADER + "0,0,a,0,0,100,200,0,0,100,200,1,0,0\n0,0,b,300,0,400,200,300,0,340,200,0.25,0,0\n")
-    (door,) = evaluate(store, tmp_path).cameras
+    (door,) = evaluate_run(store, tmp_path).cameras
     assert (door.tracking_idf1, door.mota, door.truth_boxes, door.boxes) == (1.0, 1.0, 1, 1)
-    (strict,) = evaluate(store, tmp_path, min_visible=0.2).cameras
+    (strict,) = evaluate_run(store, tmp_path, min_visible=0.2).cameras
     assert strict.truth_boxes == 2
 
 
-def test_a_box_on_a_demanded_person_counts_though_a_hidden_one_is_behind(store, tmp_path):
+def test_a_detection_of_a_visible_person_counts_despite_an_occluded_one_behind(store, tmp_path):
     save(store, {"door": [(0, 1, A)]}, [0], {})
-    tell(tmp_path, "door", [(0, "behind", A, 0.1), (0, "front", (0, 0, 110, 200), 1.0)])
-    (door,) = evaluate(store, tmp_path).cameras
+    write_truth(tmp_path, "door", [(0, "behind", A, 0.1), (0, "front", (0, 0, 110, 200), 1.0)])
+    (door,) = evaluate_run(store, tmp_path).cameras
     assert (door.mota, door.boxes) == (1.0, 1)
 
 
-def test_a_box_on_nobody_is_a_mistake_unless_the_truth_is_incomplete(store, tmp_path):
+def test_an_unmatched_detection_is_a_false_positive_unless_the_truth_is_incomplete(store, tmp_path):
     save(store, {"door": [(0, 1, A), (0, 2, B)]}, [0], {"door": {1: 1, 2: 2}})
-    tell(tmp_path, "door", [(0, "a", A, 1.0)])
-    (whole,) = evaluate(store, tmp_path).cameras
-    assert (whole.mota, whole.false_positives, whole.identity_idp) == (0.0, 1, 0.5)
-    (partly,) = evaluate(store, tmp_path, labelled_only=True).cameras
+    write_truth(tmp_path, "door", [(0, "a", A, 1.0)])
+    (complete,) = evaluate_run(store, tmp_path).cameras
+    assert (complete.mota, complete.false_positives, complete.identity_idp) == (0.0, 1, 0.5)
+    (partly,) = evaluate_run(store, tmp_path, labelled_only=True).cameras
     assert (partly.mota, partly.misses, partly.false_positives) == (None, None, None)
     assert (partly.tracking_idf1, partly.identity_idp, partly.switches) == (1.0, 1.0, 0)
 
 
-def test_only_frames_that_were_looked_at_are_asked_for(store, tmp_path):
+def test_only_analysed_frames_are_counted(store, tmp_path):
     save(store, {"door": [(n, 1, A) for n in (0, 3)]}, [0, 3, 6], {"door": {1: 1}})
-    tell(tmp_path, "door", [(n, "a", A, 1.0) for n in range(7)])
-    (door,) = evaluate(store, tmp_path).cameras
+    write_truth(tmp_path, "door", [(n, "a", A, 1.0) for n in range(7)])
+    (door,) = evaluate_run(store, tmp_path).cameras
     assert (door.frames, door.truth_boxes, door.misses, door.mota) == (3, 3, 1, pytest.approx(2 / 3))
 
 
-def test_a_box_without_identity_is_no_identity(store, tmp_path):
+def test_detections_without_identity_are_left_out_of_identity_scores(store, tmp_path):
     save(store, {"door": [(0, 1, A), (1, 2, A)]}, [0, 1], {"door": {1: 1}})
-    tell(tmp_path, "door", [(0, "a", A, 1.0), (1, "a", A, 1.0)])
-    (door,) = evaluate(store, tmp_path).cameras
+    write_truth(tmp_path, "door", [(0, "a", A, 1.0), (1, "a", A, 1.0)])
+    (door,) = evaluate_run(store, tmp_path).cameras
     assert (door.identity_idp, door.identity_idr) == (1.0, 0.5)
 
 
-def test_an_identity_twice_in_a_frame_is_a_mistake(store, tmp_path):
+def test_an_identity_twice_in_a_frame_is_an_error(store, tmp_path):
     save(store, {"door": [(0, 1, A), (0, 2, B)]}, [0], {"door": {1: 1, 2: 1}})
-    tell(tmp_path, "door", [(0, "a", A, 1.0), (0, "b", B, 1.0)])
-    scored = evaluate(store, tmp_path)
+    write_truth(tmp_path, "door", [(0, "a", A, 1.0), (0, "b", B, 1.0)])
+    scored = evaluate_run(store, tmp_path)
     assert (scored.cameras[0].identity_idp, scored.identities) == (1.0, 1)
     save(store, {"door": [(0, 1, A), (0, 2, B)]}, [0], {"door": {1: 1, 2: 1}})
-    tell(tmp_path, "door", [(0, "a", A, 1.0)])
-    assert evaluate(store, tmp_path).cameras[0].identity_idp == 0.5
+    write_truth(tmp_path, "door", [(0, "a", A, 1.0)])
+    assert evaluate_run(store, tmp_path).cameras[0].identity_idp == 0.5
 
 
 def test_an_overlap_of_exactly_half_is_a_match(store, tmp_path):
     save(store, {"door": [(0, 1, (0, 0, 100, 100))]}, [0], {})
-    tell(tmp_path, "door", [(0, "a", (0, 0, 100, 200), 1.0)])
-    assert evaluate(store, tmp_path).cameras[0].mota == 1.0
+    write_truth(tmp_path, "door", [(0, "a", (0, 0, 100, 200), 1.0)])
+    assert evaluate_run(store, tmp_path).cameras[0].mota == 1.0
 
 
-def test_nobody_there_and_nobody_seen_divides_nothing(store, tmp_path):
+def test_scores_without_people_and_detections_are_none(store, tmp_path):
     save(store, {"door": [], "hall": []}, [0, 1], {})
-    tell(tmp_path, "door", [])
-    scored = evaluate(store, tmp_path)
+    write_truth(tmp_path, "door", [])
+    scored = evaluate_run(store, tmp_path)
     (door,) = scored.cameras
     assert (door.frames, door.tracking_idf1, door.mota, door.identity_idf1, scored.cross_idf1) == (2, *[None] * 4)
     assert scored.without_truth == ["hall"]
 
 
-def test_a_run_without_frames_scores_nothing(store, tmp_path):
+def test_a_run_without_frames_counts_nothing(store, tmp_path):
     save(store, {"door": []}, [], {})
-    tell(tmp_path, "door", [(0, "a", A, 1.0)])
-    assert evaluate(store, tmp_path).cameras[0].truth_boxes == 0
+    write_truth(tmp_path, "door", [(0, "a", A, 1.0)])
+    assert evaluate_run(store, tmp_path).cameras[0].truth_boxes == 0
 
 
-def test_overlaps():
+def test_box_iou():
     boxes = np.array([A, A_LEFT, B, (5, 5, 5, 5)], np.float64)
-    np.testing.assert_allclose(overlaps(boxes, boxes), [[1, 0.4, 0, 0], [0.4, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]])
-    assert overlaps(boxes, np.zeros((0, 4))).shape == (4, 0)
+    np.testing.assert_allclose(box_iou(boxes, boxes), [[1, 0.4, 0, 0], [0.4, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]])
+    assert box_iou(boxes, np.zeros((0, 4))).shape == (4, 0)
 
 
-@pytest.mark.parametrize(("line", "frame", "box", "demanded"), [
+@pytest.mark.parametrize(("line", "frame", "box", "counted"), [
     pytest.param("1,7,10,20,30,40", 0, (10, 20, 40, 60), True, id="six columns"),
-    pytest.param("3,7,10,20,30,40,0,1,1", 2, (10, 20, 40, 60), False, id="marked by its confidence"),
+    pytest.param("3,7,10,20,30,40,0,1,1", 2, (10, 20, 40, 60), False, id="ignored by its confidence"),
     pytest.param("1,7,10,20,30,40,1,3,1", 0, (10, 20, 40, 60), False, id="a car"),
-    pytest.param("1,7,10,20,30,40,1,1,0.2", 0, (10, 20, 40, 60), False, id="hidden"),
-    pytest.param("1,7,10,20,30,40,1,4.4,5.5,0", 0, (10, 20, 40, 60), True, id="a place in the world"),
+    pytest.param("1,7,10,20,30,40,1,1,0.2", 0, (10, 20, 40, 60), False, id="occluded"),
+    pytest.param("1,7,10,20,30,40,1,4.4,5.5,0", 0, (10, 20, 40, 60), True, id="world coordinates"),
 ])
-def test_mot_text_is_read(tmp_path, line, frame, box, demanded):
+def test_motchallenge_text_is_read(tmp_path, line, frame, box, counted):
     (tmp_path / "a.txt").write_text(line + "\n")
     truth = read_truth(tmp_path / "a.txt", 0.3)
-    assert (truth.frames.tolist(), truth.identities.tolist(), tuple(truth.xyxy[0]), truth.demanded.tolist()) == (
-        [frame], ["7"], box, [demanded])
+    assert (truth.frames.tolist(), truth.identities.tolist(), tuple(truth.xyxy[0]), truth.counted.tolist()) == (
+        [frame], ["7"], box, [counted])
 
 
-@pytest.mark.parametrize(("name", "text", "said"), [
+@pytest.mark.parametrize(("name", "text", "message"), [
     pytest.param("a.csv", "frame,identity\n", "got no x1", id="a column is missing"),
-    pytest.param("a.csv", "frame,identity,x1,y1,x2,y2\n0,a,1,2,3,wide\n", "y2: expected numbers", id="no number"),
+    pytest.param("a.csv", "frame,identity,x1,y1,x2,y2\n0,a,1,2,3,wide\n", "y2: expected numbers", id="not a number"),
     pytest.param("a.csv", "frame,identity,x1,y1,x2,y2\n0,a,1,2\n", "x2: expected numbers", id="a short line"),
     pytest.param("a.csv", "frame,identity,x1,y1,x2,y2\n0,a,1,2,3,4\n0,a,1,2,3,4\n", "identity a is twice", id="twice"),
     pytest.param("a.txt", "1,2,3\n", "at least 6 columns", id="not MOTChallenge"),
-    pytest.param("a.txt", "a,b,c,d,e,f\n", "column 1: expected numbers", id="words"),
+    pytest.param("a.txt", "a,b,c,d,e,f\n", "column 1: expected numbers", id="text"),
 ])
-def test_truth_that_makes_no_sense_is_told(tmp_path, name, text, said):
+def test_invalid_ground_truth_is_reported(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         read_truth(tmp_path / name, 0.3)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.txt"])
-def test_an_empty_truth_file_is_nobody(tmp_path, name):
+def test_an_empty_ground_truth_file_has_no_people(tmp_path, name):
     (tmp_path / name).write_text("frame,identity,x1,y1,x2,y2\n" if name == "a.csv" else "")
     assert len(read_truth(tmp_path / name, 0.3).frames) == 0
 
 
-def test_a_folder_without_truth_is_told(store, tmp_path):
+def test_a_folder_without_ground_truth_is_reported(store, tmp_path):
     save(store, {"door": []}, [0], {})
     with pytest.raises(ConfigError, match="no ground truth"):
-        evaluate(store, tmp_path)
+        evaluate_run(store, tmp_path)
