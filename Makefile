@@ -1,6 +1,6 @@
 # make demo: the main job on the sample store.  make test: all tests.  make check: style, types, structure.
 # make tables: the documentation's tables, from docs/results and the code.
-# make reid-table: the appearance model against others, on research data that is not part of this repository.
+# make reid-table: the appearance model and baselines, scored on research data that is not part of this repository.
 PYTHON ?= python3.11
 KIT ?= ../shared/kit
 OCCLUDE ?= ../shared/tools/occlude.py
@@ -44,7 +44,7 @@ OCCLUDED = $(addprefix build/reid-table/,object-light object-heavy person-light 
 
 reid-table: .venv/installed
 	@for path in $(CROPS)/query $(CROPS)/bounding_box_test $(BASELINES) $(OCCLUDE); do \
-	  test -e $$path || { echo "reid-table needs $$path; name the places with KIT=... and OCCLUDE=..." >&2; exit 1; }; \
+	  test -e $$path || { echo "reid-table needs $$path; set their paths with KIT=... and OCCLUDE=..." >&2; exit 1; }; \
 	done
 	@rm -rf build/reid-table && mkdir -p build/reid-table out/reid-table
 	@for mode in object person cut; do for level in light heavy; do \

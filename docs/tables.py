@@ -20,7 +20,7 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from reidpipe.pipeline.cli.main import main as reidpipe
+from reidpipe.pipeline.cli import main as cli
 from reidpipe.pipeline.config.schema import CameraConfig, Config
 from reidpipe.reid.data.layouts import PUBLISHED
 from reidpipe.reid.recipe import Recipe
@@ -145,7 +145,7 @@ def recipe_keys(place: str = "") -> Rows:
 
 
 def _options(path: str) -> Rows:
-    command: click.Command = reidpipe
+    command: click.Command = cli.main
     for name in path.split():
         assert isinstance(command, click.Group)
         command = command.commands[name]

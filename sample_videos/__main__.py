@@ -79,9 +79,9 @@ def video(out: Path, seed: int, cameras: str) -> None:
 def tiny(out: Path, seed: int) -> None:
     """The small pair of videos that the tests use."""
     from .film import shoot
-    from .productions import tiny as made
+    from . import productions
 
-    shoot(made(seed), out, ["left", "right"], _report)
+    shoot(productions.tiny(seed), out, ["left", "right"], _report)
 
 
 @main.command()

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from docs.tables import FROM_CODE, MARKED, MEASURED, PAGES, RESULTS, ROOT, recipe_keys, regenerated, section_of
-from reidpipe.pipeline.cli.main import main as reidpipe
+from reidpipe.pipeline.cli import main as cli
 from reidpipe.reid.recipe import Recipe
 
 MARKS = {name for page in PAGES for _, name, _ in MARKED.findall(page.read_text(encoding="utf-8"))}
@@ -40,6 +40,6 @@ def test_every_section_of_a_recipe_is_documented(section):
     assert all(meaning for _, _, meaning in recipe_keys(section))
 
 
-@pytest.mark.parametrize("command", sorted(reidpipe.commands))
+@pytest.mark.parametrize("command", sorted(cli.main.commands))
 def test_the_options_of_every_command_are_documented(command):
     assert any(name == f"options {command}" or name.startswith(f"options {command} ") for name in MARKS)

@@ -17,7 +17,7 @@ def test_searches_are_compared_with_the_flat_index():
     for one in (few, many):
         assert (one["dimensions"], one["queries"]) == (64, 8)
         assert min(one["flat_seconds"], one["exact_seconds"], one["fast_seconds"]) > 0
-        assert one["exact_of_flat"] == one["exact_seconds"] / one["flat_seconds"], "one round, so its ratio is the median"
+        assert one["exact_of_flat"] == one["exact_seconds"] / one["flat_seconds"], "the median of one round"
         assert one["fast_of_flat"] == one["fast_seconds"] / one["flat_seconds"]
         assert 0.95 <= one["recall_at_10"] <= 1
     assert few["recall_at_10"] == 1, "a small gallery is searched exactly"
