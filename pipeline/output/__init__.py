@@ -1,1 +1,1 @@
-"""Results as files: trajectories and annotated videos."""
+"""Export trajectories and visits as tables, and runs as annotated videos."""

@@ -1,25 +1,26 @@
-"""How do trajectories leave the database?  As CSV, JSON, Parquet or MOTChallenge text, streamed.
+"""Export trajectories from the database as CSV, JSON, Parquet or MOTChallenge text, streamed.
 
 One row per box, ordered by seconds, then camera, then track:
 
 | column | meaning |
 |---|---|
-| identity | the person's number over all cameras of the run; empty where the tracklet got none |
-| camera, track | the camera's name, and the tracklet's number in it |
-| time, seconds | when: ISO-8601 UTC to the millisecond (a UTC timestamp in Parquet), and as UTC epoch seconds |
-| frame | 0-based number of the picture in its camera's footage |
+| identity | the person's number across all cameras of the run; empty for a tracklet without identity |
+| camera, track | the camera's name, and the tracklet's number within the camera |
+| time, seconds | ISO 8601 UTC to the millisecond (a UTC timestamp in Parquet), and UTC epoch seconds |
+| frame | 0-based index of the frame in its camera's footage |
 | x1, y1, x2, y2 | the box in pixels |
-| foot_x, foot_y | the middle of its lower edge, in pixels |
-| floor_x, floor_y | the same on the floor in metres; empty where the camera has no homography |
-| confidence, visible | of the detection; the share of the box that nobody nearer covers |
-| similarity | of the tracklet to its identity's others; empty for its first |
+| foot_x, foot_y | the foot point: the middle of the box's lower edge, in pixels |
+| floor_x, floor_y | the foot point on the floor, in metres; empty for a camera without homography |
+| confidence, visible | the detector's confidence, and the share of the box that no nearer person covers |
+| similarity | the tracklet's similarity to its identity's other tracklets; empty for the first one |
 
-As a summary, one row per visit (see visits.py): identity, camera, enter_time, leave_time, enter_seconds,
-leave_seconds, duration_seconds, tracks (numbers, spaces between), observations, similarity (the links' mean), and
-entry_x, entry_y, entry_floor_x, entry_floor_y, exit_x, ...: the foot points of the first and last box.
+The summary has one row per visit (see visits.py): identity, camera, enter_time, leave_time, enter_seconds,
+leave_seconds, duration_seconds, tracks (numbers separated by spaces), observations (number of boxes), similarity (mean
+over the links), and entry_x, entry_y, entry_floor_x, entry_floor_y, exit_x, ...: the foot points of the first and the
+last box.
 
-JSON is one array, an object per line.  MOTChallenge text is a folder with one file per camera; frames count from 1
-there, ids are identities, and boxes without one are left out.
+JSON is one array with an object per line.  MOTChallenge text is a folder with one file per camera, in which frames
+count from 1, ids are identities, and boxes without an identity are left out.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 Kind = Literal["whole", "real", "text", "time"]  # times are UTC epoch seconds until a format writes them
 Cell = int | float | str | None
-Columns = dict[str, Sequence[Cell]]  # all of one length
+Columns = dict[str, Sequence[Cell]]  # by name, all of one length
 
-ROWS_AT_ONCE = 20_000  # a few tens of MiB in memory, and a fair size for a Parquet row group
-PIXEL_DIGITS, FLOOR_DIGITS, SHARE_DIGITS, SECONDS_DIGITS = 2, 3, 4, 6  # float32 boxes hold no more
+ROWS_AT_ONCE = 20_000  # some tens of MiB in memory, and a reasonable Parquet row group
+PIXEL_DIGITS, FLOOR_DIGITS, SHARE_DIGITS, SECONDS_DIGITS = 2, 3, 4, 6  # boxes are float32 and hold no more
 
 OBSERVATION_KINDS: dict[str, Kind] = {
     "identity": "whole", "camera": "text", "track": "whole", "time": "time", "seconds": "real", "frame": "whole",
@@ -71,19 +72,25 @@ VISIT_KINDS: dict[str, Kind] = {
 def export_trajectories(
     store: Store, path: Path, format: Format = "csv", run: int | None = None, summary: bool = False
 ) -> int:
-    """Write a run's boxes, or with `summary` its visits; returns the number of rows.
+    """Write a run's boxes or visits.
 
     Args:
-        path: a file, or for `mot` a folder, which is made where there is none; written whole or not at all.
-        run: a run's number; the newest by default.
+        store: the database.
+        path: a file, or for `mot` a folder, created if it does not exist; files are written whole or not at all.
+        format: one of FORMATS.
+        run: the run's number; the newest by default.
+        summary: visits instead of boxes; not for `mot`.
+
+    Returns:
+        The number of rows.
 
     Raises:
         StoreError: there is no such run.
-        OutputError: the path cannot be written, or MOTChallenge text is asked for a summary.
+        OutputError: `path` cannot be written, or `mot` was given with `summary`.
     """
     if format == "mot":
         if summary:
-            raise OutputError("MOTChallenge text holds boxes, not visits: choose csv, parquet or json")
+            raise OutputError("MOTChallenge text has boxes only, no visits: choose csv, json or parquet")
         return _write_mot(store, path, find_run(store, run).run)
     number = find_run(store, run).run
     floors = floor_maps(store, number)
@@ -94,8 +101,20 @@ def export_trajectories(
         return write(temporary, OBSERVATION_KINDS, observation_columns(store, number, floors))
 
 
+def create_folder(folder: Path) -> None:
+    """Create an output folder, but not its parents: a missing parent is more likely a typing error.
+
+    Raises:
+        OutputError: it cannot be created.
+    """
+    try:
+        folder.expanduser().mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be created: {error.strerror}") from error
+
+
 def camera_stems(cameras: Iterable[str]) -> dict[str, str]:
-    """The name of every camera's file, without its ending: letters, digits, `_`, `-` and `.` stay, no two alike."""
+    """A distinct, safe file name without extension for every camera: letters, digits, `_`, `-` and `.` are kept."""
     stems: dict[str, str] = {}
     for camera in cameras:
         stem = plain = re.sub(r"[^\w.-]+", "_", camera).lstrip(".") or "camera"
@@ -108,7 +127,7 @@ def camera_stems(cameras: Iterable[str]) -> dict[str, str]:
 
 
 def floor_maps(store: Store, run: int) -> dict[str, NDArray[np.float64]]:
-    """float64 (3, 3) from pixels to metres, for the cameras that have one."""
+    """Homographies from pixels to floor metres, float64 (3, 3), of the cameras that have one."""
     return {camera.camera: np.array(camera.homography, np.float64)
             for camera in list_cameras(store, run) if camera.homography is not None}
 
@@ -116,7 +135,7 @@ def floor_maps(store: Store, run: int) -> dict[str, NDArray[np.float64]]:
 def observation_columns(
     store: Store, run: int, floors: dict[str, NDArray[np.float64]]
 ) -> Iterator[Columns]:
-    """The boxes of a run, as columns of up to ROWS_AT_ONCE rows."""
+    """The boxes of a run, in tables of up to ROWS_AT_ONCE rows."""
     rows = observation_rows(store, run)
     while chunk := list(islice(rows, ROWS_AT_ONCE)):
         (identity, camera, track, seconds, frame, x1, y1, x2, y2, confidence, visible, similarity) = zip(
@@ -136,7 +155,7 @@ def observation_columns(
 
 
 def visit_columns(store: Store, run: int, floors: dict[str, NDArray[np.float64]]) -> Iterator[Columns]:
-    """The visits of a run, as columns, all at once: there are few."""
+    """The visits of a run, in one table: there are few."""
     visits = list_visits(store, run)
     cameras = [visit.camera for visit in visits]
     columns: Columns = {
@@ -162,7 +181,7 @@ def visit_columns(store: Store, run: int, floors: dict[str, NDArray[np.float64]]
 def _on_floor(
     foot: NDArray[np.floating], cameras: Sequence[str], floors: dict[str, NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """float64 (N, 2) metres; NaN where the camera has no homography or the point lies on its horizon."""
+    """Foot points (N, 2) in pixels → float64 (N, 2) metres; NaN without a homography, or on the horizon."""
     floor = np.full(foot.shape, np.nan)
     named = np.array(cameras, object)
     for camera in floors.keys() & set(cameras):
@@ -173,13 +192,13 @@ def _on_floor(
 
 
 def _rounded(values: Sequence[float | None] | NDArray[np.floating], digits: int) -> list[float | None]:
-    """Rounded as Python numbers, which print short; None for NaN and None."""
+    """Rounded Python numbers, which have a short decimal form; None for NaN and None."""
     numbers = np.array(values, np.float64).round(digits)  # None becomes NaN
     return [None if math.isnan(number) else number for number in numbers.tolist()]
 
 
 def _lines(kinds: dict[str, Kind], columns: Columns) -> Iterator[tuple[Cell, ...]]:
-    """Rows with times as text."""
+    """Rows of a table, times as text."""
     written = [
         [iso_time(seconds) for seconds in cast(Sequence[float], columns[name])] if kind == "time" else columns[name]
         for name, kind in kinds.items()]
@@ -228,11 +247,8 @@ def _write_parquet(path: Path, kinds: dict[str, Kind], tables: Iterable[Columns]
 
 
 def _write_mot(store: Store, folder: Path, run: int) -> int:
-    """One file per camera; all of them open at once, because rows come in the order of time."""
-    try:
-        folder.expanduser().mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
+    """Write one file per camera, all of them open at once because rows come in time order."""
+    create_folder(folder)
     stems = camera_stems(camera.camera for camera in list_cameras(store, run))
     count = 0
     with ExitStack() as stack:

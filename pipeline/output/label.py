@@ -89,4 +89,5 @@ def _pad_px(height_px: int) -> int:
 
 def _bgr(colour: str) -> tuple[int, int, int]:
     """`#rrggbb` → BGR, 0 to 255."""
-    return sv.Color.from_hex(colour).as_bgr()
+    bgr: tuple[int, int, int] = sv.Color.from_hex(colour).as_bgr()
+    return bgr

@@ -1,4 +1,4 @@
-"""What do all cameras see at one moment?  One picture of tiles, at regular moments."""
+"""Combine all cameras into one video: a grid of tiles, sampled at regular times."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import numpy as np
 from ..types import Image
 from .paint import empty_tile
 
-SMALL_WH, LARGE_WH = (1280, 720), (1920, 1080)  # up to four cameras, and more
+SMALL_WH, LARGE_WH = (1280, 720), (1920, 1080)  # for up to SMALL_CAMERAS, and for more
 SMALL_CAMERAS = 4
 GAP_PX = 4  # between tiles
 BACKGROUND = 12  # grey level
 HIGHEST_FPS = 60
-TOLERANCE = 0.25  # of a tick: timestamps that are rounded to milliseconds fall a little behind the grid
-STALE_SECONDS = 2.0  # a camera that has shown nothing for so long is no longer shown as if it did
-STALE_FRAMES = 3  # unless it is that slow
+TOLERANCE = 0.25  # ticks: timestamps rounded to milliseconds may be a little later than the grid's
+STALE_SECONDS = 2.0  # a camera without a new frame for this long goes dark
+STALE_FRAMES = 3  # frame intervals, for cameras so slow that these take longer
 NOT_YET, NO_LONGER = "no picture yet", "no picture"
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Where one camera's picture lies in the mosaic, in pixels, and its size."""
+    """Position and size of one camera in the mosaic, in pixels."""
 
     left: int
     top: int
@@ -34,13 +34,13 @@ class Tile:
 
 
 def lay_out(sizes: Mapping[str, tuple[int, int]]) -> tuple[tuple[int, int], dict[str, Tile]]:
-    """Place cameras in the grid that shows them largest.
+    """Place the cameras in the grid in which they are largest.
 
     Args:
-        sizes: (width, height) of every camera's pictures, in the order in which they are placed.
+        sizes: (width, height) of every camera's frames, in the order in which cameras are placed.
 
     Returns:
-        ((width, height) of the mosaic, both even; a tile per camera, of the shape of its pictures).
+        (width, height) of the mosaic, both even, and a tile per camera with the aspect ratio of its frames.
     """
     count = len(sizes)
     room_w, room_h = SMALL_WH if count <= SMALL_CAMERAS else LARGE_WH
@@ -49,24 +49,24 @@ def lay_out(sizes: Mapping[str, tuple[int, int]]) -> tuple[tuple[int, int], dict
         (min(room_w / columns, room_h / -(-count // columns) * aspect), columns) for columns in range(1, count + 1))
     cell = int(cell_w) // 2 * 2, int(cell_w / aspect) // 2 * 2  # (width, height)
     tiles = {}
-    for place, (camera, (width, height)) in enumerate(sizes.items()):
+    for index, (camera, (width, height)) in enumerate(sizes.items()):
         scale = min((cell[0] - GAP_PX) / width, (cell[1] - GAP_PX) / height)
         tile_w, tile_h = max(1, round(width * scale)), max(1, round(height * scale))
-        row, column = divmod(place, columns)
+        row, column = divmod(index, columns)
         tiles[camera] = Tile(
             column * cell[0] + (cell[0] - tile_w) // 2, row * cell[1] + (cell[1] - tile_h) // 2, tile_w, tile_h)
     return (columns * cell[0], -(-count // columns) * cell[1]), tiles
 
 
 class Mosaic:
-    """The picture of all cameras as time goes on: every camera's latest, or a dark tile.
+    """The current frame of every camera, or a dark tile, side by side.
 
-    Moments come at the rate of the fastest camera, counted from the first picture of all. Where no camera shows
-    anything for a while, the mosaic leaves that time out: a day between two recordings is not a day of darkness.
+    The mosaic's frames come at the rate of the fastest camera, counted from the very first frame.  Pauses of all
+    cameras are skipped: a day between two recordings does not become a day of dark tiles.
 
     Args:
-        sizes: (width, height) of every camera's pictures, in the order in which they are placed.
-        rates: pictures per second of every camera.
+        sizes: (width, height) of every camera's frames, in the order in which cameras are placed.
+        rates: frames per second of every camera.
     """
 
     def __init__(self, sizes: Mapping[str, tuple[int, int]], rates: Mapping[str, float]) -> None:
@@ -75,39 +75,39 @@ class Mosaic:
         self._canvas = np.full((self.size_wh[1], self.size_wh[0], 3), BACKGROUND, np.uint8)
         self._stale_seconds = {camera: max(STALE_SECONDS, STALE_FRAMES / rate) for camera, rate in rates.items()}
         self._pause_seconds = max(self._stale_seconds.values())
-        self._latest: dict[str, float] = {}  # cameras that are shown -> seconds of their picture
-        self._newest_seconds = 0.0  # of any camera's picture
+        self._latest: dict[str, float] = {}  # cameras on show → seconds of their frame
+        self._newest_seconds = 0.0  # of any camera's frame
         self._begin_seconds: float | None = None
-        self._ticks = 0  # since the beginning, or since time was left out
+        self._ticks = 0  # since the start, or since the last pause that was skipped
         for camera in sizes:
             self._darken(camera, NOT_YET)
 
     def until(self, seconds: float) -> Iterator[Image]:
-        """The moments that are over before something new is shown.
+        """The mosaic's frames up to the next frame of any camera.
 
         Args:
-            seconds: UTC epoch seconds of the next picture of any camera.
+            seconds: UTC epoch seconds of the next frame of any camera.
 
         Yields:
-            uint8 (H, W, 3) BGR of the mosaic's size, the same memory again and again.
+            uint8 (H, W, 3) BGR of the mosaic's size; the memory is reused.
         """
         if self._begin_seconds is None:
             self._begin_seconds = seconds
-        while (moment := self._begin_seconds + float(self._ticks / self.fps)) + TOLERANCE / self.fps < seconds:
-            self._darken_stale(moment)
-            if moment - self._newest_seconds > self._pause_seconds:
+        while (now := self._begin_seconds + float(self._ticks / self.fps)) + TOLERANCE / self.fps < seconds:
+            self._darken_stale(now)
+            if now - self._newest_seconds > self._pause_seconds:
                 self._begin_seconds, self._ticks = seconds, 0
                 return
             yield self._canvas
             self._ticks += 1
 
     def last(self) -> Iterator[Image]:
-        """The moments up to the last picture that was shown."""
+        """The mosaic's frames up to the last frame of any camera."""
         if self._begin_seconds is not None:
             yield from self.until(self._newest_seconds + 1 / float(self.fps))
 
     def show(self, camera: str, image: Image, seconds: float) -> None:
-        """Take a camera's new picture, uint8 (h, w, 3) BGR of its tile's size."""
+        """Put a camera's new frame, uint8 (h, w, 3) BGR of its tile's size, into the mosaic."""
         self._put(camera, image)
         self._latest[camera] = self._newest_seconds = seconds
 
@@ -127,11 +127,11 @@ class Mosaic:
 
 
 def shrunk(image: Image, tile: Tile) -> Image:
-    """A picture in the size of its tile, uint8 (h, w, 3) BGR, in memory of its own."""
+    """Resize a frame, uint8 (H, W, 3) BGR, to its tile → uint8 (h, w, 3) BGR, a copy."""
     while image.shape[1] >= 2 * tile.width and image.shape[0] >= 2 * tile.height:
-        # Exact halves, then less than half: as good as averaging over the area in one go, and ten times as fast.
+        # Halving exactly, then resizing the rest: as good as area interpolation in one step, and ten times as fast.
         half_wh = image.shape[1] // 2, image.shape[0] // 2
         even = image[: 2 * half_wh[1], : 2 * half_wh[0]]
         image = np.asarray(cv2.resize(even, half_wh, interpolation=cv2.INTER_AREA), np.uint8)
     resized = cv2.resize(image, (tile.width, tile.height), interpolation=cv2.INTER_LINEAR)
-    return np.array(resized, np.uint8)  # even where nothing was left to do
+    return np.array(resized, np.uint8)  # cv2 returns its input where the size is right already

@@ -1,4 +1,4 @@
-"""What is drawn into a picture: boxes, names and paths of its people, the camera's name and the time."""
+"""Draw people's boxes, identities and paths, the camera's name and the time into a frame."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .label import Label, draw_label, shorten
 from .palette import NOBODY_COLOUR, PALETTE, colour_indexes, text_colour
 
 TRACE_SECONDS = 3.0
-ROUNDNESS = 0.3  # of a box's corners: a hint of it
-SMALLEST_TEXT_PX = 13  # smaller is not read from a moving picture
-TEXT_SHARE = 1 / 34  # of the picture's height
-LINE_SHARE = 1 / 300
-TICK_SECONDS = 0.001  # times are sums of floats: 0.3 may be stored a little short of it
+ROUNDNESS = 0.3  # of a box's corners
+SMALLEST_TEXT_PX = 13  # the smallest that is readable in a video
+TEXT_SHARE = 1 / 34  # size of the type over the frame's height
+LINE_SHARE = 1 / 300  # width of lines over the frame's height
+TICK_SECONDS = 0.001  # times are sums of floats: 0.3 may be stored as slightly less
 BADGE_OPACITY = 0.6
 WHITE = "#ffffff"
 
@@ -26,12 +26,12 @@ XYXY = tuple[int, int, int, int]
 
 
 class Painter:
-    """Draws one camera's people, picture after picture in the order of time, and remembers their paths.
+    """Draws one camera's people, frame by frame in time order, and remembers their paths.
 
     Args:
-        camera: its name.
-        size_wh: (width, height) of the pictures in pixels.
-        rate: pictures per second.
+        camera: the camera's name.
+        size_wh: (width, height) of the frames in pixels.
+        rate: frames per second.
     """
 
     def __init__(self, camera: str, size_wh: tuple[int, int], rate: float) -> None:
@@ -49,15 +49,15 @@ class Painter:
         self._box = sv.RoundBoxAnnotator(palette, self._thickness, roundness=ROUNDNESS)
 
     def paint(self, image: Image, people: sv.Detections, seconds: float) -> None:
-        """Draw into a picture, in place.
+        """Draw into a frame, in place.
 
         Args:
             image: uint8 (H, W, 3) BGR of the painter's size.
-            people: xyxy in pixels of this picture, tracker_id, and class_id the identity, 0 for nobody.
-            seconds: UTC epoch seconds of the picture.
+            people: xyxy in pixels of this frame, tracker_id, and as class_id the identity, 0 for none.
+            seconds: UTC epoch seconds of the frame.
         """
-        order = np.argsort(people.xyxy[:, 3], kind="stable")  # who stands nearer is drawn over who is behind
-        people = people[order]  # a copy
+        order = np.argsort(people.xyxy[:, 3], kind="stable")  # nearer people are drawn over people behind them
+        people = people[order]  # a copy, so that the caller's boxes stay as they are
         identities = np.asarray(people.class_id, np.int64)  # (N,)
         colours = colour_indexes(identities)  # (N,)
         self._trace.annotate(image, people, custom_color_lookup=colours)  # annotators draw in place
@@ -72,7 +72,7 @@ class Painter:
             left += label.size_wh[0]
 
     def _inside(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Boxes float32 (N, 4) whose lines lie wholly in the picture."""
+        """Boxes float32 (N, 4), clipped such that their lines lie within the frame."""
         margin = self._thickness // 2
         largest = np.array([*self._size_wh] * 2, np.float32) - 1 - margin  # (4,)
         return np.asarray(xyxy.clip(margin, largest), np.float32)
@@ -84,7 +84,7 @@ class Painter:
         self, image: Image, xyxy: NDArray[np.float32], identities: NDArray[np.int64], badge: XYXY
     ) -> None:
         taken = [badge]
-        # In the order of their numbers, so that a label does not jump whenever two people pass each other.
+        # In the order of identities, so that labels do not jump whenever two people pass each other.
         for row in np.argsort(identities, kind="stable"):
             if identities[row] == 0:
                 continue
@@ -102,7 +102,7 @@ class Painter:
 
 
 def empty_tile(camera: str, size_wh: tuple[int, int], note: str) -> Image:
-    """A dark picture, uint8 (H, W, 3) BGR, with a camera's name in its corner and a note in its middle."""
+    """A dark frame, uint8 (H, W, 3) BGR, with the camera's name in its corner and a note in its middle."""
     width, height = size_wh
     image = np.full((height, width, 3), 24, np.uint8)
     text_px = _text_px(size_wh)
@@ -120,12 +120,15 @@ def _text_px(size_wh: tuple[int, int]) -> int:
 def place_label(
     xyxy: NDArray[np.float32], label_wh: tuple[int, int], size_wh: tuple[int, int], taken: list[XYXY]
 ) -> XYXY:
-    """Where a label covers the least of the others: above its box, or else inside it or below it.
+    """Place a label where it covers the least of other labels: above its box, or else inside or below it.
 
     Args:
-        xyxy: float32 (4,), the label's box in pixels.
-        label_wh, size_wh: (width, height) of the label and of the picture.
+        xyxy: float32 (4,), the box in pixels.
+        label_wh, size_wh: (width, height) of the label and of the frame.
         taken: what the label should not cover, as pixels x1, y1, x2, y2.
+
+    Returns:
+        The label's place within the frame, as pixels x1, y1, x2, y2.
     """
     width, height = label_wh
     left, top, right, bottom = (round(float(edge)) for edge in xyxy)
@@ -145,7 +148,7 @@ def place_label(
 
 
 def clock_time(seconds: float) -> str:
-    """UTC epoch seconds as `12:00:03.4`, the last digit cut, not rounded, as clocks do."""
+    """UTC epoch seconds as `12:00:03.4`, the last digit truncated, as clocks show it."""
     tenths = int((seconds + TICK_SECONDS) * 10 // 1)
     moment = datetime.fromtimestamp(tenths // 10, UTC)
     return f"{moment:%H:%M:%S}.{tenths % 10}"

@@ -1,4 +1,4 @@
-"""Which colour does an identity have?  The same one in every camera and video."""
+"""Colours of identities, the same in every camera and video."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
-# Chosen one after the other, each as far from the earlier ones as possible in CIELAB, and from grey, black and white:
-# any two are at least 22 apart, where 2 can just be told apart.  The strongest stand first.
+# Chosen one by one, each as far as possible in CIELAB from the earlier ones and from grey, black and white.  Any two
+# are at least 22 apart, about ten times the just noticeable difference.  The most distinct ones come first.
 IDENTITY_COLOURS = (
     "#3088f0", "#f0e018", "#f00048", "#00f8d8", "#c810b0", "#f86810", "#60f870", "#f8a0c8", "#28c0e8",
     "#a06818", "#208000", "#b8c880", "#8058e8", "#209070", "#f8a080", "#9058a0", "#b05058", "#f8a818",
     "#f84898", "#88c008", "#f088f8", "#687830", "#b8b0f8", "#20c070", "#a09808", "#0080b8", "#f8c870",
     "#c04828", "#a0f090", "#d0e060", "#28b828", "#f86870", "#78d0a0", "#60f0f8", "#a088f8", "#78b048",
 )
-NOBODY_COLOUR = "#a0a0a0"  # of tracklets without an identity
+NOBODY_COLOUR = "#a0a0a0"  # for tracklets without identity
 PALETTE = (NOBODY_COLOUR, *IDENTITY_COLOURS)
 
 
 def colour_indexes(identities: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Places in PALETTE.
+    """Indexes into PALETTE.
 
     Args:
-        identities: int64 (N,), 1-based numbers; 0 is nobody.
+        identities: int64 (N,), 1-based numbers; 0 for none.
 
     Returns:
-        int64 (N,).  Where there are more identities than colours, they begin anew; grey stays nobody's.
+        int64 (N,).  Colours repeat where there are more identities than colours; grey means no identity.
     """
     return np.where(identities > 0, 1 + (identities - 1) % len(IDENTITY_COLOURS), 0)
 
 
 def text_colour(background: str) -> str:
-    """Black or white, whichever contrasts more with a background (WCAG 2.2, relative luminance)."""
+    """Black or white, whichever has the higher contrast with a background (WCAG 2.2, relative luminance)."""
     share = np.array(sv.Color.from_hex(background).as_rgb()) / 255  # (3,)
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     luminance = float(linear @ (0.2126, 0.7152, 0.0722))

@@ -1,4 +1,4 @@
-"""How do a run's results become videos to watch?  One per camera, and one of all cameras side by side."""
+"""Render a run's results as videos: one per camera, and a mosaic of all cameras side by side."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from ...reid.files import replacing
 from ...reid.wording import did_you_mean
 from ..config.schema import CameraConfig
-from ..errors import ConfigError, OutputError, SourceError, StoreError
+from ..errors import ConfigError, SourceError, StoreError
 from ..listener import RunListener, Silent
 from ..sources.opening import Source, open_source
 from ..sources.time_order import CameraReader, in_time_order
@@ -28,18 +28,25 @@ from ..stopwatch import Stopwatch
 from ..storage.queries import CameraSummary, ObservationRow, find_run, list_cameras, observation_rows, run_config
 from ..storage.store import Store
 from ..types import CameraReport, Frame
-from .export import camera_stems
+from .export import camera_stems, create_folder
 from .mosaic import Mosaic, shrunk
 from .paint import Painter
 from .video_writer import VideoWriter
 
 MOSAIC = "mosaic"
-SLACK_SECONDS = 1.0  # boxes and frames are matched by index; their times are the same but for a corrected clock
+SLACK_SECONDS = 1.0  # boxes and frames are matched by index; a corrected clock may shift times a little
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedCamera:
-    """What became of one camera; `path` is None where there is no video, and `error` says why, or what it lacks."""
+    """The result for one camera.
+
+    Attributes:
+        camera: the camera's name.
+        path: its video; None where there is none.
+        frames: number of frames in it.
+        error: why there is no video, or what is missing in it; empty otherwise.
+    """
 
     camera: str
     path: Path | None
@@ -49,14 +56,14 @@ class RenderedCamera:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What was written.
+    """The result of rendering a run.
 
     Attributes:
         run: the run's number.
-        cameras: in the order of the run's config.
-        mosaic: the video of all cameras, None if none was asked for.
-        mosaic_frames: its pictures.
-        seconds: wall-clock time it took.
+        cameras: the rendered cameras in the order of the run's config.
+        mosaic: the video of all cameras; None where none was requested.
+        mosaic_frames: number of frames in it.
+        seconds: elapsed wall-clock time.
     """
 
     run: int
@@ -67,7 +74,7 @@ class Rendering:
 
 
 class _View(NamedTuple):
-    """One camera's footage and where it goes."""
+    """One camera's footage, frames per second, painter and video."""
 
     source: Source
     rate: float
@@ -75,19 +82,22 @@ class _View(NamedTuple):
     writer: VideoWriter
 
 
-def render(
+def render_run(
     store: Store, folder: Path, run: int | None = None, only: Sequence[str] = (), with_mosaic: bool = True,
     listener: RunListener | None = None,
 ) -> Rendering:
     """Draw a run's boxes and identities into its footage; every video is written whole or not at all.
 
-    A camera whose footage is gone is left out, and one that breaks off ends early; its `error` says so.
+    A camera whose footage is missing is left out, and one whose footage ends early gets a shorter video; its `error`
+    gives the reason.
 
     Args:
-        folder: made where there is none; holds `<camera>.mp4` and `mosaic.mp4`.
+        store: the database.
+        folder: output folder, created if it does not exist; holds `<camera>.mp4` and `mosaic.mp4`.
         run: the run's number; the newest by default.
-        only: names of the cameras wanted; all by default.
-        listener: told how far it has come.
+        only: names of the cameras to render; all by default.
+        with_mosaic: also render the mosaic.
+        listener: receives the progress.
 
     Raises:
         StoreError: there is no such run.
@@ -108,7 +118,7 @@ def render(
         boxes = _Boxes(observation_rows(store, number), views)
         _draw(views, board, boxes, listener)
     cameras = [
-        RenderedCamera(name, paths[name], views[name].writer.frames, views[name].source.report.error)
+        RenderedCamera(name, paths[name], views[name].writer.frames, views[name].source.counts.error)
         if name in views else RenderedCamera(name, None, 0, failed[name].error)
         for name in (camera.camera for camera in wanted)]
     return Rendering(
@@ -117,11 +127,11 @@ def render(
 
 
 class _Boxes:
-    """A run's boxes, handed out frame by frame while they are read from the database.
+    """A run's boxes, streamed from the database frame by frame.
 
     Args:
-        rows: all boxes of the run in the order of time.
-        cameras: those that are asked for.
+        rows: all boxes of the run in time order.
+        cameras: the cameras to render.
     """
 
     def __init__(self, rows: Iterator[ObservationRow], cameras: Iterable[str]) -> None:
@@ -130,7 +140,7 @@ class _Boxes:
         self._next = next(rows, None)
 
     def of(self, frame: Frame) -> sv.Detections:
-        """The people of a frame: xyxy, tracker_id, and class_id the identity, 0 for nobody.  Frames come in order."""
+        """The people of a frame: xyxy, tracker_id, and as class_id the identity, 0 for none.  Call it in time order."""
         while self._next is not None and self._next.seconds <= frame.seconds + SLACK_SECONDS:
             if self._next.camera in self._waiting:
                 self._waiting[self._next.camera].append(self._next)
@@ -147,7 +157,7 @@ class _Boxes:
 
 
 class _Board:
-    """The mosaic with its painters, as wide as its tiles, and its file."""
+    """The mosaic, a painter for each of its tiles, and its video."""
 
     def __init__(self, outputs: ExitStack, views: dict[str, _View], path: Path) -> None:
         self._mosaic = Mosaic(
@@ -159,7 +169,7 @@ class _Board:
         self.writer = _writer(outputs, path, self._mosaic.size_wh, self._mosaic.fps)
 
     def show(self, frame: Frame, people: sv.Detections) -> None:
-        """Take a frame that nothing was drawn into yet: text is only crisp if it is drawn in the tile's size."""
+        """Add a frame that nothing is drawn into yet: text is only sharp if it is drawn at the tile's size."""
         for image in self._mosaic.until(frame.seconds):
             self.writer.write(image, float(self.writer.frames / self._mosaic.fps))
         tile = self._mosaic.tiles[frame.camera]
@@ -169,7 +179,7 @@ class _Board:
         self._mosaic.show(frame.camera, image, frame.seconds)
 
     def finish(self) -> None:
-        """Write what is left."""
+        """Write the remaining frames."""
         for image in self._mosaic.last():
             self.writer.write(image, float(self.writer.frames / self._mosaic.fps))
 
@@ -191,7 +201,7 @@ def _draw(views: dict[str, _View], board: _Board | None, boxes: _Boxes, listener
         if board:
             board.finish()
     finally:
-        stop.set()  # on an error the decoding threads must end too
+        stop.set()  # after an error, the decoding threads must end, too
 
 
 def _wanted(cameras: list[CameraSummary], only: Sequence[str]) -> list[CameraSummary]:
@@ -204,7 +214,7 @@ def _wanted(cameras: list[CameraSummary], only: Sequence[str]) -> list[CameraSum
 
 
 def _camera_configs(store: Store, run: int) -> dict[str, CameraConfig]:
-    """How the run read its footage; the same settings give every picture the same index again."""
+    """How the run read its footage: the same settings give every frame the same index again."""
     try:
         sections = json.loads(run_config(store, run))["cameras"]
         return {name: CameraConfig.model_validate(section) for name, section in sections.items()}
@@ -216,7 +226,7 @@ def _camera_configs(store: Store, run: int) -> dict[str, CameraConfig]:
 def _open_footage(
     cameras: list[CameraSummary], configs: dict[str, CameraConfig]
 ) -> tuple[dict[str, tuple[Source, float]], dict[str, CameraReport]]:
-    """(source, pictures per second that were analysed) per camera, and reports of those that cannot be opened."""
+    """(source, analysed frames per second) per camera, and reports of the cameras that cannot be opened."""
     opened: dict[str, tuple[Source, float]] = {}
     failed: dict[str, CameraReport] = {}
     for camera in cameras:
@@ -237,11 +247,8 @@ def _open_footage(
 
 
 def _paths(folder: Path, cameras: list[str]) -> tuple[dict[str, Path], Path]:
-    """Every camera's file and the mosaic's, in a folder that is there."""
-    try:
-        folder.expanduser().mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
+    """Create the folder; returns every camera's file and the mosaic's."""
+    create_folder(folder)
     stems = camera_stems(cameras)
     mosaic = MOSAIC if MOSAIC not in stems.values() else f"{MOSAIC}_of_all"
     return {camera: folder / f"{stem}.mp4" for camera, stem in stems.items()}, folder / f"{mosaic}.mp4"

@@ -1,4 +1,4 @@
-"""How are pictures written as a video that every browser plays?  H.264 in MP4, with the times they were taken at."""
+"""Write frames as H.264 in MP4, which every browser plays, at the times they were taken."""
 
 from __future__ import annotations
 
@@ -17,24 +17,27 @@ from av.video.stream import VideoStream
 from ..errors import OutputError
 from ..types import Image
 
-TICKS = 90_000  # a second; all usual rates divide it
-QUALITY = {"crf": "23", "preset": "veryfast"}  # x264's own middle; slower presets save a tenth of the size
-KEY_SECONDS = 2.0  # how far a player may have to go back to jump to a place
-THREADS = 2  # the next picture is drawn meanwhile; all cameras' files are encoded at once
-BT709 = 1  # the number of the matrix, the primaries and the curve in ITU-T H.273
+TICKS = 90_000  # per second; a multiple of all common frame rates
+QUALITY = {"crf": "23", "preset": "veryfast"}  # x264's default quality; slower presets save a tenth of the size
+KEY_SECONDS = 2.0  # between key frames: how far back a player may have to decode when seeking
+THREADS = 2  # per file; all cameras' files are encoded at once, while the next frame is drawn
+BT709 = 1  # code of the primaries and the transfer curve in ITU-T H.273
 
 
 class VideoWriter:
-    """One H.264 file, written picture after picture; use it in a `with` block.
+    """One H.264 file, written frame by frame in a `with` block.
+
+    Attributes:
+        frames: number of frames written so far.
 
     Args:
-        path: the file, whatever its ending; its index goes to the front, so that playing begins before it is loaded.
-        size_wh: (width, height) of the pictures; an odd one gets a repeated last row or column, as H.264 needs.
-        fps: nominal rate; the pictures keep their own times.
+        path: the file, with any extension; its index is at the front, so that it plays while it is loading.
+        size_wh: (width, height) of the frames; H.264 needs even sizes, so odd ones get a repeated last row or column.
+        fps: nominal rate; frames keep their own times.
         name: what messages call the file.
 
     Raises:
-        OutputError: it cannot be written, or the disk is full; also from write().
+        OutputError: the file cannot be written, or the disk is full; also raised by write() and at the block's end.
     """
 
     def __init__(self, path: Path, size_wh: tuple[int, int], fps: Fraction, name: Path) -> None:
@@ -48,7 +51,7 @@ class VideoWriter:
             self._container = av.open(
                 str(path.absolute()), "w", format="mp4", options={"movflags": "+faststart"})
         except av.error.FFmpegError as error:
-            raise self._mishap(error) from error
+            raise self._failure(error) from error
         self._stream = self._container.add_stream("libx264", rate=fps, options=dict(QUALITY))
         self._stream.width, self._stream.height = (
             side + odd for side, odd in zip(size_wh, self._odd_wh, strict=True))
@@ -69,17 +72,17 @@ class VideoWriter:
         try:
             if kind is None and self.frames:
                 self._mux(self._stream.encode())
-        except av.error.FFmpegError as mishap:
-            raise self._mishap(mishap) from mishap
+        except av.error.FFmpegError as failure:
+            raise self._failure(failure) from failure
         finally:
             self._close(quietly=kind is not None)
 
     def write(self, image: Image, seconds: float) -> None:
-        """Add a picture.
+        """Add a frame.
 
         Args:
             image: uint8 (H, W, 3) BGR.
-            seconds: since the beginning of the video, larger than that of the picture before.
+            seconds: since the start of the video, later than the previous frame.
         """
         if any(self._odd_wh):
             image = np.asarray(cv2.copyMakeBorder(
@@ -92,20 +95,20 @@ class VideoWriter:
         try:
             self._mux(self._stream.encode(picture))
         except av.error.FFmpegError as error:
-            raise self._mishap(error) from error
+            raise self._failure(error) from error
         self.frames += 1
 
     def _mux(self, packets: list[Packet[VideoStream]]) -> None:
         for packet in packets:
-            packet.duration = self._interval  # how long the last picture stays; the others until the next one
+            packet.duration = self._interval  # for the last frame; every other lasts until the next one
             self._container.mux(packet)
 
     def _close(self, quietly: bool) -> None:
         try:
             self._container.close()
         except av.error.FFmpegError as error:
-            if not quietly:  # what went wrong first is what counts
-                raise self._mishap(error) from error
+            if not quietly:  # an earlier error is on its way already
+                raise self._failure(error) from error
 
-    def _mishap(self, error: av.error.FFmpegError) -> OutputError:
+    def _failure(self, error: av.error.FFmpegError) -> OutputError:
         return OutputError(f"{self._name} cannot be written: {error.strerror}")

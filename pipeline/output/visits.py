@@ -1,4 +1,4 @@
-"""Who was in which camera's view, from when to when?"""
+"""Combine tracklets into visits: who was in which camera's view, from when to when."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..storage.queries import find_run, last_links
 from ..storage.schema import Camera, Identity, LinkRow, Observation, TrackletRow
 from ..storage.store import Store
 
-VISIT_GAP_SECONDS = 10.0  # who steps behind a shelf for this long has not left
+VISIT_GAP_SECONDS = 10.0  # a shorter absence, as behind a shelf, does not end a visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Visit:
     Attributes:
         enter_seconds, leave_seconds: UTC epoch seconds of the first and last box.
         tracks: the tracklets' numbers in that camera, in time order.
-        observations: how many boxes there are.
+        observations: number of boxes.
         entry_xy, exit_xy: foot points of the first and last box, in pixels.
-        similarity: mean over the links that have one.
+        similarity: mean over the links that have one; None where none has.
     """
 
     identity: int
@@ -68,7 +68,14 @@ class _Stay(NamedTuple):
 
 
 def list_visits(store: Store, run: int | None = None, gap_seconds: float = VISIT_GAP_SECONDS) -> list[Visit]:
-    """All visits of a run, by the second of entering, then camera, then identity; of tracklets that have one.
+    """All visits of a run, ordered by time of entry, then camera, then identity.
+
+    Tracklets without identity are left out.
+
+    Args:
+        store: the database.
+        run: the run's number; the newest by default.
+        gap_seconds: an absence of at least this length ends a visit.
 
     Raises:
         StoreError: there is no such run.
@@ -82,7 +89,7 @@ def list_visits(store: Store, run: int | None = None, gap_seconds: float = VISIT
 
 
 def _split(stays: Iterable[_Stay], gap_seconds: float) -> Iterator[list[_Stay]]:
-    """Cut where nothing was seen for `gap_seconds`; tracklets may overlap, so the latest end counts."""
+    """Split where the person was absent for `gap_seconds`; tracklets may overlap, so the latest end counts."""
     together: list[_Stay] = []
     until = -np.inf
     for stay in stays:
@@ -110,7 +117,7 @@ def _visit(stays: list[_Stay]) -> Visit:
 
 
 def _stays(store: Store, run: int) -> Iterator[_Stay]:
-    """Tracklets with an identity, by identity, camera, first second."""
+    """Tracklets with an identity, ordered by identity, camera and first second."""
     first, last = aliased(Observation), aliased(Observation)
     links = last_links()
     frames = select(Observation.frame_index).where(Observation.tracklet_id == TrackletRow.id).correlate(TrackletRow)

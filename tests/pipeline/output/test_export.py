@@ -1,4 +1,4 @@
-"""Do files say what the database says, whole or not at all?"""
+"""Exported files hold what the database holds, and are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_visits_are_cut_at_the_gap(store, gap, visits):
 @pytest.mark.parametrize(("format", "summary"), [
     ("csv", False), ("json", False), ("parquet", False), ("mot", False),
     ("csv", True), ("json", True), ("parquet", True)])
-def test_a_run_without_rows_gives_an_empty_file(tmp_path, format, summary):
+def test_a_run_without_rows_exports_an_empty_file(tmp_path, format, summary):
     with Store.open(tmp_path / "b.db", create=True) as store:
         store.start_run("{}", [CameraRow("a", "a", 1, 1, 1.0, 0.0)]).finish("complete")
         assert export_trajectories(store, tmp_path / "out", format, summary=summary) == 0
@@ -137,16 +137,16 @@ def test_a_summary_as_mot_is_refused(store, tmp_path):
         export_trajectories(store, tmp_path / "mot", "mot", summary=True)
 
 
-@pytest.mark.parametrize(("path", "said"), [
+@pytest.mark.parametrize(("path", "message"), [
     pytest.param("none/o.csv", "its folder does not exist", id="missing folder"),
     pytest.param(".", "is not a file", id="a folder"),
 ])
-def test_an_unwritable_path_is_told(store, tmp_path, path, said):
-    with pytest.raises(OutputError, match=said):
+def test_an_unwritable_path_is_refused(store, tmp_path, path, message):
+    with pytest.raises(OutputError, match=message):
         export_trajectories(store, tmp_path / path)
 
 
-def test_a_file_in_the_place_of_the_folder_is_told(store, tmp_path):
+def test_a_file_in_the_place_of_the_folder_is_refused(store, tmp_path):
     (tmp_path / "mot").touch()
     with pytest.raises(OutputError, match="cannot be created: File exists"):
         export_trajectories(store, tmp_path / "mot", "mot")

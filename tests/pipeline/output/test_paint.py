@@ -1,4 +1,4 @@
-"""What is drawn into a picture can be told apart and read."""
+"""What is drawn into a frame is distinct and readable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE = (320, 180)
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-def test_colours_are_told_apart_and_their_text_is_readable():
+def test_colours_are_distinct_and_their_text_is_readable():
     assert len(set(PALETTE)) == len(PALETTE) > 30
     assert colour_indexes(np.array([0, 1, 36, 37])).tolist() == [0, 1, 36, 1]  # grey stays nobody's
 
@@ -42,13 +42,13 @@ def test_labels_do_not_cover_each_other():
     for x1, y1, x2, y2 in taken:
         covered[y1:y2, x1:x2] += 1
     assert covered.max() == 1
-    assert covered.sum() == 120 * 17 + 4 * 30 * 17  # all of them inside the picture
+    assert covered.sum() == 120 * 17 + 4 * 30 * 17  # all of them inside the frame
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        pytest.param(START.timestamp() + 3.46, "12:00:03.4", id="cut"),
+        pytest.param(START.timestamp() + 3.46, "12:00:03.4", id="truncated"),
         pytest.param(START.timestamp() + 0.3 - 1e-7, "12:00:00.3", id="a sum of floats"),
         pytest.param(0.0, "00:00:00.0", id="footage without a start"),
     ],

@@ -1,4 +1,4 @@
-"""Do the videos show what the database says: the right box in the right frame, at the right time, in one colour?"""
+"""Videos show what the database holds: the right box in the right frame, at the right time, in one colour."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import supervision as sv
 from click.testing import CliRunner
 
-from reidpipe.pipeline.cli.render import render as render_command
+from reidpipe.pipeline.cli.render import render_command
 from reidpipe.pipeline.config.schema import CameraConfig, Config
 from reidpipe.pipeline.errors import ConfigError, OutputError, SourceError, StoreError
 from reidpipe.pipeline.listener import Silent
@@ -21,7 +21,7 @@ from reidpipe.pipeline.output.palette import (
     IDENTITY_COLOURS,
     NOBODY_COLOUR,
 )
-from reidpipe.pipeline.output.render import render
+from reidpipe.pipeline.output.render import render_run
 from reidpipe.pipeline.output.video_writer import VideoWriter
 from reidpipe.pipeline.sources.opening import open_source
 from reidpipe.pipeline.storage.store import CameraRow, Store
@@ -48,7 +48,7 @@ def observations(source, frame, boxes):
 
 
 def stored(path, cameras, boxes_of=lambda camera, index: {}, links=()):
-    """A run over real footage with boxes made up: `boxes_of(camera, frame index)` are boxes by track number."""
+    """A run over real footage with synthetic boxes: `boxes_of(camera, frame index)` are boxes by track number."""
     config = Config(cameras=cameras)
     sources = {name: open_source(name, one) for name, one in cameras.items()}
     store = Store.open(path, create=True)
@@ -93,8 +93,8 @@ def two(tmp_path):
         yield store
 
 
-def test_every_picture_is_there_at_its_time_with_its_boxes(two, tmp_path):
-    rendering = render(two, tmp_path / "out")
+def test_every_frame_is_there_at_its_time_with_its_boxes(two, tmp_path):
+    rendering = render_run(two, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["aisle.mp4", "door.mp4", "mosaic.mp4"]
     assert [(one.camera, one.frames, one.error) for one in rendering.cameras] == [("door", 12, ""), ("aisle", 12, "")]
     door, aisle = decoded(tmp_path / "out" / "door.mp4"), decoded(tmp_path / "out" / "aisle.mp4")
@@ -106,8 +106,8 @@ def test_every_picture_is_there_at_its_time_with_its_boxes(two, tmp_path):
         assert not has_edge(in_aisle, OTHER_BOX, IDENTITY_COLOURS[0])
 
 
-def test_browsers_can_play_it_before_it_is_loaded(two, tmp_path):
-    render(two, tmp_path / "out")
+def test_browsers_can_play_a_video_while_it_is_loading(two, tmp_path):
+    render_run(two, tmp_path / "out")
     path = tmp_path / "out" / "door.mp4"
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -120,15 +120,15 @@ def test_browsers_can_play_it_before_it_is_loaded(two, tmp_path):
 def test_a_box_is_in_its_own_frame_and_no_other(tmp_path):
     cameras = {"door": camera(media.write_video(tmp_path / "d.mp4", FRAMES, size=SIZE))}
     with stored(tmp_path / "a.db", cameras, lambda _, index: {1: BOX} if index == 5 else {}, [("door", 1, 2)]) as store:
-        render(store, tmp_path / "out", with_mosaic=False)
+        render_run(store, tmp_path / "out", with_mosaic=False)
     seen = [has_edge(image, BOX, IDENTITY_COLOURS[1]) for _, image in decoded(tmp_path / "out/door.mp4")]
     assert seen == [index == 5 for index in range(FRAMES)]
 
 
-def test_pictures_that_were_thinned_out_are_left_out(tmp_path):
+def test_thinned_frames_are_left_out(tmp_path):
     cameras = {"door": camera(media.write_video(tmp_path / "d.mp4", FRAMES, size=SIZE), every=3)}
     with stored(tmp_path / "a.db", cameras, lambda _, index: {1: BOX} if index == 6 else {}, [("door", 1, 1)]) as store:
-        render(store, tmp_path / "out")
+        render_run(store, tmp_path / "out")
     pictures = decoded(tmp_path / "out/door.mp4")
     assert [seconds for seconds, _ in pictures] == pytest.approx([0, 0.3, 0.6, 0.9], abs=1e-4)
     assert [has_edge(image, BOX, IDENTITY_COLOURS[0]) for _, image in pictures] == [False, False, True, False]
@@ -139,14 +139,14 @@ def test_uneven_times_are_kept(tmp_path):
     times_ms = [0, 40, 200, 233, 500]
     source = media.write_video(tmp_path / "d.mp4", 5, size=SIZE, times_ms=times_ms)
     with stored(tmp_path / "a.db", {"door": camera(source)}) as store:
-        render(store, tmp_path / "out")
+        render_run(store, tmp_path / "out")
     assert [1000 * seconds for seconds, _ in decoded(tmp_path / "out/door.mp4")] == pytest.approx(times_ms, abs=0.1)
 
 
 def test_odd_sizes_are_made_even(tmp_path):
     source = media.write_images(tmp_path / "images", 3, size=(65, 49))
     with stored(tmp_path / "a.db", {"door": camera(source, fps=5)}) as store:
-        render(store, tmp_path / "out")
+        render_run(store, tmp_path / "out")
     assert decoded(tmp_path / "out/door.mp4")[0][1].shape == (50, 66, 3)
 
 
@@ -156,7 +156,7 @@ def test_the_mosaic_shows_all_cameras_in_step(tmp_path):
         "late": camera(media.write_video(tmp_path / "l.mp4", 5, 5, size=SIZE), offset=1.0),
     }
     with stored(tmp_path / "a.db", cameras) as store:
-        rendering = render(store, tmp_path / "out")
+        rendering = render_run(store, tmp_path / "out")
     pictures = decoded(tmp_path / "out/mosaic.mp4")
     assert rendering.mosaic_frames == len(pictures) == 20
     assert [seconds for seconds, _ in pictures] == pytest.approx([tick / 10 for tick in range(20)], abs=1e-4)
@@ -171,14 +171,14 @@ def test_the_mosaic_shows_all_cameras_in_step(tmp_path):
 
 
 def test_the_mosaic_has_the_colours_of_the_cameras_videos(two, tmp_path):
-    render(two, tmp_path / "out")
+    render_run(two, tmp_path / "out")
     tile = lay_out({"door": SIZE, "aisle": SIZE})[1]["aisle"]
     scale = tile.width / SIZE[0]
     box = np.array(BOX) * scale + [tile.left, tile.top] * 2
     assert has_edge(decoded(tmp_path / "out/mosaic.mp4")[4][1], box, IDENTITY_COLOURS[0])
 
 
-def test_the_mosaic_leaves_out_time_in_which_nobody_shows_anything():
+def test_the_mosaic_skips_pauses_of_all_cameras():
     mosaic = Mosaic({"a": SIZE, "b": SIZE}, {"a": 10.0, "b": 10.0})
     tile = mosaic.tiles["a"]
     bright = np.full((tile.height, tile.width, 3), 200, np.uint8)
@@ -187,12 +187,12 @@ def test_the_mosaic_leaves_out_time_in_which_nobody_shows_anything():
         ticks += sum(1 for _ in mosaic.until(seconds))
         mosaic.show(camera_name, bright, seconds)
     last = list(mosaic.last())
-    assert 20 <= ticks + len(last) <= 30  # two pictures, the time until it is sure that nothing follows, two pictures
+    assert 20 <= ticks + len(last) <= 30  # two frames, the time until the cameras count as paused, two frames
     assert brightness(last[-1][:, : mosaic.size_wh[0] // 2][:-20]) < 40
     assert brightness(last[-1][:, mosaic.size_wh[0] // 2 :][:-20]) == pytest.approx(200)
 
 
-def test_a_camera_whose_footage_is_gone_is_left_out(two, tmp_path):
+def test_a_camera_whose_footage_is_missing_is_left_out(two, tmp_path):
     (tmp_path / "door.mp4").unlink()
     result = CliRunner().invoke(
         render_command, ["--database", str(tmp_path / "a.db"), "--out", str(tmp_path / "out"), "--json"])
@@ -211,20 +211,20 @@ def test_only_some_cameras_and_no_mosaic(two, tmp_path):
     assert result.exit_code == 0, result.output
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["aisle.mp4"]
     with pytest.raises(ConfigError, match="no camera ailse, did you mean aisle"):
-        render(two, tmp_path / "out", only=["ailse"])
+        render_run(two, tmp_path / "out", only=["ailse"])
 
 
 def test_a_camera_called_mosaic_does_not_lose_its_video(tmp_path):
     cameras = {"mosaic": camera(media.write_video(tmp_path / "m.mp4", 3, size=SIZE))}
     with stored(tmp_path / "a.db", cameras) as store:
-        rendering = render(store, tmp_path / "out")
+        rendering = render_run(store, tmp_path / "out")
     assert rendering.mosaic != rendering.cameras[0].path
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
-def test_other_footage_at_the_same_place_is_refused(two, tmp_path):
+def test_other_footage_at_the_same_path_is_refused(two, tmp_path):
     media.write_video(tmp_path / "aisle.mp4", FRAMES, size=(160, 90))
-    rendering = render(two, tmp_path / "out")
+    rendering = render_run(two, tmp_path / "out")
     assert "is 160x90, but the run saw 320x180" in rendering.cameras[1].error
 
 
@@ -232,36 +232,36 @@ def test_it_is_an_error_if_no_footage_is_left(two, tmp_path):
     for name in ("door", "aisle"):
         (tmp_path / f"{name}.mp4").unlink()
     with pytest.raises(SourceError, match=r"camera door: .*; camera aisle: "):
-        render(two, tmp_path / "out")
+        render_run(two, tmp_path / "out")
 
 
-def test_without_a_run_there_is_nothing_to_render(tmp_path):
+def test_a_database_without_a_run_is_refused(tmp_path):
     with Store.open(tmp_path / "a.db", create=True) as store, pytest.raises(StoreError, match="no run"):
-        render(store, tmp_path / "out")
+        render_run(store, tmp_path / "out")
 
 
-def test_a_run_that_does_not_say_where_its_footage_is(tmp_path):
+def test_a_run_without_the_settings_of_its_footage_is_refused(tmp_path):
     with Store.open(tmp_path / "a.db", create=True) as store:
         with store.start_run("{}", [CameraRow("door", "d.mp4", 64, 48, 10.0, 0.0)]):
             pass
         with pytest.raises(StoreError, match="does not say how its footage was read"):
-            render(store, tmp_path / "out")
+            render_run(store, tmp_path / "out")
 
 
-def test_a_folder_that_cannot_be_written(two, tmp_path):
+def test_an_unwritable_folder_is_refused(two, tmp_path):
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(OutputError, match="cannot be made"):
-        render(two, tmp_path / "out")
-    with pytest.raises(OutputError, match="cannot be made"):
-        render(two, tmp_path / "none" / "out")
+    with pytest.raises(OutputError, match="cannot be created"):
+        render_run(two, tmp_path / "out")
+    with pytest.raises(OutputError, match="cannot be created"):
+        render_run(two, tmp_path / "none" / "out")
     (tmp_path / "out2").mkdir()
     (tmp_path / "out2" / "door.mp4").mkdir()
     with pytest.raises(OutputError, match="is not a file"):
-        render(two, tmp_path / "out2")
+        render_run(two, tmp_path / "out2")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_is_told_by_the_name_of_the_video():
+def test_a_full_disk_is_reported_with_the_name_of_the_video():
     from fractions import Fraction
 
     image = np.random.default_rng(0).integers(0, 255, (180, 320, 3), np.uint8)
@@ -282,6 +282,6 @@ def test_an_interrupted_rendering_leaves_nothing_behind_and_old_videos_alone(two
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "door.mp4").write_text("of yesterday")
     with pytest.raises(KeyboardInterrupt):
-        render(two, tmp_path / "out", listener=Impatient())
+        render_run(two, tmp_path / "out", listener=Impatient())
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["door.mp4"]
     assert (tmp_path / "out" / "door.mp4").read_text() == "of yesterday"
