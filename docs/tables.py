@@ -215,7 +215,7 @@ def regenerated(page: Path) -> str:
     return MARKED.sub(lambda found: found[1] + table(found[2]) + found[3], page.read_text(encoding="utf-8"))
 
 
-def main() -> None:
+def rebuild() -> None:
     """Rewrite the pages, or with --check only compare them."""
     stale = [page for page in PAGES if regenerated(page) != page.read_text(encoding="utf-8")]
     for page in stale:
@@ -226,4 +226,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    rebuild()
