@@ -48,7 +48,7 @@ def crops(out: Path, seed: int, identities: int, per_identity: int, first: int) 
     "--videos", type=click.Path(path_type=Path, exists=True), default=Path("sample_videos"), show_default=True
 )
 def cut(out: Path, videos: Path) -> None:
-    """The sample store's own people, cut out by the truth: a re-identification test in Market-1501 naming."""
+    """The sample store's people, cut out by the ground truth: a re-identification test set in Market-1501 naming."""
     from .cut import cut_people
 
     click.echo(f"{sum(1 for _ in cut_people(videos, out))} crops written to {out}")
@@ -78,21 +78,21 @@ def video(out: Path, seed: int, cameras: str) -> None:
 @_SEED
 def tiny(out: Path, seed: int) -> None:
     """The small pair of videos that the tests use."""
-    from .film import shoot
     from . import productions
+    from .film import shoot
 
     shoot(productions.tiny(seed), out, ["left", "right"], _report)
 
 
-@main.command()
+@main.command("detector_recall")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
-@click.option("--weights", type=click.Path(path_type=Path, exists=True), required=True, help="Stock yolov8n.pt.")
+@click.option("--weights", type=click.Path(path_type=Path, exists=True), required=True, help="YOLO weights, e.g. yolov8n.pt.")
 @click.option("--confidence", type=float, default=0.25, show_default=True)
 @click.option("--size", type=int, default=640, show_default=True, help="Network input, pixels.")
-@click.option("--every", type=int, default=10, show_default=True, help="Look at every n-th video frame.")
-def stranger(folder: Path, weights: Path, confidence: float, size: int, every: int) -> None:
-    """How many of the half-visible people a stock detector finds in a folder of videos or scenes."""
-    from .stranger import recall_of_scenes, recall_of_video, yolo
+@click.option("--every", type=int, default=10, show_default=True, help="Outfit at every n-th video frame.")
+def detector_recall(folder: Path, weights: Path, confidence: float, size: int, every: int) -> None:
+    """Recall of an off-the-shelf detector on people at least half visible, in a folder of videos or scenes."""
+    from .detector_recall import recall_of_scenes, recall_of_video, yolo
 
     detect = yolo(weights, confidence, size)
     if (folder / "images").exists():
@@ -102,7 +102,7 @@ def stranger(folder: Path, weights: Path, confidence: float, size: int, every: i
             path.stem: recall_of_video(folder, path.stem, detect, every) for path in sorted(folder.glob("*.mp4"))
         }
     for name, (hits, people, strays) in results.items():
-        click.echo(f"{name}: found {hits} of {people} ({hits / max(people, 1):.1%}), {strays} boxes fit nobody")
+        click.echo(f"{name}: found {hits} of {people} ({hits / max(people, 1):.1%}), {strays} boxes match nobody")
 
 
 if __name__ == "__main__":
