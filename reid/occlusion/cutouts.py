@@ -1,7 +1,4 @@
-"""What real or drawn things can stand in front of people?  Cut-outs with an alpha channel, from a folder or our own.
-
-Pasting is a further source of occlusion beside `occlusion.occlude`; a run without any folder draws its own things.
-"""
+"""Occlude crops with cut-outs: objects with an alpha channel, read from a folder or drawn [ours]."""
 
 import logging
 from collections.abc import Sequence
@@ -16,13 +13,13 @@ from ..errors import DatasetError
 from .drawn_objects import draw_thing
 from .synthetic import NOBODY, Image, Occlusion, Rng
 
-LARGEST_PX = 384  # kept of a cut-out's longer side: 3/2 of a crop's height; more would only take time
-FAINTEST = 0.02  # of alpha; below this a pixel is no part of the thing
-SMALLEST_SHARE, LARGEST_SHARE = 0.12, 0.65  # of the crop that a thing is to hide; past 2/3 nobody could tell
-LARGEST_SIZE = 3.0  # of a thing, in crops: a car is far wider than a person, but a pole must not become a wall
+LARGEST_PX = 384  # largest side of a cut-out: 3/2 of a crop's height; more would only take time
+FAINTEST = 0.02  # alpha below which a pixel does not belong to the object
+SMALLEST_SHARE, LARGEST_SHARE = 0.12, 0.65  # of the crop that an object covers; beyond 2/3 nobody is identifiable
+LARGEST_SIZE = 3.0  # of an object, in crops: a car is far wider than a person, but a pole must not become a wall
 PLACES = ("below", "left", "right", "anywhere")
-PLACE_ODDS = (0.5, 0.2, 0.2, 0.1)  # most things stand on the floor in front
-TRIES = 4  # places that are looked at before one that hides too little or too much is taken
+PLACE_ODDS = (0.5, 0.2, 0.2, 0.1)  # most objects stand on the floor in front
+TRIES = 4  # placements tried before one that covers too little or too much is accepted
 
 Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
@@ -30,10 +27,10 @@ logger = logging.getLogger(__name__)
 
 
 class Cutout(NamedTuple):
-    """One thing without its background.
+    """An object without its background.
 
     Attributes:
-        pixels: uint8 (h, w, 4), BGR premultiplied with alpha, and alpha; so scaling draws no dark seams.
+        pixels: uint8 (h, w, 4), BGR premultiplied with alpha, and alpha: scaling then leaves no dark seams.
         solidity: mean of alpha, in (0, 1].
     """
 
@@ -42,13 +39,12 @@ class Cutout(NamedTuple):
 
 
 def read_cutouts(folder: Path) -> list[Cutout]:
-    """Read every PNG of a folder and of the folders in it, in order of their paths.
+    """Read every PNG of a folder and its subfolders, in order of their paths.
 
-    A picture that is opaque throughout, or has no alpha channel, is no cut-out: it is left out and a line of the log
-    says so, since it would paste a rectangle.
+    Opaque images are left out with a warning, since they would paste a rectangle.
 
     Raises:
-        DatasetError: the folder is missing or holds no cut-out, or a file cannot be read or is empty all over.
+        DatasetError: the folder is missing or holds no cut-out, or a file is unreadable or fully transparent.
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder of cut-outs")
@@ -70,13 +66,13 @@ def read_cutouts(folder: Path) -> list[Cutout]:
 
 
 def draw_cutouts(count: int, seed: int) -> list[Cutout]:
-    """`count` made-up things, as many as an ordinary run pastes from; the same seed draws the same."""
+    """Draw `count` synthetic objects; the same seed draws the same objects."""
     rng = np.random.default_rng(seed)
     return [cutout_from_bgra(draw_thing(rng)) for _ in range(count)]
 
 
 def cutout_from_bgra(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Cutout:
-    """uint8 or uint16 (h, w, 4) BGRA, not premultiplied → the thing, cut to its own size, at most 384 pixels long.
+    """uint8 or uint16 (h, w, 4) BGRA, not premultiplied → the object, cropped to its outline, at most 384 pixels long.
 
     Raises:
         ValueError: every pixel is transparent.
@@ -84,7 +80,7 @@ def cutout_from_bgra(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Cutout:
     shares = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)  # (h, w, 4)
     seen = shares[:, :, 3] > FAINTEST  # (h, w)
     if not seen.any():
-        raise ValueError("expected a thing, got a picture that is transparent all over")
+        raise ValueError("expected an object, got an image that is transparent throughout")
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
     thing = shares[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy()
     thing[:, :, :3] *= thing[:, :, 3:]
@@ -93,15 +89,15 @@ def cutout_from_bgra(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Cutout:
 
 
 def occlude_with_cutout(image: Image, cutouts: Sequence[Cutout], rng: Rng) -> Occlusion:
-    """Put one thing in front of a person: any size, side, way round and brightness.
+    """Paste one object over a crop, with random size, place, mirroring and brightness.
 
     Args:
         image: uint8 (H, W, 3) BGR.
         cutouts: from `read_cutouts` or `draw_cutouts`, at least one.
-        rng: where all chance comes from.
+        rng: source of all randomness.
 
     Returns:
-        The occluded copy, what was hidden, and nobody as donor.
+        The occluded copy and its cover, without donor.
     """
     cutout = cutouts[int(rng.integers(len(cutouts)))]
     thing = _placed(cutout, image.shape[0], image.shape[1], rng)  # (H, W, 4)
@@ -113,12 +109,12 @@ def occlude_with_cutout(image: Image, cutouts: Sequence[Cutout], rng: Rng) -> Oc
     lit = cv2.multiply(thing, (*light.tolist(), 1.0))  # saturates
     alpha = thing[:, :, 3]  # (H, W)
     through = cv2.multiply(image, cv2.cvtColor(255 - alpha, cv2.COLOR_GRAY2BGR), scale=1 / 255)
-    hidden = cv2.add(through, cv2.cvtColor(lit, cv2.COLOR_BGRA2BGR))
-    return Occlusion(np.asarray(hidden, np.uint8), alpha * np.float32(1 / 255), NOBODY)
+    occluded = cv2.add(through, cv2.cvtColor(lit, cv2.COLOR_BGRA2BGR))
+    return Occlusion(np.asarray(occluded, np.uint8), alpha * np.float32(1 / 255), NOBODY)
 
 
 def _placed(cutout: Cutout, height: int, width: int, rng: Rng) -> NDArray[np.uint8]:
-    """One thing in a crop's frame: uint8 (height, width, 4), premultiplied, empty around it."""
+    """One object in a crop's frame: uint8 (height, width, 4), premultiplied, transparent around it."""
     tall, wide = cutout.pixels.shape[0] / height, cutout.pixels.shape[1] / width  # in crops, as it is
     size = _scale(tall, wide, rng.uniform(SMALLEST_SHARE, LARGEST_SHARE) / cutout.solidity)
     scale = size * rng.uniform(0.85, 1.15), size  # (x, y): crops come in other proportions than the network's input
@@ -126,16 +122,16 @@ def _placed(cutout: Cutout, height: int, width: int, rng: Rng) -> NDArray[np.uin
     shrink = min(1.0, *scale)  # first by area, since the warp would skip pixels
     thing = _shrunk(cutout.pixels, shrink)
     move_x = [wide * width * scale[0] / thing.shape[1], 0, corner[0] * width]
-    if rng.random() < 0.5:  # the other way round
+    if rng.random() < 0.5:  # mirrored
         move_x = [-move_x[0], 0, (corner[0] + wide * scale[0]) * width]
     move = np.array([move_x, [0, tall * height * scale[1] / thing.shape[0], corner[1] * height]])
     return np.asarray(cv2.warpAffine(thing, move, (width, height), flags=cv2.INTER_LINEAR), np.uint8)
 
 
 def _scale(tall: float, wide: float, area: float) -> float:
-    """So much larger covers a thing of `tall` by `wide` crops an area of `area` crops, if centred."""
+    """Scale at which a centred object of `tall` by `wide` crops covers an area of `area` crops."""
     scale = np.sqrt(area / (tall * wide))
-    if wide * scale > 1:  # some of it is outside at both sides
+    if wide * scale > 1:  # it exceeds both sides
         scale = area / tall
     elif tall * scale > 1:
         scale = area / wide
@@ -143,7 +139,7 @@ def _scale(tall: float, wide: float, area: float) -> float:
 
 
 def _corner(wide: float, tall: float, rng: Rng) -> tuple[float, float]:
-    """Where a thing's upper left corner goes, (x, y); sizes and places in crops."""
+    """Upper left corner of an object, (x, y), all in crops."""
     place = PLACES[rng.choice(len(PLACES), p=PLACE_ODDS)]
     foot = 1 + rng.uniform(-0.05, 0.25) * min(1, tall)
     if place == "left":
@@ -157,7 +153,7 @@ def _corner(wide: float, tall: float, rng: Rng) -> tuple[float, float]:
 
 
 def _shrunk(thing: NDArray[Pixel], scale: float) -> NDArray[Pixel]:
-    """(h, w, 4) → the same by `scale` ≤ 1, each pixel the mean of those that it replaces."""
+    """(h, w, 4) → the same by `scale` ≤ 1, each pixel the mean of those it replaces."""
     if scale == 1:
         return thing
     size = max(1, round(thing.shape[1] * scale)), max(1, round(thing.shape[0] * scale))

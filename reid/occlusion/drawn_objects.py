@@ -1,6 +1,6 @@
-"""What stands in front of people in shops and streets?  Made-up shelves, trolleys, boxes, plants, boards and the like.
+"""Draw synthetic occluders of shops and streets: shelves, trolleys, boxes, plants, boards and the like [ours].
 
-Drawn by a few polygons each, in chance colours and proportions, so that training needs no pictures of such things.
+A few polygons each, in random colours and proportions, so that training needs no images of real objects.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 
 Rng = np.random.Generator
 Colour = NDArray[np.float32]  # (3,) BGR, 0 to 255
-Corners = Sequence[tuple[float, float]]  # (x, y) in shares of the picture
+Corners = Sequence[tuple[float, float]]  # (x, y) in shares of the image
 
-TALL_PX = 256  # of the finished picture; as high as a crop, which it seldom fills
-FINER = 2  # drawn so much larger and shrunk, so that edges are smooth
+TALL_PX = 256  # of the finished image; as high as a crop, which it seldom fills
+FINER = 2  # drawn this much larger and reduced, for smooth edges
 INK, RUBBER, GLASS = (np.full(3, level, np.float32) for level in (35, 30, 60))
 
 
 def draw_thing(rng: Rng) -> NDArray[np.uint8]:
-    """One thing on nothing: uint8 (256, any width, 4) BGRA, not premultiplied."""
+    """Draw a random object on a transparent background: uint8 (256, any width, 4) BGRA, not premultiplied."""
     thing = THINGS[rng.integers(len(THINGS))]
     return thing(rng)
 
 
 class Canvas:
-    """A transparent sheet; later strokes hide earlier ones.  Places are shares of it, (0, 0) at the top left."""
+    """A transparent sheet; later strokes cover earlier ones.  Places are shares of it, (0, 0) at the top left."""
 
     def __init__(self, aspect: float) -> None:
         """`aspect` is width by height."""
@@ -87,7 +87,7 @@ def shelf_end(rng: Rng) -> NDArray[np.uint8]:
     """The end of a row of shelves: goods on each board, a sign on top."""
     canvas, metal = Canvas(rng.uniform(0.4, 0.8)), _plain(rng)
     head = rng.uniform(0.03, 0.1)
-    canvas.box(rng.uniform(0.05, 0.3), 0, rng.uniform(0.7, 0.95), head, _vivid(rng))  # what is sold here
+    canvas.box(rng.uniform(0.05, 0.3), 0, rng.uniform(0.7, 0.95), head, _vivid(rng))  # the sign
     canvas.box(0.02, head, 0.98, 1, metal * 0.8)
     levels = np.linspace(head + rng.uniform(0.02, 0.06), 0.93, rng.integers(4, 7))
     for top, board in pairwise(levels.tolist()):

@@ -1,6 +1,6 @@
-"""Where in a crop is the person?  A selector trained to keep what identifies, and to keep little [SPT].
+"""Saliency selector: find the person in a crop, as the small area that suffices to identify them [SPT].
 
-Trained before the main run, on a copy of the backbone, then frozen; it is needed in training only.
+Stage 1b: trained before the main run, on a copy of the backbone, then frozen; needed in training only.
 """
 
 import copy
@@ -26,8 +26,8 @@ from ..supervision.losses import hardest_triplet_loss
 from .pairing import Regions
 
 GRID = (16, 8)  # patches of 16×16 pixels in a 256×128 crop
-AREA = 0.3  # share of a crop that is to be kept [SPT]
-AREA_WEIGHT, REST_WEIGHT = 50.0, 0.1  # of the area's and the rest's terms [SPT]
+AREA = 0.3  # share of a crop to select [SPT]
+AREA_WEIGHT, REST_WEIGHT = 50.0, 0.1  # loss weights of the area and rest terms [SPT]
 SELECTED = 0.5  # M = [s ≥ 0.5] [SPT]
 BLOCK_CROPS = 64
 
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 class SaliencySelector(nn.Module):
     """s = sigmoid(1×1 convolution of the backbone's deepest map), the map detached [SPT].
 
-    At the start s is AREA everywhere [ours]: nothing is preferred, and the area's term is already met.
+    Initially s is AREA everywhere [ours]: no patch is preferred, and the area loss is 0.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -53,17 +53,20 @@ class SaliencySelector(nn.Module):
         return self.select(self.backbone(images))
 
     def select(self, output: BackboneOutput) -> Tensor:
-        """s of a pass that has been made: float (N, 16, 8) in (0, 1); without gradient to the backbone."""
+        """Compute s from a backbone output: float (N, 16, 8) in (0, 1); no gradient reaches the backbone."""
         score = self.score(output.maps[-1].detach().float())  # (N, 1, h, w)
         return torch.sigmoid(functional.interpolate(score, GRID, mode="bilinear")).squeeze(1)
 
 
 class Passes(NamedTuple):
-    """What the network says of three views of one batch.
+    """Outputs for three versions of one batch.
 
-    clean, kept, rest: class logits of x, x ⊙ s and x ⊙ (1 - s), float (N, C).
-    feature: of x, float (N, D).
-    selected: s, float (N, 16, 8).
+    Attributes:
+        clean: class logits of x, float (N, C).
+        kept: class logits of x ⊙ s, float (N, C).
+        rest: class logits of x ⊙ (1 - s), float (N, C).
+        feature: of x, float (N, D).
+        selected: s, float (N, 16, 8).
     """
 
     clean: Tensor
@@ -75,13 +78,13 @@ class Passes(NamedTuple):
 
 @dataclass(frozen=True)
 class SaliencySettings:
-    """How the selector is trained.
+    """Hyperparameters of the selector's training.
 
     Attributes:
         steps: optimisation steps, one batch each.
         learning_rate: of the copied backbone and the classifier (Adam).
-        selector_learning_rate: of the 1×1 convolution, which starts from nothing [ours].
-        seed: of the classifier's first weights.
+        selector_learning_rate: of the 1×1 convolution, which starts at 0 [ours].
+        seed: of the classifier's initial weights.
     """
 
     steps: int = 2000
@@ -93,16 +96,16 @@ class SaliencySettings:
 def train_saliency(
     backbone: Backbone, batches: Iterable[tuple[Tensor, Tensor]], classes: int, settings: SaliencySettings
 ) -> SaliencySelector:
-    """Stage 1b: train a selector, on the backbone's device.
+    """Train a selector on the backbone's device (stage 1b).
 
-    The backbone is copied: the given one stays as it is.  A step whose loss is not finite is skipped and logged.
+    The given backbone is copied, not changed.  A step whose loss is not finite is skipped and logged.
 
     Args:
-        backbone: where the copy starts, best pretrained.
+        backbone: initial weights of the copy, preferably pretrained.
         batches: at least `steps` pairs of uint8 (N, H, W, 3) BGR and int64 labels (N,) in [0, classes), with at least
-            two people per batch and two crops per person.
-        classes: C.
-        settings: how long and how fast.
+            two identities per batch and two crops per identity.
+        classes: number of identities, C.
+        settings: hyperparameters.
 
     Returns:
         The selector, frozen, in evaluation mode.
@@ -147,10 +150,10 @@ def salient_regions(selector: SaliencySelector, images: NDArray[np.uint8]) -> Re
 
 
 def three_passes(selector: SaliencySelector, classifier: nn.Module, images: Tensor) -> Passes:
-    """Look at x, x ⊙ s and x ⊙ (1 - s); images: float (N, 3, H, W), normalised, so that 0 is the mean colour.
+    """Pass x, x ⊙ s and x ⊙ (1 - s); images: float (N, 3, H, W), normalised, so that 0 is the mean colour.
 
-    Only the clean pass moves the running statistics of batch normalisation: the selector is later asked about clean
-    crops alone [ours].
+    Only the clean pass updates the running statistics of batch normalisation: the selector is later applied to clean
+    crops only [ours].
     """
     output = selector.backbone(images)
     selected = selector.select(output)  # (N, 16, 8)
@@ -162,10 +165,10 @@ def three_passes(selector: SaliencySelector, classifier: nn.Module, images: Tens
 
 
 def weighted_pass(backbone: Backbone, images: Tensor, weights: Tensor) -> BackboneOutput:
-    """One pass over x ⊙ w: over its tokens for a transformer [SPT], over its pixels for any other network [ours].
+    """Pass x ⊙ w: weighted tokens of a transformer [SPT], weighted pixels for any other network [ours].
 
     Args:
-        backbone: whose pass.
+        backbone: any.
         images: float (N, 3, H, W), normalised.
         weights: float (N, 16, 8) in [0, 1].
     """
@@ -178,11 +181,9 @@ def weighted_pass(backbone: Backbone, images: Tensor, weights: Tensor) -> Backbo
 
 def saliency_loss(passes: Passes, labels: Tensor) -> Tensor:
     """CE(clean) + CE(s-pass) + L_tri + 50 · area + 0.1 · rest [SPT]; labels int64 (N,) → a scalar."""
-    told = functional.cross_entropy(passes.clean, labels) + functional.cross_entropy(passes.kept, labels)
-    triplet = hardest_triplet_loss(passes.feature, labels)
-    return (
-        told + triplet + AREA_WEIGHT * area_loss(passes.selected) + REST_WEIGHT * rest_loss(passes.clean, passes.rest)
-    )
+    identity = functional.cross_entropy(passes.clean, labels) + functional.cross_entropy(passes.kept, labels)
+    identity = identity + hardest_triplet_loss(passes.feature, labels)
+    return identity + AREA_WEIGHT * area_loss(passes.selected) + REST_WEIGHT * rest_loss(passes.clean, passes.rest)
 
 
 def area_loss(selected: Tensor) -> Tensor:
@@ -191,10 +192,10 @@ def area_loss(selected: Tensor) -> Tensor:
 
 
 def rest_loss(clean: Tensor, rest: Tensor) -> Tensor:
-    """Σ_i ⟨softmax(z_clean), softmax(z_{1-s})⟩: what is not selected must not tell the same person [SPT].
+    """Σ_i ⟨softmax(z_clean), softmax(z_{1-s})⟩: what is not selected must not identify the person [SPT].
 
-    The sum runs over the batch, as written.  The clean logits are detached [ours]: to be less sure of the whole crop
-    is no way to lower it.
+    A sum over the batch, as published.  The clean logits are detached [ours]: being less confident in the clean crop
+    must not lower the loss.
 
     Args:
         clean, rest: float (N, C).
@@ -204,7 +205,7 @@ def rest_loss(clean: Tensor, rest: Tensor) -> Tensor:
 
 @contextmanager
 def running_statistics_kept(module: nn.Module) -> Iterator[None]:
-    """Inside, batch normalisation still uses each batch's statistics but remembers none of them."""
+    """Let batch normalisation use batch statistics without updating its running statistics."""
     norms = [one for one in module.modules() if isinstance(one, _BatchNorm) and one.track_running_stats]
     for one in norms:
         one.track_running_stats = False
@@ -216,7 +217,7 @@ def running_statistics_kept(module: nn.Module) -> Iterator[None]:
 
 
 def _classifier(dimensions: int, classes: int, seed: int) -> nn.Sequential:
-    """BNNeck and one linear layer without bias; float (N, D) → logits (N, C)."""
+    """BNNeck and a linear layer without bias; float (N, D) → logits (N, C)."""
     linear = nn.Linear(dimensions, classes, bias=False)
     nn.init.normal_(linear.weight, std=0.01, generator=torch.Generator().manual_seed(seed))
     neck = nn.BatchNorm1d(dimensions)

@@ -1,7 +1,6 @@
-"""What hides people in training?  Pieces of other crops, other people, cut-outs, flat and textured things.
+"""Synthetic occlusion of training crops: pieces of other crops, other people, flat and textured shapes [ours].
 
-All of it is our own and synthetic; the patch transfer of [SPT], which needs a saliency selector, is in
-`patch_transfer`.
+The patch transfer of [SPT], which needs a saliency selector, is in `patch_transfer`.
 """
 
 from collections.abc import Callable
@@ -13,25 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]  # (H, W, 3) BGR
-Cover = NDArray[np.float32]  # (H, W) in [0, 1], 1 where the person is hidden
+Cover = NDArray[np.float32]  # (H, W) in [0, 1], 1 where the crop is covered
 Points = NDArray[np.float32]  # (n, 2), (x, y) in shares of the crop's width and height
 Rng = np.random.Generator
 
-NOBODY = -1  # in place of a donor's row: the paint shows no person who could be told
-LIGHTEST, HEAVIEST = 0.15, 0.65  # share of the crop that a straight cover takes; past 2/3 nobody could tell
+NOBODY = -1  # in place of a donor's row: the occluder shows no identifiable person
+LIGHTEST, HEAVIEST = 0.15, 0.65  # share of the crop that a straight cover takes; beyond 2/3 nobody is identifiable
 EDGE_SOFTNESS_PX = 3.0  # real edges in small crops are never one pixel wide
 NEAREST_SHIFT, FARTHEST_SHIFT = 0.15, 0.75  # in crop widths: from almost in line to only an arm in the crop
-SMALLEST_SCALE, LARGEST_SCALE = 0.9, 1.35  # who stands in front is nearer, so seldom smaller
+SMALLEST_SCALE, LARGEST_SCALE = 0.9, 1.35  # people in front are nearer, so seldom smaller
 
 
 class Occlusion(NamedTuple):
-    """One crop with a part of it hidden, and what hides it.
+    """A partly occluded crop.
 
     Attributes:
         image: uint8 (H, W, 3) BGR.
-        cover: float32 (H, W) in [0, 1], 1 where the person is hidden, 0 where no pixel has changed.
-        donor: row of `others` whose person is to be seen in the cover; of two people the one in front; NOBODY (-1)
-            where the paint is no person who could be told.
+        cover: float32 (H, W) in [0, 1], 1 where covered, 0 where no pixel has changed.
+        donor: row of `others` whose person the occluder shows, of two people the one in front; NOBODY (-1) if it shows
+            no identifiable person.
     """
 
     image: Image
@@ -40,7 +39,7 @@ class Occlusion(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """What one kind of occlusion paints, where, and whom it shows; fields as in `Occlusion`."""
+    """Paint of one kind of occluder, its cover and its donor; fields as in `Occlusion`."""
 
     paint: Image
     cover: Cover
@@ -48,15 +47,15 @@ class Layer(NamedTuple):
 
 
 def occlude(image: Image, others: NDArray[np.uint8], rng: Rng) -> Occlusion:
-    """Hide a part of one crop.
+    """Occlude a part of one crop by a random kind of occluder.
 
     Args:
         image: uint8 (H, W, 3).
         others: uint8 (N, H, W, 3), crops to take pieces from, N ≥ 1.
-        rng: where all chance comes from.
+        rng: source of all randomness.
 
     Returns:
-        The occluded copy, what was hidden, and who hides it.
+        The occluded copy, its cover and its donor.
     """
     kind = KINDS[np.searchsorted(np.cumsum(KIND_ODDS[:-1]), rng.random(), side="right")]
     paint, cover, donor = kind(others, image.shape[0], image.shape[1], rng)
@@ -81,7 +80,7 @@ def _blend(below: Image, above: Image, cover: Cover) -> Image:
 
 
 def _piece_of_scene(others: NDArray[np.uint8], height: int, width: int, rng: Rng) -> Layer:
-    """Somebody else's crop, enlarged at random, behind a straight edge: furniture, bags, other people's backs."""
+    """Part of another crop, randomly enlarged, with a straight edge: furniture, bags, other people's backs."""
     donor = int(rng.integers(len(others)))
     zoom = rng.uniform(1.0, 2.5)
     tall, wide = max(1, int(height / zoom)), max(1, int(width / zoom))
@@ -250,7 +249,7 @@ def _grid(height: int, width: int) -> tuple[Cover, Cover]:
 
 @lru_cache(maxsize=8)
 def _noise_field(height: int, width: int) -> Cover:
-    """Standard normal, float32 (height, width), always the same; who wants chance cuts a window out of it."""
+    """Standard normal, float32 (height, width), always the same; callers cut random windows out of it."""
     return np.random.default_rng(0).standard_normal((height, width), np.float32)
 
 

@@ -1,4 +1,4 @@
-"""What is the network trained to do?  Tell identities apart by prototypes, masked and plain, and by triplets."""
+"""Losses: plain and masked classification on shared prototypes, triplet, contrastive and orthogonality losses."""
 
 import math
 
@@ -7,12 +7,12 @@ from torch import Tensor
 from torch.nn import functional
 
 SMALLEST_SQUARE = 1e-12
-PAIR_SCALE = 16.0  # inverse temperature: cosines of different people spread over about ±0.3
+PAIR_SCALE = 16.0  # inverse temperature: cosines of different identities lie within about ±0.3
 COSINE_LIMIT = 1 - 1e-6  # the derivative of the angle is infinite at ±1
 
 
 def masked_cosine(neck: Tensor, mask: Tensor, prototypes: Tensor) -> Tensor:
-    """Cosine of each embedding with each prototype cut down by that embedding's mask, without a loop [DPM].
+    """Cosine of each embedding with each prototype, masked by the embedding's mask, without a loop [DPM].
 
     c = ((m⊙ĥ)Ŵᵀ) / sqrt((m⊙m)(Ŵ⊙Ŵ)ᵀ) in fp32, which is cos(ĥ, m⊙Ŵ); clamped to |c| ≤ 1 - 1e-6.
 
@@ -35,7 +35,7 @@ def arcface_logits(cosine: Tensor, labels: Tensor, margin: float, scale: float) 
     """Add an angular margin to each row's true class: s·cos(θ + margin) there, s·cos θ elsewhere.
 
     Source: Deng et al., "ArcFace", CVPR 2019.  Past θ = π - margin, where cos(θ + margin) would rise again, the
-    usual linear fall-back c - margin·sin(margin) takes over.
+    customary linear fall-back c - margin·sin(margin) is used.
 
     Args:
         cosine: float32 (N, C) in (-1, 1).
@@ -54,13 +54,13 @@ def arcface_logits(cosine: Tensor, labels: Tensor, margin: float, scale: float) 
 
 
 def classification_loss(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy that takes logits of -inf as classes that do not count for that row, smoothing included.
+    """Cross-entropy that ignores classes whose logit is -inf, label smoothing included.
 
-    With label smoothing ε the target is (1 - ε) on the true class and ε spread evenly over all that count
+    With label smoothing ε the target is (1 - ε) on the true class and ε shared evenly by all classes not ignored
     (Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, sec. 7).
 
     Args:
-        logits: float (N, C); -inf where `without_donors` ruled a class out, never at the true one.
+        logits: float (N, C); -inf where `without_donors` ignores a class, never at the true one.
         labels: int64 (N,) in [0, C).
         label_smoothing: ε, in [0, 1).
 
@@ -72,17 +72,18 @@ def classification_loss(logits: Tensor, labels: Tensor, label_smoothing: float =
         return true
     counts = logits.isfinite()  # (N, C)
     log_share = functional.log_softmax(logits, 1).masked_fill(~counts, 0)  # (N, C)
-    everybody = -(log_share.sum(1) / counts.sum(1)).mean()
-    return (1 - label_smoothing) * true + label_smoothing * everybody
+    uniform = -(log_share.sum(1) / counts.sum(1)).mean()
+    return (1 - label_smoothing) * true + label_smoothing * uniform
 
 
 def without_donors(logits: Tensor, labels: Tensor, donors: Tensor) -> Tensor:
-    """Class-ignoring: a crop into which another person was put is not asked whether it shows that person [SPT].
+    """Class-ignoring: the identity pasted into a crop is not a class of that crop [SPT].
 
     Args:
         logits: float (N, C).
         labels: int64 (N,), the true columns.
-        donors: int64 (N,), the column of who was put in, -1 for nobody; a donor who is the person itself counts.
+        donors: int64 (N,), the column of the identity pasted in, -1 for none; a donor that is the true class
+            is not ignored.
 
     Returns:
         float (N, C), -inf at (i, donors[i]).
@@ -98,14 +99,14 @@ def hardest_triplet_loss(
     """Soft-margin batch-hard triplet loss: mean log(1 + exp(d(a, hardest p) - d(a, hardest n))).
 
     Source: Hermans, Beyer, Leibe, "In Defense of the Triplet Loss", 2017, eq. 5 with its soft margin.  With masks it
-    is a weighted mean, each triplet counting by how much evidence its pairs share: the product of the two pairs'
-    `mask_overlap` [summary: pairs are weighted by the overlap of their masks; form ours].
+    is a mean weighted by the product of the two pairs' `mask_overlap` [summary: pairs are weighted by the overlap of
+    their masks; form ours].
 
     Args:
         features: float (N, D); Euclidean distances are taken between these as they are.
         labels: int64 (N,), at least two different ones.
-        donors: int64 (N,), labels of who else is in each crop, -1 for nobody: no negatives of that crop [SPT].
-        mask: float (N, D) in [0, 1], without gradient; None counts all triplets alike, as do constant masks.
+        donors: int64 (N,), label pasted into each crop, which is no negative of it [SPT]; -1 for none.
+        mask: float (N, D) in [0, 1], without gradient; None weights all triplets equally, as constant masks do.
 
     Returns:
         A scalar.
@@ -115,7 +116,7 @@ def hardest_triplet_loss(
     barred = same if donors is None else same | (donors[:, None] == labels[None, :])  # (N, N)
     positive, nearest_positive = distance.masked_fill(~same, -torch.inf).max(1)  # (N,), (N,)
     negative, nearest_negative = distance.masked_fill(barred, torch.inf).min(1)  # (N,), (N,)
-    losses = functional.softplus(positive - negative)  # (N,), 0 where no negative is left
+    losses = functional.softplus(positive - negative)  # (N,), 0 without any negative
     if mask is None:
         return losses.mean()
     overlap = mask_overlap(mask)  # (N, N)
@@ -125,7 +126,7 @@ def hardest_triplet_loss(
 
 
 def mask_overlap(mask: Tensor) -> Tensor:
-    """How much of their evidence two crops share: the cosine of their masks, 1 for equal ones, 0 for disjoint ones.
+    """Overlap of the masks of every two crops: their cosine, 1 for equal masks, 0 for disjoint ones.
 
     Args:
         mask: float (N, D) in [0, 1].
@@ -138,11 +139,11 @@ def mask_overlap(mask: Tensor) -> Tensor:
 
 
 def orthogonality_loss(heads: Tensor) -> Tensor:
-    """Keep a transformer's heads from all saying the same: the mean squared cosine between a crop's heads [DPM].
+    """Decorrelate a transformer's heads: the mean squared cosine between the heads of a crop [DPM].
 
     mean_{a≠b} cos²(h_a, h_b), mean over the batch; exactly 0 for orthogonal heads, 1 for equal ones.  Squares, and the
-    mean over pairs instead of their sum, are our reading: with the published weight the sum, some 30 for the heads of a
-    fresh ViT-B/16, would be twenty times all other terms.
+    mean over pairs instead of their sum, are our reading: with the published weight the sum, about 30 for the heads of
+    an untrained ViT-B/16, would be twenty times all other terms.
 
     Args:
         heads: float (N, h, D_h), h ≥ 2.
@@ -180,16 +181,16 @@ def joint_similarity(embedding: Tensor, mask: Tensor) -> Tensor:
 
 
 def masked_pair_loss(neck: Tensor, mask: Tensor, labels: Tensor, scale: float) -> Tensor:
-    """Tell the batch's pairs apart by the very metric that is used later [ours].
+    """Contrast the pairs of a batch by the metric that ranks galleries later [ours].
 
-    Supervised contrastive loss (Khosla et al., NeurIPS 2020, eq. 2) over joint masked similarities.  It replaces
-    DPM's classification loss for the mask generator: that one scored below plain cosine on held-out people, since
-    a mask may lower it by spelling out a training identity; this one knows identities only as pairs.
+    Supervised contrastive loss (Khosla et al., NeurIPS 2020, eq. 2) over joint masked similarities.  An
+    alternative to DPM's classification loss of the mask generator: trained by that one, masks scored below plain cosine
+    on held-out identities, since a mask can lower it by encoding the training identity; this loss uses pairs only.
 
     Args:
-        neck: h, float (N, D); no gradient is wanted here.
+        neck: h, float (N, D).
         mask: m, float (N, D) in [0, 1].
-        labels: int64 (N,), everybody at least twice.
+        labels: int64 (N,), each identity at least twice.
         scale: inverse temperature.
 
     Returns:

@@ -1,6 +1,6 @@
-"""How are an identity's prompt tokens learnt?  By telling a batch's images and sentences apart; all else is frozen.
+"""Learn the prompt tokens of every identity contrastively, with CLIP frozen: stage 1 of the CLIP text supervision.
 
-Stage 1 of the text supervision.  Source: Li, Sun, Li, "CLIP-ReID", AAAI 2023, section 3.2 [CLIP-ReID].
+Source: Li, Sun, Li, "CLIP-ReID", AAAI 2023, section 3.2 [CLIP-ReID].
 """
 
 import math
@@ -21,22 +21,22 @@ from ..files import replacing
 from ..model.network import normalise
 from .prompts import PromptLearner, encode_identities, encode_prompts
 
-WARM_UP_SHARE = 5 / 120  # of the epochs, during which the learning rate climbs [CLIP-ReID]
-FIRST_SHARE = 1e-5 / 3.5e-4  # of the learning rate, at the very start [CLIP-ReID]
-LAST_SHARE = 1e-6 / 3.5e-4  # and at the end of the cosine [CLIP-ReID]
+WARM_UP_SHARE = 5 / 120  # share of the epochs in which the learning rate rises [CLIP-ReID]
+FIRST_SHARE = 1e-5 / 3.5e-4  # of the learning rate, in the first epoch [CLIP-ReID]
+LAST_SHARE = 1e-6 / 3.5e-4  # of the learning rate, at the end of the cosine [CLIP-ReID]
 
 Progress = Callable[["EpochReport"], None]
 
 
 @dataclass(frozen=True)
 class PromptSettings:
-    """How stage 1 goes; the defaults are those of CLIP-ReID for ViT-B/16.
+    """Hyperparameters of stage 1; the defaults are those of CLIP-ReID for ViT-B/16.
 
     Attributes:
         epochs: passes over all images.
-        batch_size: images in a step.
-        learning_rate: of Adam, at its highest.
-        seed: of the first tokens and of the order of images.
+        batch_size: images per step.
+        learning_rate: peak, of Adam.
+        seed: of the initial tokens and of the order of images.
     """
 
     epochs: int = 120
@@ -47,7 +47,7 @@ class PromptSettings:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What an epoch came to: its number from 1, the mean loss of its steps, and how many were skipped as not finite."""
+    """One epoch, counted from 1: the mean loss of its steps, and the number of steps skipped as not finite."""
 
     epoch: int
     epochs: int
@@ -57,11 +57,11 @@ class EpochReport:
 
 @torch.no_grad()
 def encode_images(clip: ClipModel, batches: Iterable[np.ndarray]) -> Tensor:
-    """CLIP's own view of each training image, once and without augmentation [CLIP-ReID].
+    """Encode each training image with CLIP's image tower, once and without augmentation [CLIP-ReID].
 
     Args:
-        clip: in evaluation mode; the work is done on its device.
-        batches: uint8 (n, H, W, 3) BGR; resized to what the image tower takes.
+        clip: in evaluation mode; its device is used.
+        batches: uint8 (n, H, W, 3) BGR; resized to the image tower's input size.
 
     Returns:
         float32 (N, d) of unit length, on the CPU.
@@ -90,7 +90,7 @@ def encode_images(clip: ClipModel, batches: Iterable[np.ndarray]) -> Tensor:
 
 
 def contrastive_loss(anchors: Tensor, others: Tensor, anchor_pids: Tensor, other_pids: Tensor, scale: float) -> Tensor:
-    """Supervised contrastive loss from one kind of row to the other: L_i2t, or L_t2i the other way round [CLIP-ReID].
+    """Supervised contrastive loss between two modalities: L_i2t, or L_t2i with the arguments exchanged [CLIP-ReID].
 
     -mean_i mean_{p: pid_p = pid_i} log( exp(s·a_i·o_p) / Σ_j exp(s·a_i·o_j) ); Khosla et al., NeurIPS 2020, eq. 2.
 
@@ -110,7 +110,7 @@ def contrastive_loss(anchors: Tensor, others: Tensor, anchor_pids: Tensor, other
 
 
 def learning_rate(epoch: int, settings: PromptSettings) -> float:
-    """Of an epoch, counted from 0: a linear climb, then half a cosine [CLIP-ReID]."""
+    """Learning rate of an epoch, counted from 0: linear warm-up, then half a cosine [CLIP-ReID]."""
     warm_up = round(settings.epochs * WARM_UP_SHARE)
     if epoch < warm_up:
         share = FIRST_SHARE + (1 - FIRST_SHARE) * epoch / warm_up
@@ -121,28 +121,28 @@ def learning_rate(epoch: int, settings: PromptSettings) -> float:
 
 
 class PromptTraining:
-    """Stage 1 in progress: `run_epoch` learns, `state` and `restore` carry it over a break, `text` is what came out.
+    """Training state of stage 1: `run_epoch` trains, `state` and `restore` save and resume, `text` is the result.
 
     Similarities are cosines times CLIP's own inverse temperature.  CLIP-ReID takes bare inner products, which for the
-    published models is nearly the same number (both towers' features are about 10 long); ours does not depend on
-    that length [ours].
+    published models is nearly the same (both towers' features have a norm of about 10); ours is independent of that
+    norm [ours].
     """
 
     def __init__(
         self, clip: ClipModel, tokenizer: Tokenizer, features: Tensor, labels: Tensor, settings: PromptSettings
     ) -> None:
-        """Freeze `clip` and draw the first tokens.
+        """Freeze `clip` and draw the initial tokens.
 
         Args:
-            clip: its text tower is used, on the device it is on.
-            tokenizer: the one that came with it.
+            clip: its text tower is used, on its device.
+            tokenizer: of the same model.
             features: float32 (N, d) of unit length, from `encode_images`.
-            labels: int64 (N,), identities 0 to C - 1, each of them there.
-            settings: how to learn.
+            labels: int64 (N,), identities 0 to C - 1 without gaps.
+            settings: hyperparameters.
 
         Raises:
-            TrainingError: features and labels do not fit together.
-            WeightsError: the text tower does not take the sentence.
+            TrainingError: features, labels or settings are invalid.
+            WeightsError: the text tower does not fit the sentence.
         """
         _check(features, labels, settings)
         for parameter in clip.parameters():
@@ -151,15 +151,15 @@ class PromptTraining:
         device = clip.token_embedding.weight.device
         self.features, self.labels = features.to(device), labels.to(device)  # (N, d), (N,)
         generator = torch.Generator().manual_seed(settings.seed)
-        self.trainer = PromptLearner(clip, tokenizer, int(labels.max()) + 1, generator)
-        self.optimiser = torch.optim.SparseAdam(self.trainer.parameters(), settings.learning_rate)
+        self.prompts = PromptLearner(clip, tokenizer, int(labels.max()) + 1, generator)
+        self.optimiser = torch.optim.SparseAdam(self.prompts.parameters(), settings.learning_rate)
         self.scale = float(clip.logit_scale.detach().exp())
 
     def run_epoch(self) -> EpochReport:
-        """One pass over all images, in an order that only seed and epoch decide.
+        """Train one pass over all images, in an order that depends on seed and epoch only.
 
         Raises:
-            TrainingError: not one step had a finite loss.
+            TrainingError: no step had a finite loss.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.epoch, self.settings)
@@ -178,7 +178,7 @@ class PromptTraining:
         Raises:
             TrainingError: an identity's text feature is not finite.
         """
-        text = encode_identities(self.clip, self.trainer)
+        text = encode_identities(self.clip, self.prompts)
         broken = (~text.isfinite().all(1)).nonzero()
         if len(broken):
             raise TrainingError(f"CLIP stage 1: identity {int(broken[0])}: its text feature is not finite")
@@ -190,17 +190,17 @@ class PromptTraining:
             "settings": asdict(self.settings),
             "labels": self.labels,
             "epoch": self.epoch,
-            "tokens": self.trainer.tokens.weight.detach(),
+            "tokens": self.prompts.tokens.weight.detach(),
             "optimiser": self.optimiser.state_dict(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken; the outcome is that of an unbroken run.
+        """Restore what `state` returned; the result is that of an uninterrupted run.
 
         Raises:
-            TrainingError: it belongs to other settings or other images.
+            TrainingError: the state is of other settings or other images.
         """
-        settings, tokens = asdict(self.settings), self.trainer.tokens.weight
+        settings, tokens = asdict(self.settings), self.prompts.tokens.weight
         if state["settings"] != settings:
             raise TrainingError(f"CLIP stage 1: saved with settings {state['settings']}, now {settings}: start afresh")
         if not torch.equal(state["labels"].cpu(), self.labels.cpu()):
@@ -214,17 +214,17 @@ class PromptTraining:
         self.epoch = state["epoch"]
 
     def _step(self, rows: Tensor) -> float:
-        """Learn from one batch, unless loss or gradient is not finite; returns the loss, or NaN if it was skipped."""
+        """Train on one batch; return the loss, or NaN if loss or gradient was not finite and the step was skipped."""
         labels = self.labels[rows]  # (B,)
         present, place = torch.unique(labels, return_inverse=True)  # (U,), (B,)
-        sentences = encode_prompts(self.clip, self.trainer(present))  # (U, d), each identity read once
-        text = functional.normalize(sentences.float())[place]  # (B, d), an image's own identity
+        sentences = encode_prompts(self.clip, self.prompts(present))  # (U, d), each identity encoded once
+        text = functional.normalize(sentences.float())[place]  # (B, d), of each image's identity
         image = self.features[rows]  # (B, d)
         loss = contrastive_loss(image, text, labels, labels, self.scale)
         loss = loss + contrastive_loss(text, image, labels, labels, self.scale)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        gradient = self.trainer.tokens.weight.grad
+        gradient = self.prompts.tokens.weight.grad
         if gradient is None or not bool(torch.isfinite(loss) & gradient.coalesce().values().isfinite().all()):
             return math.nan
         self.optimiser.step()  # type: ignore[no-untyped-call]
@@ -241,15 +241,19 @@ def learn_prompts(
     state_file: Path | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Stage 1 from beginning to end: T, one text feature per identity.
+    """Run stage 1 to its end.
 
     Args:
-        clip, tokenizer, features, labels, settings: as of PromptTraining.
-        state_file: rewritten after every epoch; if it is there already, the run goes on from it.
-        progress: told of every epoch.
+        clip: as of `PromptTraining`.
+        tokenizer: as of `PromptTraining`.
+        features: as of `PromptTraining`.
+        labels: as of `PromptTraining`.
+        settings: as of `PromptTraining`.
+        state_file: rewritten after every epoch; if it exists, the run is resumed from it.
+        progress: called after every epoch.
 
     Returns:
-        float32 (C, d), on the CPU; the same for the same seed.
+        T, one text feature per identity: float32 (C, d), on the CPU; the same for the same seed.
     """
     training = PromptTraining(clip, tokenizer, features, labels, settings)
     if state_file is not None and state_file.is_file():

@@ -1,4 +1,4 @@
-"""What does CLIP read about an identity?  "A photo of a X X X X person.", where the four X are learnt, not words.
+"""Learnable prompts, one per identity: "A photo of a X X X X person.", where the four X are learnt tokens.
 
 Source: Li, Sun, Li, "CLIP-ReID: Exploiting Vision-Language Model for Image Re-identification without Concrete Text
 Labels", AAAI 2023, section 3.2 [CLIP-ReID].
@@ -13,7 +13,7 @@ from ..errors import WeightsError
 
 SENTENCE = "A photo of a X X X X person."
 LEARNT_TOKENS = 4
-TOKEN_SPREAD = 0.02  # standard deviation of fresh tokens, that of CLIP's own token embedding [CLIP-ReID]
+TOKEN_STD = 0.02  # of initial tokens; the standard deviation of CLIP's own token embedding [CLIP-ReID]
 IDENTITIES_AT_ONCE = 1024  # of the text tower: 12 positions of width 512 each are some 25 MB a layer
 
 
@@ -21,20 +21,20 @@ class PromptLearner(nn.Module):
     """Four learnt tokens per identity, inside a fixed sentence [CLIP-ReID].
 
     Attributes:
-        tokens: weight float32 (C, 4 · W), W being the text tower's width.  Its gradient is sparse, so a step costs
-            what its batch holds, not what a million identities would [ours].
+        tokens: weight float32 (C, 4 · W), W being the text tower's width.  Its gradient is sparse: the cost of
+            a step depends on the batch, not on the number of identities [ours].
         prefix: float32 (P, W), the embedded words before the learnt ones, start token included.
-        suffix: float32 (S, W), those behind, end token included.
+        suffix: float32 (S, W), the words after them, end token included.
     """
 
     prefix: Tensor
     suffix: Tensor
 
     def __init__(self, clip: ClipModel, tokenizer: Tokenizer, identities: int, generator: torch.Generator) -> None:
-        """Take the fixed words from `clip`, draw the learnt ones from `generator` (on the CPU).
+        """Take the fixed tokens from `clip`, draw the learnt ones from `generator` (on the CPU).
 
         Raises:
-            WeightsError: the text tower is too short for the sentence, or does not know its words.
+            WeightsError: the text tower's context or vocabulary is too small for the sentence.
         """
         super().__init__()
         words = clip.token_embedding.weight.detach().float()  # (V, W)
@@ -43,7 +43,7 @@ class PromptLearner(nn.Module):
         first = int((ids == blank).nonzero()[0])
         self.register_buffer("prefix", words[ids[:first]], persistent=False)
         self.register_buffer("suffix", words[ids[first + LEARNT_TOKENS :]], persistent=False)
-        drawn = torch.empty(identities, LEARNT_TOKENS * words.shape[1]).normal_(0, TOKEN_SPREAD, generator=generator)
+        drawn = torch.empty(identities, LEARNT_TOKENS * words.shape[1]).normal_(0, TOKEN_STD, generator=generator)
         drawn = drawn.to(words.device)  # (C, 4 · W)
         self.tokens = nn.Embedding.from_pretrained(drawn, freeze=False, sparse=True)  # type: ignore[no-untyped-call]
 
@@ -57,8 +57,8 @@ class PromptLearner(nn.Module):
 def encode_prompts(clip: ClipModel, prompts: Tensor) -> Tensor:
     """CLIP's text tower on embedded sentences instead of token ids.
 
-    The tower looks only backwards, so whatever follows the end token changes nothing: prompts stop there, at 12
-    positions instead of 77.
+    The tower's attention is causal, so nothing after the end token matters: prompts end there, at 12 positions instead
+    of 77.
 
     Args:
         clip: on the device of `prompts`.
@@ -81,17 +81,17 @@ def encode_prompts(clip: ClipModel, prompts: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def encode_identities(clip: ClipModel, trainer: PromptLearner) -> Tensor:
-    """T: the text feature of every identity, computed a thousand at a time.
+def encode_identities(clip: ClipModel, prompts: PromptLearner) -> Tensor:
+    """T: the text feature of every identity, computed in blocks.
 
     Returns:
         float32 (C, d), on the CPU, not normalised.
     """
-    identities, device = trainer.tokens.num_embeddings, trainer.prefix.device
+    identities, device = prompts.tokens.num_embeddings, prompts.prefix.device
     text = torch.empty(identities, 0)
     for start in range(0, identities, IDENTITIES_AT_ONCE):
         pids = torch.arange(start, min(start + IDENTITIES_AT_ONCE, identities), device=device)  # (n,)
-        rows = encode_prompts(clip, trainer(pids)).float().cpu()  # (n, d)
+        rows = encode_prompts(clip, prompts(pids)).float().cpu()  # (n, d)
         if start == 0:
             text = torch.empty(identities, rows.shape[1])  # (C, d)
         text[start : start + len(rows)] = rows
@@ -103,8 +103,8 @@ def _sentence_ids(clip: ClipModel, tokenizer: Tokenizer) -> Tensor:
     length = len(tokenizer.encode(SENTENCE)) + 2  # and the start and the end token
     context, known = len(clip.positional_embedding), clip.token_embedding.num_embeddings
     if context < length:
-        raise WeightsError(f'CLIP: "{SENTENCE}" takes {length} tokens, the text tower has room for {context} only')
+        raise WeightsError(f'CLIP: "{SENTENCE}" takes {length} tokens, the text tower has only {context} positions')
     ids = tokenizer([SENTENCE])[0, :length].to(clip.token_embedding.weight.device)
     if int(ids.max()) >= known:
-        raise WeightsError(f"CLIP: the text tower knows {known} tokens, its tokenizer uses {int(ids.max()) + 1}")
+        raise WeightsError(f"CLIP: the text tower has {known} tokens, its tokenizer uses {int(ids.max()) + 1}")
     return ids

@@ -1,4 +1,4 @@
-"""Does every part help?  The same training with one part off at a time, over several seeds, in one table."""
+"""Ablation study: train with one part of the method off at a time, over several seeds, and tabulate the scores."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from ..recipe import Recipe, check_recipe, read_recipe
 from .log import TrainingLog
 from .train import Listener, train
 
-WHOLE = "everything"
+EVERYTHING = "everything"
 QUERIES, METRICS = ("clean", "occluded"), ("plain", "masked", "permuted")
 Changes = Mapping[str, Any]  # dotted keys of a recipe, and what they become
 
@@ -22,7 +22,7 @@ Changes = Mapping[str, Any]  # dotted keys of a recipe, and what they become
 PARTS: dict[str, Changes] = {
     "mask generator": {"mask.kind": "none", "mask.trust_weight": 0.0, "losses.triplet_by_mask": False},
     "own step of the mask": {"mask.joint_step": True},
-    "mask taught by pairs (instead: by classification)": {"mask.pair_weight": 0.0, "mask.arcface_weight": 1.0},
+    "mask supervised by pairs (instead: by classification)": {"mask.pair_weight": 0.0, "mask.arcface_weight": 1.0},
     "masked classification": {"losses.masked": 0.0},
     "plain classification": {"losses.plain": 0.0},
     "triplet loss": {"losses.triplet": 0.0},
@@ -42,24 +42,24 @@ PARTS: dict[str, Changes] = {
     "cut-outs": {"occlusion.cutouts": 0.0},
     "teacher": {"teacher": None},
     "CLIP": {"clip": None},
-    "sentences told apart": {"clip.text_weight": 0.0},
+    "text classification": {"clip.text_weight": 0.0},
     "transfer into prototypes": {"clip.prototype_weight": 0.0},
     "camera embedding": {"backbone.cameras": False},
     "regions": {"regions": None, "mask.kind": "lite", "mask.trust_weight": 0.0, "mask.pair_weight": 1.0},
-    "mask taught by trust (instead: by pairs)": {"mask.trust_weight": 0.0, "mask.pair_weight": 1.0},
-    "regions told apart by themselves": {"regions.weight": 0.0},
+    "mask supervised by precision (instead: by pairs)": {"mask.trust_weight": 0.0, "mask.pair_weight": 1.0},
+    "region classification": {"regions.weight": 0.0},
     "masked pairs": {"losses.pairs": 0.0},
     "moving average": {"schedule.ema_decay": 0.0},
 }
 
 
 class Row(TypedDict):
-    """One line of the table, percent of mAP on people never trained on, after the last epoch.
+    """One line of the table: mAP in percent on held-out identities, after the last epoch.
 
     Attributes:
-        part: which part was off; "everything" for none.
-        seeds: those that are done.
-        scores: by "clean masked" and the like, one value per seed: the mean over all held-out sets.
+        part: the part that is off; "everything" for none.
+        seeds: the finished ones.
+        scores: by query and metric, such as "clean masked"; one value per seed, the mean over all held-out sets.
     """
 
     part: str
@@ -68,22 +68,22 @@ class Row(TypedDict):
 
 
 def variants(recipe: Recipe, path: Path, only: Sequence[str] = ()) -> dict[str, Recipe]:
-    """The recipe as it is, and with one of its parts off each.
+    """The unchanged recipe, and one variant per part with that part off.
 
     Args:
-        recipe: the whole method.
-        path: where it came from, for messages.
-        only: parts to switch off; all that the recipe has on where empty.
+        recipe: the complete method.
+        path: its file, for messages.
+        only: parts to switch off; if empty, all that the recipe has on.
 
     Raises:
-        RecipeError: an unknown part; or nobody is held out, so that nothing could be compared.
+        RecipeError: a part is unknown, or no identities are held out.
     """
     unknown = [part for part in only if part not in PARTS]
     if unknown:
         raise RecipeError(f"ablate: no such part: {unknown[0]}: expected one of {', '.join(PARTS)}")
     if not recipe.held_out.identities and not recipe.held_out.folders:
-        raise RecipeError(f"{path}: held_out: expected identities or folders, or there is nothing to compare")
-    chosen = {WHOLE: recipe}
+        raise RecipeError(f"{path}: held_out: expected identities or folders, to compare the variants on")
+    chosen = {EVERYTHING: recipe}
     for part in only or PARTS:
         changed = _changed(recipe, PARTS[part], path)
         if changed is not None:
@@ -91,26 +91,26 @@ def variants(recipe: Recipe, path: Path, only: Sequence[str] = ()) -> dict[str, 
     return chosen
 
 
-def ablate(
+def run_ablation(
     recipe_path: Path,
     out: Path,
     seeds: int,
     only: Sequence[str] = (),
     listeners: Sequence[Listener] = (),
-    tell: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> list[Row]:
     """Train every variant with every seed, and write out/ablation.json and out/ablation.md after every run.
 
-    Seed by seed, so that a table of all parts is there early.  A run that is done is not done again, one that was
-    killed is resumed: the same command goes on where it was.
+    Seed by seed, so that a table of all parts exists early.  The same command resumes an interrupted study: finished
+    runs are not repeated.
 
     Args:
-        recipe_path: the whole method; its seed is the first.
-        out: a folder; every run has one of its own in it.
-        seeds: how many.
+        recipe_path: the complete method; its seed is the first.
+        out: output folder, with one folder per run.
+        seeds: number of seeds.
         only: as of `variants`.
-        listeners: are told of every step.
-        tell: is told which run begins.
+        listeners: called at every epoch and step of every run.
+        report: called with a line whenever a run begins.
 
     Returns:
         The table.
@@ -121,7 +121,7 @@ def ablate(
     for number in range(seeds):
         seed = recipe.seed + number
         for row, (part, variant) in zip(rows, chosen.items(), strict=True):
-            tell(f"{part} off, seed {seed}" if part != WHOLE else f"{part}, seed {seed}")
+            report(f"{part} off, seed {seed}" if part != EVERYTHING else f"{part}, seed {seed}")
             folder = out / _slug(part) / f"seed-{seed}"
             for name, score in _scores(variant.model_copy(update={"seed": seed}), folder, listeners).items():
                 row["scores"].setdefault(name, []).append(score)
@@ -132,45 +132,45 @@ def ablate(
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Markdown: mean ± standard deviation over seeds, and beside it the paired difference to the whole method.
+    """Markdown: mean ± standard deviation over seeds, and the paired difference to the complete method.
 
-    The difference is taken seed by seed, since a seed decides who is held out, too.
+    Differences are paired by seed, since the seed also decides which identities are held out.
     """
     names = list(rows[0]["scores"])
     lines = [
-        "mAP in % on people never trained on, after the last epoch; mean ± standard deviation over seeds, and in "
-        "brackets the difference to everything, taken seed by seed.",
+        "mAP in % on held-out identities, after the last epoch; mean ± standard deviation over seeds, and in brackets "
+        "the difference to everything, paired by seed.",
         "",
         f"| off | seeds | {' | '.join(names)} |",
         f"|---|---|{'---|' * len(names)}",
     ]
     for row in rows:
         if row["seeds"]:
-            cells = [_cell(row["scores"][name], rows[0]["scores"][name], row["part"] != WHOLE) for name in names]
-            part = f"({WHOLE} on)" if row["part"] == WHOLE else row["part"]
+            cells = [_cell(row["scores"][name], rows[0]["scores"][name], row["part"] != EVERYTHING) for name in names]
+            part = f"({EVERYTHING} on)" if row["part"] == EVERYTHING else row["part"]
             lines.append(f"| {part} | {len(row['seeds'])} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(scores: Sequence[float], whole: Sequence[float], compare: bool) -> str:
-    text = _spread(scores)
+def _cell(scores: Sequence[float], everything: Sequence[float], compare: bool) -> str:
+    text = _mean_and_std(scores)
     if compare:
-        text += f" ({_spread(np.subtract(scores, whole[: len(scores)]).tolist(), '+')})"
+        text += f" ({_mean_and_std(np.subtract(scores, everything[: len(scores)]).tolist(), '+')})"
     return text
 
 
-def _spread(values: Sequence[float], sign: str = "") -> str:
-    """Mean ± sample standard deviation; of one value there is no spread."""
+def _mean_and_std(values: Sequence[float], sign: str = "") -> str:
+    """Mean ± sample standard deviation; the mean alone for a single value."""
     mean = format(float(np.mean(values)), f"{sign}.1f")
     return mean if len(values) < 2 else f"{mean} ± {float(np.std(values, ddof=1)):.1f}"
 
 
 def _scores(recipe: Recipe, folder: Path, listeners: Sequence[Listener]) -> dict[str, float]:
-    """Train, unless that is done; the last epoch's mAP in percent, each the mean over all held-out sets."""
+    """Train unless finished; return the last epoch's mAP in percent, the mean over all held-out sets."""
     make_folder(folder)
     path, log = folder / "recipe.yaml", TrainingLog(folder / "log.jsonl")
     if path.exists() and read_recipe(path).comparable() != recipe.comparable():
-        raise RecipeError(f"{folder}: holds a run of another recipe: begin anew with another --out")
+        raise RecipeError(f"{folder}: holds a run of another recipe: choose another --out")
     write_text(path, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
     if not any(record["epoch"] + 1 == recipe.schedule.epochs for record in log.records()):
         train(path, folder, (folder / "last.pt").exists(), listeners)
@@ -183,17 +183,17 @@ def _scores(recipe: Recipe, folder: Path, listeners: Sequence[Listener]) -> dict
 
 
 def _changed(recipe: Recipe, changes: Changes, path: Path) -> Recipe | None:
-    """The recipe with some keys changed; None where that changes nothing, or is not possible for this recipe."""
+    """The recipe with some keys changed; None if that changes nothing or is impossible for this recipe."""
     if recipe.mask.kind == "none" and all(key.startswith("mask.") for key in changes):
-        return None  # whatever is said of a generator that is not there
+        return None  # there is no generator to change
     if recipe.regions is None and "regions" in changes:
-        return None  # what comes in their place is there already
+        return None  # their replacement is on already
     if recipe.occlusion is None and "losses.ignore_donors" in changes:
-        return None  # nobody is put into any crop
+        return None  # no identity is pasted into any crop
     if (recipe.occlusion is None or recipe.occlusion.pasted == 0) and "occlusion.batch_donors" in changes:
         return None  # nothing is pasted
     if recipe.mask.pair_weight == 0 and changes.get("mask.pair_weight") == 0:
-        return None  # pairs do not teach it anyway
+        return None  # pairs do not supervise it anyway
     values = recipe.model_dump(mode="json")
     before = json.dumps(values)
     for key, value in changes.items():
@@ -206,7 +206,7 @@ def _changed(recipe: Recipe, changes: Changes, path: Path) -> Recipe | None:
         return None
     try:
         return check_recipe(values, path)
-    except RecipeError:  # such as no source of occlusion left: then this part is the whole section
+    except RecipeError:  # no source of occlusion left: "all occlusion" covers this part
         return None
 
 

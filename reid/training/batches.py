@@ -1,4 +1,4 @@
-"""What is in one training batch?  Augmented crops, at least one of each person whole and at least one occluded."""
+"""Training batches: augmented crops, of each identity at least one clean and at least one occluded."""
 
 import copy
 from collections import deque
@@ -22,19 +22,19 @@ from ..occlusion.policy import Occluders, occlude_crop, pair_transferred, plan_b
 from ..occlusion.synthetic import NOBODY
 from ..recipe import AugmentationSection, Recipe
 
-SELECTED = 0.5  # a cell of a moved region holds the person if half of it does
-COVER_GRID = (16, 8)  # of a cover: the coarsest map of a 256×128 crop
-WAITING_PER_WORKER = 2  # batches made ahead: enough that a slow one holds nobody up
+SELECTED = 0.5  # share of a cell of an augmented region from which on it belongs to the person
+COVER_GRID = (16, 8)  # cells of a cover: the coarsest map of a 256×128 crop
+WAITING_PER_WORKER = 2  # batches prepared ahead: enough that a slow one delays no step
 
 
 @dataclass(frozen=True, eq=False)
 class Exchanged:
-    """Patch transfer that the network is still to do, between the tokens of a batch [SPT].
+    """Patch transfer between the tokens of a batch, to be applied by the network [SPT].
 
     Attributes:
         regions: bool (N, 16, 8), where each person is in the augmented crops.
-        pids: int64 (N,), who.
-        pairing: whose scene each crop is put into.
+        pids: int64 (N,), their identities.
+        pairing: the donor of each crop.
     """
 
     regions: Regions
@@ -42,34 +42,34 @@ class Exchanged:
     pairing: Pairing
 
     def __call__(self, tokens: Tensor) -> Tensor:
-        """float (N, P, C), shape kept."""
+        """float (N, P, C) → the same shape."""
         return transfer_tokens(tokens, self.regions, self.pids, self.pairing).tokens
 
     @property
     def donors(self) -> NDArray[np.int64]:
-        """int64 (N,), -1 for nobody."""
+        """int64 (N,), the donors' pids, -1 for none."""
         return donor_pids(self.pids, self.pairing)
 
     @property
     def cover(self) -> NDArray[np.bool_]:
-        """bool (N, 16, 8), what is replaced by the donor's scene."""
+        """bool (N, 16, 8), cells that show the donor's scene."""
         return transfer_cover(self.regions, self.pairing)
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """N crops as they are trained on, grouped by person.
+    """N occluded and augmented crops, grouped by identity.
 
     Attributes:
-        images: uint8 (N, 256, 128, 3) BGR, occluded and augmented.
-        labels: int64 (N,) in [0, C), who.
-        camids: int64 (N,), seen by which camera.
-        rows: int64 (N,), which crops of the training set they were.
-        covers: float32 (N, 16, 8) in [0, 1], the share of each cell that is hidden by something put there.
-        donors: int64 (N,), the label of who was put in front, -1 for nobody.
-        persons: float32 (N, 16, 8) in [0, 1], the share of each cell that showed the person before; all 0 for a crop of
-            which nobody knows.
-        exchange: which tokens the network is to exchange, where patches are transferred in token space.
+        images: uint8 (N, 256, 128, 3) BGR.
+        labels: int64 (N,) in [0, C), identities.
+        camids: int64 (N,), cameras.
+        rows: int64 (N,), rows of the training set.
+        covers: float32 (N, 16, 8) in [0, 1], the share of each cell that an occluder covers.
+        donors: int64 (N,), the label of the identity pasted in, -1 for none.
+        persons: float32 (N, 16, 8) in [0, 1], the share of each cell that shows the person in the clean crop; all 0
+            without a silhouette.
+        exchange: patch transfer in token space; None otherwise.
     """
 
     images: Tensor
@@ -85,7 +85,7 @@ class Batch:
         return len(self.labels)
 
     def to(self, device: torch.device) -> "Batch":
-        """The same on another device."""
+        """Move the tensors to a device."""
         return replace(
             self,
             images=self.images.to(device, non_blocking=True),
@@ -159,9 +159,7 @@ def training_batch(
     )
 
 
-def _layers(
-    cover: NDArray[np.float32], row: np.intp, crops: CropSet, regions: Regions | None
-) -> NDArray[np.float32]:
+def _layers(cover: NDArray[np.float32], row: np.intp, crops: CropSet, regions: Regions | None) -> NDArray[np.float32]:
     """All that moves with a crop when it is augmented: cover, region and visible person, float32 (H, W, 3) in [0, 1].
 
     A layer is 0 throughout where the set or the plan has no such thing.
@@ -178,17 +176,17 @@ def _layers(
 def epoch_batches(
     crops: CropSet, recipe: Recipe, epoch: int, steps: int, occluders: Occluders | None
 ) -> Iterator[list[Batch]]:
-    """The batches of one epoch, as many together as one optimisation step takes.
+    """The batches of one epoch, in groups of one optimisation step.
 
-    Every batch draws from a seed of its own, so neither the number of workers nor an interruption changes any.  Until
-    `occlusion.begin_epoch` all crops are whole.
+    Every batch has a seed of its own, so neither the number of workers nor an interruption changes it.  Before epoch
+    `occlusion.begin_epoch` all crops are clean.
 
     Yields:
-        `steps` times `schedule.accumulate_batches` batches.
+        `steps` lists of `schedule.accumulate_batches` batches.
     """
-    sampling, together = recipe.sampling, recipe.schedule.accumulate_batches
+    sampling, per_step = recipe.sampling, recipe.schedule.accumulate_batches
     rng = np.random.default_rng([recipe.seed, epoch])
-    draws = identity_batches(crops, sampling.identities, sampling.crops, steps * together, rng, sampling.per_folder)
+    draws = identity_batches(crops, sampling.identities, sampling.crops, steps * per_step, rng, sampling.per_folder)
     if occluders is not None and epoch < occluders.section.begin_epoch:
         occluders = None
 
@@ -197,14 +195,14 @@ def epoch_batches(
         return training_batch(crops, rows, sampling.crops, occluders, own, recipe.augmentation)
 
     batches = _made_ahead(make, draws, recipe.workers)
-    while group := list(islice(batches, together)):
+    while group := list(islice(batches, per_step)):
         yield group
 
 
 def _made_ahead(
     make: Callable[[int, NDArray[np.intp]], Batch], draws: Iterable[NDArray[np.intp]], workers: int
 ) -> Iterator[Batch]:
-    """`make` of every numbered draw, in order, some of them while the caller is busy with an earlier one."""
+    """Call `make` for every draw and its number, ahead of the caller; results come in order."""
     with ThreadPoolExecutor(max(1, workers)) as pool:
         waiting: deque[Future[Batch]] = deque()
         for number, rows in enumerate(draws):

@@ -1,4 +1,4 @@
-"""How does a run survive being killed?  One file, written after every epoch, holds all that the next one needs."""
+"""Save and resume a run: one file, rewritten after every epoch, holds everything that the next epoch needs."""
 
 from pathlib import Path
 from typing import TypedDict
@@ -11,13 +11,13 @@ from ..files import replacing
 from ..recipe import Recipe
 from .trainer import Trainer, TrainerState
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 class Checkpoint(TypedDict):
     """A run between two epochs.
 
-    Random numbers need no place here: every epoch, and every batch in it, draws from seeds of its own.
+    Random states are not saved: every epoch, and every batch in it, has a seed of its own.
     """
 
     format_version: int
@@ -30,7 +30,7 @@ class Checkpoint(TypedDict):
 
 
 def save_checkpoint(path: Path, trainer: Trainer, crops: int, epoch: int, best_score: float) -> None:
-    """Write all of a run; `epoch` is the next one to be done."""
+    """Write a run; `epoch` is the next one to train."""
     state: Checkpoint = {
         "format_version": FORMAT_VERSION,
         "recipe": trainer.recipe.comparable(),
@@ -43,20 +43,20 @@ def save_checkpoint(path: Path, trainer: Trainer, crops: int, epoch: int, best_s
     save(dict(state), path)
 
 
-def resume(path: Path, trainer: Trainer, crops: int) -> tuple[int, float]:
-    """Put a trainer back to where a checkpoint was written.
+def resume_run(path: Path, trainer: Trainer, crops: int) -> tuple[int, float]:
+    """Restore a trainer from a checkpoint.
 
     Returns:
-        The epoch to go on with, and the best score so far.
+        The next epoch to train, and the best score so far.
 
     Raises:
-        WeightsError: the file is missing, unreadable, no such checkpoint, or of another recipe or other data.
+        WeightsError: the file is missing, unreadable, not such a checkpoint, or of another recipe or other data.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: no such checkpoint to resume from")
     state = read_state(path)
     if state.get("format_version") != FORMAT_VERSION:
-        raise WeightsError(f"{path}: not a checkpoint to resume from (that is last.pt), or one of another version")
+        raise WeightsError(f"{path}: not a checkpoint to resume from, which is last.pt of this version of the program")
     _compare(path, state["recipe"], trainer.recipe)
     for name, own in (("identities", len(trainer.prototypes)), ("crops", crops)):
         if state[name] != own:
@@ -70,7 +70,7 @@ def resume(path: Path, trainer: Trainer, crops: int) -> tuple[int, float]:
 
 
 def save(state: dict[str, object], path: Path) -> None:
-    """Write a checkpoint so that a reader (or a power cut) sees the old file or the new one, never half of one."""
+    """Write a checkpoint atomically: after a crash the file is the old one or the new one."""
     with replacing(path) as temporary:
         torch.save(state, temporary)
 
@@ -81,5 +81,5 @@ def _compare(path: Path, before: dict[str, object], recipe: Recipe) -> None:
         if key not in now or key not in before or before[key] != now[key]:
             raise WeightsError(
                 f"{path}: was trained with {key}: {before.get(key, 'nothing')}, the recipe says "
-                f"{now.get(key, 'nothing')}: change it back, or begin anew with another --out"
+                f"{now.get(key, 'nothing')}: restore it, or start a new run with another --out"
             )

@@ -1,4 +1,4 @@
-"""How did training go?  One picture: every loss above, held-out mAP below, over the epochs."""
+"""Draw training curves: every loss above, held-out mAP below, over the epochs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +15,10 @@ DASHES = {"masked": "-", "plain": "--", "permuted": ":"}
 
 
 def draw_curves(records: Sequence[EpochRecord], path: Path) -> None:
-    """Draw a run as PNG; the file appears whole or not at all.  No records: no picture."""
+    """Draw a run as PNG, written atomically; without records nothing is written."""
     if not records:
         return
-    from matplotlib.figure import Figure  # heavy, and needs no display this way
+    from matplotlib.figure import Figure  # heavy; used this way it needs no display
 
     figure = Figure((WIDTH_INCHES, HEIGHT_INCHES), DOTS_PER_INCH, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
@@ -31,8 +31,8 @@ def draw_curves(records: Sequence[EpochRecord], path: Path) -> None:
 
 def _draw_losses(axes: "Axes", records: Sequence[EpochRecord]) -> None:
     for name in sorted({name for record in records for name in record["losses"]}):
-        told = [(record["epoch"] + 1, record["losses"][name]) for record in records if name in record["losses"]]
-        axes.plot(*zip(*told, strict=True), marker=".", label=name)
+        points = [(record["epoch"] + 1, record["losses"][name]) for record in records if name in record["losses"]]
+        axes.plot(*zip(*points, strict=True), marker=".", label=name)
     skipped = sum(record["skipped"] for record in records)
     axes.set(ylabel="loss, mean of the epoch", yscale="log", title=f"losses ({skipped} steps skipped)")
     axes.grid(alpha=0.3)
@@ -45,13 +45,13 @@ def _draw_scores(axes: "Axes", records: Sequence[EpochRecord]) -> None:
     sets = [(folder, query) for folder, queries in held_out.items() for query in queries]
     for colour, (folder, query) in enumerate(sets):
         for metric, dashes in DASHES.items():
-            told = [
+            points = [
                 (record["epoch"] + 1, 100 * record["held_out"][folder][query][metric]["mean_average_precision"])
                 for record in evaluated
             ]
             label = f"{folder}, {query}, {metric}"
-            axes.plot(*zip(*told, strict=True), dashes, color=f"C{colour}", marker=".", label=label)
-    axes.set(ylabel="mAP, %", title="people never trained on" if sets else "nobody held out, or not evaluated yet")
+            axes.plot(*zip(*points, strict=True), dashes, color=f"C{colour}", marker=".", label=label)
+    axes.set(ylabel="mAP, %", title="held-out identities" if sets else "no identities held out, or not evaluated yet")
     axes.grid(alpha=0.3)
     _legend(axes)
 

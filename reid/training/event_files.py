@@ -1,4 +1,4 @@
-"""How does TensorBoard see a run?  As event files, written where the recipe says `tensorboard: true`."""
+"""Write TensorBoard event files, if the recipe sets `tensorboard: true`."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from .log import EpochRecord
 
 
 class EventFiles:
-    """Losses and scores of every epoch, in TensorBoard's own format; a `train.Listener`."""
+    """A `train.Listener` that writes the losses and scores of every epoch."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises RecipeError where TensorBoard is not installed."""
+        """Raises RecipeError if TensorBoard is not installed."""
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
@@ -18,10 +18,10 @@ class EventFiles:
         self._writer = SummaryWriter(str(folder))
 
     def began(self, epoch: int, epochs: int, steps: int) -> None:
-        """Nothing to write yet."""
+        """Write nothing: records are per epoch."""
 
     def stepped(self, losses: dict[str, float] | None) -> None:
-        """Nothing to write yet."""
+        """Write nothing: records are per epoch."""
 
     def ended(self, record: EpochRecord) -> None:
         """Write one epoch, and flush it."""

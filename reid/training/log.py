@@ -1,4 +1,4 @@
-"""What is kept of a training run?  One line of JSON per epoch; a resumed run goes on where its checkpoint was."""
+"""The log of a training run: one line of JSON per epoch."""
 
 import json
 from dataclasses import asdict
@@ -20,10 +20,10 @@ class EpochRecord(TypedDict):
     Attributes:
         epoch: from 0.
         losses: the mean of every term over the epoch's steps; empty if all were skipped.
-        skipped: how many steps were skipped because their loss was not finite.
+        skipped: number of steps skipped because their loss was not finite.
         learning_rate: of the last step.
-        seconds: how long it took, evaluation included.
-        held_out: scores of people never trained on; empty where nobody was looked at.
+        seconds: duration, evaluation included.
+        held_out: scores of held-out identities; empty if this epoch was not evaluated.
     """
 
     epoch: int
@@ -41,7 +41,7 @@ class TrainingLog:
         self.path = path
 
     def records(self) -> list[EpochRecord]:
-        """Every epoch so far, the oldest first; a last line that a kill cut short is left out."""
+        """Every epoch so far, oldest first; an incomplete last line of an interrupted run is left out."""
         if not self.path.is_file():
             return []
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -53,13 +53,13 @@ class TrainingLog:
             log.write(json.dumps(record) + "\n")
 
     def cut(self, epoch: int) -> None:
-        """Forget `epoch` and all after it: they are about to be done again."""
+        """Drop `epoch` and all later ones: a resumed run trains them again."""
         kept = [record for record in self.records() if record["epoch"] < epoch]
         write_text(self.path, "".join(json.dumps(record) + "\n" for record in kept))
 
 
 def mean_masked_score(scores: Scores) -> float:
-    """Masked mAP, mean over folders, clean and occluded: the metric in use, on people never trained on."""
+    """Mean masked mAP over folders, clean and occluded: the metric in use, on held-out identities."""
     tables = [table for folder in scores.values() for table in folder.values()]
     return float(np.mean([table["masked"].mean_average_precision for table in tables]))
 

@@ -1,4 +1,4 @@
-"""Which terms make up the loss, and whom does each of them move?"""
+"""The training objective: the weighted sum of all loss terms, and which parameters each of them trains."""
 
 from collections.abc import Callable
 
@@ -28,10 +28,10 @@ from .batches import Batch
 class Objective(nn.Module):
     """The weighted sum of all losses, and the small layers that only losses need.
 
-    The mask generator has a step of its own [DPM], after the rest has moved.  So its two terms see features,
-    prototypes and maps detached, and all other terms see masks detached: one backward pass gives both their
-    gradients, on the features as they were before the rest moved, which saves a second forward pass [ours].  With
-    `mask.joint_step` nothing is detached but the maps, and everybody moves at once.
+    The mask generator takes its own step after everything else [DPM].  Its terms therefore use detached features,
+    prototypes and maps, and all other terms use detached masks.  One backward pass computes both gradients, on the
+    features from before the first step, which saves a second forward pass [ours].  With `mask.joint_step` only the maps
+    are detached, and everything is updated in one step.
     """
 
     region_of: Tensor
@@ -45,14 +45,14 @@ class Objective(nn.Module):
         text: TextSupervision | None = None,
         region_of: Tensor | None = None,
     ) -> None:
-        """Keep what the terms need.
+        """Store what the terms need.
 
         Args:
-            recipe: whose weights the terms have.
+            recipe: its loss weights are used.
             dimensions: D.
-            teacher: its view of every clean training crop, float32 (crops, T) of unit length.
-            text: CLIP's sentences of the C identities, with their projections.
-            region_of: int64 (D,), which region each dim describes, where there are regions.
+            teacher: the teacher's embedding of every clean training crop, float32 (crops, T) of unit length.
+            text: CLIP's text features of the C identities, with their projections.
+            region_of: int64 (D,), the region that each dim describes; None without regions.
         """
         super().__init__()
         self.recipe = recipe
@@ -69,7 +69,7 @@ class Objective(nn.Module):
         }
         if recipe.regions is not None:
             self.weights |= {"regions": recipe.regions.weight, "visibility": recipe.regions.visibility_weight}
-            self.usual = MeanDeviation()
+            self.mean_deviation = MeanDeviation()
         self.register_buffer("teacher", teacher, persistent=False)
         self.to_teacher: nn.Module | None = None
         if teacher is not None and recipe.teacher is not None:
@@ -85,20 +85,20 @@ class Objective(nn.Module):
             self.weights |= {"text": recipe.clip.text_weight, "text_prototypes": recipe.clip.prototype_weight}
 
     def losses(self, batch: Batch, features: Features, mask: Tensor, sample: Sample) -> dict[str, Tensor]:
-        """Every term whose weight is not 0, by name.
+        """Compute every term whose weight is not 0, by name.
 
         Args:
             batch: N crops.
-            features: of these crops.
-            mask: float32 (N, D), with the mask generator's gradient.
-            sample: the prototypes that take part, S of them.
+            features: their features.
+            mask: float32 (N, D), with gradients to the mask generator.
+            sample: the S prototypes that take part.
         """
         joint = self.recipe.mask.joint_step
         labels, donors = sample.columns(batch.labels), sample.columns(self._donors(batch))  # (N,) in [0, S) or -1
         shown = mask if joint else mask.detach()  # (N, D)
         neck = features.neck if joint else features.neck.detach()  # (N, D)
         prototypes = sample.weight if joint else sample.weight.detach()  # (S, D)
-        named = labels >= 0  # (N,): not those that nobody has named
+        named = labels >= 0  # (N,), False for unlabelled crops
         of = features.neck[named], shown[named]
         terms: dict[str, Callable[[], Tensor]] = {
             "plain": lambda: self._plain_loss(of[0], sample.weight, labels[named], donors[named]),
@@ -114,7 +114,7 @@ class Objective(nn.Module):
             terms["orthogonality"] = lambda: orthogonality_loss(heads)
         if self.recipe.mask.kind != "none":
             terms["pairs"] = lambda: masked_pair_loss(neck, mask, batch.labels, PAIR_SCALE)
-            terms["trust"] = lambda: self._trust_loss(features, batch)
+            terms["trust"] = lambda: self._precision_loss(features, batch)
             terms["mask_arcface"] = lambda: self._masked_loss(neck, mask, prototypes, labels, donors)
         if self.recipe.regions is not None:
             terms["regions"] = lambda: self._region_loss(features.neck, sample.weight, labels, batch)
@@ -128,11 +128,11 @@ class Objective(nn.Module):
 
     @torch.no_grad()
     def set_targets(self, clean: Tensor, pids: Tensor, centres: Tensor) -> None:
-        """What the student shall say of each crop, hidden or not.
+        """Set the self-distillation target of each crop, whether occluded or not.
 
         Args:
-            clean: what its start says of the clean crops, float32 (crops, D) of unit length.
-            pids: int64 (crops,), from C on for crops that nobody has named.
+            clean: the start network's embeddings of the clean crops, float32 (crops, D) of unit length.
+            pids: int64 (crops,), C or more for unlabelled crops.
             centres: the mean direction of each identity, float32 (C, D) of unit length.
         """
         assert self.recipe.distillation is not None
@@ -141,7 +141,7 @@ class Objective(nn.Module):
         self.targets[named] = functional.normalize((1 - share) * clean[named] + share * centres[pids[named]])
 
     def total(self, losses: dict[str, Tensor]) -> Tensor:
-        """Their weighted sum, a scalar."""
+        """The weighted sum, a scalar."""
         return torch.stack([self.weights[name] * loss for name, loss in losses.items()]).sum()
 
     def _plain_loss(self, neck: Tensor, prototypes: Tensor, labels: Tensor, donors: Tensor) -> Tensor:
@@ -158,11 +158,11 @@ class Objective(nn.Module):
         weighing = mask if self.recipe.losses.triplet_by_mask else None
         return hardest_triplet_loss(feature, batch.labels[named], self._donors(batch)[named], weighing)
 
-    def _trust_loss(self, features: Features, batch: Batch) -> Tensor:
+    def _precision_loss(self, features: Features, batch: Batch) -> Tensor:
         assert features.precision is not None
-        neck, whole = features.neck.detach(), batch.covers.flatten(1).amax(1) == 0  # (N, D), (N,)
-        squared, comparable = squared_deviations(neck, batch.labels, whole)
-        return precision_loss(features.precision, squared, comparable, self.usual(neck, squared, comparable))
+        neck, clean = features.neck.detach(), batch.covers.flatten(1).amax(1) == 0  # (N, D), (N,)
+        squared, comparable = squared_deviations(neck, batch.labels, clean)
+        return precision_loss(features.precision, squared, comparable, self.mean_deviation(neck, squared, comparable))
 
     def _region_loss(self, neck: Tensor, prototypes: Tensor, labels: Tensor, batch: Batch) -> Tensor:
         seen = seen_of_regions(1 - batch.covers)  # (N, 6)
@@ -174,24 +174,24 @@ class Objective(nn.Module):
         return visibility_loss(features.visibility, *truth)
 
     def _distillation_loss(self, neck: Tensor, rows: Tensor) -> Tensor:
-        """The start saw the clean crop; the student, which began as the start, sees the hidden one [ours]."""
+        """The target comes from the clean crop; the student sees the occluded one [ours]."""
         assert self.targets is not None
         return 1 - functional.cosine_similarity(neck, self.targets[rows]).mean()
 
     def _relation_loss(self, neck: Tensor, rows: Tensor) -> Tensor:
-        """The hidden crop is as similar to every training crop as the clean one is (after Park et al., CVPR 2019)."""
+        """Keep the clean crop's similarities to all training crops (after Park et al., "RKD", CVPR 2019)."""
         assert self.recipe.distillation is not None and self.targets is not None
         scale = 1 / self.recipe.distillation.temperature
-        wanted = scale * self.targets[rows] @ self.targets.T  # (N, crops)
-        found = scale * functional.normalize(neck) @ self.targets.T  # (N, crops)
-        log_wanted, log_found = functional.log_softmax(wanted, 1), functional.log_softmax(found, 1)
-        return functional.kl_div(log_found, log_wanted, reduction="batchmean", log_target=True)
+        target = scale * self.targets[rows] @ self.targets.T  # (N, crops)
+        student = scale * functional.normalize(neck) @ self.targets.T  # (N, crops)
+        log_target, log_student = functional.log_softmax(target, 1), functional.log_softmax(student, 1)
+        return functional.kl_div(log_student, log_target, reduction="batchmean", log_target=True)
 
     def _donors(self, batch: Batch) -> Tensor:
-        """Who is not to be asked for, int64 (N,): the donors, or nobody."""
+        """Identities to ignore, int64 (N,): the donors, or -1 for none."""
         return batch.donors if self.recipe.losses.ignore_donors else torch.full_like(batch.donors, -1)
 
     def _teacher_loss(self, neck: Tensor, rows: Tensor) -> Tensor:
-        """The teacher saw the clean crop; the student sees the hidden one."""
+        """The teacher saw the clean crop; the student sees the occluded one."""
         assert self.to_teacher is not None and isinstance(self.teacher, Tensor)
         return 1 - functional.cosine_similarity(self.to_teacher(neck), self.teacher[rows]).mean()

@@ -1,4 +1,4 @@
-"""How is a model trained?  Read `train` from top to bottom."""
+"""Train a model by a recipe: read `train` from top to bottom."""
 
 import logging
 import math
@@ -17,54 +17,55 @@ from ..errors import RecipeError, WeightsError
 from ..files import make_folder
 from ..recipe import Recipe, read_recipe
 from .batches import Batch, epoch_batches
-from .checkpoint import resume as resume_run
-from .checkpoint import save, save_checkpoint
+from .checkpoint import resume_run, save, save_checkpoint
 from .curves import draw_curves
 from .event_files import EventFiles
 from .held_out import HeldOut, evaluate_held_out, split_held_out
 from .log import EpochRecord, Scores, TrainingLog, mean_masked_score, plain_scores
 from .process_state import process_state_restored
-from .stages import ask_start, ask_teacher, find_people, gather_occluders, learn_text
+from .stages import embed_with_start, embed_with_teacher, find_people, gather_occluders, learn_text
 from .trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
 
 class Listener(Protocol):
-    """Who wants to know how far training has come."""
+    """Callbacks of a training run."""
 
     def began(self, epoch: int, epochs: int, steps: int) -> None:
-        """An epoch of so many steps begins; epochs count from 0."""
+        """An epoch of that many steps begins; epochs count from 0."""
 
     def stepped(self, losses: dict[str, float] | None) -> None:
-        """One step is done; None if it was skipped because its loss was not finite."""
+        """A step is done; None if it was skipped because its loss was not finite."""
 
     def ended(self, record: EpochRecord) -> None:
-        """An epoch is done, evaluated and saved."""
+        """An epoch has been trained, evaluated and saved."""
 
 
 @process_state_restored()
 def train(recipe_path: Path, out: Path, resume: bool = False, listeners: Sequence[Listener] = ()) -> Path:
-    """Train by a recipe.
+    """Train a model by a recipe.
 
-    First the stages that the recipe asks for: CLIP's prompts (1), the saliency selector (1b); then the loop (2).  `out`
-    gets last.pt (all of the run, for `resume`), best.pt (the model, for `export.export`), log.jsonl (a line per
-    epoch), curves.png and what the first stages found.  A run that was killed and resumed ends exactly as an unbroken
-    one (on CUDA as far as its kernels repeat themselves): every epoch and every batch draws from seeds of its own, and
-    the checkpoint holds all else.
+    First the optional stages: CLIP's prompts (1) and the saliency selector (1b); then the training loop (2).  `out`
+    receives last.pt (the whole run, for `resume`), best.pt (the model, for `export.export`), log.jsonl (a line per
+    epoch), curves.png and the results of the first stages.  A resumed run ends exactly as an uninterrupted one (on CUDA
+    as far as its kernels are deterministic): every epoch and every batch has a seed of its own, and the checkpoint
+    holds everything else.
 
     Args:
         recipe_path: a recipe, see `recipe.Recipe`.
-        out: a folder; created.
-        resume: go on from out/last.pt.
-        listeners: are told of every step.
+        out: output folder; created if missing.
+        resume: resume the interrupted run from out/last.pt.
+        listeners: called at every epoch and step.
 
     Returns:
         The path of best.pt.
 
     Raises:
-        RecipeError, DatasetError, WeightsError: recipe, crops or a file of weights are not as they should be.
-        TrainingError: the loss has been infinite for too long.
+        RecipeError: the recipe is invalid, or does not fit the machine or the backbone.
+        DatasetError: crops are missing, unreadable or too few.
+        WeightsError: a weights file or checkpoint is missing or unfit, or `out` holds a run and `resume` is False.
+        TrainingError: too many steps in a row had a loss that is not finite.
     """
     recipe = read_recipe(recipe_path)
     _prepare(recipe, out, resume)
@@ -106,10 +107,10 @@ def train(recipe_path: Path, out: Path, resume: bool = False, listeners: Sequenc
 def _train_epoch(
     trainer: Trainer, groups: Iterable[list[Batch]], epoch: int, steps: int, listeners: Sequence[Listener]
 ) -> dict[str, float]:
-    """All steps of one epoch; returns the mean of every loss term over those that were not skipped."""
+    """Train one epoch; return the mean of every loss term over the steps that were not skipped."""
     recipe = trainer.recipe
-    torch.manual_seed(_seed_of(recipe.seed, epoch))  # of whatever the network itself leaves to chance
-    rng = np.random.default_rng([recipe.seed, epoch, 0, 0])  # which prototypes take part
+    torch.manual_seed(_seed_of(recipe.seed, epoch))  # for random layers of the network, such as dropout
+    rng = np.random.default_rng([recipe.seed, epoch, 0, 0])  # samples prototypes
     history: list[dict[str, float]] = []
     for step, batches in enumerate(groups, epoch * steps):
         losses = trainer.step(batches, learning_rate_at(step, recipe, steps), rng)
@@ -123,7 +124,7 @@ def _train_epoch(
 
 
 def _keep_best(trainer: Trainer, held_out: list[HeldOut], best_score: float, path: Path) -> tuple[Scores, float]:
-    """Evaluate, and save the model where it is the best so far, or where nobody can tell.
+    """Evaluate; save the model if it is the best so far, or if nobody is held out.
 
     Returns:
         The scores, and the best score so far.
@@ -147,7 +148,7 @@ def learning_rate_at(step: int, recipe: Recipe, steps_per_epoch: int) -> float:
 
 
 def steps_per_epoch(recipe: Recipe, crops: CropSet) -> int:
-    """As the recipe says, or as many as let everybody come up about once."""
+    """The recipe's number, or as many as show each identity about once."""
     if recipe.schedule.steps_per_epoch is not None:
         return recipe.schedule.steps_per_epoch
     people = recipe.sampling.identities * recipe.schedule.accumulate_batches
@@ -155,15 +156,15 @@ def steps_per_epoch(recipe: Recipe, crops: CropSet) -> int:
 
 
 def identities_to_learn(recipe: Recipe, crops: CropSet) -> int:
-    """How many of the joined set's people have a name: those of the recipe's training folders."""
-    named = np.ones(len(crops), bool) if crops.sources is None else crops.sources < len(recipe.train)
-    return len(np.unique(crops.pids[named]))
+    """Number of labelled identities in the joined set: those of the recipe's training folders."""
+    labelled = np.ones(len(crops), bool) if crops.sources is None else crops.sources < len(recipe.train)
+    return len(np.unique(crops.pids[labelled]))
 
 
 def read_training_crops(recipe: Recipe) -> tuple[CropSet, list[HeldOut]]:
-    """The crops to train on, identities and cameras numbered from 0, and every folder's held-out people.
+    """Read the training crops, identities and cameras numbered from 0, and the held-out identities of every folder.
 
-    Those that nobody has named come last, with numbers after those of the identities.
+    Unlabelled crops come last, with pids after those of the identities.
     """
     kept, held_out, cameras = [], [], 0
     for folder in recipe.train:
@@ -184,24 +185,24 @@ def read_training_crops(recipe: Recipe) -> tuple[CropSet, list[HeldOut]]:
 
 
 def _prepare(recipe: Recipe, out: Path, resume: bool) -> None:
-    """Check what can be checked before anything is read, and set PyTorch and OpenCV up."""
+    """Check what can be checked before any crop is read; set random seed and thread counts."""
     if recipe.device == "cuda" and not torch.cuda.is_available():
-        raise RecipeError("device: cuda was asked for, but PyTorch sees none: set device to cpu")
+        raise RecipeError("device: cuda is set, but PyTorch finds no CUDA device: set device to cpu")
     if (out / "last.pt").exists() and not resume:
-        raise WeightsError(f"{out / 'last.pt'} exists: go on from it with --resume, or begin anew with another --out")
+        raise WeightsError(f"{out / 'last.pt'} exists: resume the run with --resume, or choose another --out")
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
-    cv2.setNumThreads(1)  # crops are small: its threads would only fight with PyTorch's
+    cv2.setNumThreads(1)  # crops are small: its threads would only compete with PyTorch's
     make_folder(out)
 
 
 def _trainer(recipe: Recipe, crops: CropSet, out: Path) -> Trainer:
-    """Everything that will change; asks the teacher, and learns the identities' sentences, where there are such."""
-    teacher = ask_teacher(recipe, crops, out)
-    start = ask_start(recipe, crops, out)
+    """Build the trainer, after running teacher, start network and CLIP stage 1 as far as the recipe has them."""
+    teacher = embed_with_teacher(recipe, crops, out)
+    start = embed_with_start(recipe, crops, out)
     text = learn_text(recipe, crops, out)
-    torch.manual_seed(recipe.seed)  # whether stage 1 was done now or before must make no difference
+    torch.manual_seed(recipe.seed)  # the same whether stage 1 ran now or its result was read
     trainer = Trainer(recipe, identities_to_learn(recipe, crops), len(np.unique(crops.camids)), teacher, text, start)
     trainer.start(crops)
     return trainer

@@ -1,14 +1,14 @@
-"""What changes during training?  The model, the prototypes, and up to two more optimisers."""
+"""Training state and one optimisation step: model, prototypes, optimisers, and the moving average of the weights."""
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from ..data.dataset import CropSet
 from ..errors import RecipeError, TrainingError
@@ -22,7 +22,8 @@ from .batches import Batch
 from .held_out import BATCH_CROPS
 from .objective import Objective
 
-MOST_SKIPPED_IN_A_ROW = 20  # a float16 scaler needs up to 16 to find its scale; more will not mend themselves
+MOST_SKIPPED_IN_A_ROW = 20  # a float16 scaler needs up to 16 to find its scale; more do not recover
+AVERAGE_WARM_UP_STEPS = 10  # in its first n steps the average forgets with decay n / (n + 10)
 CALIBRATION_CROPS = 512  # evenly spaced over the set: enough for the statistics of any layer
 AMP_TYPES = {"none": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -42,7 +43,7 @@ class TrainerState(TypedDict):
 
 
 class Trainer:
-    """Training state for one recipe; `step` is one optimisation step of everything, then one of the masks."""
+    """All that training changes; `step` takes one optimisation step of everything, then one of the mask generator."""
 
     def __init__(
         self,
@@ -53,15 +54,15 @@ class Trainer:
         text: Mapping[str, Tensor] | None = None,
         start: Tensor | None = None,
     ) -> None:
-        """Build everything; `start` or `restore` comes next.
+        """Build the model and everything that trains it; call `start` or `restore` next.
 
         Args:
             recipe: what to build.
-            identities, cameras: how many there are to be told apart.
-            teacher: its view of every clean training crop, float32 (crops, T) of unit length.
+            identities: number of training identities, C.
+            cameras: number of training cameras.
+            teacher: the teacher's embedding of every clean training crop, float32 (crops, T) of unit length.
             text: from `stages.learn_text`.
-            start: what the network says of every clean crop before it is trained, float32 (crops, D), where it is to
-                learn from itself.
+            start: the untrained network's embedding of every clean crop, float32 (crops, D), for self-distillation.
         """
         self.recipe = recipe
         self.device = torch.device(recipe.device)
@@ -95,14 +96,14 @@ class Trainer:
         self.objective = Objective(recipe, dimensions, teacher, supervision, region_of).to(self.device)
         self.optimisers = self._optimisers()
         self.scaler = torch.amp.GradScaler(recipe.device, enabled=recipe.amp == "float16")
-        self.average = copy.deepcopy(self.model).requires_grad_(False) if recipe.schedule.ema_decay else None
+        decay = recipe.schedule.ema_decay
+        self.average = _moving_average(self.model, decay) if decay else None
         self.steps = self.skipped = self.skipped_in_a_row = 0
 
     def start(self, crops: CropSet) -> None:
-        """Begin from the recipe's weights, all statistics and the prototypes being those of the clean crops.
+        """Load the recipe's weights; estimate normalisation statistics and prototypes from the clean crops.
 
-        A prototype starts as its identity's mean direction, so a good backbone is not torn apart by random ones
-        [ours].
+        Each prototype starts as its identity's mean direction: random ones would damage a good backbone [ours].
         """
         if self.recipe.start_from is not None:
             load_weights(self.model, self.recipe.start_from)
@@ -123,20 +124,20 @@ class Trainer:
             if self.clean is not None:
                 self.objective.set_targets(neck, pids, self.prototypes.weight)
         if self.average is not None:
-            self.average.load_state_dict(self.model.state_dict())
+            self.average.module.load_state_dict(self.model.state_dict())
 
     def step(self, batches: Sequence[Batch], learning_rate: float, rng: np.random.Generator) -> dict[str, float] | None:
-        """Learn from the mean of some batches.
+        """Take one optimisation step on the mean loss of some batches.
 
-        A step whose loss or gradient is not finite changes nothing at all: neither weights nor statistics.
+        A step whose loss or gradient is not finite changes neither weights nor statistics.
 
         Args:
-            batches: at least one; their losses are averaged before anything moves.
-            learning_rate: of everything but the mask generator, now.
+            batches: at least one.
+            learning_rate: of this step, for everything but the mask generator.
             rng: draws the prototypes that take part.
 
         Returns:
-            The mean of every loss term, or None where the step was skipped.
+            The mean of every loss term; None if the step was skipped.
 
         Raises:
             TrainingError: too many steps in a row were skipped.
@@ -156,13 +157,14 @@ class Trainer:
             self._count_skipped()
             return None
         self.skipped_in_a_row = 0
-        self._follow()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         return losses
 
     @property
     def best_model(self) -> ReidModel:
-        """What is evaluated and kept: the moving average where there is one."""
-        return self.model if self.average is None else self.average
+        """The model to evaluate and save: the moving average, if the recipe has one."""
+        return self.model if self.average is None else cast(ReidModel, self.average.module)
 
     def state(self) -> TrainerState:
         """Everything that `restore` needs."""
@@ -183,7 +185,7 @@ class Trainer:
         return packed_model(self.spec, self.best_model.state_dict())
 
     def restore(self, state: TrainerState) -> None:
-        """Go back to what `state` returned."""
+        """Restore what `state` returned."""
         self.model.load_state_dict(state["model"])
         if self.average is not None and state["average"] is not None:
             self.average.load_state_dict(state["average"])
@@ -196,7 +198,7 @@ class Trainer:
         self.skipped_in_a_row = state["skipped_in_a_row"]
 
     def _optimisers(self) -> list[torch.optim.Optimizer]:
-        """One of the rest, and the mask generator's own [DPM] unless the recipe has it step with the rest."""
+        """One for everything but the mask generator, and the generator's own [DPM] unless `mask.joint_step` is set."""
         schedule, mask = self.recipe.schedule, self.model.mask
         modules: list[nn.Module] = [self.model.backbone, self.model.neck, self.objective]
         if self.model.regions is not None:
@@ -232,7 +234,7 @@ class Trainer:
         return {name: sum(losses[name] for losses in history) / len(history) for name in history[0]}
 
     def _move(self, sample: Sample, learning_rate: float) -> bool:
-        """The rest steps, then the mask generator; nobody does, and False comes back, if a gradient is not finite."""
+        """Step everything, then the mask generator; if a gradient is not finite step nothing and return False."""
         schedule = self.recipe.schedule
         if sample.weight.grad is not None:
             sample.weight.grad /= self.scaler.get_scale()
@@ -254,9 +256,9 @@ class Trainer:
         return finite
 
     def _statistics(self) -> list[Tensor]:
-        """All that a forward pass moves by itself: what layers and losses remember of past batches."""
-        usual = [one for one in self.objective.modules() if isinstance(one, MeanDeviation)]
-        return [buffer for module in (self.model, *usual) for buffer in module.buffers()]
+        """All that a forward pass updates by itself: running statistics of layers and losses."""
+        means = [one for one in self.objective.modules() if isinstance(one, MeanDeviation)]
+        return [buffer for module in (self.model, *means) for buffer in module.buffers()]
 
     def _count_skipped(self) -> None:
         self.skipped += 1
@@ -267,19 +269,6 @@ class Trainer:
                 "lower schedule.learning_rate, or set amp to none"
             )
 
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Move the average towards the model, faster while it is young."""
-        if self.average is None:
-            return
-        decay = min(self.recipe.schedule.ema_decay, self.steps / (self.steps + 10))
-        state = self.model.state_dict()
-        for name, value in self.average.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(state[name], 1 - decay)
-            else:
-                value.copy_(state[name])
-
     def _clean_features(self, crops: CropSet) -> Tensor:
         """Backbone features of clean crops, float32 (N, D)."""
         self.model.eval()
@@ -287,7 +276,7 @@ class Trainer:
             return torch.cat([self.model.features(batch).feature for batch in self._clean_images(crops)])
 
     def _clean_images(self, crops: CropSet) -> Iterator[Tensor]:
-        """All crops as the backbone takes them, float32 (n, 3, 256, 128) at a time."""
+        """All crops in blocks, normalised for the backbone: float32 (n, 3, 256, 128)."""
         for start in range(0, len(crops), BATCH_CROPS):
             images = torch.from_numpy(np.ascontiguousarray(crops.images[start : start + BATCH_CROPS]))
             yield self.model.normalise(images.to(self.device))
@@ -295,9 +284,23 @@ class Trainer:
     def _set_training_mode(self) -> None:
         self.model.train()
         if self.clean is not None:
-            self.model.neck.eval()  # its statistics are those that the targets were normalised by
+            self.model.neck.eval()  # the targets were normalised by its first statistics
         for module in self.frozen:
             module.eval()  # or its BatchNorm statistics would drift
+
+
+def _moving_average(model: ReidModel, decay: float) -> AveragedModel:
+    """Exponential moving average of weights and statistics, with decay min(decay, n / (n + 10)) in step n."""
+
+    def average(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
+        if not averaged.is_floating_point():
+            return current  # counters
+        warm_up = torch.as_tensor(steps / (steps + AVERAGE_WARM_UP_STEPS), device=averaged.device)  # waits for no GPU
+        return averaged.lerp(current, 1 - warm_up.clamp_max(decay).to(averaged.dtype))
+
+    averaged = AveragedModel(model, avg_fn=average, use_buffers=True).requires_grad_(False)
+    averaged.update_parameters(model)  # the first call copies; the next is step 1
+    return averaged
 
 
 def _submodule(model: ReidModel, name: str) -> nn.Module:

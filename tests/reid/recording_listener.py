@@ -1,8 +1,8 @@
-"""Who wants to know how far training has come, and may pull the plug?"""
+"""A training listener that records every call and can interrupt the run."""
 
 
 class RecordingListener:
-    """A listener that remembers, and pulls the plug when an epoch begins."""
+    """Record every step and epoch; raise KeyboardInterrupt at the start of epoch `dies_before_epoch`."""
 
     def __init__(self, dies_before_epoch=None):
         self.dies_before_epoch = dies_before_epoch

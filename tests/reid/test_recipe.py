@@ -118,5 +118,15 @@ def test_every_recipe_in_the_repository_is_valid(path):
     assert recipe.held_out.identities > 0  # or nothing would choose its best checkpoint
 
 
+@pytest.mark.parametrize("name", ["resnet50", "vit_b16", "clip_vit_b16"])
+def test_published_configurations_use_the_papers_losses_alone(name):
+    recipe = read_recipe(RECIPES[0].parent / f"{name}.yaml")
+    losses, mask = recipe.losses, recipe.mask
+    assert (losses.plain, losses.masked, losses.triplet, losses.pairs) == (0.5, 0.5, 1.0, 0.0)
+    assert (mask.kind, mask.joint_step) == ("full", False)
+    assert (mask.arcface_weight, mask.pair_weight, mask.trust_weight) == (1.0, 0.0, 0.0)
+    assert recipe.regions is None
+
+
 def test_there_is_a_recipe_for_every_published_configuration():
     assert {"resnet50", "vit_b16", "clip_vit_b16"} <= {path.stem for path in RECIPES}

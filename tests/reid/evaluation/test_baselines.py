@@ -4,7 +4,7 @@ import pytest
 from reidpipe.reid import WeightsError
 from reidpipe.reid.evaluation.baselines import BATCH_CROPS, Baseline
 from reidpipe.reid.evaluation.speed import measure_speeds
-from reidpipe.reid.training.stages import embed_with_teacher
+from reidpipe.reid.training.stages import embed_clean_crops
 
 from ..small_networks import write_baseline, write_openvino_baseline
 
@@ -81,7 +81,7 @@ def test_a_file_of_another_type_is_refused(tmp_path, name, content, message):
 
 def test_a_third_party_onnx_network_can_be_the_teacher(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (2, 256, 128, 3), np.uint8)
-    embeddings = embed_with_teacher(write_baseline(tmp_path / "baseline.onnx"), images)
+    embeddings = embed_clean_crops(write_baseline(tmp_path / "baseline.onnx"), images)
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
 
 

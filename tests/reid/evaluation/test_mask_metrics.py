@@ -5,7 +5,7 @@ from reidpipe.reid import Appearance, DatasetError, evaluate_folder
 from reidpipe.reid.data.dataset import CropSet
 from reidpipe.reid.evaluation.mask_metrics import compare_metrics, mask_statistics, occluded_queries
 from reidpipe.reid.training.held_out import split_held_out
-from reidpipe.reid.training.stages import embed_with_teacher
+from reidpipe.reid.training.stages import embed_clean_crops
 
 DIMENSIONS = 32
 
@@ -92,6 +92,6 @@ def test_the_teacher_s_embeddings_have_unit_length(kit):
     pytest.importorskip("openvino")
     network = kit / "weights" / "person-reidentification-retail-0286.xml"
     images = np.random.default_rng(0).integers(0, 256, (2, 256, 128, 3), np.uint8)
-    embeddings = embed_with_teacher(network, images)
+    embeddings = embed_clean_crops(network, images)
     assert embeddings.shape == (2, 256)
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)

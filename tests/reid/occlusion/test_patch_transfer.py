@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from reidpipe.reid.occlusion.pairing import NO_DONOR, Pairing, pair
-from reidpipe.reid.occlusion.patch_transfer import transfer_crop, transfer_pixels, transfer_tokens, upsampled
+from reidpipe.reid.occlusion.patch_transfer import transfer_crop, transfer_tokens, upsampled
 
 CELL = 4  # pixels, so that crops of 64×32 stand for those of 256×128
 
@@ -59,24 +59,21 @@ def test_tokens_of_another_grid_are_refused():
         transfer_tokens(torch.zeros(4, 129, 5), regions, PIDS, SOME)
 
 
-def test_pixel_transfer_is_the_equation_away_from_the_seams():
+@pytest.mark.parametrize("anchor", np.flatnonzero(SOME.donors != NO_DONOR))
+def test_pixel_transfer_is_the_equation_away_from_the_seams(anchor):
     images, regions = batch(4)
     before = images.copy()
-    composed, donors, cover = transfer_pixels(images, regions, PIDS, SOME)
+    j, t = SOME.donors[anchor], int(SOME.shifts[anchor])
+    composed, cover = transfer_crop(images[anchor], images[j], regions[j], t)
     np.testing.assert_array_equal(images, before)
-    assert donors.tolist() == [90, -1, 70, 80]
-    np.testing.assert_array_equal(cover, [~regions[2], regions[1] & False, ~regions[0], ~regions[1]])
-    for i, (j, t) in enumerate(zip(*SOME, strict=True)):
-        if j == NO_DONOR:
-            np.testing.assert_array_equal(composed[i], images[i])
-            continue
-        weight = upsampled(regions[j], 64, 32)[:, :, None]
-        expected = np.roll(images[i], t * CELL, axis=1) * weight + images[j] * (1 - weight)
-        assert abs(composed[i] - expected).max() < 0.51
-        inside, outside = weight[:, :, 0] == 1, weight[:, :, 0] == 0
-        np.testing.assert_array_equal(composed[i][inside], np.roll(images[i], t * CELL, axis=1)[inside])
-        np.testing.assert_array_equal(composed[i][outside], images[j][outside])
-        assert (inside | outside).mean() > 0.85
+    weight = upsampled(regions[j], 64, 32)
+    np.testing.assert_array_equal(cover, 1 - weight)
+    rolled = np.roll(images[anchor], t * CELL, axis=1)
+    assert abs(composed - (rolled * weight[:, :, None] + images[j] * (1 - weight[:, :, None]))).max() < 0.51
+    inside, outside = weight == 1, weight == 0
+    np.testing.assert_array_equal(composed[inside], rolled[inside])
+    np.testing.assert_array_equal(composed[outside], images[j][outside])
+    assert (inside | outside).mean() > 0.85
 
 
 def test_the_upsampled_region_is_the_region_at_the_cells_centres():
@@ -104,14 +101,14 @@ def test_pixels_and_tokens_agree():
     pairing = pair(regions, np.arange(6), np.random.default_rng(1))
     assert (pairing.donors != NO_DONOR).any()
     big = np.repeat(np.repeat(cells, 16, 1), 16, 2)[..., None].repeat(3, 3).astype(np.uint8)
-    pixels = transfer_pixels(big, regions, np.arange(6), pairing).images[:, 8::16, 8::16, 0]
     tokens = transfer_tokens(torch.from_numpy(cells).reshape(6, 128, 1), regions, np.arange(6), pairing).tokens
-    np.testing.assert_array_equal(pixels, tokens.numpy().reshape(6, 16, 8))
+    for i, (j, t) in enumerate(zip(*pairing, strict=True)):
+        pixels = big[i] if j == NO_DONOR else transfer_crop(big[i], big[j], regions[j], int(t))[0]
+        np.testing.assert_array_equal(pixels[8::16, 8::16, 0], tokens[i].numpy().reshape(16, 8))
 
 
 def test_an_empty_batch_stays_empty():
-    images, regions = batch(0)
+    _, regions = batch(0)
     pids = np.zeros(0, np.int64)
     pairing = pair(regions, pids, np.random.default_rng(0))
-    assert transfer_pixels(images, regions, pids, pairing).images.shape == (0, 64, 32, 3)
     assert transfer_tokens(torch.zeros(0, 128, 5), regions, pids, pairing).tokens.shape == (0, 128, 5)

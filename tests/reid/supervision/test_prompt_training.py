@@ -130,7 +130,7 @@ def test_the_seed_decides(features):
     assert not torch.equal(runs[0], runs[2])
 
 
-def test_a_killed_run_goes_on_to_the_same_end(features, tmp_path):
+def test_a_resumed_run_ends_as_an_uninterrupted_one(features, tmp_path):
     clip, tokenizer = tiny()
     whole = learn_prompts(clip, tokenizer, features, LABELS, QUICK)
     epochs = []
@@ -178,11 +178,11 @@ def test_a_step_that_is_not_finite_is_skipped_counted_and_never_learnt_from(feat
     training = PromptTraining(
         clip, tokenizer, broken, LABELS, PromptSettings(epochs=3, batch_size=8, learning_rate=0.01)
     )
-    first = training.trainer.tokens.weight.detach().clone()
+    first = training.prompts.tokens.weight.detach().clone()
     report = training.run_epoch()
     assert report.skipped == 1
     assert math.isfinite(report.loss)
-    tokens = training.trainer.tokens.weight.detach()
+    tokens = training.prompts.tokens.weight.detach()
     assert tokens.isfinite().all()
     assert not torch.equal(tokens, first)
 
@@ -197,7 +197,7 @@ def test_an_epoch_without_one_finite_step_ends_the_run(features):
 def test_text_that_is_not_finite_is_named(features):
     training = PromptTraining(*tiny(), features, LABELS, QUICK)
     with torch.no_grad():
-        training.trainer.tokens.weight[4] = math.inf
+        training.prompts.tokens.weight[4] = math.inf
     with pytest.raises(TrainingError, match="identity 4: its text feature is not finite"):
         training.text()
 

@@ -17,7 +17,7 @@ def tiny(**text):
     return load_clip("tiny", None, model_config={"embed_dim": 16, "vision_cfg": VISION, "text_cfg": {**TEXT, **text}})
 
 
-def trainer(identities, seed=0, **text):
+def prompts_of(identities, seed=0, **text):
     clip, tokenizer = tiny(**text)
     return clip, PromptLearner(clip, tokenizer, identities, torch.Generator().manual_seed(seed))
 
@@ -37,20 +37,20 @@ def test_learnt_tokens_that_are_words_give_what_clip_says_of_these_words(words):
 
 
 def test_a_prompt_is_as_long_as_its_sentence_and_learns_four_tokens():
-    one = trainer(3)[1]
+    one = prompts_of(3)[1]
     assert one(torch.tensor([2, 0])).shape == (2, 12, 32)
     assert [tuple(parameter.shape) for parameter in one.parameters()] == [(3, 4 * 32)]
 
 
 def test_identities_start_apart_and_by_their_seed():
-    first, again, other = (encode_identities(*trainer(3, seed)) for seed in (0, 0, 1))
+    first, again, other = (encode_identities(*prompts_of(3, seed)) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.allclose(first, other)
     assert not torch.allclose(first[0], first[1])
 
 
 def test_an_identity_s_gradient_stays_with_it():
-    clip, one = trainer(5)
+    clip, one = prompts_of(5)
     encode_prompts(clip, one(torch.tensor([3, 1]))).square().sum().backward()
     gradient = one.tokens.weight.grad.coalesce()
     assert gradient.indices().tolist() == [[1, 3]]
@@ -58,7 +58,7 @@ def test_an_identity_s_gradient_stays_with_it():
 
 
 def test_many_identities_are_read_in_turns_and_come_out_in_order(monkeypatch):
-    clip, one = trainer(10)
+    clip, one = prompts_of(10)
     whole = encode_identities(clip, one)
     assert whole.shape == (10, 16)
     seen = []
@@ -70,21 +70,21 @@ def test_many_identities_are_read_in_turns_and_come_out_in_order(monkeypatch):
 
 def test_a_projection_with_bias_or_none_is_followed():
     for text, width in (({"proj_bias": True}, 16), ({"proj_type": "none"}, 32)):
-        clip, one = trainer(2, **text)
+        clip, one = prompts_of(2, **text)
         assert encode_identities(clip, one).shape == (2, width)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param({"context_length": 11}, "takes 12 tokens, the text tower has room for 11 only", id="too short"),
-        pytest.param({"vocab_size": 1000}, "knows 1000 tokens, its tokenizer uses 49408", id="too few words"),
+        pytest.param({"context_length": 11}, "takes 12 tokens, the text tower has only 11 positions", id="too short"),
+        pytest.param({"vocab_size": 1000}, "has 1000 tokens, its tokenizer uses 49408", id="too few words"),
     ],
 )
 def test_a_text_tower_that_cannot_take_the_sentence_is_refused(text, message):
     with pytest.raises(WeightsError, match=message):
-        trainer(2, **text)
+        prompts_of(2, **text)
 
 
 def test_a_text_tower_just_long_enough_will_do():
-    assert encode_identities(*trainer(2, context_length=12)).isfinite().all()
+    assert encode_identities(*prompts_of(2, context_length=12)).isfinite().all()

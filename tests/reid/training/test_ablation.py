@@ -6,7 +6,7 @@ import pytest
 from reidpipe.reid import RecipeError
 from reidpipe.reid.recipe import Recipe, read_recipe
 from reidpipe.reid.training import ablation
-from reidpipe.reid.training.ablation import PARTS, WHOLE, ablate, table, variants
+from reidpipe.reid.training.ablation import EVERYTHING, PARTS, run_ablation, table, variants
 from reidpipe.reid.training.log import TrainingLog
 
 HERE = Path("recipe.yaml")
@@ -18,14 +18,14 @@ def recipe(**sections):
 
 def test_the_parts_that_are_off_already_are_not_switched_off_again():
     plain = set(variants(recipe(), HERE))
-    assert {WHOLE, "mask generator", "triplet loss", "all occlusion", "class-ignoring"} <= plain
+    assert {EVERYTHING, "mask generator", "triplet loss", "all occlusion", "class-ignoring"} <= plain
     assert not plain & {"teacher", "CLIP", "patch transfer", "cut-outs", "moving average", "orthogonal heads"}
     assert "pasted occlusion" not in plain  # the only source: that is all occlusion
     trusting = variants(recipe(regions={}, mask={"kind": "regions", "pair_weight": 0.0, "trust_weight": 1.0}), HERE)
-    assert "mask taught by trust (instead: by pairs)" in trusting
-    assert "mask taught by pairs (instead: by classification)" not in trusting
+    assert "mask supervised by precision (instead: by pairs)" in trusting
+    assert "mask supervised by pairs (instead: by classification)" not in trusting
     bare = variants(recipe(mask={"kind": "none"}, losses={"triplet_by_mask": False}, occlusion=None), HERE)
-    assert set(bare) == {WHOLE, "masked classification", "plain classification", "triplet loss"}
+    assert set(bare) == {EVERYTHING, "masked classification", "plain classification", "triplet loss"}
 
 
 def test_everything_on_lets_everything_be_switched_off(tmp_path):
@@ -41,7 +41,7 @@ def test_everything_on_lets_everything_be_switched_off(tmp_path):
         schedule={"ema_decay": 0.9},
     )
     chosen = variants(full, tmp_path / "recipe.yaml")
-    assert list(chosen) == [WHOLE, *PARTS]
+    assert list(chosen) == [EVERYTHING, *PARTS]
     assert chosen["mask generator"].mask.kind == "none"
     assert chosen["teacher"].teacher is None
     random_erasing = chosen["occlusion (instead: random erasing)"].occlusion
@@ -64,7 +64,7 @@ def test_what_cannot_be_compared_is_refused(only, sections, message):
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Runs that take no time: their masked mAP tells the part and the seed."""
+    """Runs that take no time: their masked mAP depends on part and seed."""
     calls = []
 
     def train(path, folder, resume, listeners):
@@ -83,14 +83,14 @@ def trained(monkeypatch):
     return calls
 
 
-def test_the_table_compares_seed_by_seed_and_goes_on_where_it_was_stopped(tmp_path, write_recipe, trained):
+def test_the_table_compares_seed_by_seed_and_resumes_an_interrupted_study(tmp_path, write_recipe, trained):
     path = write_recipe(schedule={"epochs": 60}, seed=1)
     parts = ["triplet loss", "all occlusion"]
-    told = []
+    reported = []
     with pytest.raises(KeyboardInterrupt):
-        ablate(path, tmp_path / "out", 2, parts, tell=told.append)
-    assert told == ["everything, seed 1", "triplet loss off, seed 1", "all occlusion off, seed 1"]
-    rows = ablate(path, tmp_path / "out", 2, parts)
+        run_ablation(path, tmp_path / "out", 2, parts, report=reported.append)
+    assert reported == ["everything, seed 1", "triplet loss off, seed 1", "all occlusion off, seed 1"]
+    rows = run_ablation(path, tmp_path / "out", 2, parts)
     assert trained == [
         ("everything", 1, False),
         ("triplet-loss", 1, False),
@@ -111,14 +111,15 @@ def test_the_table_compares_seed_by_seed_and_goes_on_where_it_was_stopped(tmp_pa
 
 
 def test_runs_of_another_recipe_are_not_mixed_in(tmp_path, write_recipe, trained):
-    ablate(write_recipe(schedule={"epochs": 60}), tmp_path / "out", 1, ["triplet loss"])
+    run_ablation(write_recipe(schedule={"epochs": 60}), tmp_path / "out", 1, ["triplet loss"])
     with pytest.raises(RecipeError, match=r"everything/seed-3: holds a run of another recipe"):
-        ablate(write_recipe(schedule={"epochs": 60, "learning_rate": 1.0}), tmp_path / "out", 1, ["triplet loss"])
+        run_ablation(write_recipe(schedule={"epochs": 60, "learning_rate": 1.0}), tmp_path / "out", 1, ["triplet loss"])
 
 
 def test_real_runs_fill_the_table(tmp_path, write_recipe):
-    rows = ablate(write_recipe(schedule={"epochs": 1, "steps_per_epoch": 1}), tmp_path / "out", 1, ["mask generator"])
-    assert [row["part"] for row in rows] == [WHOLE, "mask generator"]
+    recipe = write_recipe(schedule={"epochs": 1, "steps_per_epoch": 1})
+    rows = run_ablation(recipe, tmp_path / "out", 1, ["mask generator"])
+    assert [row["part"] for row in rows] == [EVERYTHING, "mask generator"]
     assert all(0 < score <= 100 for row in rows for scores in row["scores"].values() for score in scores)
     masked, plain = (rows[1]["scores"][f"occluded {metric}"] for metric in ("masked", "plain"))
     assert masked == pytest.approx(plain)  # there is no mask

@@ -22,7 +22,7 @@ def no_augmentation(monkeypatch):
     monkeypatch.setattr(batches, "augment_covered", lambda image, cover, rng, _: (image, cover))
 
 
-def test_of_every_person_one_crop_is_whole_and_one_is_occluded(no_augmentation):
+def test_of_every_identity_one_crop_is_clean_and_one_is_occluded(no_augmentation):
     crops = people()
     section = OcclusionSection(probability=0.0, erasing_probability=0.0)
     batch = training_batch(crops, np.arange(12), 4, section and Occluders(section), np.random.default_rng(0))
@@ -54,7 +54,7 @@ def test_covers_say_where_and_donors_say_who(no_augmentation):
         pytest.param(OcclusionSection(probability=1, pasted=0, erased=1), 0.75, id="the baseline alone"),
     ],
 )
-def test_how_many_crops_are_hidden(no_augmentation, section, hidden):
+def test_how_many_crops_are_occluded(no_augmentation, section, hidden):
     batch = training_batch(people(), np.arange(12), 4, section and Occluders(section), np.random.default_rng(0))
     assert (batch.covers.amax((1, 2)) > 0).float().mean() == hidden
 
@@ -100,7 +100,7 @@ def test_occlusion_waits_for_its_epoch():
     assert hidden == [False, True]
 
 
-def test_what_goes_wrong_while_a_batch_is_made_is_told(monkeypatch):
+def test_an_error_in_a_worker_is_raised(monkeypatch):
     def broken(*arguments):
         raise RuntimeError("no such crop")
 

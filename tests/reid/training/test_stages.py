@@ -7,7 +7,7 @@ from reidpipe.reid import DatasetError, RecipeError
 from reidpipe.reid.backbones.clip_model import load_clip
 from reidpipe.reid.recipe import read_recipe
 from reidpipe.reid.training.log import TrainingLog
-from reidpipe.reid.training.stages import ask_teacher, find_people, gather_occluders, learn_text
+from reidpipe.reid.training.stages import embed_with_teacher, find_people, gather_occluders, learn_text
 from reidpipe.reid.training.train import read_training_crops, train
 from reidpipe.reid.training.trainer import Trainer
 
@@ -70,12 +70,12 @@ def test_text_supervision_adds_its_terms_and_moves_its_projections(tmp_path, wri
     text = torch.load(tmp_path / "out" / "text.pt", weights_only=True)["text"]
     assert text.shape == (5, 12)
     assert torch.equal(state["text.text"], text)
-    spread = state["text.projection.weight"].std()
-    assert spread > 1.2e-3  # it began at 0.001
+    std = state["text.projection.weight"].std()
+    assert std > 1.2e-3  # it began at 0.001
     assert not any("text" in name for name in torch.load(tmp_path / "out" / "best.pt", weights_only=True)["model"])
 
 
-def test_a_resumed_run_does_not_ask_clip_again(tmp_path, write_recipe, tiny_clip):
+def test_a_resumed_run_does_not_load_clip_again(tmp_path, write_recipe, tiny_clip):
     sections = {"clip": {"epochs": 1}, "held_out": {"identities": 0}}
     train(write_recipe(**sections), tmp_path / "unbroken")
     with pytest.raises(KeyboardInterrupt):
@@ -86,19 +86,19 @@ def test_a_resumed_run_does_not_ask_clip_again(tmp_path, write_recipe, tiny_clip
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
-def test_a_teacher_is_asked_once_per_recipe_and_crops(tmp_path, write_recipe, monkeypatch):
-    asked = []
+def test_the_teacher_runs_once_per_recipe_and_crops(tmp_path, write_recipe, monkeypatch):
+    runs = []
 
-    def answer(network, images):
-        asked.append(network.name)
+    def embed(network, images):
+        runs.append(network.name)
         return np.full((len(images), 4), 0.5, np.float32)
 
-    monkeypatch.setattr("reidpipe.reid.training.stages.embed_with_teacher", answer)
+    monkeypatch.setattr("reidpipe.reid.training.stages.embed_clean_crops", embed)
     for network in ("one.xml", "one.xml", "two.xml"):
         recipe = read_recipe(write_recipe(teacher={"network": network}))
         crops = read_training_crops(recipe)[0]
-        assert ask_teacher(recipe, crops, tmp_path).shape == (len(crops), 4)
-    assert asked == ["one.xml", "two.xml"]
+        assert embed_with_teacher(recipe, crops, tmp_path).shape == (len(crops), 4)
+    assert runs == ["one.xml", "two.xml"]
 
 
 def test_text_of_another_recipe_is_learnt_again(tmp_path, write_recipe, tiny_clip, caplog):
@@ -106,7 +106,7 @@ def test_text_of_another_recipe_is_learnt_again(tmp_path, write_recipe, tiny_cli
         recipe = read_recipe(write_recipe(clip={"epochs": epochs}))
         learn_text(recipe, read_training_crops(recipe)[0], tmp_path)
     assert len(tiny_clip) == 2
-    assert "text.pt: of another recipe or other crops: done again" in caplog.text
+    assert "text.pt: of another recipe or other crops: computed again" in caplog.text
 
 
 def test_without_clip_there_is_no_first_stage(tmp_path, write_recipe):
@@ -167,12 +167,12 @@ def test_class_ignoring_may_be_switched_off(tmp_path, write_recipe, everywhere):
     assert losses[True]["triplet"] <= losses[False]["triplet"]
 
 
-def test_a_selector_that_finds_nobody_is_told(tmp_path, write_recipe, monkeypatch, caplog):
+def test_a_selector_that_finds_nobody_is_reported(tmp_path, write_recipe, monkeypatch, caplog):
     monkeypatch.setattr(
         "reidpipe.reid.training.stages.salient_regions", lambda _, images: np.zeros((len(images), 16, 8), np.bool_)
     )
     train(write_recipe(occlusion=TRANSFER, schedule={"epochs": 1}), tmp_path / "out")
-    assert "the selector finds nobody" in caplog.text
+    assert "the selector finds no person" in caplog.text
 
 
 def test_cutouts_come_from_a_folder_or_are_drawn(tmp_path, write_recipe, monkeypatch):

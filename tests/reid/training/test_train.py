@@ -61,20 +61,20 @@ def test_train_export_embed_evaluate(tmp_path, write_recipe, write_crops, monkey
         ),
     ],
 )
-def test_a_killed_and_resumed_run_ends_exactly_where_an_unbroken_one_does(tmp_path, write_recipe, changes):
+def test_a_resumed_run_ends_exactly_where_an_uninterrupted_one_does(tmp_path, write_recipe, changes):
     recipe = write_recipe(**changes)
-    train(recipe, tmp_path / "unbroken")
+    train(recipe, tmp_path / "uninterrupted")
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tmp_path / "broken", listeners=[RecordingListener(dies_before_epoch=1)])
     with (tmp_path / "broken" / "log.jsonl").open("a") as log:
         log.write('{"epoch": 1, "losses": {')  # killed while it wrote
     train(write_recipe(**changes, workers=2), tmp_path / "broken", resume=True)
-    one, two = (torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("unbroken", "broken"))
+    one, two = (torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("uninterrupted", "broken"))
     assert one["epoch"] == 2
     assert same(one, two)
-    best = [torch.load(tmp_path / name / "best.pt", weights_only=True) for name in ("unbroken", "broken")]
+    best = [torch.load(tmp_path / name / "best.pt", weights_only=True) for name in ("uninterrupted", "broken")]
     assert same(*best)
-    logs = [TrainingLog(tmp_path / name / "log.jsonl").records() for name in ("unbroken", "broken")]
+    logs = [TrainingLog(tmp_path / name / "log.jsonl").records() for name in ("uninterrupted", "broken")]
     for log in logs:
         for record in log:
             record["seconds"] = 0.0
@@ -102,7 +102,7 @@ def test_resuming_without_a_checkpoint_says_so(tmp_path, write_recipe):
 def test_a_finished_run_is_not_overwritten(tmp_path, write_recipe):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "last.pt").touch()
-    with pytest.raises(WeightsError, match=r"last.pt exists: go on from it with --resume"):
+    with pytest.raises(WeightsError, match=r"last.pt exists: resume the run with --resume"):
         train(write_recipe(), tmp_path / "out")
 
 
@@ -165,7 +165,7 @@ def test_bad_crops_are_named(tmp_path, write_recipe):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_cuda_where_there_is_none_is_refused(tmp_path, write_recipe):
-    with pytest.raises(RecipeError, match="device: cuda was asked for, but PyTorch sees none"):
+    with pytest.raises(RecipeError, match="device: cuda is set, but PyTorch finds no CUDA device"):
         train(write_recipe(device="cuda"), tmp_path / "out")
 
 
@@ -201,7 +201,7 @@ def test_a_held_out_folder_is_another_domain(tmp_path, write_recipe, write_crops
     assert list(json.loads(line)["held_out"]) == ["elsewhere/crops"]
 
 
-def test_cameras_of_two_folders_are_told_apart(tmp_path, write_recipe, write_crops):
+def test_cameras_of_two_folders_get_different_numbers(tmp_path, write_recipe, write_crops):
     write_crops(tmp_path / "more", identities=4, cameras=3, seed=1)
     crops, _ = read_training_crops(read_recipe(write_recipe(train=["crops/train", "more"])))
     assert sorted(np.unique(crops.camids)) == [0, 1, 2, 3, 4]
@@ -234,7 +234,7 @@ def test_learning_rate_rises_then_falls_to_zero(write_recipe):
     assert rates[100] == pytest.approx(0, abs=1e-9)
 
 
-def test_an_epoch_lets_everybody_come_up_once_unless_told(write_recipe):
+def test_an_epoch_shows_every_identity_once_by_default(write_recipe):
     recipe = read_recipe(write_recipe(schedule={"steps_per_epoch": None}, held_out={"identities": 0}))
     crops, _ = read_training_crops(recipe)
     assert steps_per_epoch(recipe, crops) == 2

@@ -93,7 +93,7 @@ def test_only_in_a_joint_step_do_the_masks_terms_reach_the_backbone(trainer):
     assert gradients[True] > 1e-6
 
 
-def test_the_masks_teacher_may_be_classification(trainer):
+def test_the_mask_may_be_supervised_by_classification(trainer):
     one = trainer(mask={"pair_weight": 0, "arcface_weight": 1})
     before = snapshot(one)
     assert "mask_arcface" in step(one, batch_of([0, 0, 1, 1]))
@@ -182,13 +182,28 @@ def test_many_such_steps_in_a_row_end_the_run(trainer, monkeypatch):
 
 def test_the_moving_average_lags_behind_and_is_what_is_kept(trainer):
     one = trainer(schedule={"ema_decay": 0.9})
-    start = copy.deepcopy(one.average.state_dict())
+    start = copy.deepcopy(one.best_model.state_dict())
     for seed in range(3):
         step(one, batch_of([0, 0, 1, 1], seed))
     name = "backbone.out.weight"
-    begin, now, average = start[name], one.model.state_dict()[name], one.average.state_dict()[name]
+    begin, now, average = start[name], one.model.state_dict()[name], one.best_model.state_dict()[name]
     assert 0 < (average - begin).norm() < (now - begin).norm()
     assert torch.equal(one.weights()["model"][name], average)
+
+
+def test_the_moving_average_forgets_faster_in_its_first_steps_and_averages_statistics(trainer):
+    one = trainer(schedule={"ema_decay": 0.5})
+    names = ["backbone.out.weight", "neck.running_var"]
+    expected = {name: one.model.state_dict()[name].clone() for name in names}
+    for number in range(1, 15):
+        step(one, batch_of([0, 0, 1, 1], number))
+        decay = min(0.5, number / (number + 10))
+        for name in names:
+            expected[name] = decay * expected[name] + (1 - decay) * one.model.state_dict()[name]
+    for name in names:
+        torch.testing.assert_close(one.best_model.state_dict()[name], expected[name])
+    counter = "backbone.norm.num_batches_tracked"
+    assert one.best_model.state_dict()[counter] == one.model.state_dict()[counter] == 14
 
 
 def test_heads_are_kept_apart_where_the_backbone_has_them(trainer):
@@ -211,13 +226,15 @@ def test_camera_embeddings_are_learnt_in_training_and_not_used_later(trainer):
     assert moved(before, snapshot(one), "backbone.camera")
 
 
-def test_a_donors_class_is_not_asked_for(trainer):
-    one = trainer()
+def test_a_donors_class_is_ignored(trainer):
+    one = trainer(mask={"kind": "none"}, losses={"triplet_by_mask": False})  # a mask would learn from the first step
     one.frozen.append(one.model)  # so that both steps see the same
+    with torch.no_grad():
+        one.prototypes.weight[:] = one.prototypes.weight[0]  # all four classes are equally likely
     some, none = [2, -1, -1, -1], [-1, -1, -1, -1]
     with_donor, without = (step(one, batch_of([0, 0, 1, 1], donors=donors), rate=0.0) for donors in (some, none))
-    assert with_donor["plain"] < without["plain"]
-    assert with_donor["masked"] < without["masked"]
+    assert with_donor["plain"] < without["plain"] - 0.05
+    assert with_donor["masked"] < without["masked"] - 0.05
 
 
 REGIONS = {
@@ -227,10 +244,10 @@ REGIONS = {
 }
 
 
-def test_regions_are_told_apart_and_seen(trainer):
+def test_region_heads_visibility_map_and_precision_are_trained(trainer):
     one = trainer(**REGIONS)
     before = snapshot(one)
-    for _ in range(2):  # in the first step every cell is still as visible as usual
+    for _ in range(2):  # in the first step every cell still has its mean visibility
         losses = step(one, batch_of([0, 0, 1, 1, 2, 2]))
     assert {"regions", "visibility", "trust", "embedding_pairs"} <= losses.keys()
     after = snapshot(one)
@@ -238,7 +255,7 @@ def test_regions_are_told_apart_and_seen(trainer):
         assert any(name.endswith(part) and not torch.equal(before[name], after[name]) for name in before), part
 
 
-def test_trust_moves_the_mask_generator_only(trainer):
+def test_the_precision_loss_trains_the_mask_generator_only(trainer):
     one = trainer(**REGIONS)
     batch = batch_of([0, 0, 1, 1, 2, 2])
     features = one.model.features(one.model.normalise(batch.images))
@@ -264,10 +281,10 @@ def test_statistics_are_recalibrated_at_the_start(trainer):
     assert norm.weight.max() < 20
 
 
-def test_what_is_usual_survives_a_step_that_is_not_finite(trainer, monkeypatch):
+def test_mean_deviations_survive_a_step_that_is_not_finite(trainer, monkeypatch):
     one = trainer(**REGIONS)
     step(one, batch_of([0, 0, 1, 1, 2, 2]))
-    before = copy.deepcopy(one.objective.usual.state_dict())
+    before = copy.deepcopy(one.objective.mean_deviation.state_dict())
     features, mean_mask = one.model.features, one.model.mean_mask.clone()
 
     def broken(*arguments):
@@ -276,5 +293,5 @@ def test_what_is_usual_survives_a_step_that_is_not_finite(trainer, monkeypatch):
 
     monkeypatch.setattr(one.model, "features", broken)
     assert step(one, batch_of([0, 0, 1, 1, 2, 2])) is None
-    assert all(torch.equal(before[name], value) for name, value in one.objective.usual.state_dict().items())
+    assert all(torch.equal(before[name], value) for name, value in one.objective.mean_deviation.state_dict().items())
     assert torch.equal(one.model.mean_mask, mean_mask)
