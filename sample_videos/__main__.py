@@ -86,10 +86,10 @@ def tiny(out: Path, seed: int) -> None:
 
 @main.command("detector_recall")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
-@click.option("--weights", type=click.Path(path_type=Path, exists=True), required=True, help="YOLO weights, e.g. yolov8n.pt.")
+@click.option("--weights", type=click.Path(path_type=Path, exists=True), required=True, help="YOLO weights.")
 @click.option("--confidence", type=float, default=0.25, show_default=True)
 @click.option("--size", type=int, default=640, show_default=True, help="Network input, pixels.")
-@click.option("--every", type=int, default=10, show_default=True, help="Outfit at every n-th video frame.")
+@click.option("--every", type=int, default=10, show_default=True, help="Use every n-th video frame.")
 def detector_recall(folder: Path, weights: Path, confidence: float, size: int, every: int) -> None:
     """Recall of an off-the-shelf detector on people at least half visible, in a folder of videos or scenes."""
     from .detector_recall import recall_of_scenes, recall_of_video, yolo

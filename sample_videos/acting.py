@@ -1,4 +1,4 @@
-"""What does a walked path look like on a body? Step phase from distance, gestures from what a person does."""
+"""Turn a walked path into a performance: step phase from the distance walked, gestures from the activity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from .casting import IN_HAND
 from .gait import STRIDE_METRES, Pose
-from .people import Look
+from .people import Outfit
 from .walking import STEP_SECONDS, Walker
 
 Doubles = NDArray[np.float64]
@@ -29,7 +29,7 @@ class Part:
     browse: Doubles
     talk: Doubles
     present: NDArray[np.bool_]  # not before its time, not after it has left
-    look: Look
+    outfit: Outfit
     rhythm: Doubles  # six random frequencies and offsets
 
     def there(self, seconds: float) -> bool:
@@ -57,7 +57,7 @@ class Part:
         slow = np.sin(seconds * (0.25 + 0.2 * f[0]) + 6.3 * f[1])
         wander = np.sin(seconds * (0.7 + 0.5 * f[2]) + 6.3 * f[3])
         grasp = _pulse(seconds * (0.09 + 0.05 * f[4]) + f[5])
-        loaded = self.look.bag in IN_HAND
+        loaded = self.outfit.bag in IN_HAND
         left = loaded or f[5] < 0.5
         wave = max(0.0, float(np.sin(seconds * (1.3 + f[2])))) * talk
         return Pose(
@@ -81,7 +81,7 @@ def _pulse(turn: float) -> float:
     return float(np.sin(np.pi * t) ** 2 * 1.2) if 0 < t < 1 else 0.0
 
 
-def perform(walker: Walker, look: Look, first: float, rng: np.random.Generator) -> Part:
+def perform(walker: Walker, outfit: Outfit, first: float, rng: np.random.Generator) -> Part:
     """Turn a simulated path into a performance."""
     path = np.array(walker.path)
     x, y = (gaussian_filter1d(path[:, i], 4) for i in (0, 1))
@@ -91,11 +91,11 @@ def perform(walker: Walker, look: Look, first: float, rng: np.random.Generator) 
     moving = speed + 0.16 * turning
     walk = gaussian_filter1d(np.clip(moving / 0.95, 0, 1.08), 3)
     # A smaller amplitude makes shorter steps; without the floor, slow walkers would trip along.
-    stride = STRIDE_METRES * look.height / 1.76 * np.clip(walk, 0.35, 1.08)
+    stride = STRIDE_METRES * outfit.height / 1.76 * np.clip(walk, 0.35, 1.08)
     phase = np.cumsum(moving / stride) * STEP_SECONDS + rng.random()
     doing = np.array(walker.doing)
     browse = gaussian_filter1d(((doing == "browse") | (doing == "pay")).astype(float), 9)
     talk = gaussian_filter1d((doing == "talk").astype(float), 9)
     times = first + STEP_SECONDS * np.arange(len(x))
     present = (times >= walker.start_seconds) & (doing != "gone")
-    return Part(first, x, y, heading, phase, walk, browse, talk, present, look, rng.random(6))
+    return Part(first, x, y, heading, phase, walk, browse, talk, present, outfit, rng.random(6))

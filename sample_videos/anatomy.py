@@ -1,4 +1,4 @@
-"""What shape is a person? Distance fields of heads, dressed torsos, legs, hands and shoes for one build."""
+"""Distance fields of heads, dressed torsos, legs, hands and shoes for each build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which triangles make up one dressed person? Parts grown once per build, then joined into one vertex array."""
+"""Build the triangle mesh of a dressed person: parts are grown once per build and joined into one vertex array."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where does a floor point land in the image, and back? A pinhole camera without lens distortion.
+"""A pinhole camera without lens distortion: projection of floor points into the image, and back.
 
 World: x right, y into the store, z up, metres. Image: x right, y down, pixels.
 """

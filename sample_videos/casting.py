@@ -1,4 +1,4 @@
-"""Who stands where and how? Random poses and free floor points for single frames."""
+"""Random poses and free floor points for people in single frames."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .cameras import Camera
 from .gait import Pose, joint_turns
-from .people import Look
+from .people import Outfit
 from .props import Actor
 from .skeleton import skin_matrices
 from .store import Rect, Store
@@ -18,10 +18,10 @@ BODY_RADIUS = 0.28  # metres kept free around a person's middle
 IN_HAND = ("handbag", "carrier", "basket")
 
 
-def random_pose(rng: np.random.Generator, look: Look) -> Pose:
+def random_pose(rng: np.random.Generator, outfit: Outfit) -> Pose:
     """Walking half of the time, else standing, reaching, talking or holding something."""
     walking = bool(rng.random() < 0.5)
-    loaded = look.bag in IN_HAND
+    loaded = outfit.bag in IN_HAND
     reach = not walking and rng.random() < 0.35
     fold = rng.random() < (0.15 if walking else 0.4)
     left = bool(rng.random() < 0.5) or loaded
@@ -40,9 +40,9 @@ def random_pose(rng: np.random.Generator, look: Look) -> Pose:
     )
 
 
-def put(actor: Actor, look: Look, pose: Pose, x: float, y: float, heading: float) -> None:
+def put(actor: Actor, outfit: Outfit, pose: Pose, x: float, y: float, heading: float) -> None:
     """Pose a person and stand it on the floor; heading in radians, 0 faces +y."""
-    actor.stand(skin_matrices(joint_turns(pose), look.scale()), x, y, heading)
+    actor.stand(skin_matrices(joint_turns(pose), outfit.scale()), x, y, heading)
 
 
 def free(points: Doubles, obstacles: list[Rect], margin: float = BODY_RADIUS) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Which spheres stand in for a body when it darkens the floor, and which ceiling lamps shine on it?"""
+"""Spheres that approximate a body when it darkens the floor, and the ceiling lamps nearest to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training crops for re-identification: one person a file, seen by differing cameras, often partly hidden."""
+"""Render training crops for re-identification: one person per file, several cameras, often partly occluded."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .casting import floor_points, open_share, put, random_pose
 from .contacts import body_balls
 from .lighting import Studio
 from .other_stores import random_camera, random_film, random_light, random_store
-from .people import Look, random_look
+from .people import Outfit, random_outfit
 from .props import Actor, Backdrop, Film
 from .stage import Stage
 from .truth import box_of
 
 CAMERAS = 6
 PEOPLE_PER_SET = 40  # people who share one set of cameras before new ones are lit
-HIDDEN_SHARE = 0.4
+OCCLUDED_SHARE = 0.4
 SIZE = (128, 256)
 VISIBLE = "visible"  # sub-folder of masks: 255 where the person themselves is seen, by name of the crop
 Doubles = NDArray[np.float64]
@@ -30,7 +30,7 @@ Boxf = tuple[float, float, float, float]
 
 @dataclass
 class View:
-    """One camera of a set: the lit store, its film, and free floor points (N, 2) with their unhidden share (N,)."""
+    """One camera of a set: the lit store, its film, and free floor points (N, 2) with their unoccluded share (N,)."""
 
     backdrop: Backdrop
     film: Film
@@ -41,7 +41,7 @@ class View:
 def write_crops(out: Path, seed: int, identities: int, per_identity: int, first: int = 1) -> Iterator[Path]:
     """Write crops of people first..first+identities-1, skipping those there; yields each new file.
 
-    out/visible says of each which part is the person.
+    out/visible holds a mask of the person for each of them.
     """
     (out / VISIBLE).mkdir(parents=True, exist_ok=True)
     stage: Stage | None = None
@@ -58,9 +58,9 @@ def write_crops(out: Path, seed: int, identities: int, per_identity: int, first:
                 view.backdrop.release()
             views, lit = _views(stage, seed, group), group
         rng = np.random.default_rng([seed, 31, pid])
-        look = random_look(rng)
-        others = [random_look(rng) for _ in range(2)]
-        cast = [(p, stage.actor(p)) for p in (look, *others)]
+        outfit = random_outfit(rng)
+        others = [random_outfit(rng) for _ in range(2)]
+        cast = [(p, stage.actor(p)) for p in (outfit, *others)]
         for k in missing:
             yield _write_crop(stage, views, cast, out, seed, pid, k)
         for _, actor in cast:
@@ -85,27 +85,27 @@ def _views(stage: Stage, seed: int, group: int) -> list[View]:
     return views
 
 
-def _spot(rng: np.random.Generator, view: View, hidden: bool) -> tuple[float, float]:
-    """A floor point whose view is partly blocked by shelves (hidden) or free."""
-    wanted = (view.shares > 0.3) & (view.shares < 0.85) if hidden else view.shares > 0.95
+def _spot(rng: np.random.Generator, view: View, occluded: bool) -> tuple[float, float]:
+    """A floor point whose view is partly blocked by shelves (occluded) or free."""
+    wanted = (view.shares > 0.3) & (view.shares < 0.85) if occluded else view.shares > 0.95
     pool = view.points[wanted] if wanted.any() else view.points[view.shares >= np.median(view.shares)]
     x, y = pool[int(rng.integers(len(pool)))].tolist()
     return float(x), float(y)
 
 
 def _crowd_in_front(
-    rng: np.random.Generator, view: View, cast: list[tuple[Look, Actor]], x: float, y: float
+    rng: np.random.Generator, view: View, cast: list[tuple[Outfit, Actor]], x: float, y: float
 ) -> list[Actor]:
     """Put one or two of the others between the person and the camera, some to the side."""
     toward = view.backdrop.camera.eye[:2] - (x, y)
     toward = toward / np.linalg.norm(toward)
     across = np.array([-toward[1], toward[0]])
     actors = []
-    for look, actor in cast[1 : 1 + int(rng.integers(1, 3))]:
+    for outfit, actor in cast[1 : 1 + int(rng.integers(1, 3))]:
         spot = (
             np.array([x, y]) + toward * rng.uniform(0.5, 1.1) + across * rng.choice([-1, 1]) * rng.uniform(0.12, 0.45)
         )
-        put(actor, look, random_pose(rng, look), float(spot[0]), float(spot[1]), float(rng.uniform(0, 2 * np.pi)))
+        put(actor, outfit, random_pose(rng, outfit), float(spot[0]), float(spot[1]), float(rng.uniform(0, 2 * np.pi)))
         actors.append(actor)
     return actors
 
@@ -130,20 +130,20 @@ def _detector_box(rng: np.random.Generator, view: View, actor: Actor, jitter: fl
 
 
 def _write_crop(
-    stage: Stage, views: list[View], cast: list[tuple[Look, Actor]], out: Path, seed: int, pid: int, k: int
+    stage: Stage, views: list[View], cast: list[tuple[Outfit, Actor]], out: Path, seed: int, pid: int, k: int
 ) -> Path:
     rng = np.random.default_rng([seed, 33, pid, k])
     camid = (k + pid) % CAMERAS
     view = views[camid]
-    hidden, by_people = bool(rng.random() < HIDDEN_SHARE), bool(rng.random() < 0.5)
-    look, actor = cast[0]
-    x, y = _spot(rng, view, hidden and not by_people)
-    put(actor, look, random_pose(rng, look), x, y, float(rng.uniform(0, 2 * np.pi)))
-    actors = [actor, *(_crowd_in_front(rng, view, cast, x, y) if hidden and by_people else [])]
+    occluded, by_people = bool(rng.random() < OCCLUDED_SHARE), bool(rng.random() < 0.5)
+    outfit, actor = cast[0]
+    x, y = _spot(rng, view, occluded and not by_people)
+    put(actor, outfit, random_pose(rng, outfit), x, y, float(rng.uniform(0, 2 * np.pi)))
+    actors = [actor, *(_crowd_in_front(rng, view, cast, x, y) if occluded and by_people else [])]
     window = _detector_box(rng, view, actor, 0.028)
     image, who = _drawn(stage, view, actors, window, rng)
     seen = box_of(who == 1)
-    if hidden and seen and rng.random() < 0.5:  # detectors often box only what they see
+    if occluded and seen and rng.random() < 0.5:  # detectors often box only what they see
         x1, y1, x2, y2 = window
         sx, sy = (x2 - x1) / who.shape[1], (y2 - y1) / who.shape[0]
         if (seen[2] - seen[0]) * sx > 14 and (seen[3] - seen[1]) * sy > 35:

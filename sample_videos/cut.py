@@ -1,4 +1,4 @@
-"""How well are the sample store's own people told apart?  Its videos, cut up by the truth as a test."""
+"""Cut the sample store's people out of its videos by the ground truth, as a re-identification test set."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import av
 import cv2
 import numpy as np
 
-LEAST_VISIBLE = 0.3  # as in evaluation: nobody is asked to know who is seen less
+LEAST_VISIBLE = 0.3  # as in evaluation, which ignores people who are less visible
 SMALLEST_PX = 48  # height of a box that is worth cutting out
 APART_FRAMES = 10  # two crops of one person in one camera are at least so far apart
 MOST_PER_CAMERA = 8  # crops of one person, evenly spaced over all that would do
-QUERY_EVERY = 4  # of these the first and every fourth ask, the others answer
+QUERY_EVERY = 4  # of these the first and every fourth are queries, the others gallery
 
 Wanted = dict[int, list[tuple[int, int, list[int]]]]  # frame: (identity, number among this person's crops, xyxy)
 

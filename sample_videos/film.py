@@ -1,4 +1,4 @@
-"""How does a performance become a video with its truth? One camera at a time, frame by frame, H.264."""
+"""Film a performance: one camera at a time, frame by frame, into H.264 and its ground truth."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def shoot(production: Production, out: Path, names: list[str], report: Callable[
     if missing:
         stage = Stage()
         studio = Studio(stage, production.store, production.seed)
-        actors = [stage.actor(part.look) for part in production.parts]
+        actors = [stage.actor(part.outfit) for part in production.parts]
         for name in missing:
             _shoot_one(production, stage, studio, actors, out, name, report)
     write_cameras(production, out / "truth" / "cameras.json")
@@ -137,6 +137,6 @@ def _place(parts: list[Part], actors: list[Actor], camera: Camera, seconds: floa
         margin = 150 * camera.width / 960
         inside = (seen[:, 2] > 0.4) & (np.abs(seen[:, 0] - camera.width / 2) < camera.width / 2 + margin)
         if inside.any() and seen[1, 2] < FARTHEST:
-            put(actor, part.look, pose, x, y, heading)
+            put(actor, part.outfit, pose, x, y, heading)
             cast.append(index)
     return cast

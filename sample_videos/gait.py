@@ -1,4 +1,4 @@
-"""How are the joints turned in the middle of a step, or while someone looks at a shelf?
+"""Joint rotations of walking, standing, reaching and looking at shelves.
 
 Angles in degrees here, radians out. Flexion is positive where the limb swings forward (+y); tables follow the
 textbook curves of normal walking (hip, knee and ankle over one stride from heel strike to heel strike).

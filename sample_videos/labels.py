@@ -1,4 +1,4 @@
-"""What is printed on products, signs and shirts? Small seeded drawings for texture arrays, uint8 RGBA, sRGB."""
+"""Draw prints of products, signs and shirts: small seeded textures, uint8 RGBA, sRGB."""
 
 from __future__ import annotations
 

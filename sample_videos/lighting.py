@@ -1,4 +1,4 @@
-"""How is an empty store lit? Once per camera: many shadow maps from the bright ceiling, averaged into soft light."""
+"""Light an empty store once per camera: many shadow maps from the bright ceiling, averaged into soft light."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other stores, cameras and lights are there? Seeded random ones, for training data unlike the sample store."""
+"""Seeded random stores, cameras and lights for training data, different from the sample store."""
 
 from __future__ import annotations
 

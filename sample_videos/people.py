@@ -1,4 +1,4 @@
-"""What does a person look like? A seeded choice of build, clothes, hair, hat and bag."""
+"""Seeded random outfits: build, clothes, hair, hat and bag."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ PRINT_COUNT = 16
 
 
 @dataclass(frozen=True)
-class Look:
+class Outfit:
     """Everything person.frag and body.dress need to know; heights in metres in the rest pose."""
 
     build: str = "man"
@@ -120,7 +120,7 @@ class Look:
         return float(np.sqrt(tall) * self.girth), tall
 
     def uniforms(self) -> NDArray[np.float32]:
-        """look[13] of person.frag, float32 (13, 4), colours linear."""
+        """outfit[13] of person.frag, float32 (13, 4), colours linear."""
         lip = tuple(0.55 * np.array(self.skin) + 0.45 * np.array((0.70, 0.28, 0.28)) * max(self.skin))
         rows = [
             (*_linear(self.skin), self.beard),
@@ -154,7 +154,7 @@ def _pick(rng: np.random.Generator, choices: list[Colour], spread: float = 0.05)
     return _near(rng, choices[int(rng.integers(len(choices)))], spread)
 
 
-def random_look(rng: np.random.Generator) -> Look:
+def random_outfit(rng: np.random.Generator) -> Outfit:
     """Any shopper."""
     female = bool(rng.random() < 0.5)
     build = str(
@@ -168,7 +168,7 @@ def random_look(rng: np.random.Generator) -> Look:
         if female
         else str(rng.choice(["short", "parted", "afro", "", "bob"], p=[0.45, 0.28, 0.07, 0.14, 0.06]))
     )
-    look = Look(
+    outfit = Outfit(
         build=build,
         height=height,
         girth=float(rng.uniform(0.95, 1.06)),
@@ -181,10 +181,10 @@ def random_look(rng: np.random.Generator) -> Look:
         white_soles=bool(rng.random() < 0.5),
         grain=float(rng.uniform(0, 30)),
     )
-    return _carry(rng, _head_wear(rng, _lower(rng, _upper(rng, look), female), female))
+    return _carry(rng, _head_wear(rng, _lower(rng, _upper(rng, outfit), female), female))
 
 
-def _upper(rng: np.random.Generator, look: Look) -> Look:
+def _upper(rng: np.random.Generator, outfit: Outfit) -> Outfit:
     cut = str(rng.choice(["fitted", "shirt", "jacket", "long_coat"], p=[0.3, 0.34, 0.24, 0.12]))
     outer = cut in ("jacket", "long_coat")
     weights = (
@@ -202,7 +202,7 @@ def _upper(rng: np.random.Generator, look: Look) -> Look:
         FLORAL: rng.uniform(8, 18),
     }.get(pattern, rng.uniform(8, 16))
     return replace(
-        look,
+        outfit,
         top=cut,
         top_pattern=pattern,
         top_scale=float(scale),
@@ -218,13 +218,13 @@ def _upper(rng: np.random.Generator, look: Look) -> Look:
     )
 
 
-def _lower(rng: np.random.Generator, look: Look, female: bool) -> Look:
+def _lower(rng: np.random.Generator, outfit: Outfit, female: bool) -> Outfit:
     colours = (_pick(rng, BOTTOMS, 0.03), _pick(rng, BOTTOMS, 0.03))
     if female and rng.random() < 0.33:
         pattern = int(rng.choice([PLAIN, STRIPES, PLAID, FLORAL, DOTS], p=[0.5, 0.1, 0.15, 0.15, 0.1]))
         legs = str(rng.choice(["bare", "slim"], p=[0.6, 0.4]))
         return replace(
-            look,
+            outfit,
             skirt=str(rng.choice(["flared", "straight"])),
             skirt_end=float(rng.uniform(0.33, 0.62)),
             legs=legs,
@@ -236,7 +236,7 @@ def _lower(rng: np.random.Generator, look: Look, female: bool) -> Look:
     if rng.random() < 0.16:
         short = rng.random() < 0.35
         return replace(
-            look,
+            outfit,
             legs="short_shorts" if short else "shorts",
             leg_end=0.675 if short else 0.555,
             bottom_colours=colours,
@@ -244,22 +244,23 @@ def _lower(rng: np.random.Generator, look: Look, female: bool) -> Look:
         )
     legs = str(rng.choice(["slim", "straight", "wide"], p=[0.35, 0.45, 0.2]))
     pattern = int(rng.choice([PLAIN, DENIM, PLAID, PINSTRIPES], p=[0.46, 0.44, 0.05, 0.05]))
-    return replace(look, legs=legs, bottom_colours=colours, bottom_pattern=pattern)
+    return replace(outfit, legs=legs, bottom_colours=colours, bottom_pattern=pattern)
 
 
-def _head_wear(rng: np.random.Generator, look: Look, female: bool) -> Look:
+def _head_wear(rng: np.random.Generator, outfit: Outfit, female: bool) -> Outfit:
     if rng.random() > 0.27:
-        return look
+        return outfit
     hat = (
         str(rng.choice(["cap", "beanie", "brimmed", "headscarf"], p=[0.4, 0.25, 0.15, 0.2]))
         if female
         else str(rng.choice(["cap", "beanie", "brimmed"], p=[0.5, 0.35, 0.15]))
     )
-    under = {"headscarf": ""}.get(hat, look.hair if look.hair in ("long", "bob") else "" if not look.hair else "short")
-    return replace(look, hat=hat, hat_colour=_pick(rng, CLOTHS), hair=under)
+    below = outfit.hair if outfit.hair in ("long", "bob") else "short" if outfit.hair else ""
+    under = "" if hat == "headscarf" else below
+    return replace(outfit, hat=hat, hat_colour=_pick(rng, CLOTHS), hair=under)
 
 
-def _carry(rng: np.random.Generator, look: Look) -> Look:
+def _carry(rng: np.random.Generator, outfit: Outfit) -> Outfit:
     bag = str(
         rng.choice(
             ["", "backpack", "shoulder_bag", "handbag", "carrier", "basket"], p=[0.38, 0.18, 0.14, 0.08, 0.08, 0.14]
@@ -267,7 +268,7 @@ def _carry(rng: np.random.Generator, look: Look) -> Look:
     )
     colour = (0.80, 0.12, 0.12) if bag == "basket" else (0.72, 0.55, 0.36) if bag == "carrier" else None
     return replace(
-        look,
+        outfit,
         bag=bag,
         bag_colour=colour or _pick(rng, CLOTHS),
         bag_style=2 if bag == "basket" else int(bag == "carrier"),

@@ -1,4 +1,4 @@
-"""Which videos are made? The sample store's four cameras, and the tiny pair for tests."""
+"""The videos to render: the sample store's four cameras, and the tiny pair for tests."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def tiny(seed: int) -> Production:
         for start, stops in _TINY_PLANS
     ]
     simulate(walkers, store_walls(_TINY), (-0.5, -0.5), _TINY.size, -1.0, 11.0)
-    looks = cast(seed + 1000, len(walkers), ())
-    parts = [perform(walker, look, -1.0, rng) for walker, look in zip(walkers, looks, strict=True)]
+    outfits = cast(seed + 1000, len(walkers), ())
+    parts = [perform(walker, outfit, -1.0, rng) for walker, outfit in zip(walkers, outfits, strict=True)]
     shots = {
         "left": Shot(
             Camera(1.6, 0.7, 2.8, -14.0, 19.0, 74.0, 480, 270),

@@ -1,4 +1,4 @@
-"""What is put on the stage? Light, film, people on the GPU, and the lit, empty view behind them."""
+"""What the stage draws: light, film, people on the GPU, and the lit, empty view behind them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Actor:
 
     geometry: moderngl.VertexArray
     mask: moderngl.VertexArray
-    look: Floats
+    outfit: Floats
     buffers: tuple[moderngl.Buffer, moderngl.Buffer]
     bones: Floats = field(default_factory=lambda: np.zeros((17, 4, 4), np.float32))
     place: Floats = field(default_factory=lambda: np.eye(4, dtype=np.float32))

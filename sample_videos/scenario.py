@@ -1,4 +1,4 @@
-"""Who comes, what do they do, and what do they wear? The sample store's minute, and a shorter one for tests."""
+"""The script of the sample store's minute: who comes, what they do and what they wear."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from .acting import Part, perform
-from .people import CLOTHS, Look, random_look
+from .people import CLOTHS, Outfit, random_outfit
 from .store import SAMPLE, Rect, Store
 from .walking import Stop, Walker, simulate
 
@@ -111,17 +111,17 @@ def _stops(plan: str, rng: np.random.Generator) -> list[Stop]:
     return stops
 
 
-def cast(seed: int, count: int, staff: tuple[int, ...]) -> list[Look]:
-    """`count` people whose clothes differ well, the staff alike but for body, head and hair."""
+def cast(seed: int, count: int, staff: tuple[int, ...]) -> list[Outfit]:
+    """`count` people whose clothes differ clearly; the staff differ in body, head and hair only."""
     rng = np.random.default_rng([seed, 41])
-    looks: list[Look] = []
-    while len(looks) < count:
-        candidate = random_look(rng)
-        if all(_difference(candidate, other) > 0.33 for other in looks):
-            looks.append(candidate)
+    outfits: list[Outfit] = []
+    while len(outfits) < count:
+        candidate = random_outfit(rng)
+        if all(_difference(candidate, other) > 0.33 for other in outfits):
+            outfits.append(candidate)
     for index in staff:
-        looks[index] = replace(
-            looks[index],
+        outfits[index] = replace(
+            outfits[index],
             top="shirt",
             top_colours=((0.70, 0.08, 0.12), (0.13, 0.16, 0.24)),
             top_pattern=0,
@@ -140,13 +140,13 @@ def cast(seed: int, count: int, staff: tuple[int, ...]) -> list[Look]:
             bag="",
             shoes=(0.06, 0.06, 0.06),
             white_soles=False,
-            hair=looks[index].hair or "short",
+            hair=outfits[index].hair or "short",
         )
-    return looks
+    return outfits
 
 
-def _difference(a: Look, b: Look) -> float:
-    """How unlike two people's clothes are: mean colour distance of top and bottom, patterns and bags count too."""
+def _difference(a: Outfit, b: Outfit) -> float:
+    """Difference between two people's clothes: mean colour distance of top and bottom, patterns and bags count too."""
     top = float(np.linalg.norm(np.subtract(a.top_colours[0], b.top_colours[0])))
     bottom = float(np.linalg.norm(np.subtract(a.bottom_colours[0], b.bottom_colours[0])))
     return (
@@ -167,5 +167,5 @@ def sample_minute(seed: int) -> list[Part]:
         walkers.append(Walker(at, seconds, _stops(plan, rng), float(rng.uniform(1.0, 1.25))))
     w, d = SAMPLE.size
     simulate(walkers, store_walls(SAMPLE), (-3.0, -4.0), (w + 2, d), FIRST, LAST)
-    looks = cast(seed, len(walkers), STAFF)
-    return [perform(walker, look, FIRST, rng) for walker, look in zip(walkers, looks, strict=True)]
+    outfits = cast(seed, len(walkers), STAFF)
+    return [perform(walker, outfit, FIRST, rng) for walker, outfit in zip(walkers, outfits, strict=True)]

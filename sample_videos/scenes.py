@@ -1,4 +1,4 @@
-"""Training frames for a detector: other stores, other people, every frame on its own, with YOLO labels."""
+"""Render training frames for a detector: other stores, other people, independent frames, with YOLO labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import truth
 from .casting import floor_points, put, random_pose
 from .lighting import Studio
 from .other_stores import random_camera, random_film, random_light, random_store
-from .people import random_look
+from .people import random_outfit
 from .props import Actor, Backdrop
 from .stage import Stage
 from .store import Store
@@ -56,9 +56,9 @@ def _crowd(rng: np.random.Generator, stage: Stage, store: Store, backdrop: Backd
             kept.append((x, y))
     actors = []
     for x, y in kept:
-        look = random_look(rng)
-        actor = stage.actor(look)
-        put(actor, look, random_pose(rng, look), x, y, float(rng.uniform(0, 2 * np.pi)))
+        outfit = random_outfit(rng)
+        actor = stage.actor(outfit)
+        put(actor, outfit, random_pose(rng, outfit), x, y, float(rng.uniform(0, 2 * np.pi)))
         actors.append(actor)
     return actors
 

@@ -1,4 +1,4 @@
-"""How do a few spheres and cones become one organic surface? By smooth unions of distance fields, then marching cubes.
+"""Join spheres and cones into organic surfaces: smooth unions of distance fields, meshed by marching cubes.
 
 Points are float32 (N, 3) in metres; every field returns float32 (N,) metres, negative inside.
 """

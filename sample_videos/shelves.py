@@ -1,4 +1,4 @@
-"""How is a store built of boxes and cylinders? A collector of axis-aligned shapes, and shelves full of products."""
+"""Build stores from axis-aligned boxes and cylinders, and shelves full of products."""
 
 from __future__ import annotations
 
@@ -135,32 +135,32 @@ def _row(rng: np.random.Generator, length: float, room: float) -> list[tuple[flo
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a shelf along `axis` (0 x, 1 y): the stretch low..high, where its face is, which way it looks."""
+    """One side of a shelf along `axis` (0 x, 1 y): the stretch low..high, where its face is, which way it faces."""
 
     axis: int
     low: float
     high: float
     face: float
-    looks: int
+    facing: int
     depth: float
 
     def span(self, along: tuple[float, float], back: tuple[float, float], heights: tuple[float, float]) -> Span:
         """Corners (3,), (3,) of a box: metres along the shelf, metres behind the face, heights."""
         a, b = np.zeros(3), np.zeros(3)
         a[self.axis], b[self.axis] = along
-        ends = sorted(self.face - self.looks * metres for metres in back)
+        ends = sorted(self.face - self.facing * metres for metres in back)
         a[1 - self.axis], b[1 - self.axis] = ends
         a[2], b[2] = heights
         return a, b
 
 
-def side_of(rect: tuple[float, float, float, float], axis: int, looks: int) -> Side:
-    """The side of a footprint that looks to -1 or +1 across `axis`."""
+def side_of(rect: tuple[float, float, float, float], axis: int, facing: int) -> Side:
+    """The side of a footprint that faces -1 or +1 across `axis`."""
     across = 1 - axis
     thick = rect[across + 2] - rect[across]
-    face = rect[across + 2] if looks > 0 else rect[across]
+    face = rect[across + 2] if facing > 0 else rect[across]
     depth = min(0.42, thick * (0.5 if thick > 0.7 else 1.0))
-    return Side(axis, rect[axis] + PANEL, rect[axis + 2] - PANEL, face, looks, depth)
+    return Side(axis, rect[axis] + PANEL, rect[axis + 2] - PANEL, face, facing, depth)
 
 
 def _stock(out: Collector, rng: np.random.Generator, side: Side, heights: list[float], tint: Tint) -> None:

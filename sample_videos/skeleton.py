@@ -1,4 +1,4 @@
-"""Where is every bone when the joints are turned so? Rest skeleton, forward kinematics, skinning weights.
+"""Rest skeleton, forward kinematics and skinning weights.
 
 The rest person is 1.76 m tall, stands at the origin, faces +y, left hand towards -x, arms 40 degrees off the body.
 Matrices are float32 (4, 4) acting on column vectors; angles are radians.

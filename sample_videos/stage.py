@@ -1,4 +1,4 @@
-"""How does a frame get drawn? OpenGL: a store lit once per camera, then people drawn over it frame by frame.
+"""Draw frames with OpenGL: a store lit once per camera, and people drawn over it frame by frame.
 
 All targets have row 0 at the top of the image, so what is read back needs no flip. Images leave as uint8 RGB.
 """
@@ -16,7 +16,7 @@ from .body import Mesh
 from .cameras import Camera
 from .contacts import SHADOW_REACH, around, body_balls, lamps_near
 from .labels import print_atlas
-from .people import Look
+from .people import Outfit
 from .props import Actor, Backdrop, Film
 from .uniforms import set_arrays, set_values
 
@@ -94,16 +94,16 @@ class Stage:
             self._targets[key] = made
         return self._targets[key]
 
-    def actor(self, look: Look, mesh: Mesh | None = None) -> Actor:
+    def actor(self, outfit: Outfit, mesh: Mesh | None = None) -> Actor:
         """Upload a person."""
-        body = mesh or look.mesh()
+        body = mesh or outfit.mesh()
         vertices, faces = self.gl.buffer(body.vertices.tobytes()), self.gl.buffer(body.faces.tobytes())
         layout = [(vertices, "3f 3f 2f 4u1 4f1", "rest", "rest_normal", "kind", "bone", "weight")]
         flat = [(vertices, "3f 12x 2f 4u1 4f1", "rest", "kind", "bone", "weight")]
         return Actor(
             self.gl.vertex_array(self.geometry, layout, faces),
             self.gl.vertex_array(self.mask, flat, faces),
-            look.uniforms(),
+            outfit.uniforms(),
             (vertices, faces),
         )
 
@@ -114,7 +114,7 @@ class Stage:
         set_arrays(program, view_projection=projection)
         for number, actor in enumerate(actors, 1):
             set_arrays(program, place=actor.place, bones=actor.bones)
-            set_values(program, hem=float(actor.look[10, 1]))
+            set_values(program, hem=float(actor.outfit[10, 1]))
             if not mask:
                 set_values(program, identity=number / 255)
             (actor.mask if mask else actor.geometry).render()
@@ -137,7 +137,7 @@ class Stage:
                 continue
             self.gl.scissor = area
             set_values(program, identity=number / 255)
-            set_arrays(program, look=actor.look, panels=lamps_near(actor.place[:2, 3], light.lamps))
+            set_arrays(program, outfit=actor.outfit, panels=lamps_near(actor.place[:2, 3], light.lamps))
             quad.render(moderngl.TRIANGLE_STRIP)
         self.gl.scissor = None
         self.gl.enable(moderngl.DEPTH_TEST)

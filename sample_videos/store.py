@@ -1,4 +1,4 @@
-"""Where do walls, shelves, doors and tills stand? The sample store, and random other stores.
+"""Floor plans: walls, shelves, doors and tills of the sample store, and their geometry.
 
 x runs along the front wall, y into the store, metres; rectangles are x1, y1, x2, y2.
 """

@@ -1,4 +1,4 @@
-"""What is truly in a frame? Boxes and visible shares counted in the geometry buffer, written as CSV."""
+"""Ground truth of a frame: boxes and visible shares counted in the geometry buffer, written as CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do values get into a shader program? By name, and typed: moderngl's own members may be of several kinds."""
+"""Set typed values in shader programs by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do people get from shelf to shelf without walking through anything? Paths on a grid, and bodies that give way.
+"""Simulate people on their way from shelf to shelf: paths on a grid, and bodies that avoid each other.
 
 Positions are floor metres, times are seconds of the store's clock, headings radians (0 faces +y, positive turns left).
 """

@@ -1,4 +1,4 @@
-"""What does a person wear on head and back, and carry? Distance fields of hair, hats and bags."""
+"""Distance fields of hair, hats and bags."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 #version 330
 // Shades one person from the geometry buffer: clothes and faces are painted in rest-pose coordinates r.
-uniform vec4 look[13];
+uniform vec4 outfit[13];
 uniform vec4 panels[4];
 uniform vec3 eye;
 uniform vec3 sky;
@@ -31,7 +31,7 @@ vec3 weave(vec2 uv, vec4 first, vec4 second, bool arm, float seed, float pixel) 
     if (pattern > 2.5) {
         vec2 at = vec2(r.x, r.z - 1.25) / (r.y > 0.0 ? 0.24 : 0.30) + 0.5;
         if (r.y > 0.0) at.x = 1.0 - at.x;
-        vec4 t = textureLod(prints, vec3(at.x, 1.0 - at.y, look[3].w), clamp(log2(pixel * 530.0), 0.0, 5.0));
+        vec4 t = textureLod(prints, vec3(at.x, 1.0 - at.y, outfit[3].w), clamp(log2(pixel * 530.0), 0.0, 5.0));
         bool off = arm || any(lessThan(at, vec2(0.0))) || any(greaterThan(at, vec2(1.0))) || (r.y < 0.0 && scale < 10.0);
         c = off ? a : mix(a, t.rgb, t.a);
     }
@@ -59,12 +59,12 @@ vec3 face(vec3 c, float grain, inout float gloss) {
     c *= 1.0 - 0.28 * exp(-pow(length(vec2((x - 0.032) / 1.5, r.z - 1.650)) / 0.014, 2.0));
     float beard = smoothstep(1.605, 1.590, r.z - 0.35 * max(x - 0.03, 0.0)) * smoothstep(0.0, 0.05, r.y);
     beard = max(beard, step(length(vec2(x * 0.55, r.z - 1.592)), 0.013));
-    c = mix(c, look[1].rgb, look[0].w * beard * (0.6 + 0.4 * grain));
+    c = mix(c, outfit[1].rgb, outfit[0].w * beard * (0.6 + 0.4 * grain));
     if (r.y > 0.04) {
-        c = mix(look[12].rgb, c, smoothstep(0.0075, 0.0105, length(vec2(x / 2.4, r.z - 1.578))));
+        c = mix(outfit[12].rgb, c, smoothstep(0.0075, 0.0105, length(vec2(x / 2.4, r.z - 1.578))));
         c *= 1.0 - 0.5 * smoothstep(0.0022, 0.0, abs(r.z - 1.5785)) * step(x, 0.021);
         c *= 1.0 - 0.45 * step(length(vec2(x - 0.0065, r.z - 1.603)), 0.004);
-        c = mix(look[1].rgb * 0.8, c, smoothstep(0.0045, 0.0075, length(vec2((x - 0.034) / 2.6, r.z - 1.671 - 0.08 * (0.034 - x)))));
+        c = mix(outfit[1].rgb * 0.8, c, smoothstep(0.0045, 0.0075, length(vec2((x - 0.034) / 2.6, r.z - 1.671 - 0.08 * (0.034 - x)))));
         vec2 e = vec2(x - 0.0315, (r.z - 1.6485) * 2.2);
         float d = length(e);
         if (d < 0.0165) c *= r.z > 1.6485 ? 0.4 : 0.75;
@@ -74,22 +74,22 @@ vec3 face(vec3 c, float grain, inout float gloss) {
     vec2 g = vec2(x - 0.034, r.z - 1.647);
     bool rim = r.y > 0.05 && abs(length(max(abs(g) - vec2(0.017, 0.010), 0.0)) - 0.008) < 0.0028;
     bool stem = (r.y < 0.085 && abs(r.z - 1.652) < 0.0035 && x > 0.05) || (x < 0.011 && r.y > 0.05 && abs(r.z - 1.652) < 0.003);
-    if (look[1].w > 0.5 && (rim || stem)) { c = vec3(0.03); gloss = 0.4; }
+    if (outfit[1].w > 0.5 && (rim || stem)) { c = vec3(0.03); gloss = 0.4; }
     return c;
 }
 vec3 top(vec3 c, vec3 skin, float grain, float along, bool arm) {
     // The neckline is a circle around the neck, drawn out to a V in front.
-    float ring = length(vec2(r.x, r.y + 0.014)) - look[7].y;
-    if (r.y > 0.0) ring = min(ring, max(abs(r.x) * 1.3 - 0.055 * look[7].w, 1.445 - 0.075 * look[7].w + abs(r.x) * 1.1 - r.z));
+    float ring = length(vec2(r.x, r.y + 0.014)) - outfit[7].y;
+    if (r.y > 0.0) ring = min(ring, max(abs(r.x) * 1.3 - 0.055 * outfit[7].w, 1.445 - 0.075 * outfit[7].w + abs(r.x) * 1.1 - r.z));
     float gap = 0.022 + 0.11 * max(0.0, r.z - 1.16);
     bool front = r.y > 0.0 && !arm;
-    if (front && look[6].w > 0.5 && abs(r.x) < gap + 0.012) c = abs(r.x) < gap ? look[6].rgb * (0.92 + 0.16 * grain) : look[4].rgb * 0.6;
-    if (front && look[6].w < 0.5 && look[6].w > 0.2 && abs(r.x) < 0.006) c *= 0.55;
-    if (front && look[2].w > 0.5 && r.z < 1.27 && abs(r.x) < 0.13) c = look[5].rgb;
-    if (front && look[2].w > 0.5 && abs(r.x + 0.08) < 0.035 && abs(r.z - 1.33) < 0.014) c = vec3(0.92);
-    if (arm && abs(along - look[7].x) < 0.012) c *= 0.75;
-    if (abs(r.z - look[7].z) < 0.018 || (ring < 0.011 && r.z > 1.33 && !arm)) c *= 0.78;
-    bool bare = (arm && along > look[7].x) || (ring < 0.0 && r.z > 1.33 && !arm);
+    if (front && outfit[6].w > 0.5 && abs(r.x) < gap + 0.012) c = abs(r.x) < gap ? outfit[6].rgb * (0.92 + 0.16 * grain) : outfit[4].rgb * 0.6;
+    if (front && outfit[6].w < 0.5 && outfit[6].w > 0.2 && abs(r.x) < 0.006) c *= 0.55;
+    if (front && outfit[2].w > 0.5 && r.z < 1.27 && abs(r.x) < 0.13) c = outfit[5].rgb;
+    if (front && outfit[2].w > 0.5 && abs(r.x + 0.08) < 0.035 && abs(r.z - 1.33) < 0.014) c = vec3(0.92);
+    if (arm && abs(along - outfit[7].x) < 0.012) c *= 0.75;
+    if (abs(r.z - outfit[7].z) < 0.018 || (ring < 0.011 && r.z > 1.33 && !arm)) c *= 0.78;
+    bool bare = (arm && along > outfit[7].x) || (ring < 0.0 && r.z > 1.33 && !arm);
     return bare ? skin : c;
 }
 void main() {
@@ -108,26 +108,26 @@ void main() {
     if (arm) uv = vec2(atan(side.y, dot(side, vec3(0.766044, 0.0, 0.642788))) * 0.05, 1.40 - along);
     if (kind == 2.0) uv.x = atan(abs(r.x) - 0.1, r.y + 0.01) * 0.07;
     float grain = noise(r * (kind == 5.0 ? vec3(110.0, 110.0, 34.0) : kind == 0.0 || kind == 4.0 ? vec3(34.0) : vec3(130.0)));
-    vec3 cloth = weave(uv, lower ? look[8] : look[4], lower ? look[9] : look[5], arm, look[10].w + (lower ? 3.0 : 0.0), pixel);
-    vec3 skin = look[0].rgb * (0.93 + 0.14 * grain), albedo = skin;
+    vec3 cloth = weave(uv, lower ? outfit[8] : outfit[4], lower ? outfit[9] : outfit[5], arm, outfit[10].w + (lower ? 3.0 : 0.0), pixel);
+    vec3 skin = outfit[0].rgb * (0.93 + 0.14 * grain), albedo = skin;
     if (kind == 0.0) { gloss = 0.10; albedo = face(skin, grain, gloss); }
     if (kind == 1.0) { fold = 0.55; albedo = top(cloth * (0.95 + 0.1 * grain), skin, grain, along, arm); }
     if (kind == 2.0) {
-        bool bare = r.z < look[10].x;
+        bool bare = r.z < outfit[10].x;
         fold = bare ? 0.0 : 0.5;
-        albedo = bare ? skin : cloth * (0.94 + 0.12 * grain) * (r.z > 1.005 ? 0.6 : 1.0) * (abs(abs(r.x) - 0.175) < 0.004 || r.z < look[10].x + 0.015 ? 0.8 : 1.0);
+        albedo = bare ? skin : cloth * (0.94 + 0.12 * grain) * (r.z > 1.005 ? 0.6 : 1.0) * (abs(abs(r.x) - 0.175) < 0.004 || r.z < outfit[10].x + 0.015 ? 0.8 : 1.0);
     }
-    if (kind == 3.0) { gloss = 0.12; albedo = r.z < 0.024 ? vec3(mix(0.04, 0.75, look[11].w)) : look[11].rgb * (r.y > 0.03 && r.y < 0.085 && r.z > 0.05 ? 1.35 : 1.0); }
-    if (kind == 5.0) { gloss = 0.16; albedo = look[1].rgb * (0.5 + 0.8 * grain); fold = 0.5; }
-    if (kind == 6.0) { fold = 0.2; albedo = look[2].rgb * (0.88 + 0.24 * grain); }
+    if (kind == 3.0) { gloss = 0.12; albedo = r.z < 0.024 ? vec3(mix(0.04, 0.75, outfit[11].w)) : outfit[11].rgb * (r.y > 0.03 && r.y < 0.085 && r.z > 0.05 ? 1.35 : 1.0); }
+    if (kind == 5.0) { gloss = 0.16; albedo = outfit[1].rgb * (0.5 + 0.8 * grain); fold = 0.5; }
+    if (kind == 6.0) { fold = 0.2; albedo = outfit[2].rgb * (0.88 + 0.24 * grain); }
     if (kind == 7.0) {
         fold = 0.25; gloss = 0.12;
-        albedo = look[3].rgb * (abs(fract(r.z * 9.0 + look[10].w) - 0.5) < 0.03 ? 0.6 : 1.0) * (0.92 + 0.16 * grain);
-        if (look[12].w > 1.5) albedo *= 0.6 + 0.45 * line(r.z * 26.0, 0.55, pixel * 26.0);
+        albedo = outfit[3].rgb * (abs(fract(r.z * 9.0 + outfit[10].w) - 0.5) < 0.03 ? 0.6 : 1.0) * (0.92 + 0.16 * grain);
+        if (outfit[12].w > 1.5) albedo *= 0.6 + 0.45 * line(r.z * 26.0, 0.55, pixel * 26.0);
     }
-    if (kind == 8.0) { fold = 0.4; albedo = cloth * (r.z < look[10].y + 0.012 ? 0.75 : 1.0); }
+    if (kind == 8.0) { fold = 0.4; albedo = cloth * (r.z < outfit[10].y + 0.012 ? 0.75 : 1.0); }
     if (dot(normal, view) < -0.3) { normal = -normal; open *= 0.6; }
-    vec3 q = r * vec3(17.0, 17.0, 7.0) + look[10].w;
+    vec3 q = r * vec3(17.0, 17.0, 7.0) + outfit[10].w;
     normal = normalize(normal - fold * 0.27 * (noise_gradient(q).yzw + noise_gradient(q * 2.3).yzw));
     vec3 light = mix(ground, sky * 0.9, 0.5 + 0.5 * normal.z) * open * mix(0.7, 1.0, smoothstep(-0.1, 1.3, p.z));
     vec3 shine = vec3(0.0);

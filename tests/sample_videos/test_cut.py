@@ -22,7 +22,7 @@ def people(tmp_path_factory):
 def test_it_is_a_test_set_that_evaluation_reads(people):
     query, gallery = (read_crop_set(people / split) for split in ("query", "bounding_box_test"))
     assert set(query.camids) == {1, 2}
-    assert set(gallery.pids) <= set(query.pids)  # everybody's first crop asks
+    assert set(gallery.pids) <= set(query.pids)  # everybody's first crop is a query
     assert len(gallery) > len(query)
 
 
@@ -43,7 +43,7 @@ def test_crops_are_the_boxes_of_the_truth(people):
         assert float(row["visible"]) >= LEAST_VISIBLE
 
 
-def test_nobody_is_there_too_often(people):
+def test_crops_per_person_and_camera_are_limited(people):
     crops = {}
     for path in people.glob("*/*.png"):
         crops[path.name[:7]] = crops.get(path.name[:7], 0) + 1

@@ -15,7 +15,7 @@ from sample_videos import truth  # noqa: E402
 from sample_videos.casting import put  # noqa: E402
 from sample_videos.gait import Pose  # noqa: E402
 from sample_videos.lighting import Studio  # noqa: E402
-from sample_videos.people import Look  # noqa: E402
+from sample_videos.people import Outfit  # noqa: E402
 from sample_videos.props import Film, Light  # noqa: E402
 from sample_videos.stage import Stage  # noqa: E402
 
@@ -43,9 +43,9 @@ def view(stage):
 def actors(stage, view):
     people = []
     for x, y in ((3.6, 5.0), (1.9, 5.5)):  # one in the open, one behind the shelf
-        look = Look()
-        actor = stage.actor(look)
-        put(actor, look, Pose(), x, y, np.pi)
+        outfit = Outfit()
+        actor = stage.actor(outfit)
+        put(actor, outfit, Pose(), x, y, np.pi)
         people.append(actor)
     return people
 
@@ -59,13 +59,13 @@ def test_people_change_the_picture_only_around_them(stage, view, actors):
     assert changed[:20].sum() == 0
 
 
-def test_boxes_and_shares_tell_the_open_person_from_the_hidden_one(stage, view, actors):
+def test_the_visible_share_distinguishes_an_unoccluded_from_an_occluded_person(stage, view, actors):
     _, who = stage.draw(view, actors, Film(), 0.0)
-    open_person, hidden = truth.sightings(stage, view.camera, actors, who)
+    open_person, occluded = truth.sightings(stage, view.camera, actors, who)
     assert open_person.visible > 0.98
     assert open_person.full == open_person.seen
-    assert 0.1 < hidden.visible < 0.8
-    assert hidden.seen[3] < hidden.full[3] - 5  # the legs are behind the shelf
+    assert 0.1 < occluded.visible < 0.8
+    assert occluded.seen[3] < occluded.full[3] - 5  # the legs are behind the shelf
     (foot,) = view.camera.project(np.array([[3.6, 5.0, 0.0]]))
     x1, _, x2, y2 = open_person.full
     assert x1 < foot[0] < x2

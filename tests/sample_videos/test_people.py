@@ -7,7 +7,7 @@ from sample_videos.body import TOP, torso_part
 from sample_videos.cameras import Camera
 from sample_videos.casting import free
 from sample_videos.gait import Pose, joint_turns
-from sample_videos.people import random_look
+from sample_videos.people import random_outfit
 from sample_videos.scenario import STAFF, cast, store_walls
 from sample_videos.skeleton import INDEX, skin_matrices
 from sample_videos.store import SAMPLE
@@ -64,17 +64,17 @@ def test_grown_garments_are_closed_and_weighted():
     assert np.abs(mesh.vertices["weight"].astype(int).sum(1) - 255).max() <= 2
 
 
-def test_looks_follow_the_seed_and_differ():
-    first, again = (random_look(np.random.default_rng(5)) for _ in range(2))
+def test_outfits_follow_the_seed_and_differ():
+    first, again = (random_outfit(np.random.default_rng(5)) for _ in range(2))
     assert first == again
-    assert random_look(np.random.default_rng(6)) != first
+    assert random_outfit(np.random.default_rng(6)) != first
 
 
-def test_staff_are_dressed_alike_and_shoppers_are_not():
-    looks = cast(1, 8, STAFF)
-    clothes = [(look.top, look.top_colours, look.bottom_colours, look.shoes, look.bag) for look in looks]
+def test_staff_wear_the_same_clothes_and_shoppers_do_not():
+    outfits = cast(1, 8, STAFF)
+    clothes = [(outfit.top, outfit.top_colours, outfit.bottom_colours, outfit.shoes, outfit.bag) for outfit in outfits]
     assert clothes[STAFF[0]] == clothes[STAFF[1]]
-    assert len(set(clothes)) == len(looks) - 1
+    assert len(set(clothes)) == len(outfits) - 1
 
 
 def test_two_walkers_meet_head_on_and_pass():

@@ -1,4 +1,4 @@
-"""Does a stranger see people here? Stock YOLOv8n's recall on rendered frames, against the truth files."""
+"""Measure the recall of an off-the-shelf detector, YOLOv8n, on rendered frames against their ground truth."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import supervision as sv
 from numpy.typing import NDArray
 
 Boxes = NDArray[np.float64]
@@ -20,7 +21,7 @@ LEAST_VISIBLE, OVERLAP = 0.5, 0.5
 
 
 def yolo(weights: Path, confidence: float, size: int) -> Detector:
-    """Person boxes (N, 4) xyxy of an ultralytics model for a BGR image."""
+    """A function that returns an ultralytics model's boxes of people, xyxy float64 (N, 4), in a BGR image."""
     os.environ.setdefault("YOLO_OFFLINE", "true")
     from ultralytics import YOLO, settings
 
@@ -34,17 +35,8 @@ def yolo(weights: Path, confidence: float, size: int) -> Detector:
     return detect
 
 
-def overlaps(first: Boxes, second: Boxes) -> Boxes:
-    """Intersection over union (N, M) of boxes xyxy (N, 4) and (M, 4)."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = (high - low).clip(0).prod(2)  # (N, M)
-    areas = [(b[:, 2:] - b[:, :2]).prod(1) for b in (first, second)]
-    return np.asarray(shared / (areas[0][:, None] + areas[1][None] - shared + 1e-9))
-
-
 def read_truth(path: Path) -> dict[int, list[dict[str, float]]]:
-    """Rows of a truth CSV by frame."""
+    """Rows of a ground truth CSV by frame."""
     rows: dict[int, list[dict[str, float]]] = defaultdict(list)
     with path.open() as file:
         for row in csv.DictReader(file):
@@ -52,8 +44,8 @@ def read_truth(path: Path) -> dict[int, list[dict[str, float]]]:
     return rows
 
 
-def found(rows: list[dict[str, float]], boxes: Boxes) -> tuple[int, int]:
-    """How many of the half-visible people have a box of their own, and how many people there are."""
+def count_found(rows: list[dict[str, float]], boxes: Boxes) -> tuple[int, int]:
+    """How many people at least half visible have a box of their own, and how many such people there are."""
     people = [r for r in rows if r["visible"] >= LEAST_VISIBLE]
     free = list(range(len(boxes)))
     hits = 0
@@ -61,7 +53,7 @@ def found(rows: list[dict[str, float]], boxes: Boxes) -> tuple[int, int]:
         both = np.array(
             [[person[k] for k in ("x1", "y1", "x2", "y2")], [person[f"visible_{k}"] for k in ("x1", "y1", "x2", "y2")]]
         )
-        match = overlaps(both, boxes[free]).max(0) if free else np.zeros(0)
+        match = sv.box_iou_batch(both, boxes[free]).max(0) if free else np.zeros(0)
         if len(match) and match.max() >= OVERLAP:
             hits += 1
             free.pop(int(match.argmax()))
@@ -77,12 +69,12 @@ def video_frames(path: Path, every: int) -> Iterator[tuple[int, Image]]:
 
 
 def recall_of_video(folder: Path, name: str, detect: Detector, every: int) -> tuple[int, int, int]:
-    """People found, people half visible, boxes that fit nobody, over every n-th frame of folder/NAME.mp4."""
+    """People found, people at least half visible, boxes that match nobody, over every n-th frame of folder/NAME.mp4."""
     rows = read_truth(folder / "truth" / f"{name}.csv")
     hits = total = strays = 0
     for index, image in video_frames(folder / f"{name}.mp4", every):
         boxes = detect(image)
-        good, people = found(rows[index], boxes)
+        good, people = count_found(rows[index], boxes)
         hits, total = hits + good, total + people
         strays += _strays(rows[index], boxes)
     return hits, total, strays
@@ -95,13 +87,13 @@ def recall_of_scenes(folder: Path, detect: Detector) -> tuple[int, int, int]:
         rows = [row for rows in read_truth(folder / "truth" / f"{path.stem}.csv").values() for row in rows]
         image = np.asarray(cv2.imread(str(path)), np.uint8)
         boxes = detect(image)
-        good, people = found(rows, boxes)
+        good, people = count_found(rows, boxes)
         hits, total, strays = hits + good, total + people, strays + _strays(rows, boxes)
     return hits, total, strays
 
 
 def _strays(rows: list[dict[str, float]], boxes: Boxes) -> int:
-    """Boxes that overlap nobody, however hidden, by 0.3."""
+    """Number of boxes whose IoU with everybody, however occluded, is below 0.3."""
     people = np.array(
         [
             [r[k] for k in keys]
@@ -112,4 +104,4 @@ def _strays(rows: list[dict[str, float]], boxes: Boxes) -> int:
     ).reshape(-1, 4)
     if not len(boxes):
         return 0
-    return int((overlaps(boxes, people).max(1, initial=0.0) < 0.3).sum())
+    return int((sv.box_iou_batch(boxes, people).max(1, initial=0.0) < 0.3).sum())
