@@ -23,7 +23,7 @@ class MaskStatistics:
     """How much the masks of N images vary, between dims and between images.
 
     Attributes:
-        participation_ratio: (Σm)² / (D·Σm²), mean over the images, in [0, 1]; 1 where all dims have the same weight,
+        participation_ratio: (Σm)² / (D·Σm²) in [0, 1], mean over the images; 1 where all dims have the same weight,
             k/D where k dims have the same weight and all others none.
         between_images: share of the masks' variance that is between images, in [0, 1]; 0 where every image has the
             same mask.
