@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 
 _USER_INFO = re.compile(r"((?:[A-Za-z][\w+.-]*)?://)[^\s]*@")  # greedy: a password may itself contain / or @
-_QUERY = re.compile(r"([A-Za-z][\w+.-]*://[^\s?#]*)[?#][^\s]*")  # cameras take user=...&password=... there
+_QUERY = re.compile(r"([A-Za-z][\w+.-]*://[^\s?#]*)[?#][^\s]*")  # cameras accept user=...&password=... here
 _SECRET_IN_PATH = re.compile(r"([A-Za-z][\w+.-]*://[^\s/]*)/[^\s]*(?:passw|pwd|user=)[^\s]*", re.IGNORECASE)
 
 
 def without_credentials(text: str) -> str:
-    """The text with user names, passwords and queries cut out of every address in it."""
+    """The text with user names, passwords and queries removed from every address in it."""
     text = _USER_INFO.sub(r"\1", text)
     text = _QUERY.sub(r"\1", text)
     return _SECRET_IN_PATH.sub(r"\1/...", text)
 
 
 def values_without_credentials(value: object) -> object:
-    """The same nested mappings, lists and values, every text in them without credentials."""
+    """A copy of nested mappings and lists with credentials removed from every text."""
     if isinstance(value, str):
         return without_credentials(value)
     if isinstance(value, dict):

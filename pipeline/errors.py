@@ -1,4 +1,4 @@
-"""Errors of the application; the root of the tree is `reid.errors`."""
+"""Errors of the application and their exit codes; the root of the tree is `reid.errors`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INTERRUPTED_EXIT_CODE = 130  # what shells report for Ctrl-C
 
 
 class ConfigError(ReidpipeError):
-    """The config file cannot be read, or holds an unknown key or a value that makes no sense."""
+    """The config file cannot be read, or holds an unknown key or an invalid value."""
 
     exit_code = 2
 

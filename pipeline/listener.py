@@ -1,4 +1,4 @@
-"""Callbacks of a run: what a progress display implements."""
+"""Callbacks of a run, for progress displays."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from .types import CameraReport, Frame
 
 
 class RunListener(Protocol):
-    """Called in the run's own thread."""
+    """Called in the thread of the run."""
 
     def opened(self, sources: Mapping[str, Source], reports: Mapping[str, CameraReport]) -> None:
-        """The cameras are open; `reports` holds those that failed."""
+        """The sources are open; `reports` holds the cameras that failed."""
 
     def analysed(self, frame: Frame, people: int) -> None:
-        """One frame is done; `people` tracks are in it."""
+        """One frame is analysed; `people` are tracked in it."""
 
 
 class Silent:
-    """A listener that shows nothing."""
+    """A listener that does nothing."""
 
     def opened(self, sources: Mapping[str, Source], reports: Mapping[str, CameraReport]) -> None:
-        """Nothing to show."""
+        """Do nothing."""
 
     def analysed(self, frame: Frame, people: int) -> None:
-        """Nothing to show."""
+        """Do nothing."""

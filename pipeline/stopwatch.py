@@ -1,4 +1,4 @@
-"""Where the time goes: busy seconds by stage, over all threads."""
+"""Measure busy seconds per stage, summed over all threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Adds up the seconds that threads spend in named stages."""
+    """Sums the seconds that threads spend in named stages."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
@@ -17,7 +17,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count the time of the block towards a stage."""
+        """Add the duration of the block to a stage."""
         began = time.perf_counter()
         try:
             yield
@@ -28,6 +28,6 @@ class Stopwatch:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Busy seconds by stage, a copy."""
+        """Busy seconds per stage, as a copy."""
         with self._lock:
             return dict(self._seconds)

@@ -1,1 +1,1 @@
-"""The config file: its schema, how it is read, and what its messages say."""
+"""The config file: schema, loader and error messages."""

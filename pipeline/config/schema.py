@@ -107,16 +107,16 @@ class LinkingConfig(Section):
     """Linking of tracklets to identities over all cameras."""
 
     mode: Literal["joint", "query", "plain"] = Field(
-        default="joint", description="similarity weighted by both masks (`joint`), by one (`query`) or by none (`plain`)"
+        default="joint", description="weights of the similarity: both masks (`joint`), one (`query`) or none (`plain`)"
     )
     similarity: float = Field(
-        default=0.45, ge=-1, le=1, description="lowest similarity of a link; below it, a tracklet becomes a new identity"
+        default=0.45, ge=-1, le=1, description="lowest similarity of a link; below it, a new identity begins"
     )
     max_gap_seconds: float = Field(default=3600.0, gt=0, description="a person away for longer becomes a new identity")
     max_speed: float = Field(
         default=3.5,
         gt=0,
-        description="highest walking speed in metres per second; with homographies, links that need more are refused",
+        description="highest walking speed in metres per second; with homographies, faster links are refused",
     )
     min_observations: int = Field(default=5, ge=1, description="tracklets with fewer boxes get no identity")
 

@@ -1,1 +1,1 @@
-"""Tracklets in, identities out."""
+"""Link tracklets of all cameras to identities."""

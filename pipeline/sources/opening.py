@@ -91,16 +91,20 @@ def find_footage(source: str) -> Footage:
         raise SourceError(
             f"{without_credentials(source)}: live sources are not supported yet; record them and give the files"
         )
-    path = Path(source)
     try:
-        if path.is_dir():
-            return _images_in(path)
-        if path.exists():
-            return Footage("images" if _is_image(path) else "video", (path,))
-        if glob.has_magic(source):
-            return _matching(source)
+        return _files_at(source)
     except OSError as error:
         raise SourceError(f"{source}: {error.strerror}") from error
+
+
+def _files_at(source: str) -> Footage:
+    path = Path(source)
+    if path.is_dir():
+        return _images_in(path)
+    if path.exists():
+        return Footage("images" if _is_image(path) else "video", (path,))
+    if glob.has_magic(source):
+        return _matching(source)
     if not path.parent.is_dir():
         raise SourceError(f"{source}: no such file; there is no folder {path.parent}")
     names = [entry.name for entry in path.parent.iterdir()]

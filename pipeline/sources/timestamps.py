@@ -1,12 +1,12 @@
-"""When a picture was taken: stream timestamps as strictly increasing seconds, and which pictures to keep."""
+"""Turn stream timestamps into strictly increasing seconds, and choose the frames to analyse."""
 
 from __future__ import annotations
 
 import math
 from typing import Protocol
 
-SMALLEST_STEP_SECONDS = 0.001  # what a repeated timestamp is moved on by: one tick of the coarsest container, Matroska
-JUMP_BACK_SECONDS = 1.0  # a larger step back is no jitter but a clock that was set anew
+SMALLEST_STEP_SECONDS = 0.001  # added to repeated timestamps: one tick of the coarsest container, Matroska
+JUMP_BACK_SECONDS = 1.0  # a larger step back is not jitter but a clock that was reset
 
 
 class TimeBase(Protocol):
@@ -20,12 +20,12 @@ class TimeBase(Protocol):
 
 
 class Clock:
-    """Seconds since the first picture of one file, one call per picture, strictly increasing.
+    """Strictly increasing seconds since the first frame of one file.
 
-    Pictures without a timestamp (raw H.264 has none) follow the one before at the nominal rate. A timestamp that does
-    not lie between its neighbours, though these are in order, is a damaged one and set in the middle between them.
-    Where time steps back for longer, by a little it is moved on step by step; by a lot, the recorder's clock was set
-    anew, and time goes on from there at the nominal rate.
+    A frame without a timestamp (raw H.264 has none) follows the one before at the nominal rate. A timestamp that
+    does not lie between its neighbours, though these are in order, is damaged and replaced by their mean. After a small
+    step back, frames advance by the smallest step until the timestamps catch up. After a large one, the recorder's
+    clock was reset, and time continues at the nominal rate.
     """
 
     def __init__(self, time_base: TimeBase | None, fps: float) -> None:
@@ -38,25 +38,25 @@ class Clock:
 
     @property
     def end_seconds(self) -> float:
-        """Where the next picture is due: one picture interval after the last; 0 before the first."""
+        """The expected time of the next frame: one frame interval after the last; 0 before the first."""
         return 0.0 if self._last_seconds is None else self._last_seconds + self._interval_seconds
 
     def starts_at(self, pts: int) -> None:
-        """Count from this timestamp, if it is earlier than that of the first picture that is read."""
+        """Measure from this timestamp if it is earlier than that of the first decoded frame."""
         self._first_pts = pts if self._first_pts is None else min(pts, self._first_pts)
 
     def of_stream(self, pts: int) -> float:
-        """Seconds since the start of the stream that a timestamp stands for, unrepaired."""
+        """Seconds since the start of the stream at a timestamp, unrepaired."""
         if self._time_base is None or self._first_pts is None:
             return self.end_seconds
         return (pts - self._first_pts) * self._time_base.numerator / self._time_base.denominator
 
     def seconds(self, pts: int | None, next_pts: int | None) -> float:
-        """The time of the next picture in seconds since the first.
+        """The time of the next frame in seconds since the first; call it once per frame.
 
         Args:
-            pts: the picture's presentation timestamp in ticks of the time base, None if it has none.
-            next_pts: that of the picture after it, None if there is none.
+            pts: the frame's presentation timestamp in ticks of the time base; None if it has none.
+            next_pts: that of the frame after it; None if there is none.
         """
         pts = self._between_neighbours(pts, next_pts)
         if pts is None:
@@ -64,7 +64,7 @@ class Clock:
         else:
             if self._last_seconds is None:
                 self.starts_at(pts)
-            elif self._first_pts is None:  # the pictures so far had no timestamp
+            elif self._first_pts is None:  # the frames so far had no timestamp
                 self._first_pts, self._shift_seconds = pts, self.end_seconds
             now = self.of_stream(pts) + self._shift_seconds
         if self._last_seconds is not None and now <= self._last_seconds:
@@ -87,11 +87,11 @@ class Clock:
 
 
 class Thinning:
-    """Which pictures are analysed: every N-th, or at most so many per second; one per camera.
+    """Chooses the frames to analyse: every N-th, or at most `fps` per second; one instance per camera.
 
-    By rate, time is cut into slots of 1/fps from the first picture on, and each slot keeps the first picture that
-    reaches it, give or take half a picture interval: timestamps in milliseconds would else lose one picture in two
-    where the wanted rate is the camera's own.
+    By rate, time is divided into slots of 1/fps from the first frame on, and each slot keeps the first frame that
+    reaches it, with a tolerance of half a frame interval: otherwise timestamps rounded to milliseconds would lose every
+    other frame if the wanted rate is the camera's own.
     """
 
     def __init__(self, every: int, fps: float | None, source_fps: float) -> None:
@@ -101,11 +101,11 @@ class Thinning:
         self._next_slot = 0
 
     def keeps(self, index: int, seconds: float) -> bool:
-        """Whether the picture is analysed.
+        """Whether the frame is analysed.
 
         Args:
-            index: 0-based number of the picture.
-            seconds: since the first picture, larger at every call.
+            index: 0-based number of the frame.
+            seconds: since the first frame, larger at every call.
         """
         if self._fps is None:
             return index % self._every == 0

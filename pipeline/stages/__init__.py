@@ -1,1 +1,1 @@
-"""Frame in, tracklet out: detect, build tracklets, embed."""
+"""From frames to tracklets: detect, build tracklets, embed."""

@@ -1,4 +1,4 @@
-"""Who is in the picture: one detector for all cameras, whatever its weights are."""
+"""Detect people: one detector for all cameras, on batches of their frames."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from ..errors import WeightsError
 from ..stopwatch import Stopwatch
 from ..types import Frame, Image
 
-BATCHES_AHEAD = 2  # while one batch is tracked, the next ones are being detected
+BATCHES_AHEAD = 2  # detected while an earlier batch is tracked
 
 BUNDLED = {"person": Path(__file__).parents[1] / "weights" / "person.onnx"}
 
 
 class Detector(Protocol):
-    """Finds the people in a batch of pictures."""
+    """Finds the people in a batch of images."""
 
     def detect(self, images: Sequence[Image]) -> list[sv.Detections]:
-        """Find people in pictures of any cameras and sizes; safe to call from several threads at once.
+        """Find people in images of any cameras and sizes; may be called by several threads at once.
 
         Args:
             images: uint8 (H, W, 3) BGR each.
 
         Returns:
-            For each picture its people: xyxy float32 (N, 4) pixels of that picture, clipped to it; confidence
-            float32 (N,) in [0, 1], in falling order.
+            One per image: xyxy float32 (N, 4) pixels, clipped to the image; confidence float32 (N,) in [0, 1], in
+            descending order.
         """
         ...
 
@@ -41,21 +41,21 @@ class Detector(Protocol):
 def open_detector(config: DetectorConfig, threads: int) -> Detector:
     """Load the detector that the config names.
 
-    Exported single-output ONNX detectors run on OpenVINO, which does about 1.7 times the pictures of onnxruntime
-    on two cores; everything else that ultralytics knows runs through ultralytics.
+    ONNX detectors with one raw output run on OpenVINO, at about 1.7 times the frame rate of onnxruntime on two cores;
+    all other weights run through ultralytics.
 
     Args:
         config: the `detector` part of a config, with resolved paths.
-        threads: how many processor threads the network may use.
+        threads: processor threads of the network.
 
     Raises:
-        WeightsError: the weights are missing, damaged, or know no class called person.
+        WeightsError: the weights are missing, damaged, or without a class called person.
     """
     path = BUNDLED.get(config.weights, Path(config.weights))
     if path.suffix == ".onnx":
         if not path.is_file():
             raise WeightsError(f"detector.weights: {path} does not exist; put the exported model there")
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO then uses its silent stub
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO then sends nothing
         from .detect_openvino import OnnxDetector, is_plain_detector, read_network
 
         network = read_network(path)
@@ -69,27 +69,27 @@ def open_detector(config: DetectorConfig, threads: int) -> Detector:
 def detect_ahead(
     frames: Iterator[Frame], detector: Detector, batch: int, clock: Stopwatch
 ) -> Iterator[tuple[Frame, sv.Detections]]:
-    """Frames of all cameras with their people, in order, while the next batches are already being detected.
+    """Detect people in frames of all cameras; yields them in order while the next batches are being detected.
 
     Args:
-        frames: in the order in which they are wanted.
+        frames: in the order in which they are yielded.
         detector: shared by all cameras.
         batch: frames per call of the detector.
-        clock: counts the time spent as "detect".
+        clock: measures the stage "detect".
     """
 
     def detect(batch: list[Frame]) -> list[sv.Detections]:
         with clock.stage("detect"):
             return detector.detect([frame.image for frame in batch])
 
-    under_way: deque[tuple[list[Frame], Future[list[sv.Detections]]]] = deque()
+    in_flight: deque[tuple[list[Frame], Future[list[sv.Detections]]]] = deque()
     with ThreadPoolExecutor(BATCHES_AHEAD, thread_name_prefix="detect") as workers:
         while True:
             following = list(islice(frames, batch))
             if following:
-                under_way.append((following, workers.submit(detect, following)))
-            if under_way and (not following or len(under_way) > BATCHES_AHEAD):
-                done, future = under_way.popleft()
+                in_flight.append((following, workers.submit(detect, following)))
+            if in_flight and (not following or len(in_flight) > BATCHES_AHEAD):
+                done, future = in_flight.popleft()
                 yield from zip(done, future.result(), strict=True)
-            if not following and not under_way:
+            if not following and not in_flight:
                 return

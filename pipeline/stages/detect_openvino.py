@@ -1,4 +1,4 @@
-"""Detection with an exported ONNX model, run by OpenVINO on the processor."""
+"""Run an exported ONNX detector with OpenVINO on the processor."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ..config.schema import DetectorConfig
 from ..errors import WeightsError
 from ..types import Image
 
-END_TO_END_COLUMNS = 6  # rows of x1 y1 x2 y2 score class: already suppressed
-STRIDE = 32  # YOLO heads need sides that are multiples of it
-PAD_GREY = 114  # what ultralytics pads with in training
+END_TO_END_COLUMNS = 6  # rows of x1 y1 x2 y2 score class, after non-maximum suppression
+STRIDE = 32  # sides of the input must be multiples of it
+PAD_GREY = 114  # as ultralytics pads in training
 
 
 def read_network(path: Path) -> ov.Model:
@@ -33,12 +33,12 @@ def read_network(path: Path) -> ov.Model:
     """
     try:
         return ov.Core().read_model(path)
-    except RuntimeError as error:  # the one kind that OpenVINO raises
-        raise WeightsError(f"detector.weights: {path} is damaged or no ONNX model; export it again") from error
+    except RuntimeError as error:  # the only error that OpenVINO raises
+        raise WeightsError(f"detector.weights: {path} is damaged or not an ONNX model; export it again") from error
 
 
 def is_plain_detector(network: ov.Model) -> bool:
-    """Whether this is a detection export of ultralytics with one raw output (N, 4 + classes, boxes)."""
+    """Whether it is a detector exported by ultralytics with one raw output (N, 4 + classes, boxes)."""
     shape = network.outputs[0].partial_shape
     plain = len(network.outputs) == 1 and len(shape) == 3
     end_to_end = plain and shape[2].is_static and shape[2].get_length() == END_TO_END_COLUMNS
@@ -53,7 +53,7 @@ def _metadata(network: ov.Model) -> dict[str, str]:
 
 
 class OnnxDetector:
-    """A YOLO detection head in ONNX; pictures keep their shape, so wide cameras cost less than square ones."""
+    """A YOLO detector in ONNX; images keep their aspect ratio, so wide frames cost less than square ones."""
 
     def __init__(self, network: ov.Model, config: DetectorConfig, threads: int) -> None:
         names: dict[int, str] = ast.literal_eval(_metadata(network).get("names", "{}"))
@@ -72,14 +72,14 @@ class OnnxDetector:
         self._compiled: dict[tuple[int, int], ov.CompiledModel] = {}
         self._compiling = threading.Lock()
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="network")
-        self._own = threading.local()  # every worker's infer requests; each holds its activations in memory
+        self._own = threading.local()  # each worker's infer requests, because a request holds its activations
 
     def detect(self, images: Sequence[Image]) -> list[sv.Detections]:
         """Find people; see `Detector.detect`."""
         return list(self._workers.map(self._detect, images))
 
     def _detect(self, image: Image) -> sv.Detections:
-        """Shrink one picture, pad it, let the network look at it, and take its boxes back to the picture."""
+        """Resize and pad one image, run the network, and map its boxes back to the image."""
         height, width = image.shape[:2]
         target_h, target_w = self._fixed_hw or network_hw(height, width, self._image_size)
         scale = min(target_h / height, target_w / width)
@@ -105,21 +105,21 @@ class OnnxDetector:
         return xyxy[best], confidence[best]
 
     def _request(self, height: int, width: int) -> ov.InferRequest:
-        """The calling worker's request for one input size."""
+        """The calling thread's infer request for one input size."""
         own: dict[tuple[int, int], ov.InferRequest] = self._own.__dict__.setdefault("requests", {})
         if (height, width) not in own:
             own[height, width] = self._network(height, width).create_infer_request()
         return own[height, width]
 
     def _network(self, height: int, width: int) -> ov.CompiledModel:
-        """The network for one input size; cameras of the same shape share it."""
+        """The network compiled for one input size; cameras of one resolution share it."""
         with self._compiling:
             if (height, width) not in self._compiled:
                 self._compiled[height, width] = self._compile(height, width)
             return self._compiled[height, width]
 
     def _compile(self, height: int, width: int) -> ov.CompiledModel:
-        """Fold normalisation and colour order into the network, and give every thread a picture of its own."""
+        """Compile with normalisation and channel order inside the network, and one stream per thread."""
         model = self._model.clone()
         model.reshape([1, 3, height, width])
         steps = PrePostProcessor(model)
@@ -133,7 +133,7 @@ class OnnxDetector:
 
 
 def network_hw(height: int, width: int, image_size: int) -> tuple[int, int]:
-    """The network's input (height, width) for a picture: long side `image_size`, both multiples of 32."""
+    """The network's input (height, width) for an image: long side `image_size`, both multiples of 32."""
 
     def whole_strides(side: int) -> int:
         return max(1, math.ceil(side * image_size / max(height, width) / STRIDE)) * STRIDE
@@ -142,7 +142,7 @@ def network_hw(height: int, width: int, image_size: int) -> tuple[int, int]:
 
 
 def _suppress(xyxy: NDArray[np.float32], confidence: NDArray[np.float32], overlap: float) -> NDArray[np.int64]:
-    """Rows of the boxes that no surer box overlaps more than `overlap` (IoU), surest first."""
+    """Non-maximum suppression: rows of the kept boxes, most confident first; `overlap` is the largest IoU of two."""
     order = np.argsort(-confidence, kind="stable")
     keep = sv.box_non_max_suppression(np.column_stack([xyxy, confidence])[order], iou_threshold=overlap)
     return np.asarray(order[keep], np.int64)

@@ -1,4 +1,4 @@
-"""Detection through ultralytics: any weights it can load, on any device it can use."""
+"""Run detectors through ultralytics: any weights that it can load, on any device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..config.schema import DetectorConfig
 from ..errors import WeightsError
 from ..types import Image
 
-# Every format has a loader of its own, and each fails in ways of its own on a damaged or foreign file.
+# Each format has its own loader, and each loader its own errors for damaged or third-party files.
 LOADING_ERRORS = (
     RuntimeError,
     OSError,
@@ -34,7 +34,7 @@ LOADING_ERRORS = (
 
 
 class UltralyticsDetector:
-    """Weights in any of ultralytics' formats: .pt, .onnx, an OpenVINO folder, a TensorRT engine, or a known name."""
+    """Weights in any of ultralytics' formats: .pt, .onnx, an OpenVINO folder, a TensorRT engine, or a model name."""
 
     def __init__(self, weights: str, config: DetectorConfig) -> None:
         silence_ultralytics()
@@ -53,7 +53,7 @@ class UltralyticsDetector:
             names = dict(self._model.names)
         except FileNotFoundError as error:
             raise WeightsError(
-                f"detector.weights: {weights} is not on disk and could not be fetched; "
+                f"detector.weights: {weights} is not on disk and could not be downloaded; "
                 f"put the file at {Path(weights).absolute()} or name another one"
             ) from error
         except LOADING_ERRORS as error:

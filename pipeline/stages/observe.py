@@ -1,4 +1,4 @@
-"""What one frame tells about its people: how much of each can be seen, how good a view it is, where they stand."""
+"""Measure the people in one frame: visible share, crop quality, foot point and floor position."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-GRID_COLUMNS, GRID_ROWS = 6, 16  # sample points per box; 96 points tell a covered share to about 1 %
-BORDER_PX = 2.0  # a box this near the picture's border is cut by it
+GRID_COLUMNS, GRID_ROWS = 6, 16  # sample points per box; 96 measure a covered share to about 1 %
+BORDER_PX = 2.0  # a box this close to the frame's border is cut by it
 FULL_QUALITY_HEIGHT_PX = 160.0  # taller crops add nothing to an input of 256 rows
 CUT_QUALITY = 0.5  # a person cut by the border is worth half
 
 
 def visible_shares(xyxy: Array) -> Array:
-    """How much of each box no nearer person covers.
+    """The share of each box that no nearer person covers.
 
-    Nearer is whose box ends lower in the picture: cameras look down, so feet further down are closer [our reading].
-    Shelves and bags are not seen by this measure; the appearance mask is what deals with them.
+    The person whose box ends lower in the frame is nearer, because cameras look down [ours]. Occlusion by shelves or
+    bags is not measured here; the appearance mask deals with it.
 
     Args:
         xyxy: float32 (N, 4) pixels.
@@ -38,12 +38,12 @@ def visible_shares(xyxy: Array) -> Array:
 
 
 def crop_quality(xyxy: Array, confidence: Array, visible: Array, width: int, height: int) -> Array:
-    """How good a view of the person each box gives, to choose the crops that are worth an embedding.
+    """The quality of each box as a view of the person, to choose the crops to embed.
 
     Args:
         xyxy: float32 (N, 4) pixels.
         confidence, visible: float32 (N,) in [0, 1].
-        width, height: of the picture, pixels.
+        width, height: of the frame, pixels.
 
     Returns:
         float32 (N,) in [0, 1].
@@ -56,11 +56,11 @@ def crop_quality(xyxy: Array, confidence: Array, visible: Array, width: int, hei
 
 
 def foot_points(xyxy: Array) -> Array:
-    """Where people touch the floor in the picture: the middle of the box's lower edge; (N, 4) → (N, 2) pixels."""
+    """Where people stand in the image, the middle of the box's lower edge: (N, 4) → (N, 2) pixels."""
     return np.stack([(xyxy[:, 0] + xyxy[:, 2]) / 2, xyxy[:, 3]], axis=1)
 
 
 def to_floor(points: Array, homography: NDArray[np.float64]) -> Array:
-    """Pixels to metres on the floor: (N, 2) → (N, 2) by a 3x3 homography."""
-    raised = np.column_stack([points, np.ones(len(points))]) @ homography.T  # (N, 3)
-    return np.asarray(raised[:, :2] / raised[:, 2:], np.float32)
+    """Project pixels to metres on the floor by a 3x3 homography: (N, 2) → (N, 2)."""
+    projected = np.column_stack([points, np.ones(len(points))]) @ homography.T  # (N, 3)
+    return np.asarray(projected[:, :2] / projected[:, 2:], np.float32)

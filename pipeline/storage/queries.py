@@ -1,4 +1,4 @@
-"""What is in the database?  Every question that commands ask of it, answered in plain dataclasses and tuples."""
+"""Query the database; results are plain dataclasses and tuples."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROWS_AT_ONCE = 5000  # per fetch; more is not faster
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run and how much it found; times are ISO-8601 UTC, `finished` None while it runs."""
+    """One run and how much it found; times are ISO 8601 in UTC, `finished` is None while it runs."""
 
     run: int
     status: str
@@ -49,7 +49,7 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class CameraSummary:
-    """One camera of a run; `homography` is 3x3 from pixels to metres, None where unknown."""
+    """One camera of a run; `homography` is 3x3 from pixels to metres, None if unknown."""
 
     camera: str
     source: str
@@ -71,7 +71,7 @@ class CameraSummary:
 
 
 class ObservationRow(NamedTuple):
-    """One box in one frame; `identity` and `similarity` are None where there is none."""
+    """One box in one frame; `identity` and `similarity` are None if there is none."""
 
     identity: int | None
     camera: str
@@ -103,7 +103,7 @@ class TrackletSummary(NamedTuple):
 
 
 class CropImage(NamedTuple):
-    """One stored picture of a tracklet, as a JPEG file."""
+    """One stored crop of a tracklet, as a JPEG file."""
 
     identity: int | None
     camera: str
@@ -115,7 +115,7 @@ class CropImage(NamedTuple):
 
 
 class StoredAppearance(NamedTuple):
-    """Whose appearance it is, and one row of it."""
+    """One stored appearance row and its tracklet."""
 
     identity: int | None
     camera: str
@@ -131,14 +131,14 @@ def iso_time(seconds: float) -> str:
 
 
 def list_runs(store: Store) -> list[RunSummary]:
-    """All runs, the newest first."""
+    """All runs, newest first."""
     with store.reading() as connection:
         rows = connection.execute(select(Run.__table__).order_by(Run.id.desc())).all()
         return [_summarise(connection, row) for row in rows]
 
 
 def find_run(store: Store, run: int | None = None) -> RunSummary:
-    """One run by its number; without one, the newest.
+    """One run by its number; the newest by default.
 
     Raises:
         StoreError: there is no such run, or none at all.
@@ -146,7 +146,7 @@ def find_run(store: Store, run: int | None = None) -> RunSummary:
     with store.reading() as connection:
         newest = connection.scalar(select(func.max(Run.id)))
         if newest is None:
-            raise StoreError(f"{store.name}: no run is stored in it yet: run the pipeline first")
+            raise StoreError(f"{store.name}: it holds no run yet: run the pipeline first")
         row = connection.execute(select(Run.__table__).where(Run.id == (newest if run is None else run))).one_or_none()
         if row is None:
             raise StoreError(f"{store.name}: there is no run {run}: the newest is {newest}")
@@ -213,7 +213,7 @@ def tracklet_rows(store: Store, run: int | None = None) -> Iterator[TrackletSumm
 
 
 def crop_images(store: Store, run: int | None = None, identity: int | None = None) -> Iterator[CropImage]:
-    """The stored pictures of a run (or of one person), by camera and track, the best of each first; streamed."""
+    """The stored crops of a run (or of one person), by camera and track, best first; streamed."""
     query = _of_run(
         select(Identity.number, Camera.name, TrackletRow.track_id, CropRow.frame_index, CropRow.seconds,
                CropRow.quality, CropRow.jpeg)
@@ -231,7 +231,7 @@ def crop_images(store: Store, run: int | None = None, identity: int | None = Non
 def stored_appearances(
     store: Store, run: int | None = None, kind: Literal["tracklet", "crop"] = "tracklet"
 ) -> Iterator[StoredAppearance]:
-    """What a run's tracklets, or their crops, look like; by first appearance, streamed."""
+    """Appearance rows of a run's tracklets or of their crops, by time; streamed."""
     query = _of_run(
         select(Identity.number, Camera.name, TrackletRow.track_id, AppearanceRow.seconds,
                AppearanceRow.embedding, AppearanceRow.mask)
@@ -244,20 +244,20 @@ def stored_appearances(
             query.order_by(AppearanceRow.seconds, AppearanceRow.id))
         for identity, camera, track, seconds, embedding, mask in rows:
             row = np.frombuffer(embedding, "<f2").astype(np.float32)[None]  # (1, D)
-            row /= np.linalg.norm(row)  # float16 rounds the length, too
+            row /= np.linalg.norm(row)  # float16 also rounds the length
             appearance = Appearance(row, np.frombuffer(mask, "<f2").astype(np.float32)[None])
             yield StoredAppearance(identity, camera, track, seconds, appearance)
 
 
 def analysed_frames(store: Store, camera: str, run: int | None = None) -> set[int]:
-    """The indexes of the frames of one camera that were looked at."""
+    """The indices of the analysed frames of one camera."""
     query = _of_run(select(AnalysedFrame.frame_index).join(Camera), find_run(store, run).run, camera)
     with store.reading() as connection:
         return set(connection.scalars(query))
 
 
 def _of_run(query: Select[*Columns], run: int, camera: str | None = None) -> Select[*Columns]:
-    """A query that has joined the cameras, restricted to one run and perhaps one camera."""
+    """Restrict a query that joins the cameras to one run, and to one camera if given."""
     query = query.where(Camera.run_id == run)
     return query if camera is None else query.where(Camera.name == camera)
 

@@ -1,4 +1,4 @@
-"""How do a run's results become rows?  In bulk, inside the transaction of whoever asks."""
+"""Write a run's results as rows, in bulk, inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Insert, bindparam, insert, select, update
 
 from ...reid import Appearance
-from ..types import CameraReport, Crop, Link, Observations, Tracklet
+from ..types import CameraReport, Crop, Link, Observations, TrackKey, Tracklet
 from .schema import (
     AnalysedFrame,
     AppearanceRow,
@@ -29,19 +29,17 @@ from .schema import (
 BEST_CROPS = 4  # enough to judge a link by eye
 JPEG_QUALITY = 85
 
-Key = tuple[str, int]  # (camera, track id)
-
 
 @dataclass(frozen=True, slots=True)
 class PackedTracklet:
-    """A finished tracklet without the pictures that are not stored, so that waiting for the disk costs little.
+    """A finished tracklet with the images that are stored only, so that queued ones need little memory.
 
     Attributes:
         appearances: (kind, seconds, embedding as float16 bytes, mask as float16 bytes).
         crops: the best ones, best first.
     """
 
-    key: Key
+    key: TrackKey
     first_seconds: float
     last_seconds: float
     observations: int
@@ -51,11 +49,11 @@ class PackedTracklet:
 
 
 def pack_tracklet(tracklet: Tracklet) -> PackedTracklet:
-    """What is stored of a tracklet."""
+    """Reduce a tracklet to what is stored."""
     appearances = _pack("tracklet", [tracklet.first_seconds] * len(tracklet.appearance), tracklet.appearance)
     if tracklet.crop_appearance is not None:
         appearances += _pack("crop", [crop.seconds for crop in tracklet.crops], tracklet.crop_appearance)
-    crops = {crop.frame_index: crop for crop in tracklet.crops}.values()  # one picture of a frame is enough
+    crops = {crop.frame_index: crop for crop in tracklet.crops}.values()  # one crop per frame is enough
     best = sorted(crops, key=lambda crop: (-crop.quality, crop.frame_index))[:BEST_CROPS]
     return PackedTracklet(
         tracklet.key, tracklet.first_seconds, tracklet.last_seconds, tracklet.observations,
@@ -63,15 +61,15 @@ def pack_tracklet(tracklet: Tracklet) -> PackedTracklet:
 
 
 class RowWriter:
-    """Writes rows of one run; remembers the row numbers of the tracklets that are still being followed."""
+    """Writes the rows of one run; caches the row ids of open tracklets."""
 
     def __init__(self, run_id: int, camera_ids: dict[str, int]) -> None:
         self._run_id = run_id
         self._camera_ids = camera_ids
-        self._open: dict[Key, int] = {}
+        self._open: dict[TrackKey, int] = {}
 
     def write_observations(self, connection: Connection, frames: Sequence[Observations]) -> None:
-        """Rows for frames and boxes, and for tracklets that appear for the first time."""
+        """Insert analysed frames, boxes, and tracklets at their first box."""
         if not frames:
             return
         connection.execute(insert(AnalysedFrame), [
@@ -97,7 +95,7 @@ class RowWriter:
             [{"tracklet": key, "last": seconds, "more": counts[key]} for key, seconds in last.items()])
 
     def write_tracklets(self, connection: Connection, tracklets: Sequence[PackedTracklet]) -> None:
-        """Rows for appearances and best crops; the tracklets are not followed any longer."""
+        """Insert appearances and best crops of finished tracklets."""
         appearances: list[dict[str, object]] = []
         crops: list[dict[str, object]] = []
         for tracklet in tracklets:
@@ -120,7 +118,7 @@ class RowWriter:
             connection.execute(insert(CropRow), crops)
 
     def write_links(self, connection: Connection, links: Sequence[Link]) -> None:
-        """Rows for links, and for identities that appear for the first time."""
+        """Insert links, and identities at their first link."""
         now = datetime.now(UTC)
         for link in links:
             tracklet_id = self._find_tracklet(connection, (link.camera, link.track_id))
@@ -134,14 +132,14 @@ class RowWriter:
                 update(TrackletRow).where(TrackletRow.id == tracklet_id).values(identity_id=identity_id))
 
     def write_reports(self, connection: Connection, reports: Sequence[CameraReport]) -> None:
-        """How the cameras' footage was used."""
+        """Update the cameras with their reports."""
         for report in reports:
             connection.execute(update(Camera).where(Camera.id == self._camera_ids[report.camera]).values(
                 decoded=report.decoded, analysed=report.analysed, thinned=report.thinned,
                 dropped=report.dropped, damaged=report.damaged, status=report.status, error=report.error))
 
-    def _tracklet(self, connection: Connection, key: Key, first_seconds: float) -> int:
-        """The row number of a tracklet, whose row is made where there is none."""
+    def _tracklet(self, connection: Connection, key: TrackKey, first_seconds: float) -> int:
+        """The row id of a tracklet, inserted if there is none."""
         known = self._open.get(key)
         if known is not None:
             return known
@@ -153,7 +151,7 @@ class RowWriter:
         self._open[key] = found
         return found
 
-    def _find_tracklet(self, connection: Connection, key: Key) -> int | None:
+    def _find_tracklet(self, connection: Connection, key: TrackKey) -> int | None:
         return self._open.get(key) or connection.scalar(select(TrackletRow.id).where(
             TrackletRow.camera_id == self._camera_ids[key[0]], TrackletRow.track_id == key[1]))
 
@@ -166,13 +164,13 @@ class RowWriter:
 
 
 def insert_row(connection: Connection, statement: Insert) -> int:
-    """Insert one row; returns its number.  (RETURNING would do it too, but not on MySQL.)"""
+    """Insert one row; returns its id. (MySQL has no RETURNING.)"""
     key = cast("tuple[int]", connection.execute(statement).inserted_primary_key)
     return key[0]
 
 
 def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
-    """uint8 (h, w, 3) BGR as a JPEG file."""
+    """Encode uint8 (h, w, 3) BGR as a JPEG file."""
     done, buffer = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
         raise ValueError(f"image: expected uint8 (h, w, 3), got {image.dtype} {image.shape}")

@@ -1,4 +1,4 @@
-"""Which tables does a reidpipe database have?  Migrations create them; a test keeps the two the same."""
+"""The tables of a reidpipe database. Migrations create them; a test compares the two."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION = "0001"  # the newest migration: a database that says so is opened without asking Alembic
-BLOB_BYTES = 2**24 - 1  # MySQL's plain BLOB ends at 64 KiB, which a large crop exceeds; others ignore the number
+REVISION = "0001"  # the newest migration; a database of this revision is opened without Alembic
+BLOB_BYTES = 2**24 - 1  # MySQL's plain BLOB ends at 64 KiB, which a large crop exceeds; other databases ignore the size
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite and MySQL drop the zone, so it is taken off going in and put back coming out."""
+    """A time in UTC; SQLite and MySQL store no zone, so it is removed on writing and restored on reading."""
 
     impl = DateTime
     cache_ok = True
@@ -40,7 +40,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """What all tables share: constraint names that a later migration can refer to, and 8-byte floats."""
+    """Base of all tables: constraint names that later migrations can refer to, and 8-byte floats."""
 
     metadata = MetaData(naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -63,8 +63,8 @@ class Run(Base):
     status: Mapped[str] = mapped_column(String(16))  # running, complete, partial
     version: Mapped[str] = mapped_column(String(64))
     config: Mapped[str] = mapped_column(Text)  # JSON
-    writer: Mapped[str] = mapped_column(String(255))  # which process writes it, see RunWriter
-    heartbeat_at: Mapped[datetime]  # when that process last said that it lives
+    writer: Mapped[str] = mapped_column(String(255))  # the process that writes it, see Store
+    heartbeat_at: Mapped[datetime]  # when that process last wrote
 
 
 class Camera(Base):
@@ -82,17 +82,17 @@ class Camera(Base):
     fps: Mapped[float]
     start_seconds: Mapped[float]  # UTC epoch
     homography: Mapped[str | None] = mapped_column(Text)  # JSON 3x3, pixels to metres
-    decoded: Mapped[int]
+    decoded: Mapped[int]  # frames: decoded = analysed + thinned + dropped
     analysed: Mapped[int]
-    thinned: Mapped[int]
-    dropped: Mapped[int]
-    damaged: Mapped[int]
+    thinned: Mapped[int]  # left out on purpose (`every`, `fps`)
+    dropped: Mapped[int]  # decoded but not analysed because the run ended or, live, because a newer frame came
+    damaged: Mapped[int]  # packets or frames that could not be decoded
     status: Mapped[str] = mapped_column(String(16))  # running, complete, partial, failed
     error: Mapped[str] = mapped_column(Text)
 
 
 class AnalysedFrame(Base):
-    """One frame that was looked at, also where nobody was seen: scoring demands these frames and no others."""
+    """One analysed frame, with people or without; evaluation counts these frames only."""
 
     __tablename__ = "frames"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -113,7 +113,7 @@ class Identity(Base):
 
 
 class TrackletRow(Base):
-    """One person in one camera; the row exists from the first observation on."""
+    """One person in one camera; the row is inserted with the first observation."""
 
     __tablename__ = "tracklets"
     __table_args__ = (UniqueConstraint("camera_id", "track_id"),)
@@ -128,7 +128,7 @@ class TrackletRow(Base):
 
 
 class Observation(Base):
-    """One box.  The key is also the order on disk, so a tracklet's path is read in one go."""
+    """One box. The key is also the order on disk, so that a tracklet is read sequentially."""
 
     __tablename__ = "observations"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -145,7 +145,7 @@ class Observation(Base):
 
 
 class AppearanceRow(Base):
-    """What a tracklet looks like: one row of kind `tracklet`, and one of kind `crop` per embedded crop."""
+    """Appearance of a tracklet: one row of kind `tracklet`, and one of kind `crop` per embedded crop."""
 
     __tablename__ = "appearances"
     __table_args__ = (Index(None, "tracklet_id", "kind"),)
@@ -153,14 +153,14 @@ class AppearanceRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     tracklet_id: Mapped[int] = mapped_column(ForeignKey("tracklets.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16))
-    seconds: Mapped[float]  # of the crop; for a whole tracklet, its first second
+    seconds: Mapped[float]  # of the crop; for kind `tracklet`, its first
     dims: Mapped[int]
     embedding: Mapped[bytes]  # float16 (dims,), little-endian
     mask: Mapped[bytes]  # float16 (dims,), little-endian
 
 
 class LinkRow(Base):
-    """Why a tracklet got its identity.  Never changed, only added to: a tracklet's last link is the valid one."""
+    """Why a tracklet got its identity. Rows are only added: a tracklet's last link is valid."""
 
     __tablename__ = "links"
 
@@ -175,7 +175,7 @@ class LinkRow(Base):
 
 
 class CropRow(Base):
-    """One of the best pictures of a tracklet."""
+    """One of the best crops of a tracklet."""
 
     __tablename__ = "crops"
 

@@ -1,4 +1,4 @@
-"""Where is everything kept?  In one database, opened, brought up to date and locked with care."""
+"""Open the database, migrate it, begin runs, and close the runs of processes that died."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ from .writer import RunWriter
 logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0  # how long to wait for another program's lock
-DEAD_AFTER = timedelta(seconds=60)  # a writer says that it lives every few seconds; a slow lock may hold it up
+DEAD_AFTER = timedelta(seconds=60)  # writers send a heartbeat every few seconds; a slow lock may delay it
 MIGRATIONS = Path(__file__).with_name("migrations")
 VERSION_TABLE = "reidpipe_revision"
-PROCESS = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"  # process ids come back, in containers at once
+PROCESS = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"  # process ids are reused, in containers at once
 
 
 @dataclass(frozen=True, slots=True)
 class CameraRow:
-    """A camera as a run begins.
+    """A camera at the start of a run.
 
     Attributes:
         name: unique within the run.
         source: path or address; credentials in it are not stored.
         width, height: of the image, in pixels.
-        fps: pictures per second of the footage.
-        start_seconds: UTC epoch seconds of the first picture.
-        homography: 3x3, from image pixels to the floor in metres; None where unknown.
+        fps: frames per second of the footage.
+        start_seconds: UTC epoch seconds of the first frame.
+        homography: 3x3, from image pixels to the floor in metres; None if unknown.
     """
 
     name: str
@@ -64,7 +64,7 @@ class CameraRow:
 
 
 class Store:
-    """One open database.  Use as a context manager, or close() it."""
+    """One open database; use it as a context manager, or call close()."""
 
     def __init__(self, url: URL, engine: Engine) -> None:
         self.name = shown(url)
@@ -73,11 +73,11 @@ class Store:
 
     @classmethod
     def open(cls, database: str | Path, create: bool = False, busy_seconds: float = BUSY_SECONDS) -> Self:
-        """Open a database, bring its tables up to date, and close runs whose process has died.
+        """Open a database, migrate its tables, and close runs whose process has died.
 
         Args:
             database: an SQLite file, or any SQLAlchemy URL.
-            create: make the file and its tables where there are none.
+            create: create the file and its tables if there are none.
             busy_seconds: how long to wait for another program's lock.
 
         Raises:
@@ -95,7 +95,7 @@ class Store:
         return store
 
     def start_run(self, config_json: str, cameras: list[CameraRow]) -> RunWriter:
-        """Begin a run; its writer takes everything else.
+        """Begin a run; everything else goes through its writer.
 
         Args:
             config_json: the whole config; credentials in it are not stored.
@@ -118,7 +118,7 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that sees one moment of the database; its errors leave as StoreError."""
+        """A connection for reading one snapshot; its errors are raised as StoreError."""
         try:
             with self._engine.connect() as connection:
                 yield connection
@@ -127,7 +127,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A connection in a transaction: committed at the end, undone by an error, which leaves as StoreError."""
+        """A connection in a transaction, committed at the end; errors roll it back and are raised as StoreError."""
         try:
             with self._engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():
                 yield connection
@@ -135,7 +135,7 @@ class Store:
             raise explain(self._url, error) from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close all connections."""
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -166,7 +166,7 @@ class Store:
             raise explain(self._url, error) from error
 
     def _migrate(self, revision: str | None) -> None:
-        """All steps from `revision` to ours, in one transaction."""
+        """Apply all migrations after `revision` in one transaction."""
         from alembic import command
         from alembic.config import Config
         from alembic.script import ScriptDirectory
@@ -183,7 +183,7 @@ class Store:
             command.upgrade(config, "head")
 
     def _close_dead_runs(self) -> None:
-        """What a killed process left behind is `partial`; it ended when it was last heard of."""
+        """Mark the runs of killed processes as `partial`, ended at their last heartbeat."""
         with self.reading() as connection:
             running = connection.execute(
                 select(Run.id, Run.writer, Run.heartbeat_at).where(Run.status == "running")).all()
@@ -201,11 +201,11 @@ class Store:
 
 
 def is_alive(writer: str, heartbeat_at: datetime) -> bool:
-    """Whether the process that writes a run is still there.
+    """Whether the process that writes a run is still alive.
 
     Args:
-        writer: `host:process id:random`, as PROCESS of the process that began the run.
-        heartbeat_at: when it last said so.
+        writer: PROCESS of the process that began the run, `host:process id:random`.
+        heartbeat_at: its last heartbeat.
     """
     if writer == PROCESS:
         return True
@@ -217,9 +217,9 @@ def is_alive(writer: str, heartbeat_at: datetime) -> bool:
 
 
 def process_exists(process: int) -> bool:
-    """Whether a process of this machine has this number; True where that cannot be asked."""
+    """Whether this machine runs a process with this id; True if that cannot be determined."""
     if os.name != "posix":
-        return True  # elsewhere, signal 0 is not a question but Ctrl-C
+        return True  # elsewhere, signal 0 is Ctrl-C instead of a test
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""How does a run reach the database?  Through one thread that writes what it is handed, at least once a second."""
+"""Write a run to the database in one background thread that commits at least once a second."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .schema import Camera, Run
 
 logger = logging.getLogger(__name__)
 
-COMMIT_SECONDS = 0.5  # with the writing itself, at most one second of work is not yet safe
+COMMIT_SECONDS = 0.5  # together with the writing, at most one second of work is uncommitted
 HEARTBEAT_SECONDS = 5.0
-BATCH_ITEMS = 256  # commits are cheap from here on, and waiting items cost memory
+BATCH_ITEMS = 256  # larger batches save little, and waiting items cost memory
 QUEUE_ITEMS = 128
-WAIT_SECONDS = 0.1  # between two looks at whether the writing thread is still there
+WAIT_SECONDS = 0.1  # between two checks of the writing thread
 
 Status = Literal["complete", "partial"]
 
@@ -41,11 +41,10 @@ Item = Observations | PackedTracklet | list[Link] | CameraReport | _Finish
 
 
 class RunWriter:
-    """Takes a run's rows from the stages and writes them in the background.
+    """Takes a run's results from the stages and writes them in the background.
 
-    All methods may be called from any thread; they return at once unless the database is slower than the stages.
-    Items of one kind are stored in the order in which they came.  After a failed write every call raises
-    StoreError; what was committed before stays.
+    All methods may be called from any thread; they return at once unless the database is slower than the stages. Items
+    of one kind are stored in order. After a failed write every call raises StoreError; what is committed is kept.
     """
 
     def __init__(
@@ -66,29 +65,29 @@ class RunWriter:
         self._thread.start()
 
     def add_observations(self, observations: Observations) -> None:
-        """Store the boxes of one analysed frame.  Hand over empty ones too: they say that the frame was looked at."""
+        """Store the boxes of one analysed frame; frames without boxes too, because they count as analysed."""
         self._check_camera(observations.camera)
         self._put(observations)
 
     def add_tracklet(self, tracklet: Tracklet) -> None:
-        """Store a finished tracklet: its appearances and its best crops.  Its observations came before it."""
+        """Store a finished tracklet: its appearances and its best crops. Its observations must be added before."""
         self._check_camera(tracklet.camera)
         self._put(pack_tracklet(tracklet))
 
     def add_links(self, links: list[Link]) -> None:
-        """Give tracklets their identities.  A later link of the same tracklet replaces the earlier one."""
+        """Store the identities of tracklets. A later link of the same tracklet replaces the earlier one."""
         for link in links:
             self._check_camera(link.camera)
         if links:
             self._put(links)
 
     def report(self, report: CameraReport) -> None:
-        """Store how a camera's footage was used; may be called again as the counts grow."""
+        """Store how a camera's footage was used."""
         self._check_camera(report.camera)
         self._put(report)
 
     def finish(self, status: Status) -> None:
-        """Wait until all is committed, and close the run.  A second call does nothing.
+        """Wait until everything is committed, and close the run. A second call does nothing.
 
         Raises:
             StoreError: something could not be written.
@@ -108,7 +107,7 @@ class RunWriter:
             return
         try:
             self.finish("partial")
-        except StoreError as error:  # must not hide what went wrong first
+        except StoreError as error:  # must not hide the first error
             logger.warning("run %d could not be closed: %s", self.run, error)
 
     def _check_camera(self, camera: str) -> None:
@@ -116,7 +115,7 @@ class RunWriter:
             raise ValueError(f"camera: expected one of {sorted(self._camera_ids)}, got {camera!r}")
 
     def _put(self, item: Item) -> None:
-        """Queue an item; a full queue is waited for, but not on behalf of a thread that is gone."""
+        """Queue an item; waits while the queue is full and the thread alive."""
         if self._finishing:
             raise ValueError(f"run {self.run} is finished and takes no more rows")
         while True:
@@ -129,12 +128,12 @@ class RunWriter:
 
     def _raise_if_failed(self) -> None:
         if self._error is not None:
-            raise StoreError(str(self._error)) from self._error  # a new one: it is raised more than once
+            raise StoreError(str(self._error)) from self._error  # a new instance, because it is raised more than once
         if not self._thread.is_alive() and not self._complete:
-            raise StoreError(f"run {self.run}: its writing thread broke off; the log says why")
+            raise StoreError(f"run {self.run}: its writing thread failed; see the log")
 
     def _work(self) -> None:
-        """The thread: write batch after batch, until the last item or the first failure."""
+        """The thread: write batch after batch until the last item or the first error."""
         try:
             while self._write(self._next_batch()):
                 pass
@@ -142,11 +141,11 @@ class RunWriter:
         except StoreError as error:
             self._error = error
         finally:
-            if not self._complete:  # also after a bug of ours, which Python's thread hook reports
+            if not self._complete:  # also after an unexpected error, which Python's thread hook reports
                 self._close_after_failure()
 
     def _next_batch(self) -> list[Item]:
-        """What comes until it is time to commit; nothing, if nothing comes until the next heartbeat is due."""
+        """The items until the next commit; none if none come until the next heartbeat."""
         batch: list[Item] = []
         until = time.monotonic() + HEARTBEAT_SECONDS
         while len(batch) < BATCH_ITEMS:
@@ -162,7 +161,7 @@ class RunWriter:
         return batch
 
     def _write(self, batch: list[Item]) -> bool:
-        """Commit a batch; False after the run's last one.  Rows come before the rows that refer to them."""
+        """Commit a batch; False after the last. Rows are written before the rows that refer to them."""
         with self._writing() as connection:
             self._rows.write_observations(connection, [item for item in batch if isinstance(item, Observations)])
             self._rows.write_tracklets(connection, [item for item in batch if isinstance(item, PackedTracklet)])
@@ -182,7 +181,7 @@ class RunWriter:
             Camera.run_id == self.run, Camera.status == "running").values(status=status))
 
     def _close_after_failure(self) -> None:
-        """Even a full disk has room to change a word; if not, the next program to open the file does it."""
+        """Mark the run as partial; if even this fails, the next program that opens the database does it."""
         try:
             with self._writing() as connection:
                 self._close(connection, "partial")

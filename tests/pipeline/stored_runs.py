@@ -1,4 +1,4 @@
-"""Small runs to store, and ways to look into a database."""
+"""Small runs to store, and helpers to read a database."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def rows(path: Path, query: str) -> list[tuple]:
 
 
 def until(path: Path, query: str, expected: list[tuple], seconds: float = 5.0) -> float:
-    """Seconds until the query gave what was expected."""
+    """Wait until a query gives the expected rows; returns the seconds."""
     began = time.monotonic()
     while rows(path, query) != expected:
         assert time.monotonic() - began < seconds, rows(path, query)

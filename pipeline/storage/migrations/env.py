@@ -1,4 +1,4 @@
-"""How do migrations reach the database?  Through the connection that Store.open hands over."""
+"""Run migrations on the connection that Store.open passes."""
 
 from alembic import context
 

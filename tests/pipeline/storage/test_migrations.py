@@ -1,4 +1,4 @@
-"""Do the migrations make the tables that the program believes in?"""
+"""The migrations create the declared tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is what was stored found again?"""
+"""Queries return what was stored."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def boxes(camera: str, frame: int, tracks: list[int]) -> Observations:
                         np.full(count, 0.9, np.float32), np.full(count, 0.8, np.float32))
 
 
-def look(rows: int, seed: int = 0) -> Appearance:
+def appearance(rows: int, seed: int = 0) -> Appearance:
     random = np.random.default_rng(seed)
     embedding = random.normal(size=(rows, DIMS)).astype(np.float32)
     return Appearance(embedding / np.linalg.norm(embedding, axis=1, keepdims=True),
@@ -46,7 +46,7 @@ def look(rows: int, seed: int = 0) -> Appearance:
 
 @pytest.fixture
 def store(tmp_path):
-    """Two runs; in the newest, person 1 is seen by both cameras and track 2 of `door` by nobody identified."""
+    """Two runs; in the newest, person 1 is seen by both cameras and track 2 of `door` has no identity."""
     with Store.open(tmp_path / "a.db", create=True) as store:
         store.start_run('{"old": 1}', [CameraRow("door", "old.mp4", 1, 1, 1.0, 0.0)]).finish("partial")
         cameras = [CameraRow("door", "door.mp4", 640, 480, 10.0, 1000.0),
@@ -56,7 +56,7 @@ def store(tmp_path):
                 run.add_observations(boxes("door", frame, [2, 1]))
                 run.add_observations(boxes("aisle", frame, [1] if frame else []))
             crops = [Crop(n, 1000 + n / 10, [0.2, 0.9, 0.5][n], np.zeros((8, 8, 3), np.uint8)) for n in range(3)]
-            run.add_tracklet(Tracklet("door", 1, 1000.0, 1000.3, 4, look(1), crops, look(3)))
+            run.add_tracklet(Tracklet("door", 1, 1000.0, 1000.3, 4, appearance(1), crops, appearance(3)))
             run.add_links([Link("door", 1, 5, None, None, None), Link("aisle", 1, 5, 0.25, 0.5, -0.1)])
             run.add_links([Link("door", 1, 1, None, None, None), Link("aisle", 1, 1, 0.75, 0.5, -0.1, "person")])
             run.report(CameraReport("aisle", decoded=5, analysed=4, thinned=1))
@@ -71,19 +71,19 @@ def test_runs_are_listed_newest_first(store):
     assert json.loads(json.dumps(asdict(new)))["started"].endswith("Z")
 
 
-def test_the_newest_run_is_meant_unless_told(store):
+def test_the_newest_run_is_the_default(store):
     assert find_run(store).run == 2
     assert find_run(store, 1).run == 1
     assert run_config(store) == '{"new": 1}'
 
 
-def test_an_unknown_run_is_told(store):
+def test_an_unknown_run_is_reported(store):
     with pytest.raises(StoreError, match=r"a\.db: there is no run 7: the newest is 2"):
         find_run(store, 7)
 
 
-def test_a_database_without_runs_is_told(tmp_path):
-    with Store.open(tmp_path / "b.db", create=True) as empty, pytest.raises(StoreError, match="no run is stored"):
+def test_a_database_without_runs_is_reported(tmp_path):
+    with Store.open(tmp_path / "b.db", create=True) as empty, pytest.raises(StoreError, match="holds no run yet"):
         list(observation_rows(empty))
 
 
@@ -116,15 +116,15 @@ def test_crops_come_best_first(store):
     assert list(crop_images(store, identity=2)) == []
 
 
-def test_appearances_come_back_as_they_were_but_for_rounding(store):
+def test_appearances_are_returned_up_to_rounding(store):
     (whole,) = stored_appearances(store)
     assert whole[:4] == (1, "door", 1, 1000.0)
-    np.testing.assert_allclose(whole.appearance.embedding, look(1).embedding, atol=1e-3)
-    np.testing.assert_allclose(whole.appearance.mask, look(1).mask, atol=1e-3)
+    np.testing.assert_allclose(whole.appearance.embedding, appearance(1).embedding, atol=1e-3)
+    np.testing.assert_allclose(whole.appearance.mask, appearance(1).mask, atol=1e-3)
     assert [row.seconds for row in stored_appearances(store, kind="crop")] == [1000.0, 1000.1, 1000.2]
 
 
-def test_frames_where_nobody_was_seen_count_as_analysed(store):
+def test_frames_without_people_count_as_analysed(store):
     assert analysed_frames(store, "aisle") == {0, 1, 2, 3}
 
 

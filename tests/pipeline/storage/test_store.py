@@ -1,4 +1,4 @@
-"""Is what a run hands over stored, and does it stay stored whatever happens?"""
+"""A run is stored, and stays stored after errors, locks and kills."""
 
 from __future__ import annotations
 
@@ -98,12 +98,12 @@ def test_a_later_link_replaces_the_earlier_one(tmp_path):
 
 def test_an_exception_leaves_a_partial_run_with_what_came_before(tmp_path):
     with (
-        pytest.raises(RuntimeError, match="mishap"),
+        pytest.raises(RuntimeError, match="failure"),
         Store.open(tmp_path / "a.db", create=True) as store,
         store.start_run("{}", [camera()]) as run,
     ):
         run.add_observations(boxes(0, [1, 2]))
-        raise RuntimeError("mishap")
+        raise RuntimeError("failure")
     assert rows(tmp_path / "a.db", "select status from runs union all select status from cameras") == [
         ("partial",), ("partial",)]
     assert rows(tmp_path / "a.db", "select count(*) from observations") == [(2,)]
@@ -119,13 +119,13 @@ def test_a_finished_run_takes_no_more(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_link_of_an_unknown_tracklet_breaks_the_run_off_and_says_so(tmp_path):
+def test_a_link_of_an_unknown_tracklet_ends_the_run_with_an_error(tmp_path):
     with Store.open(tmp_path / "a.db", create=True) as store:
         run = store.start_run("{}", [camera()])
         run.add_observations(boxes(0, [2]))
         until(tmp_path / "a.db", "select count(*) from observations", [(1,)])
         run.add_links([LINK])
-        with pytest.raises(StoreError, match="broke off"):
+        with pytest.raises(StoreError, match="writing thread failed"):
             run.finish("complete")
     assert rows(tmp_path / "a.db", "select status, (select count(*) from observations) from runs") == [("partial", 1)]
 
@@ -152,22 +152,22 @@ def fill(run, frames: int = 100_000) -> None:
         run.add_observations(boxes(frame, [1, 2, 3]))
 
 
-def test_a_full_disk_is_told_at_the_next_call_and_keeps_what_was_stored(tmp_path):
+def test_a_full_disk_is_reported_at_the_next_call_and_keeps_what_was_stored(tmp_path):
     with Store.open(tmp_path / "a.db", create=True) as store:
         run = store.start_run("{}", [camera()])
         with store.writing() as connection:
             pages = connection.exec_driver_sql("pragma page_count").scalar_one()
-            connection.exec_driver_sql(f"pragma max_page_count = {pages + 40}")  # the pool hands it on to the thread
-        with pytest.raises(StoreError, match=r"a\.db: its disk is full") as told:
+            connection.exec_driver_sql(f"pragma max_page_count = {pages + 40}")  # the pool passes it to the thread
+        with pytest.raises(StoreError, match=r"a\.db: its disk is full") as raised:
             fill(run)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(raised.value)
         with pytest.raises(StoreError, match="full"):
             run.finish("complete")
     assert rows(tmp_path / "a.db", "select status from runs") == [("partial",)]
     assert rows(tmp_path / "a.db", "select count(*) > 0 from observations") == [(1,)]
 
 
-def test_a_lock_is_told_without_a_deadlock_on_the_full_queue(tmp_path):
+def test_a_lock_is_reported_without_a_deadlock_on_the_full_queue(tmp_path):
     with Store.open(tmp_path / "a.db", create=True, busy_seconds=0.3) as store:
         run = store.start_run("{}", [camera()])
         other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
