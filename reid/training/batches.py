@@ -142,7 +142,7 @@ def training_batch(
     if in_tokens:
         selected, before = cells[..., 1] >= SELECTED, plan.sources
         plan = pair_transferred(plan, selected, pids, rng)
-        for position in np.flatnonzero(np.array(before) != np.array(plan.sources)):
+        for position in np.flatnonzero(np.array(before) != np.array(plan.sources)).tolist():
             draw(position, views[position])  # pasted over, in the same view: its region stays where it is
         exchange = Exchanged(selected, pids, plan.pairing)
         donors = np.where(exchange.donors == NOBODY, donors, exchange.donors)

@@ -11,7 +11,7 @@ import torch
 def process_state_restored() -> Iterator[None]:
     """Restore PyTorch's random state and both PyTorch's and OpenCV's number of threads at the end.
 
-    Training seeds and sets them for the whole process; whoever calls it from a program of their own gets them back.
+    Training sets them for the whole process, which may have other work to do.
     Also a decorator: `@process_state_restored()`.
     """
     torch_threads, opencv_threads = torch.get_num_threads(), cv2.getNumThreads()

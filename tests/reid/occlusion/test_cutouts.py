@@ -132,7 +132,7 @@ def test_half_transparent_things_let_half_of_the_picture_through(monkeypatch):
     assert np.mean(hidden) == pytest.approx(200 * (1 - 128 / 255) + 100 * 128 / 255, abs=5)
 
 
-def test_things_hide_a_share_of_the_crop_that_is_neither_nothing_nor_all():
+def test_objects_cover_neither_too_little_nor_too_much_of_a_crop():
     rngs = map(np.random.default_rng, range(200))
     shares = [cutouts.occlude_with_cutout(noise(), OWN, rng).cover.mean() for rng in rngs]
     assert np.mean(np.array(shares) < 0.05) < 0.03
@@ -159,7 +159,7 @@ def test_things_come_from_both_sides_both_ways_round_and_mostly_stand_below():
     assert 0.7 < mean[:, :64].mean() / mean[:, 64:].mean() < 1.4
 
 
-def test_small_crops_are_hidden_too():
+def test_small_crops_are_occluded_too():
     for seed in range(5):
         hidden, cover, _ = cutouts.occlude_with_cutout(noise()[:64, :32], OWN, np.random.default_rng(seed))
         assert hidden.shape == (64, 32, 3)

@@ -29,7 +29,7 @@ def occluders(regions=None, things=(), **section):
     return Occluders(OcclusionSection(**{**OFF, "probability": 1.0, **section}), things, regions)
 
 
-def test_the_first_of_every_person_stays_whole_and_the_last_never_does(people):
+def test_the_first_crop_of_every_identity_stays_clean_and_the_last_never_does(people):
     crops, regions = people
     for seed in range(10):
         some = occluders(regions, pasted=1, transferred=1, erased=1, probability=0.3, erasing_probability=0)
@@ -39,7 +39,7 @@ def test_the_first_of_every_person_stays_whole_and_the_last_never_does(people):
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_every_source_hides_what_its_cover_says(people, source):
+def test_every_source_changes_covered_pixels_only(people, source):
     crops, regions = people
     some = occluders(regions, draw_cutouts(5, 0), **{source: 1.0})
     rng = np.random.default_rng(0)
@@ -68,7 +68,7 @@ def test_a_transferred_crop_shows_the_anchor_in_the_donors_scene_and_names_the_d
         assert (middle == 100 + 10 * position).any()
 
 
-def test_who_fits_nobody_is_pasted_over_instead(people):
+def test_a_crop_that_fits_no_donor_is_pasted_over_instead(people):
     crops, regions = people
     lonely = np.zeros_like(regions)
     lonely[:4, :8], lonely[4:8, 8:12], lonely[8:, 12:] = True, True, True  # no two people overlap
@@ -157,8 +157,8 @@ def test_who_is_pasted_in_front_comes_from_the_batch_and_the_same_folder(people,
     crops = CropSet(
         np.repeat(crops.images, 2, 0), np.arange(24) // 4, crops.camids.repeat(2), None, np.arange(24) // 12
     )
-    asked = []
-    monkeypatch.setattr(policy, "occlude", lambda image, others, rng: asked.append(others) or Occlusion(image, 0, 1))
+    offered = []
+    monkeypatch.setattr(policy, "occlude", lambda image, others, rng: offered.append(others) or Occlusion(image, 0, 1))
     rows = np.arange(4, 24)  # two people of the first folder, three of the second
     some = occluders(pasted=1.0, batch_donors=batch_donors)
     plan = plan_batch(rows, crops.pids[rows], 4, some, np.random.default_rng(0))
@@ -169,12 +169,12 @@ def test_who_is_pasted_in_front_comes_from_the_batch_and_the_same_folder(people,
             assert donor in rows
             assert crops.pids[donor] != crops.pids[row]
             assert crops.sources[donor] == crops.sources[row]
-            np.testing.assert_array_equal(asked[-1][1], crops.images[donor])
+            np.testing.assert_array_equal(offered[-1][1], crops.images[donor])
         else:
-            assert asked[-1] is crops.images
+            assert offered[-1] is crops.images
 
 
-def test_the_only_person_of_a_batch_is_hidden_behind_anybody(people):
+def test_the_only_identity_of_a_batch_is_occluded_by_any_crop(people):
     crops, _ = people
     some = occluders(pasted=1.0)
     plan = plan_batch(np.arange(4), crops.pids[:4], 4, some, np.random.default_rng(0))

@@ -11,7 +11,7 @@ from reidpipe.reid.occlusion import saliency
 from reidpipe.reid.occlusion.saliency import Passes, SaliencySelector, SaliencySettings
 from reidpipe.reid.supervision.losses import hardest_triplet_loss
 
-CLOTHES = ((220, 40, 40), (40, 220, 40), (40, 40, 220), (200, 200, 30))  # what tells the four classes apart
+CLOTHES = ((220, 40, 40), (40, 220, 40), (40, 40, 220), (200, 200, 30))  # they distinguish the four classes
 DECOR = (210, 30, 210)  # as bright, and in every crop
 
 
@@ -142,12 +142,12 @@ def test_the_rest_loss_is_that_of_the_loop():
 
 def test_limits_of_the_rest_loss():
     sure = torch.eye(3) * 100
-    assert float(saliency.rest_loss(sure, sure)) == pytest.approx(3)  # the rest tells everybody: one per crop
-    assert float(saliency.rest_loss(sure, sure.roll(1, 1))) == pytest.approx(0)  # it tells somebody else
-    assert float(saliency.rest_loss(sure, torch.zeros(3, 3))) == pytest.approx(1)  # it tells nothing: 3 · 1/3
+    assert float(saliency.rest_loss(sure, sure)) == pytest.approx(3)  # the rest identifies everybody: one per crop
+    assert float(saliency.rest_loss(sure, sure.roll(1, 1))) == pytest.approx(0)  # it identifies another class
+    assert float(saliency.rest_loss(sure, torch.zeros(3, 3))) == pytest.approx(1)  # it identifies nobody: 3 · 1/3
 
 
-def test_the_rest_loss_teaches_the_rest_and_not_the_clean_pass():
+def test_the_rest_loss_trains_the_rest_and_not_the_clean_pass():
     clean, rest = torch.randn(2, 3, requires_grad=True), torch.randn(2, 3, requires_grad=True)
     saliency.rest_loss(clean, rest).backward()
     assert clean.grad is None

@@ -72,7 +72,7 @@ def test_of_people_it_is_told_whose_crop_they_were_cut_from(kind):
 
 
 @pytest.mark.parametrize("kind", [synthetic._flat, synthetic._textured_shape, synthetic._blurred_scene])
-def test_things_have_no_donor(kind):
+def test_objects_have_no_donor(kind):
     assert kind(noise(3), 256, 128, np.random.default_rng(0)).donor == synthetic.NOBODY
 
 
@@ -87,7 +87,7 @@ def test_occlude_hands_the_donor_on_and_draws_every_kind():
     assert 0.25 < things < 0.55
 
 
-def test_people_in_front_hide_little_or_most_and_stand_on_both_sides():
+def test_people_in_front_cover_little_or_most_and_stand_on_both_sides():
     covers = np.array([synthetic._person(noise(1), 64, 32, np.random.default_rng(seed)).cover for seed in range(100)])
     shares = covers.mean((1, 2))
     assert shares.min() < 0.12

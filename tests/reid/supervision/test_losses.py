@@ -165,8 +165,8 @@ def test_classification_leaves_donors_out_as_if_they_had_no_prototype(smoothing)
     for row, label, donor in zip(logits, labels.tolist(), donors.tolist(), strict=True):
         counts = [k for k in range(5) if k == label or k != donor]
         total = math.log(sum(math.exp(row[k]) for k in counts))
-        spread = sum(total - row[k].item() for k in counts) / len(counts)
-        losses.append((1 - smoothing) * (total - row[label].item()) + smoothing * spread)
+        uniform = sum(total - row[k].item() for k in counts) / len(counts)
+        losses.append((1 - smoothing) * (total - row[label].item()) + smoothing * uniform)
     loss = classification_loss(without_donors(logits, labels, donors), labels, smoothing)
     assert loss.item() == pytest.approx(sum(losses) / 3, abs=1e-5)
 
@@ -207,7 +207,7 @@ def test_pair_loss_equals_the_naive_loop():
     assert masked_pair_loss(neck, mask, labels, 4.0).item() == pytest.approx(sum(losses) / 6, abs=1e-4)
 
 
-def test_pair_loss_teaches_a_mask_to_hide_noise():
+def test_pair_loss_trains_a_mask_to_suppress_noise():
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(8).repeat_interleave(2)
     own = torch.randn(8, 8, generator=generator).repeat_interleave(2, 0)

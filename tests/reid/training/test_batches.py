@@ -33,7 +33,7 @@ def test_of_every_identity_one_crop_is_clean_and_one_is_occluded(no_augmentation
     assert batch.camids.tolist() == crops.camids.tolist()
 
 
-def test_covers_say_where_and_donors_say_who(no_augmentation):
+def test_covers_are_where_and_donors_are_who_was_pasted(no_augmentation):
     crops, seen = people(), set()
     section = OcclusionSection(probability=1.0)
     for seed in range(10):
