@@ -22,7 +22,11 @@ def open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":
     import onnxruntime  # imported late, so that importing reidpipe.reid stays cheap
     from onnxruntime.capi import onnxruntime_pybind11_state as raised  # its errors have no common base class
 
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror}") from error
+    if not is_file:
         raise WeightsError(f"{path}: no such weights file")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

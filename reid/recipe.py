@@ -399,13 +399,13 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         RecipeError: the file is missing or no YAML mapping, or a key is unknown, missing or of the wrong type.
     """
-    if not path.is_file():
-        raise RecipeError(f"{path}: no such recipe")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise RecipeError(f"{path}: {line}not YAML: {error.problem}") from error
+    except FileNotFoundError as error:
+        raise RecipeError(f"{path}: no such recipe") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"{path}: not a readable recipe, which is a text file ({type(error).__name__})") from error
     return check_recipe(values, path)

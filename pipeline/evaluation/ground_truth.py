@@ -49,7 +49,11 @@ def truth_files(folder: Path, cameras: Iterable[str]) -> dict[str, Path]:
     found = {}
     for camera, stem in camera_stems(cameras).items():
         for path in (folder / f"{stem}.csv", folder / f"{stem}.txt"):
-            if camera not in found and path.is_file():
+            try:
+                exists = path.is_file()
+            except OSError as error:
+                raise ConfigError(f"{path}: {error.strerror}") from error
+            if exists and camera not in found:
                 found[camera] = path
     if not found:
         raise ConfigError(f"{folder}: no ground truth: expected <camera>.csv or <camera>.txt for the run's cameras")

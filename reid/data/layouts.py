@@ -103,7 +103,11 @@ def find_layout(root: Path, layout: str | None = None) -> Layout:
     Raises:
         DatasetError: no such folder or name, or not exactly one layout fits.
     """
-    if not root.is_dir():
+    try:
+        is_folder = root.is_dir()
+    except OSError as error:
+        raise DatasetError(f"{root}: {error.strerror}") from error
+    if not is_folder:
         raise DatasetError(f"{root}: no such folder")
     if layout is not None:
         if layout not in LAYOUTS:
