@@ -97,7 +97,7 @@ def test_a_folder_is_read_with_its_folders_and_pictures_without_transparency_are
         ),
         pytest.param(
             lambda folder: (folder.mkdir(), cv2.imwrite(str(folder / "gone.png"), picture() * np.uint8(0))),
-            "gone.png: expected a thing, got a picture that is transparent all over",
+            "gone.png: expected an object, got an image that is transparent throughout",
             id="transparent",
         ),
     ],
