@@ -242,6 +242,8 @@ class DistillationSection(Section):
         relation_weight: loss weight of the Kullback-Leibler divergence between two softmaxes over all training crops'
             targets: of the target's similarities and of the student's.
         temperature: of both softmaxes.
+        start_share: share of the start's weights in the backbone that is kept; the rest is the trained backbone's
+            (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).  Training itself does not change.
         identity_share: weight of the identity's mean target, over all its cameras, in a labelled crop's target.
     """
 
@@ -250,6 +252,7 @@ class DistillationSection(Section):
     weight: float = Field(default=4.0, ge=0)
     relation_weight: float = Field(default=1.0, ge=0)
     temperature: float = Field(default=0.05, gt=0)
+    start_share: float = Field(default=0.0, ge=0, lt=1)
     identity_share: float = Field(default=0.0, ge=0, le=1)
 
 
@@ -335,8 +338,8 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     train: tuple[Path, ...] = Field(min_length=1)
-    unlabelled: tuple[Path, ...] = ()
     start_from: Path | None = None
+    unlabelled: tuple[Path, ...] = ()
     backbone: BackboneSection = BackboneSection()
     regions: RegionSection | None = None
     mask: MaskSection = MaskSection()

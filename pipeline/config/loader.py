@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from ...reid.wording import counted, did_you_mean
 from ..errors import ConfigError
 from .messages import describe_error, dotted
-from .schema import ADDRESS, DEVICE, AppearanceConfig, Config, DetectorConfig
+from .schema import ADDRESS, DEVICE, Config
 
 CAMERA_NAME = re.compile(r"(?! )[\w .-]{1,100}(?<![ .])")  # a file name on every system
-BUNDLED_WEIGHTS = frozenset(section.model_fields["weights"].default for section in (DetectorConfig, AppearanceConfig))
+BUNDLED_WEIGHTS = frozenset({"person", "dpmpp", "accurate"})
 
 Lines = dict[tuple[str, ...], int]  # path of keys → 1-based line of the last
 

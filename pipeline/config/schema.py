@@ -89,7 +89,11 @@ class TrackerConfig(Section):
 class AppearanceConfig(Section):
     """Which crops are embedded, and by which model."""
 
-    weights: str = Field(default="dpmpp", description="`dpmpp` (bundled), or the path of an exported ONNX model")
+    weights: str = Field(
+        default="dpmpp",
+        description="`dpmpp` or `accurate` (both bundled; the second is better on cameras unlike those of training, "
+        "slower, and has no mask), or the path of an exported ONNX model",
+    )
     batch: int = Field(default=8, ge=1, description="crops per batch")
     interval_seconds: float = Field(
         default=1.0, gt=0, description="each track is embedded at most once per interval, by its best crop"

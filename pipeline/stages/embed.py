@@ -16,7 +16,7 @@ from ..errors import WeightsError
 from ..stopwatch import Stopwatch
 from ..types import Crop, Image, TrackKey
 
-BUNDLED = "dpmpp"
+BUNDLED = {"dpmpp": SHIPPED_WEIGHTS, "accurate": SHIPPED_WEIGHTS.with_name("accurate.onnx")}
 BATCHES_IN_FLIGHT = 4  # bounds the crops that wait in memory if the network is the bottleneck
 
 
@@ -39,7 +39,7 @@ def open_embedder(config: AppearanceConfig, threads: int) -> CropEmbedder:
     Raises:
         WeightsError: the weights are missing, damaged, or not an appearance model.
     """
-    weights = SHIPPED_WEIGHTS if config.weights == BUNDLED else Path(config.weights)
+    weights = BUNDLED.get(config.weights, Path(config.weights))
     try:
         return Embedder(weights, threads)
     except WeightsError as error:

@@ -1,5 +1,6 @@
 """Training state and one optimisation step: model, prototypes, optimisers, and the moving average of the weights."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict, cast
@@ -64,19 +65,11 @@ class Trainer:
             text: from `stages.learn_text`.
             start: the untrained network's embedding of every clean crop, float32 (crops, D), for self-distillation.
         """
-        self.recipe = recipe
+        self.recipe, self.clean = recipe, start
         self.device = torch.device(recipe.device)
-        backbone = recipe.backbone
-        cameras = cameras if backbone.cameras else 0
-        regions = recipe.regions
-        spec = ModelSpec(
-            backbone.name,
-            backbone.width,
-            recipe.mask.kind,
-            cameras,
-            regions.dimensions if regions else 0,
-            evidence=regions is not None,
-        )
+        backbone, dims = recipe.backbone, recipe.regions.dimensions if recipe.regions else 0
+        cameras, evidence = cameras if backbone.cameras else 0, recipe.regions is not None
+        spec = ModelSpec(backbone.name, backbone.width, recipe.mask.kind, cameras, dims, evidence)
         model = create_model(spec, backbone.pretrained)
         self.spec = replace(spec, graph=model.backbone.graph)
         # channels last: half the time on a CPU
@@ -89,10 +82,7 @@ class Trainer:
         supervision = None if text is None else TextSupervision(text["text"], dimensions, text.get("projection"))
         region_of = None if self.model.regions is None else self.model.regions.region_of
         if start is not None and start.shape[1] != dimensions:
-            raise RecipeError(
-                f"distillation.network: expected the backbone's own start, of {dimensions} dims, got {start.shape[1]}"
-            )
-        self.clean = start
+            raise RecipeError(f"distillation.network: expected a network of {dimensions} dims, got {start.shape[1]}")
         self.objective = Objective(recipe, dimensions, teacher, supervision, region_of).to(self.device)
         self.optimisers = self._optimisers()
         self.scaler = torch.amp.GradScaler(recipe.device, enabled=recipe.amp == "float16")
@@ -125,6 +115,7 @@ class Trainer:
                 self.objective.set_targets(neck, pids, self.prototypes.weight)
         if self.average is not None:
             self.average.module.load_state_dict(self.model.state_dict())
+        self.start_parameters = [one.detach().clone() for one in self.model.backbone.parameters()]
 
     def step(self, batches: Sequence[Batch], learning_rate: float, rng: np.random.Generator) -> dict[str, float] | None:
         """Take one optimisation step on the mean loss of some batches.
@@ -147,7 +138,7 @@ class Trainer:
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         batches = [batch.to(self.device) for batch in batches]
-        labels = torch.cat([batch.labels for batch in batches])
+        labels = torch.cat([batch.labels for batch in batches])  # (N,); not all have a prototype
         sample = self.prototypes.sample(labels[labels < len(self.prototypes)], rng)
         losses = self._accumulate(batches, sample)
         self.steps += 1
@@ -163,8 +154,18 @@ class Trainer:
 
     @property
     def best_model(self) -> ReidModel:
-        """The model to evaluate and save: the moving average, if the recipe has one."""
-        return self.model if self.average is None else cast(ReidModel, self.average.module)
+        """The model to evaluate and save: the moving average, if the recipe has one.
+
+        With `distillation.start_share` its backbone is interpolated with the start's weights (Wortsman et al., CVPR
+        2022).
+        """
+        best = self.model if self.average is None else cast(ReidModel, self.average.module)
+        if self.recipe.distillation is None or self.recipe.distillation.start_share == 0:
+            return best
+        interpolated = copy.deepcopy(best)
+        for parameter, start in zip(interpolated.backbone.parameters(), self.start_parameters, strict=True):
+            parameter.data.lerp_(start, self.recipe.distillation.start_share)
+        return interpolated
 
     def state(self) -> TrainerState:
         """Everything that `restore` needs."""

@@ -23,7 +23,7 @@ def write_recipe(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        pytest.param({"epochz": 3}, "epochz: unknown key, expected one of train, unlabelled, start_from", id="unknown"),
+        pytest.param({"epochz": 3}, "epochz: unknown key, expected one of train, start_from, unlabelled", id="unknown"),
         pytest.param({"losses": {"plian": 3}}, r"losses.plian: unknown key, did you mean plain\?", id="of a section"),
         pytest.param({"regions": {"weigth": 3}}, r"regions.weigth: unknown key, did you mean weight\?", id="optional"),
         pytest.param({"seed": date(2024, 1, 1)}, "seed: Input should be a valid integer, got '2024-01-01'", id="date"),
@@ -115,7 +115,8 @@ def test_what_a_checkpoint_compares_holds_no_folder_and_no_machine(write_recipe)
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_in_the_repository_is_valid(path):
     recipe = read_recipe(path)
-    assert recipe.held_out.identities > 0  # or nothing would choose its best checkpoint
+    if path.stem != "accurate":  # whose length was chosen on another domain, and whose last epoch is kept
+        assert recipe.held_out.identities > 0  # or nothing would choose its best checkpoint
 
 
 @pytest.mark.parametrize("name", ["resnet50", "vit_b16", "clip_vit_b16"])
