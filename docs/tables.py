@@ -35,6 +35,7 @@ WAYS = {
     "masked": "ours, masked",
     "query": "ours, query's mask alone",
     "permuted": "ours, masks permuted",
+    "person-reidentification-retail-0277": "OpenVINO 0277",
     "person-reidentification-retail-0286": "OpenVINO 0286",
     "osnet_x0_25_msmt17": "published OSNet x0.25",
 }
@@ -82,7 +83,7 @@ def _appearance(result: Json) -> Rows:
         cells = [f"{score:.1f}" for score in scores.values()]
         if occluded:
             cells.append(f"{sum(scores[name] for name in occluded) / len(occluded):.1f}")
-        yield WAYS[way], *cells, *[speeds.get(way, speeds.get("ours", ""))] * bool(speeds)
+        yield WAYS.get(way, way), *cells, *[speeds.get(way, speeds.get("ours", ""))] * bool(speeds)
 
 
 def _held_out(result: Json) -> Rows:
@@ -190,7 +191,8 @@ def _percent(share: float) -> str:
 
 MEASURED: dict[str, Callable[[Json], Rows]] = {
     "store": _store, "detector": _detector, "detector_agreement": _agreement, "appearance": _appearance,
-    "appearance_store": _appearance, "held_out": _held_out, "bench": _bench, "search": _search, "ablation": _ablation,
+    "appearance_store": _appearance, "unseen_cameras": _appearance,
+    "held_out": _held_out, "bench": _bench, "search": _search, "ablation": _ablation,
 }  # fmt: skip
 FROM_CODE = {"config": _config_keys, "recipe": recipe_keys, "options": _options, "data_sets": _data_sets}
 

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -25,3 +26,11 @@ def test_importing_the_package_loads_nothing_heavy():
     code = f"import sys, reidpipe.reid; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_embedding_writes_nothing_into_the_home_folder(tmp_path):
+    code = "import numpy as np; from reidpipe.reid import embed; embed([np.zeros((80, 40, 3), np.uint8)])"
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []
