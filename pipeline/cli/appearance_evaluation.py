@@ -90,7 +90,7 @@ def explain_command(images: tuple[Path, ...], out: Path, weights: Path | None) -
     crops = [read_image(path) for path in images]
     evidence = reid.Embedder(weights or reid.SHIPPED_WEIGHTS).evidence(crops)
     _write_picture(out, draw_evidence_sheet(crops, evidence, [path.stem for path in images]))
-    click.echo(f"heat maps: {out}")
+    click.echo(f"evidence maps: {out}")
 
 
 def _show_log() -> None:

@@ -193,5 +193,5 @@ def test_explain_draws_a_sheet(tmp_path):
     sheet = tmp_path / "new" / "sheet.png"
     result = run("explain", *images, "--out", sheet, "--weights", weights)
     assert result.exit_code == 0, result.output
-    assert f"heat maps: {sheet}" in result.output
+    assert f"evidence maps: {sheet}" in result.output
     assert cv2.imread(str(sheet)).shape[1] > 2 * 2 * 160
