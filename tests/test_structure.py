@@ -94,10 +94,12 @@ def test_rooms_import_from_rooms_above_them_only(path):
 
 def test_imports_have_no_cycles():
     graph = {".".join(module_of(path)): {".".join(target) for target in imports_of(path)} for path in FILES}
+    cycle: list[str] = []
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        pytest.fail(" <- ".join(error.args[1]))
+        cycle = error.args[1]
+    assert not cycle, " <- ".join(cycle)
 
 
 def test_every_package_is_listed_for_the_wheel():
