@@ -131,7 +131,7 @@ def _weights_problem(key: str, weights: str, *, downloadable: bool) -> str:
         names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     except OSError as error:
         return f"{key}: {weights}: {error.strerror}"
-    return f"{key}: no such file {weights}{did_you_mean(path.name, names)}"
+    return f"{key}: no such file {weights}{did_you_mean(path.name, [*BUNDLED_WEIGHTS, *names])}"
 
 
 def _database_problem(database: str) -> str:

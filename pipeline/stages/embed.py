@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from ...reid import SHIPPED_WEIGHTS, Appearance, Embedder, concatenate
+from ...reid.wording import did_you_mean
 from ..config.schema import AppearanceConfig
 from ..errors import WeightsError
 from ..stopwatch import Stopwatch
@@ -43,7 +44,7 @@ def open_embedder(config: AppearanceConfig, threads: int) -> CropEmbedder:
     try:
         return Embedder(weights, threads)
     except WeightsError as error:
-        raise WeightsError(f"appearance.weights: {error}") from error
+        raise WeightsError(f"appearance.weights: {error}{did_you_mean(config.weights, BUNDLED)}") from error
 
 
 @dataclass(frozen=True, slots=True)

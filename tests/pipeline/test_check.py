@@ -80,7 +80,7 @@ CAMERA = "cameras: {entrance: {source: entrance.mp4}}\n"
     ("line", "problem"),
     [
         ("detector: {weights: w/mine.onnx}", "detector.weights: no such file {folder}/w/mine.onnx"),
-        ("appearance: {weights: dpmp}", "appearance.weights: no such file dpmp"),
+        ("appearance: {weights: dpmp}", "appearance.weights: no such file dpmp, did you mean dpmpp?"),
         ("database: .", "database: {folder} is a folder: give the path of a database file"),
         ("database: ':memory:'", "database: sqlite in memory keeps nothing: give the path of a file"),
         ("database: 'sqlite://'", "database: sqlite in memory keeps nothing: give the path of a file"),

@@ -20,3 +20,8 @@ def test_every_bundled_model_embeds_crops(name):
 def test_weights_that_do_not_exist_are_an_error_that_names_the_key():
     with pytest.raises(WeightsError, match=r"appearance\.weights: nowhere\.onnx"):
         open_embedder(AppearanceConfig(weights="nowhere.onnx"), threads=1)
+
+
+def test_a_misspelt_model_is_reported_with_the_nearest_name():
+    with pytest.raises(WeightsError, match=r"no such weights file, did you mean accurate\?"):
+        open_embedder(AppearanceConfig(weights="acurate"), threads=1)
