@@ -129,7 +129,8 @@ def _keep_best(trainer: Trainer, held_out: list[HeldOut], best_score: float, pat
     Returns:
         The scores, and the best score so far.
     """
-    scores = {one.name: evaluate_held_out(trainer.best_model, one) for one in held_out}
+    model = trainer.best_model  # may be a copy, so only once
+    scores = {one.name: evaluate_held_out(model, one) for one in held_out}
     score = mean_masked_score(scores) if scores else best_score
     if score > best_score or not scores:
         save(trainer.weights(), path)
