@@ -12,7 +12,8 @@ import pytest
 
 from reidpipe.pipeline.errors import ConfigError
 from reidpipe.pipeline.evaluation.ground_truth import read_truth
-from reidpipe.pipeline.evaluation.tracking import box_iou, evaluate_run
+from reidpipe.pipeline.evaluation.scene import box_iou
+from reidpipe.pipeline.evaluation.tracking import evaluate_run
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import Link, Observations
 
