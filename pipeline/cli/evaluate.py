@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,15 +80,16 @@ def evaluate_command(
 
 def _print_evaluation(found: Evaluation, what: str) -> None:
     console = terminal()
-    columns = ("camera", "people", "boxes", "MOTA", "IDF1", "HOTA", "DetA", "AssA", "LocA", "switches", "fragments",
-               "tracklets", "purity", "identity IDF1")
     console.print(table_of(
-        f"{what}: tracks of each camera, scores in %; ground truth at least {100 * found.min_visible:.0f} % visible",
-        columns,
-        [(one.camera, one.people, one.truth_boxes,
-          *map(_percent, (one.mota, one.tracking_idf1, one.tracking_hota, one.tracking_deta, one.tracking_assa,
-                          one.tracking_loca)),
-          one.switches, one.fragments, one.tracklets, *map(_percent, (one.purity, one.identity_idf1)))
+        f"{what}: tracks, scores in %; ground truth at least {100 * found.min_visible:.0f} % visible",
+        ("camera", "MOTA", "IDF1", "HOTA", "DetA", "AssA", "LocA", "switches", "fragments"),
+        [(one.camera, *map(_percent, (one.mota, one.tracking_idf1, one.tracking_hota, one.tracking_deta,
+                                      one.tracking_assa, one.tracking_loca)), one.switches, one.fragments)
+         for one in found.cameras]))
+    console.print(table_of(
+        "tracklets and identities within a camera",
+        ("camera", "people", "their boxes", "tracklets", "purity", "identity IDF1"),
+        [(one.camera, one.people, one.truth_boxes, one.tracklets, *map(_percent, (one.purity, one.identity_idf1)))
          for one in found.cameras]))
     meanings = ("detection: perfect identities on these boxes", "tracklets: perfect linking of these tracklets",
                 "linking: as it is")
@@ -198,10 +199,14 @@ def _marks(sweep: Sweep, point: Point) -> str:
     return ", ".join(name for name, one in named if one.setting == point.setting)
 
 
-def _point_row(point: Point, mark: str) -> Iterable[object]:
+def _point_row(point: Point, mark: str) -> Sequence[object]:
     scores = map(_percent, (point.idf1, point.idp, point.idr, point.assa))
-    return (mark, *point.setting.values(), *scores, point.identities, point.false, point.missed)
+    return (mark, *map(_short, point.setting.values()), *scores, point.identities, point.false, point.missed)
 
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"

@@ -132,10 +132,12 @@ def tracklet_score(scene: Scene, shown: Ints, names: Mapping[int, str]) -> Track
     showing = scored[counts[scored].any(1)]
     purity = counts[showing].max(1, initial=0) / boxes[showing]
     below = showing[purity < PURE][np.argsort(purity[purity < PURE], kind="stable")]
-    mixed = [
-        MixedTracklet(*scene.track_keys[row], float(counts[row].max() / boxes[row]), int(boxes[row]),
-                      {names[person]: int(counts[row, person]) for person in np.flatnonzero(counts[row]).tolist()})
-        for row in below.tolist()]
+    mixed = []
+    for row in below.tolist():
+        camera, track = scene.track_keys[row]
+        people = {names[person]: int(counts[row, person]) for person in np.flatnonzero(counts[row]).tolist()}
+        mixed.append(MixedTracklet(
+            camera, track, float(counts[row].max() / boxes[row]), int(boxes[row]), people))
     mean = float(purity.mean()) if len(purity) else None
     return TrackletScore(len(showing), mean, len(below), len(scored) - len(showing), mixed)
 

@@ -191,7 +191,7 @@ def paired_iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> Flo
     shared = (high - low).clip(0).prod(-1)
     areas = [(boxes[..., 2:] - boxes[..., :2]).clip(0).prod(-1) for boxes in (first, second)]
     union = areas[0] + areas[1] - shared
-    return np.divide(shared, union, out=np.zeros(union.shape), where=union > 0)
+    return np.asarray(np.divide(shared, union, out=np.zeros(union.shape), where=union > 0), np.float64)
 
 
 def box_iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> Floats:

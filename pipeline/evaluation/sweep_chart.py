@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ def draw_sweep(sweep: Sweep, path: Path) -> None:
     key = max(values, key=lambda name: len(values[name]))
     others = [name for name in values if name != key]
     lines = {
-        ", ".join(f"{name} {value}" for name, value in zip(others, combination, strict=True)): list(group)
+        _named(zip(others, combination, strict=True)): group
         for combination, group in _grouped(sweep.points, others)}
     places = _Places(values[key], sweep.current.setting[key])
     _draw_scores(above, sweep, lines, key, places)
@@ -71,15 +71,15 @@ def _draw_scores(axes: Axes, sweep: Sweep, lines: dict[str, list[Point]], key: s
         if ceiling is not None:
             axes.axhline(100 * ceiling, color="grey", linestyle=dashes, label=f"{label}: {100 * ceiling:.1f}")
     for number, (label, points) in enumerate(lines.items()):
-        width = 1.5 + 1.5 * (len(lines) - 1 - number)  # lines that coincide remain visible
+        width = 1.5 + (len(lines) - 1 - number)  # lines that coincide remain visible
         axes.plot([places.of(one.setting[key]) for one in points], [_percent(one) for one in points], marker=".",
                   linewidth=width, label=label or "linked again")
     for point, marker, size, fill, name in (
         (sweep.best, "*", 14, "gold", "best"), (sweep.current, "o", 20, "none", "this run's setting"),
     ):
-        setting = ", ".join(f"{one} {value}" for one, value in point.setting.items())
+        setting = _named(point.setting.items())
         axes.plot(places.of(point.setting[key]), _percent(point), marker, markersize=size, markerfacecolor=fill,
-                  color="black", linestyle="none", label=f"{name}: {setting}: {_percent(point):.1f}")
+                  color="black", linestyle="none", label=f"{name}: {_percent(point):.1f} with\n{setting}")
     axes.set(ylabel="IDF1 over all cameras, %", title=f"run {sweep.run}: linking again with other settings")
     _finish(axes)
 
@@ -97,10 +97,14 @@ def _draw_links(axes: Axes, sweep: Sweep, lines: dict[str, list[Point]], key: st
     _finish(axes)
 
 
+def _named(setting: Iterable[tuple[str, Value]]) -> str:
+    return "\n".join(f"{key} {value if isinstance(value, str) else f'{value:g}'}" for key, value in setting)
+
+
 def _percent(point: Point) -> float:
     return 100 * point.idf1 if point.idf1 is not None else float("nan")
 
 
 def _finish(axes: Axes) -> None:
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), markerscale=0.6)
