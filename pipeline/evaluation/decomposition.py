@@ -95,9 +95,12 @@ def decompose(scene: Scene, shown: Ints) -> list[Stage]:
         scene: all cameras.
         shown: whom each box shows, int64 (P,), -1 for nobody; see Scene.matched_people.
     """
-    stages: list[Stage] = []
     linked = once_a_frame(scene, scene.identities)
-    for name, ids in (("detection", shown + 1), ("tracklets", _perfect_links(scene, shown)), ("linking", linked)):
+    perfect = _perfect_links(scene, shown)
+    if (identity_score(scene, perfect).idf1 or 0.0) < (identity_score(scene, linked).idf1 or 0.0):
+        perfect = linked  # possible where many tracklets show one person at once
+    stages: list[Stage] = []
+    for name, ids in (("detection", shown + 1), ("tracklets", perfect), ("linking", linked)):
         score = identity_score(scene, ids)
         before = stages[-1].idf1 if stages else 1.0
         lost = None if before is None or score.idf1 is None else before - score.idf1
