@@ -50,7 +50,10 @@ Json = Any
 Rows = Iterator[Sequence[object]]  # the first is the heading
 
 
-def _store(result: Json) -> Rows:
+def _store(result: Json, part: str = "cameras") -> Rows:
+    if part == "stages":
+        yield from _stages(result)
+        return
     yield "camera", "people", "MOTA", "IDF1", "HOTA", "AssA", "switches", "fragments", "purity", "identity IDF1"
     for one in result["cameras"]:
         tracking = (_percent(one[name]) for name in ("mota", "tracking_idf1", "tracking_hota", "tracking_assa"))
@@ -197,8 +200,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-MEASURED: dict[str, Callable[[Json], Rows]] = {
-    "store": _store, "store stages": _stages, "detector": _detector, "detector_agreement": _agreement,
+MEASURED: dict[str, Callable[..., Rows]] = {
+    "store": _store, "detector": _detector, "detector_agreement": _agreement,
     "appearance": _appearance, "appearance_store": _appearance, "unseen_cameras": _appearance,
     "held_out": _held_out, "bench": _bench, "search": _search, "ablation": _ablation,
 }  # fmt: skip
@@ -213,7 +216,7 @@ def table(name: str) -> str:
         rows = FROM_CODE[kind](*[argument] * bool(argument))  # type: ignore[operator]
     else:
         content = json.loads((RESULTS / f"{kind}.json").read_text(encoding="utf-8"))
-        rows = MEASURED[name](content["result"])
+        rows = MEASURED[kind](content["result"], *[argument] * bool(argument))
         note = f", {content['note']}" if "note" in content else ""
         caption = f"\n`{content['command']}`{note}. Machine: {content['machine']}.\n"
     heading, *others = ([str(cell) for cell in row] for row in rows)

@@ -146,7 +146,7 @@ def sweep_command(
     run: int | None,
     as_json: bool,
 ) -> None:
-    """Link a stored run again with other settings and score each.
+    """Score a stored run linked with other settings.
 
     Needs no footage and changes nothing in the database.
     """
