@@ -13,9 +13,11 @@ from typing import Literal
 import numpy as np
 import supervision as sv
 
+from ..reid.files import MODES
 from ..trackers import TRACKERS, Tracker, TrackerSettings
 from .config.schema import Config
 from .errors import SourceError
+from .inputs import check_database_path
 from .linking.assignment import link_tracklets
 from .listener import RunListener
 from .sources.counts import camera_report
@@ -70,12 +72,13 @@ def run_pipeline(config: Config, listener: RunListener, stop: threading.Event) -
     """
     began, clock = time.perf_counter(), Stopwatch()
     sources, failed = open_sources(config)
+    check_database_path(config)
     listener.opened(sources, failed)
     threads = config.threads or os.cpu_count() or 1
     detector, embedder = open_detector(config.detector, threads), open_embedder(config.appearance, threads)
     camera_rows = [_camera_row(config, name, sources.get(name)) for name in config.cameras]
     with (
-        Store.open(config.database, create=True) as store,
+        Store.open(config.database, create=True, modes=MODES[config.access]) as store,
         store.start_run(config.model_dump_json(), camera_rows) as writer,
     ):
         embedding = EmbedStage(embedder, config.appearance, clock)

@@ -1,6 +1,7 @@
 """Read and check training recipes: one YAML file each; unknown keys are refused, paths are relative to the file."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -391,6 +392,10 @@ class Recipe(BaseModel):
         if self.mask.kind != "none" or self.clip is not None or (self.regions is not None and self.regions.weight > 0):
             raise ValueError("unlabelled: masks, region heads and clip need identities: set mask.kind to none")
 
+    def inputs(self) -> list[Path]:
+        """Every file and folder that the recipe names, and the names of published weights."""
+        return list(_paths_in(self))
+
     def comparable(self) -> dict[str, Any]:
         """The keys in which a checkpoint must agree with the recipe that resumes it, dotted; of paths only the name."""
         return dict(_flattened(self.model_dump(exclude=set(NOT_COMPARED))))
@@ -442,6 +447,16 @@ def _resolve_paths(section: BaseModel, folder: Path) -> BaseModel:
         elif key == "pretrained" and isinstance(value, str) and Path(value).suffix in WEIGHT_SUFFIXES:
             update[key] = str(folder / value)
     return section.model_copy(update=update)
+
+
+def _paths_in(section: BaseModel) -> Iterator[Path]:
+    for key, value in section:
+        if isinstance(value, BaseModel):
+            yield from _paths_in(value)
+        elif isinstance(value, Path) or (key == "pretrained" and isinstance(value, str)):
+            yield Path(value)
+        elif isinstance(value, tuple):
+            yield from (one for one in value if isinstance(one, Path))
 
 
 def _flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

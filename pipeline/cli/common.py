@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -20,8 +21,21 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
-FILE = click.Path(dir_okay=False, path_type=Path)
-FOLDER = click.Path(file_okay=False, path_type=Path)
+
+class _Path(click.Path):
+    """A path; one with a NUL character, which only a program can pass, is refused instead of ending in a traceback."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        if "\0" in os.fspath(value):
+            self.fail("a path cannot contain a NUL character", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = _Path(dir_okay=False, path_type=Path)
+FOLDER = _Path(file_okay=False, path_type=Path)
+ANY_PATH = _Path(path_type=Path)
 DEFAULT_DATABASE = "reidpipe.db"
 PIPE_COLUMNS = 200  # the width of a table that is not printed on a terminal
 
@@ -31,6 +45,9 @@ database_option = click.option(
     "--database", help=f"SQLite file or SQLAlchemy URL  [default: {DEFAULT_DATABASE} in the current folder]"
 )
 cameras_option = click.option("--cameras", "config_path", type=FILE, help="use the database that this config names")
+force_option = click.option(
+    "--force", is_flag=True, help="replace existing files that are not earlier outputs, but never an input"
+)
 min_visible_option = click.option(
     "--min-visible",
     type=click.FloatRange(0, 1),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from ...reid.files import failing_as
 from ..errors import ConfigError
-from .common import FILE, FOLDER, as_json_option, min_visible_option, print_json, table_of, terminal
+from .common import FILE, FOLDER, as_json_option, force_option, min_visible_option, print_json, table_of, terminal
 
 
 @click.command("train-detector")
@@ -16,8 +17,9 @@ from .common import FILE, FOLDER, as_json_option, min_visible_option, print_json
 @click.option("--footage", type=FILE, multiple=True, help="video that the start weights label; repeatable")
 @click.option("--out", type=FOLDER, required=True, help="folder for labels, checkpoints and person.onnx")
 @click.option("--epochs", type=click.IntRange(1), default=3, show_default=True, help="of training")
+@force_option
 def train_detector_command(
-    weights: Path, scenes: tuple[Path, ...], footage: tuple[Path, ...], out: Path, epochs: int
+    weights: Path, scenes: tuple[Path, ...], footage: tuple[Path, ...], out: Path, epochs: int, force: bool
 ) -> None:
     """Fine-tune a person detector and export it as ONNX."""
     import logging
@@ -25,10 +27,11 @@ def train_detector_command(
     from ..train_detector import train_detector
 
     for path in (weights, *scenes, *footage):
-        if not path.exists():
-            raise ConfigError(f"{path} does not exist")
+        with failing_as(ConfigError, path):
+            if not path.exists():
+                raise ConfigError(f"{path} does not exist")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    exported = train_detector(weights, scenes, footage, out, epochs=epochs)
+    exported = train_detector(weights, scenes, footage, out, epochs=epochs, force=force)
     click.echo(f"{exported}: {exported.stat().st_size / 2**20:.1f} MiB")
 
 

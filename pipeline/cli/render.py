@@ -11,16 +11,27 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import SourceError
-from .common import as_json_option, cameras_option, database_option, open_store, print_json, run_option, table_of
+from .common import (
+    ANY_PATH,
+    as_json_option,
+    cameras_option,
+    database_option,
+    force_option,
+    open_store,
+    print_json,
+    run_option,
+    table_of,
+)
 
 if TYPE_CHECKING:
     from ..output.render import Rendering
 
 
 @click.command("render")
-@click.option("--out", "folder", type=click.Path(path_type=Path), required=True, help="folder for the videos")
+@click.option("--out", "folder", type=ANY_PATH, required=True, help="folder for the videos")
 @click.option("--camera", "only", multiple=True, metavar="NAME", help="render only this camera; repeatable")
 @click.option("--no-mosaic", is_flag=True, help="skip the video of all cameras side by side")
+@force_option
 @click.option("--quiet", is_flag=True, help="print errors only")
 @database_option
 @cameras_option
@@ -30,6 +41,7 @@ def render_command(
     folder: Path,
     only: tuple[str, ...],
     no_mosaic: bool,
+    force: bool,
     quiet: bool,
     database: str | None,
     config_path: Path | None,
@@ -45,12 +57,13 @@ def render_command(
     from ..output.render import render_run
     from .progress import Display
 
+    inputs = [] if config_path is None else [config_path]
     with _sigterm_as_interrupt(), open_store(database, config_path) as store:
         if quiet or as_json:
-            rendering = render_run(store, folder, run, only, not no_mosaic)
+            rendering = render_run(store, folder, run, only, not no_mosaic, None, inputs, force)
         else:
             with Display(Console(stderr=True)) as display:
-                rendering = render_run(store, folder, run, only, not no_mosaic, display)
+                rendering = render_run(store, folder, run, only, not no_mosaic, display, inputs, force)
     if as_json:
         print_json(rendering)
     elif not quiet:

@@ -130,6 +130,11 @@ class Config(Section):
 
     cameras: dict[str, CameraConfig] = Field(min_length=1, description="the cameras by name")
     database: str = Field(default="reidpipe.db", description="path of an SQLite file, or an SQLAlchemy URL")
+    access: Literal["owner", "group", "everyone"] = Field(
+        default="owner",
+        description="who may read a new database and the exports and videos of its runs, whatever the umask: `owner` "
+        "(files 0600, folders 0700), `group` (0660, 0770, may also write), or `everyone` (0664, 0775)",
+    )
     detector: DetectorConfig = DetectorConfig()
     tracker: TrackerConfig = TrackerConfig()
     appearance: AppearanceConfig = AppearanceConfig()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from ...reid.files import OWNER, Modes, make_folder
 from ..credentials import without_credentials
-from ..errors import StoreError
+from ..errors import OutputError, StoreError
 
 ADVICE = {  # by prefix of SQLite's error name
     "SQLITE_FULL": "its disk is full: make room (what is already stored is kept)",
@@ -33,6 +36,8 @@ def parse_database(database: str | Path) -> URL:
     Raises:
         StoreError: it is neither, or SQLite in memory, which keeps nothing.
     """
+    if "\0" in str(database):
+        raise StoreError("database: a path cannot contain a NUL character: give another path")
     if str(database) == ":memory:":
         raise StoreError(IN_MEMORY)
     if "://" not in str(database):
@@ -61,7 +66,7 @@ def file_exists(url: URL) -> bool:
     Raises:
         StoreError: it is a folder, or cannot be reached.
     """
-    path = Path(str(url.database))
+    path = database_file(url) or Path()
     try:
         if not path.is_dir():
             return path.exists()
@@ -70,21 +75,38 @@ def file_exists(url: URL) -> bool:
     raise StoreError(f"{path} is a folder: give the path of a database file")
 
 
-def require_file(url: URL, create: bool) -> None:
-    """Check an SQLite path before SQLite does, which reports less; with `create`, make its folder.
+def database_file(url: URL) -> Path | None:
+    """The file of an SQLite database; None for other databases."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    name = str(url.database)
+    if name.startswith("file:") and "uri" in url.query:
+        return Path(unquote(urlsplit(name).path))
+    return Path(name)
+
+
+def require_file(url: URL, create: bool, modes: Modes = OWNER) -> None:
+    """Check an SQLite path before SQLite does, which reports less; with `create`, make the file and its folder.
+
+    SQLite would make the file with the permissions that the umask leaves; its log and journal get those of the file.
 
     Raises:
-        StoreError: the file is missing or cannot be reached, its folder cannot be made, or the path is a folder.
+        StoreError: the file is missing or cannot be reached, it or its folder cannot be made, or the path is a folder.
     """
-    if url.get_backend_name() != "sqlite":
+    path = database_file(url)
+    if path is None or file_exists(url):
         return
-    path = Path(str(url.database))
-    if not file_exists(url) and not create:
+    if not create:
         raise StoreError(f"{path}: there is no database: run the pipeline first, or give the right path")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, modes)
+        handle = os.open(path, os.O_CREAT | os.O_WRONLY, OWNER.file)
+        os.close(handle)
+        path.chmod(modes.file)
+    except OutputError as error:
+        raise StoreError(f"{path}: its folder cannot be made: {error}") from error
     except OSError as error:
-        raise StoreError(f"{path}: its folder cannot be made ({error.strerror}): give another path") from error
+        raise StoreError(f"{path}: cannot be made ({error.strerror}): give another path") from error
 
 
 def make_engine(url: URL, busy_seconds: float) -> Engine:

@@ -18,9 +18,11 @@ from typing import Self
 from sqlalchemy import URL, Connection, Engine, String, column, insert, inspect, select, table, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from ...reid.files import OWNER, Modes
 from ..credentials import values_without_credentials, without_credentials
 from ..errors import StoreError
 from .database import (
+    database_file,
     explain,
     make_engine,
     parse_database,
@@ -64,27 +66,40 @@ class CameraRow:
 
 
 class Store:
-    """One open database; use it as a context manager, or call close()."""
+    """One open database; use it as a context manager, or call close().
+
+    Attributes:
+        name: the database as messages name it.
+        file: of SQLite; None for other databases.
+    """
 
     def __init__(self, url: URL, engine: Engine) -> None:
         self.name = shown(url)
+        self.file = database_file(url)
         self._url = url
         self._engine = engine
 
     @classmethod
-    def open(cls, database: str | Path, create: bool = False, busy_seconds: float = BUSY_SECONDS) -> Self:
+    def open(
+        cls,
+        database: str | Path,
+        create: bool = False,
+        busy_seconds: float = BUSY_SECONDS,
+        modes: Modes = OWNER,
+    ) -> Self:
         """Open a database, migrate its tables, and close runs whose process has died.
 
         Args:
             database: an SQLite file, or any SQLAlchemy URL.
             create: create the file and its tables if there are none.
             busy_seconds: how long to wait for another program's lock.
+            modes: permissions of the file and its folder, if they are created.
 
         Raises:
             StoreError: missing, locked, damaged, not writable, another program's, or of a newer reidpipe.
         """
         url = parse_database(database)
-        require_file(url, create)
+        require_file(url, create, modes)
         store = cls(url, make_engine(url, busy_seconds))
         try:
             store._bring_up_to_date(create)
