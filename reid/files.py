@@ -134,13 +134,14 @@ def make_folder(path: Path, modes: Modes = OWNER, parents: bool = True) -> None:
     """
     folder = path.expanduser()
     try:
-        missing = [one for one in (folder, *folder.parents) if not one.is_dir()]
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
         if len(missing) > 1 and not parents:
             raise OutputError(f"{path} cannot be created: there is no folder {folder.parent}: give another path")
         for one in reversed(missing):
-            if not one.is_dir():  # `new/..` exists once `new` does
+            if not one.exists():  # `new/..` exists once `new` does
                 one.mkdir(modes.folder)
                 one.chmod(modes.folder)  # whatever the umask took away
+        folder.mkdir(exist_ok=True)  # fails if it is a file
     except OSError as error:
         raise OutputError(f"{path}: cannot be created: {error.strerror}: give another path") from error
 

@@ -1,8 +1,8 @@
 """Guard files against being overwritten: what a command reads, and what another program or a person wrote.
 
 An existing file is replaced only by an output of its own kind.  Its kind is read from its content: beside every writer
-is a function that knows the header, key or mark that it writes.  A marker file beside the outputs would be litter, would
-be lost when they are moved, and would vouch for a file that was exchanged since.
+is a function that knows the header, key or mark that it writes.  A marker file beside the outputs would be litter,
+would be lost when they are moved, and would vouch for a file that was exchanged since.
 """
 
 import os

@@ -23,14 +23,18 @@ Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
 class _Path(click.Path):
-    """A path; one with a NUL character, which only a program can pass, is refused instead of ending in a traceback."""
+    """A path whose errors are one line, like all others; a NUL character, which only a program can pass, is refused."""
 
     def convert(
         self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
     ) -> str | bytes | os.PathLike[str]:
-        if "\0" in os.fspath(value):
-            self.fail("a path cannot contain a NUL character", param, ctx)
-        return super().convert(value, param, ctx)
+        try:
+            if "\0" in os.fspath(value):
+                self.fail("a path cannot contain a NUL character", param, ctx)
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            named = "" if param is None else f"{param.get_error_hint(ctx or click.Context(click.Command(None)))}: "
+            raise CommandError(f"{named}{error.message}", ConfigError.exit_code) from error
 
 
 FILE = _Path(dir_okay=False, path_type=Path)

@@ -30,6 +30,10 @@ def train_detector_command(
         with failing_as(ConfigError, path):
             if not path.exists():
                 raise ConfigError(f"{path} does not exist")
+            if path.is_dir():
+                next(path.iterdir(), None)
+            else:
+                path.open("rb").close()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     exported = train_detector(weights, scenes, footage, out, epochs=epochs, force=force)
     click.echo(f"{exported}: {exported.stat().st_size / 2**20:.1f} MiB")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import signal
 import sys
 import threading
@@ -10,7 +12,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,17 +32,58 @@ if TYPE_CHECKING:
 class _Commands(click.Group):
     """A group whose expected errors end with one line and a documented exit code instead of a traceback."""
 
+    def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - whatever click passes
+        """Run the command line; the texts of --help, too, may meet a full disk."""
+        _accept_any_text()
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            CommandError(_discard_output(error), OutputError.exit_code).show()
+            sys.exit(OutputError.exit_code)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                _flush_output()
         except ReidpipeError as error:
             raise CommandError(error, error.exit_code) from error
+        except BrokenPipeError:  # `reidpipe runs | head`: click ends without a message
+            raise
         except OSError as error:  # the last resort, e.g. a folder that vanished while in use
             place = f"{error.filename} cannot be used" if error.filename else "an output cannot be written"
             message = f"{place}: {error.strerror or error}: use another path"
             raise CommandError(message, OutputError.exit_code) from error
         except KeyboardInterrupt as interrupt:
             raise CommandError("interrupted", INTERRUPTED_EXIT_CODE) from interrupt
+
+
+def _accept_any_text() -> None:
+    """Print letters that the terminal's encoding lacks as escapes: names of cameras and files may hold any."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flush_output() -> None:
+    """Report a full disk while an exit code can still be set.
+
+    Raises:
+        OutputError: standard output cannot be written.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(_discard_output(error)) from error
+
+
+def _discard_output(error: OSError) -> str:
+    """Give up standard output, where the interpreter would fail again at its end; returns the message about it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return f"standard output cannot be written: {error.strerror}"
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

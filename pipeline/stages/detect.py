@@ -12,6 +12,7 @@ from typing import Protocol
 
 import supervision as sv
 
+from ...reid.files import failing_as
 from ..config.schema import DetectorConfig
 from ..errors import WeightsError
 from ..stopwatch import Stopwatch
@@ -53,8 +54,9 @@ def open_detector(config: DetectorConfig, threads: int) -> Detector:
     """
     path = BUNDLED.get(config.weights, Path(config.weights))
     if path.suffix == ".onnx":
-        if not path.is_file():
-            raise WeightsError(f"detector.weights: {path} does not exist; put the exported model there")
+        with failing_as(WeightsError, path):
+            if not path.is_file():
+                raise WeightsError(f"detector.weights: {path} does not exist; put the exported model there")
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO then sends nothing
         from .detect_openvino import OnnxDetector, is_plain_detector, read_network
 

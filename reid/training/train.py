@@ -84,7 +84,7 @@ def train(
         TrainingError: too many steps in a row had a loss that is not finite.
     """
     recipe = read_recipe(recipe_path)
-    check_outputs(out, Guard([recipe_path, *recipe.inputs()], force=force))
+    check_outputs(out, Guard([recipe_path, *recipe.inputs()], force=force), resume)
     _prepare(recipe, out, resume)
     if recipe.tensorboard:
         make_folder(out / "events")
@@ -203,13 +203,19 @@ def read_training_crops(recipe: Recipe) -> tuple[CropSet, list[HeldOut]]:
     return join_crop_sets(kept), held_out
 
 
-def check_outputs(out: Path, guard: Guard) -> None:
+def check_outputs(out: Path, guard: Guard, resume: bool) -> None:
     """Refuse a folder in which the files of a training would replace others.
+
+    Args:
+        out: the folder.
+        guard: of the recipe and all that it names.
+        resume: last.pt is read first, and reported there if it is of another program.
 
     Raises:
         OutputError: as of `Guard.check`.
     """
-    for name in ("last.pt", "best.pt", START_FILE, TEACHER_FILE, TEXT_FILE, REGIONS_FILE, PROMPTS_FILE):
+    guard.check(out / "last.pt", is_own_checkpoint if not resume else lambda path: True)
+    for name in ("best.pt", START_FILE, TEACHER_FILE, TEXT_FILE, REGIONS_FILE, PROMPTS_FILE):
         guard.check(out / name, is_own_checkpoint)
     guard.check(out / "log.jsonl", lambda path: begins_with(path, '{"epoch": '))
     guard.check(out / "curves.png", lambda path: is_png_by(path, MARK, "Matplotlib"))  # as earlier versions wrote it
