@@ -97,7 +97,7 @@ OUTPUTS = {
     "explain": Place("explain {folder}/crop.png --out {}", suffix=".png"),
     "export-model": Place("export-model {folder}/best.pt {}", suffix=".onnx"),
     "train": Place("train --config {folder}/recipe.yaml --out {}", is_folder=True),
-    "ablate": Place("ablate --config {folder}/recipe.yaml --seeds 1 --out {}", is_folder=True),
+    "ablate": Place("ablate --config {folder}/study.yaml --seeds 1 --out {}", is_folder=True),
     "train-detector": Place("train-detector --weights {folder}/best.pt --out {}", is_folder=True),
     "run database": Place("run --quiet --cameras {config}", code=5, section=("store", "database")),
 }
@@ -133,6 +133,7 @@ def world(tmp_path_factory):
     torch.save(packed_model(spec, create_model(spec).state_dict()), folder / "best.pt")
     recipe = {"train": [str(folder / "crops")], "held_out": {"identities": 0}}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    (folder / "study.yaml").write_text(yaml.safe_dump(recipe | {"held_out": {"identities": 1}}))
     return folder
 
 
