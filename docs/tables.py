@@ -51,12 +51,20 @@ Rows = Iterator[Sequence[object]]  # the first is the heading
 
 
 def _store(result: Json) -> Rows:
-    yield "camera", "people", "tracking IDF1", "identity IDF1", "MOTA"
+    yield "camera", "people", "MOTA", "IDF1", "HOTA", "AssA", "switches", "fragments", "purity", "identity IDF1"
     for one in result["cameras"]:
-        shares = (_percent(one[name]) for name in ("tracking_idf1", "identity_idf1", "mota"))
-        yield one["camera"], one["people"], *shares
-    idf1, idp, idr = (_percent(result[f"cross_{name}"]) for name in ("idf1", "idp", "idr"))
-    yield "**all cameras at once**", result["people"], "", f"**{idf1}** (IDP {idp}, IDR {idr})", ""
+        tracking = (_percent(one[name]) for name in ("mota", "tracking_idf1", "tracking_hota", "tracking_assa"))
+        shares = (_percent(one[name]) for name in ("purity", "identity_idf1"))
+        yield one["camera"], one["people"], *tracking, one["switches"], one["fragments"], *shares
+    yield "**all cameras at once**", result["people"], *[""] * 7, f"**{_percent(result['cross_idf1'])}**"
+
+
+def _stages(result: Json) -> Rows:
+    meanings = ("detection: perfect identities on these boxes", "tracklets: perfect linking of these tracklets",
+                "linking: as it is")
+    yield "stage", "IDF1", "lost here", "IDP", "IDR", "AssA"
+    for meaning, one in zip(meanings, result["decomposition"], strict=True):
+        yield meaning, *(_percent(one[name]) for name in ("idf1", "lost", "idp", "idr", "assa"))
 
 
 def _detector(result: Json) -> Rows:
@@ -190,8 +198,8 @@ def _percent(share: float) -> str:
 
 
 MEASURED: dict[str, Callable[[Json], Rows]] = {
-    "store": _store, "detector": _detector, "detector_agreement": _agreement, "appearance": _appearance,
-    "appearance_store": _appearance, "unseen_cameras": _appearance,
+    "store": _store, "store stages": _stages, "detector": _detector, "detector_agreement": _agreement,
+    "appearance": _appearance, "appearance_store": _appearance, "unseen_cameras": _appearance,
     "held_out": _held_out, "bench": _bench, "search": _search, "ablation": _ablation,
 }  # fmt: skip
 FROM_CODE = {"config": _config_keys, "recipe": recipe_keys, "options": _options, "data_sets": _data_sets}
@@ -205,7 +213,7 @@ def table(name: str) -> str:
         rows = FROM_CODE[kind](*[argument] * bool(argument))  # type: ignore[operator]
     else:
         content = json.loads((RESULTS / f"{kind}.json").read_text(encoding="utf-8"))
-        rows = MEASURED[kind](content["result"])
+        rows = MEASURED[name](content["result"])
         note = f", {content['note']}" if "note" in content else ""
         caption = f"\n`{content['command']}`{note}. Machine: {content['machine']}.\n"
     heading, *others = ([str(cell) for cell in row] for row in rows)

@@ -22,8 +22,9 @@ from .appearance_evaluation import evaluate_reid_command, explain_command
 from .bench import bench_command
 from .common import FILE, CommandError, as_json_option, print_json, table_of, terminal
 from .detector import evaluate_detector_command, train_detector_command
+from .evaluate import evaluate_command, sweep_command
 from .render import render_command
-from .results import evaluate_command, export_group, runs_command
+from .results import export_group, runs_command
 
 if TYPE_CHECKING:
     from ..run import Outcome
@@ -217,6 +218,7 @@ for _command in (
     export_group,
     render_command,
     evaluate_command,
+    sweep_command,
     runs_command,
     train_command,
     ablate_command,

@@ -1,4 +1,4 @@
-"""Commands that read a run's stored results: runs, export, evaluate."""
+"""Commands that read a run's stored results: runs, export."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from .common import (
     cameras_option,
     database_option,
     force_option,
-    min_visible_option,
     open_store,
     print_json,
     run_option,
@@ -94,63 +93,3 @@ def trajectories_command(
     if as_json:
         return print_json({"path": out, "rows": rows})
     return click.echo(f"{out}: {rows} {'visits' if summary else 'observations'}")
-
-
-@click.command("evaluate")
-@click.option("--truth", type=FOLDER, required=True, help="folder with CAMERA.csv, or CAMERA.txt in MOTChallenge text")
-@min_visible_option
-@click.option("--labelled-only", is_flag=True, help="ground truth is incomplete: ignore boxes that match none of it")
-@database_option
-@cameras_option
-@run_option
-@as_json_option
-def evaluate_command(
-    truth: Path,
-    min_visible: float,
-    labelled_only: bool,
-    database: str | None,
-    config_path: Path | None,
-    run: int | None,
-    as_json: bool,
-) -> None:
-    """Score a run against ground truth.
-
-    IDF1 per camera and over all cameras, MOTA and identity switches.
-    """
-    from ..evaluation.tracking import evaluate_run
-
-    with open_store(database, config_path) as store:
-        result = evaluate_run(store, truth, run, min_visible, labelled_only)
-    if as_json:
-        return print_json(result)
-    console = terminal()
-    console.print(
-        table_of(
-            f"run {result.run}: scores in %; ground truth at least {100 * min_visible:.0f} % visible",
-            ("camera", "people", "truth boxes", "tracking IDF1", "identity IDF1", "MOTA", "switches"),
-            [
-                (
-                    one.camera,
-                    one.people,
-                    one.truth_boxes,
-                    _percent(one.tracking_idf1),
-                    _percent(one.identity_idf1),
-                    _percent(one.mota),
-                    one.switches,
-                )
-                for one in result.cameras
-            ],
-        )
-    )
-    console.print(
-        f"cross-camera IDF1 [bold]{_percent(result.cross_idf1)}[/] "
-        f"(IDP {_percent(result.cross_idp)}, IDR {_percent(result.cross_idr)}), "
-        f"{result.identities} identities for {result.people} people in the ground truth",
-    )
-    if result.without_truth:
-        console.print(f"no ground truth for: {', '.join(result.without_truth)}")
-    return None
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"

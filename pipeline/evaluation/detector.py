@@ -19,7 +19,7 @@ from ..stages.detect import Detector, detect_ahead, open_detector
 from ..stopwatch import Stopwatch
 from ..types import Frame
 from .ground_truth import Truth, read_truth, truth_files
-from .tracking import box_iou
+from .scene import box_iou
 
 MATCH_IOU = 0.5
 AGREEMENT_CONFIDENCE = 0.4  # boxes below it do not count in an agreement

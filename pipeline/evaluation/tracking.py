@@ -1,40 +1,25 @@
-"""Score a run's tracks and identities against ground truth, with py-motmetrics.
+"""Score a run's tracks and identities, or MOTChallenge files, against ground truth.
 
-Boxes match at IoU >= 0.5.  Only frames that the run analysed are counted.  Ground truth under 30 % visibility is
+Boxes match at IoU >= 0.5. Only frames that the run analysed are counted. Ground truth under 30 % visibility is
 ignored: it is not counted, and detections on it are removed before scoring.
-
-MOTA and switches: Bernardin and Stiefelhagen, 2008; IDF1, IDP, IDR: Ristani et al., 2016.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import supervision as sv
-from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from ..storage.queries import analysed_frames, find_run, list_cameras, observation_rows
 from ..storage.store import Store
-from .ground_truth import Truth, read_truth, truth_files
-
-if TYPE_CHECKING:
-    from motmetrics import MOTAccumulator
+from .decomposition import LinkScore, Stage, TrackletScore, decompose, link_score, tracklet_score
+from .ground_truth import Boxes, read_results, read_truth, result_files, truth_files
+from .metrics import clear_score, hota_score, identity_score
+from .scene import Scene, camera_scene, join, once_a_frame
 
 MIN_VISIBLE = 0.3  # with less of a person visible, the extent of the box is a guess
-MAX_DISTANCE = 0.5  # 1 - IoU
-UNMATCHABLE = 1e3  # above any sum of distances in a frame
-
-IDENTITY_METRICS = ("idf1", "idp", "idr")
-TRACKING_METRICS = (
-    *IDENTITY_METRICS, "mota", "num_switches", "num_misses", "num_false_positives",
-    "num_frames", "num_unique_objects", "num_objects", "num_predictions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +31,13 @@ class CameraScore:
         people, truth_boxes: counted identities and boxes of the ground truth.
         boxes: detections that were scored, without those on ignored ground truth.
         tracking_idf1, tracking_idp, tracking_idr: of the track ids, which are local to this camera.
+        tracking_hota, tracking_deta, tracking_assa, tracking_loca: HOTA of the track ids and its parts; the first two
+            are None if the ground truth is incomplete.
         mota, misses, false_positives: of the tracks; None if the ground truth is incomplete.
         switches: how often the track id of a person changed.
+        fragments: how often a person was lost and found again.
+        tracklets: number of tracklets that show anybody.
+        purity: mean share of their boxes that show the tracklet's main person.
         identity_idf1, identity_idp, identity_idr: of the identities within this camera; boxes without one are left out.
     """
 
@@ -59,10 +49,17 @@ class CameraScore:
     tracking_idf1: float | None
     tracking_idp: float | None
     tracking_idr: float | None
+    tracking_hota: float | None
+    tracking_deta: float | None
+    tracking_assa: float | None
+    tracking_loca: float | None
     mota: float | None
     switches: int
+    fragments: int
     misses: int | None
     false_positives: int | None
+    tracklets: int
+    purity: float | None
     identity_idf1: float | None
     identity_idp: float | None
     identity_idr: float | None
@@ -70,18 +67,22 @@ class CameraScore:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A run's scores.
+    """The scores of a run, or of files.
 
     Attributes:
+        run: its number; None for files.
         labelled_only: whether boxes that match no ground truth were removed, because it is incomplete.
         people: counted identities of the ground truth over all cameras.
         identities: number of identities among the scored boxes.
-        cross_idf1, cross_idp, cross_idr: of the identities over all cameras at once: a person must keep one
+        cross_idf1, cross_idp, cross_idr, cross_assa: of the identities over all cameras at once: a person must keep one
             identity everywhere.
+        links: false and missed links, purity and completeness of the identities.
+        tracklets: purity of the tracklets of all cameras.
+        decomposition: where identity is lost; its last stage has the same scores as `cross_`.
         without_truth: cameras without a ground truth file; they are in no score.
     """
 
-    run: int
+    run: int | None
     min_visible: float
     labelled_only: bool
     people: int
@@ -89,28 +90,27 @@ class Evaluation:
     cross_idf1: float | None
     cross_idp: float | None
     cross_idr: float | None
+    cross_assa: float | None
+    links: LinkScore
+    tracklets: TrackletScore
+    decomposition: list[Stage]
     cameras: list[CameraScore]
     without_truth: list[str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Boxes:
-    """One camera's detections: frames, tracks, identities int64 (N,), identity 0 for none; xyxy float64 (N, 4)."""
+class Scenes:
+    """What is scored in every camera, and the numbers of people.
 
-    frames: NDArray[np.int64]
-    tracks: NDArray[np.int64]
-    identities: NDArray[np.int64]
-    xyxy: NDArray[np.float64]
+    Attributes:
+        cameras: the scene of every camera with ground truth.
+        numbers: number of every counted person by name.
+        without_truth: cameras without ground truth.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """What is scored in one frame: people str (T,), tracks and identities int64 (P,), distances float64 (T, P)."""
-
-    people: NDArray[np.str_]
-    tracks: NDArray[np.int64]
-    identities: NDArray[np.int64]
-    distances: NDArray[np.float64]
+    cameras: dict[str, Scene]
+    numbers: dict[str, int]
+    without_truth: list[str]
 
 
 def evaluate_run(
@@ -119,7 +119,7 @@ def evaluate_run(
     """Score a run.
 
     Args:
-        truth: a folder with `<camera>.csv` or `<camera>.txt`, see read_truth.
+        truth: a folder with `<camera>.csv` or `<camera>.txt`, see read_truth; a file for a run with one camera.
         run: number of the run; the newest by default.
         min_visible: ground truth with a smaller visible share is ignored.
         labelled_only: the ground truth is incomplete: remove boxes that match none of it, and compute no MOTA.
@@ -128,123 +128,80 @@ def evaluate_run(
         StoreError: there is no such run.
         ConfigError: there is no ground truth, or it cannot be read.
     """
-    from motmetrics import MOTAccumulator
-
     number = find_run(store, run).run
-    names = [camera.camera for camera in list_cameras(store, number)]
+    return _evaluate(run_scenes(store, truth, number, min_visible, labelled_only), number, min_visible, labelled_only)
+
+
+def evaluate_files(
+    results: Path, truth: Path, min_visible: float = MIN_VISIBLE, labelled_only: bool = False
+) -> Evaluation:
+    """Score MOTChallenge text files; their ids are tracks and identities at once.
+
+    Args:
+        results: a file, or a folder with `<camera>.txt`, such as `reidpipe export trajectories --format mot` writes.
+        truth: a file, or a folder with `<camera>.csv` or `<camera>.txt`, see read_truth.
+        min_visible, labelled_only: as for evaluate_run.
+
+    Raises:
+        ConfigError: a file is missing or cannot be read.
+    """
+    files = result_files(results, truth)
+    found = {camera: read_results(path) for camera, path in files.items()}
+    truths = truth_files(truth, files)
+    numbers: dict[str, int] = {}
+    scenes = {}
+    for camera, path in truths.items():
+        expected = read_truth(path, min_visible)
+        frames = {*expected.frames.tolist(), *found[camera].frames.tolist()}
+        scenes[camera] = camera_scene(camera, expected, found[camera], frames, numbers, labelled_only)
+    without_truth = [camera for camera in files if camera not in truths]
+    return _evaluate(Scenes(scenes, numbers, without_truth), None, min_visible, labelled_only)
+
+
+def run_scenes(store: Store, truth: Path, run: int, min_visible: float, labelled_only: bool) -> Scenes:
+    """What is scored of a run; arguments and errors as for evaluate_run."""
+    names = [camera.camera for camera in list_cameras(store, run)]
     files = truth_files(truth, names)
-    people, identities = _Numbers(), set[int]()
-    cross, frame_ids = MOTAccumulator(), count()
-    scores = []
-    for camera, path in files.items():
-        tracking, identity = MOTAccumulator(), MOTAccumulator()
-        frames = analysed_frames(store, camera, number)
-        for scene in _scenes(read_truth(path, min_visible), _boxes(store, number, camera), frames, labelled_only):
-            frame_id = next(frame_ids)  # unique over all cameras
-            present = [people[person] for person in scene.people.tolist()]
-            named = scene.identities != 0  # (P,)
-            tracking.update(present, scene.tracks, scene.distances, frame_id)
-            for accumulator in (identity, cross):
-                accumulator.update(present, scene.identities[named], scene.distances[:, named], frame_id)
-            identities.update(scene.identities[scene.identities > 0].tolist())
-        scores.append(_camera_score(camera, tracking, identity, labelled_only))
-    return Evaluation(
-        number, min_visible, labelled_only, len(people), len(identities),
-        *_shares(_measure(cross, IDENTITY_METRICS)), scores, [name for name in names if name not in files])
+    numbers: dict[str, int] = {}
+    scenes = {
+        camera: camera_scene(camera, read_truth(path, min_visible), _boxes(store, run, camera),
+                             analysed_frames(store, camera, run), numbers, labelled_only)
+        for camera, path in files.items()}
+    return Scenes(scenes, numbers, [name for name in names if name not in files])
 
 
-class _Numbers(dict[str, int]):
-    """Consecutive numbers for names, as py-motmetrics needs them."""
-
-    def __missing__(self, name: str) -> int:
-        self[name] = len(self)
-        return self[name]
-
-
-def _boxes(store: Store, run: int, camera: str) -> _Boxes:
+def _boxes(store: Store, run: int, camera: str) -> Boxes:
     rows = list(observation_rows(store, run, camera))
-    frames = np.array([row.frame for row in rows], np.int64)
-    identities = np.array([row.identity or 0 for row in rows], np.int64)
-    confidence = np.array([row.confidence for row in rows], np.float64)
-    return _Boxes(
-        frames, np.array([row.track for row in rows], np.int64), _once_a_frame(frames, identities, confidence),
+    return Boxes(
+        np.array([row.frame for row in rows], np.int64), np.array([row.track for row in rows], np.int64),
+        np.array([row.identity or 0 for row in rows], np.int64), np.array([row.confidence for row in rows], np.float64),
         np.array([(row.x1, row.y1, row.x2, row.y2) for row in rows], np.float64).reshape(-1, 4))
 
 
-def _once_a_frame(
-    frames: NDArray[np.int64], identities: NDArray[np.int64], confidence: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """Keep an identity's most confident box per frame; its other boxes get ids of their own, and so are errors."""
-    order = np.lexsort((-confidence, identities, frames))
-    again = (np.diff(frames[order], prepend=-1) == 0) & (np.diff(identities[order], prepend=-1) == 0)  # (N,)
-    again &= identities[order] != 0
-    distinct = identities.copy()
-    distinct[order[again]] = -1 - order[again]  # negative and unique
-    return distinct
+def _evaluate(scenes: Scenes, run: int | None, min_visible: float, labelled_only: bool) -> Evaluation:
+    scene = join(list(scenes.cameras.values()))
+    names = {number: name for name, number in scenes.numbers.items()}
+    shown = scene.matched_people()
+    stages = decompose(scene, shown)
+    return Evaluation(
+        run, min_visible, labelled_only, len(names), len(np.unique(scene.identities[scene.identities != 0])),
+        stages[-1].idf1, stages[-1].idp, stages[-1].idr, stages[-1].assa,
+        link_score(scene, shown, scene.identities), tracklet_score(scene, shown, names), stages,
+        [_camera_score(camera, one, names, labelled_only) for camera, one in scenes.cameras.items()],
+        scenes.without_truth)
 
 
-def _scenes(truth: Truth, boxes: _Boxes, frames: set[int], labelled_only: bool) -> Iterator[_Scene]:
-    """What remains to be scored, frame by frame."""
-    truth_rows, box_rows = _rows_by_frame(truth.frames), _rows_by_frame(boxes.frames)
-    nothing = np.zeros(0, np.int64)
-    for frame in sorted(frames):
-        expected, found = truth_rows.get(frame, nothing), box_rows.get(frame, nothing)
-        counted = truth.counted[expected]  # (T,)
-        distances = 1 - box_iou(truth.xyxy[expected], boxes.xyxy[found])  # (T, P)
-        visible_distances = 1 - box_iou(truth.visible_xyxy[expected], boxes.xyxy[found])  # (T, P)
-        distances[distances > MAX_DISTANCE] = np.nan
-        kept = _matched(distances[counted])  # (P,)
-        if not labelled_only:
-            ignored = np.fmin(distances, visible_distances)[~counted]  # a match with either box is enough
-            kept |= ~(ignored <= MAX_DISTANCE).any(0)
-        yield _Scene(truth.identities[expected][counted], boxes.tracks[found][kept], boxes.identities[found][kept],
-                     distances[counted][:, kept])
-
-
-def _rows_by_frame(frames: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
-    order = np.argsort(frames, kind="stable")
-    numbers, starts = np.unique(frames[order], return_index=True)
-    return dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True)) if len(frames) else {}
-
-
-def _matched(distances: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which boxes a maximum matching covers, bool (P,); distances (T, P), NaN where no match is allowed."""
-    rows, columns = linear_sum_assignment(np.where(np.isnan(distances), UNMATCHABLE, distances))
-    matched = np.zeros(distances.shape[1], np.bool_)
-    matched[columns[~np.isnan(distances[rows, columns])]] = True
-    return matched
-
-
-def box_iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Intersection over union, in [0, 1]: boxes xyxy (N, 4) and (M, 4) → (N, M)."""
-    return np.asarray(sv.box_iou_batch(first, second), np.float64)
-
-
-def _camera_score(
-    camera: str, tracking: MOTAccumulator, identity: MOTAccumulator, labelled_only: bool
-) -> CameraScore:
-    tracks, names = _measure(tracking, TRACKING_METRICS), _measure(identity, IDENTITY_METRICS)
+def _camera_score(camera: str, scene: Scene, names: Mapping[int, str], labelled_only: bool) -> CameraScore:
+    tracks = scene.tracks + 1
+    tracking, identity = identity_score(scene, tracks), identity_score(scene, once_a_frame(scene, scene.identities))
+    hota, clear = hota_score(scene, tracks), clear_score(scene, tracks)
+    tracklets = tracklet_score(scene, scene.matched_people(), names)
     complete = not labelled_only
     return CameraScore(
-        camera, int(tracks["num_frames"]), int(tracks["num_unique_objects"]), int(tracks["num_objects"]),
-        int(tracks["num_predictions"]), *_shares(tracks),
-        _defined(tracks["mota"]) if complete else None, int(tracks["num_switches"]),
-        int(tracks["num_misses"]) if complete else None,
-        int(tracks["num_false_positives"]) if complete else None,
-        *_shares(names))
-
-
-def _measure(accumulator: MOTAccumulator, metrics: Sequence[str]) -> dict[str, float]:
-    from motmetrics import metrics as motmetrics
-
-    return dict(motmetrics.create().compute(accumulator, metrics=list(metrics), return_dataframe=False))
-
-
-def _shares(measured: dict[str, float]) -> tuple[float | None, float | None, float | None]:
-    """IDF1, IDP, IDR."""
-    return _defined(measured["idf1"]), _defined(measured["idp"]), _defined(measured["idr"])
-
-
-def _defined(value: float) -> float | None:
-    """None for the result of a division by zero."""
-    return float(value) if math.isfinite(value) else None
+        camera, scene.frame_count, len(np.unique(scene.people)), len(scene.people), len(tracks),
+        tracking.idf1, tracking.idp, tracking.idr,
+        hota.hota if complete else None, hota.deta if complete else None, hota.assa, hota.loca,
+        clear.mota if complete else None, clear.switches, clear.fragments,
+        clear.misses if complete else None, clear.false_positives if complete else None,
+        tracklets.tracklets, tracklets.purity,
+        identity.idf1, identity.idp, identity.idr)

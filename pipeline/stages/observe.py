@@ -10,6 +10,7 @@ Array = NDArray[np.float32]
 GRID_COLUMNS, GRID_ROWS = 6, 16  # sample points per box; 96 measure a covered share to about 1 %
 BORDER_PX = 2.0  # a box this close to the frame's border is cut by it
 FULL_QUALITY_HEIGHT_PX = 160.0  # taller crops add nothing to an input of 256 rows
+PATH_SECONDS = 0.5  # between two points of a path; dense enough to show where somebody walked
 CUT_QUALITY = 0.5  # a person cut by the border is worth half
 
 

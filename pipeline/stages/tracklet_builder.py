@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from ...reid import Appearance, merge_tracklet
 from ..config.schema import AppearanceConfig
 from ..types import Crop, Frame, Observations, Tracklet
-from .observe import crop_quality, foot_points, to_floor, visible_shares
-
-PATH_SECONDS = 0.5  # dense enough to show where somebody walked
+from .observe import PATH_SECONDS, crop_quality, foot_points, to_floor, visible_shares
 
 
 @dataclass(slots=True)

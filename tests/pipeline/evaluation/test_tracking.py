@@ -9,10 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.errors import ConfigError
 from reidpipe.pipeline.evaluation.ground_truth import read_truth
-from reidpipe.pipeline.evaluation.tracking import box_iou, evaluate_run
+from reidpipe.pipeline.evaluation.scene import box_iou
+from reidpipe.pipeline.evaluation.tracking import evaluate_files, evaluate_run
+from reidpipe.pipeline.output.export import export_trajectories
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import Link, Observations
 
@@ -73,6 +77,10 @@ def test_a_hand_counted_run(store, tmp_path):
     assert (hall.tracking_idf1, hall.mota, hall.identity_idf1) == (1.0, 1.0, 1.0)
     assert (scored.cross_idf1, scored.cross_idp, scored.cross_idr) == (0.75, 0.75, 0.75)  # 6 of 8 boxes
     assert (scored.people, scored.identities, scored.without_truth) == (1, 2, [])
+    assert scored.cross_assa == pytest.approx((6 * 6 / 8 + 2 * 2 / 8) / 8)  # 6 boxes share id 1, 2 share id 2
+    assert (scored.links.links, scored.links.missed, scored.links.completeness) == (1, 1, 0.75)
+    assert (door.tracklets, door.purity, door.fragments) == (2, 1.0, 0)
+    assert [stage.idf1 for stage in scored.decomposition] == [1.0, 1.0, 0.75]
     assert json.loads(json.dumps(asdict(scored)))["cameras"][0]["camera"] == "door"
 
 
@@ -133,6 +141,7 @@ def test_an_unmatched_detection_is_a_false_positive_unless_the_truth_is_incomple
     assert (complete.mota, complete.false_positives, complete.identity_idp) == (0.0, 1, 0.5)
     (partly,) = evaluate_run(store, tmp_path, labelled_only=True).cameras
     assert (partly.mota, partly.misses, partly.false_positives) == (None, None, None)
+    assert (partly.tracking_hota, partly.tracking_deta, partly.tracking_assa) == (None, None, 1.0)
     assert (partly.tracking_idf1, partly.identity_idp, partly.switches) == (1.0, 1.0, 0)
 
 
@@ -225,3 +234,81 @@ def test_a_folder_without_ground_truth_is_reported(store, tmp_path):
     save(store, {"door": []}, [0], {})
     with pytest.raises(ConfigError, match="no ground truth"):
         evaluate_run(store, tmp_path)
+
+
+def test_a_person_who_is_lost_and_found_again_is_one_fragment(store, tmp_path):
+    save(store, {"door": [(n, 1, A) for n in (0, 1, 4, 5)]}, range(6), {})
+    write_truth(tmp_path, "door", [(n, "anna", A, 1.0) for n in range(6)])
+    (door,) = evaluate_run(store, tmp_path).cameras
+    assert (door.fragments, door.switches, door.misses) == (1, 0, 2)
+
+
+def test_a_run_with_one_camera_takes_a_single_file_as_truth(store, tmp_path):
+    save(store, {"door": [(0, 1, A)]}, [0], {"door": {1: 1}})
+    write_truth(tmp_path, "any name", [(0, "anna", A, 1.0)])
+    assert evaluate_run(store, tmp_path / "any name.csv").cross_idf1 == 1.0
+    save(store, {"door": [], "hall": []}, [0], {})
+    with pytest.raises(ConfigError, match="one ground truth file for 2 cameras"):
+        evaluate_run(store, tmp_path / "any name.csv")
+
+
+def mot_lines(seen: Iterable[Seen]) -> str:
+    """MOTChallenge text of boxes."""
+    return "".join(f"{frame + 1},{track},{x1},{y1},{x2 - x1},{y2 - y1},1,-1,-1,-1\n"
+                   for frame, track, (x1, y1, x2, y2) in seen)
+
+
+def test_exported_results_score_as_the_run_itself(store, tmp_path):
+    save(store, {"door": [(n, 1 if n < 2 else 2, A) for n in range(4)], "hall": [(n, 1, B) for n in range(4)]},
+         range(4), {"door": {1: 1, 2: 2}, "hall": {1: 1}})
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    write_truth(truth, "door", [(n, "anna", A, 1.0) for n in range(4)])
+    write_truth(truth, "hall", [(n, "anna", B, 1.0) for n in range(4)])
+    export_trajectories(store, tmp_path / "results", "mot")
+    scored, own = evaluate_files(tmp_path / "results", truth), evaluate_run(store, truth)
+    assert (scored.run, scored.cross_idf1, scored.cross_assa) == (None, own.cross_idf1, own.cross_assa)
+    assert scored.decomposition == own.decomposition
+    assert [one.mota for one in scored.cameras] == [one.mota for one in own.cameras]
+
+
+def test_two_text_files_are_scored_on_the_command_line(tmp_path):
+    (tmp_path / "gt.txt").write_text(mot_lines([(n, 7, A) for n in range(4)]))
+    (tmp_path / "ours.txt").write_text(mot_lines([(n, 0 if n < 2 else 3, A) for n in range(4)]))
+    files = ["--truth", str(tmp_path / "gt.txt"), "--results", str(tmp_path / "ours.txt")]
+    done = CliRunner().invoke(main, ["evaluate", *files, "--json"])
+    assert done.exit_code == 0, done.output
+    scored = json.loads(done.stdout)
+    (camera,) = scored["cameras"]
+    assert (camera["camera"], camera["mota"], camera["switches"], camera["tracking_idf1"]) == ("gt", 0.75, 1, 0.5)
+    assert camera["tracking_hota"] == pytest.approx(0.5**0.5)
+    assert [stage["stage"] for stage in scored["decomposition"]] == ["detection", "tracklets", "linking"]
+    shown = CliRunner().invoke(main, ["evaluate", *files]).stdout
+    assert all(words in shown for words in ("HOTA", "lost here", "70.7", "perfect linking of these tracklets"))
+
+
+@pytest.mark.parametrize(("truth", "results", "message"), [
+    pytest.param("gt.txt", "gone.txt", "gone.txt: no such file", id="missing"),
+    pytest.param("gt.txt", "det.txt", "expected ids of tracks, got -1", id="detections"),
+    pytest.param("gt.txt", "twice.txt", "identity 1 is twice in frame 0", id="an id twice in a frame"),
+    pytest.param("folder", "gt.txt", "expected two files, or two folders", id="a folder and a file"),
+    pytest.param("folder", "empty", "no results", id="no result files"),
+    pytest.param("folder", "other", "no door.txt", id="a camera has no results"),
+])
+def test_invalid_results_are_reported_in_one_line(tmp_path, truth, results, message):
+    for folder in ("folder", "empty", "other"):
+        (tmp_path / folder).mkdir()
+    line = "1,1,0,0,100,200,1\n"
+    for name, text in (("gt.txt", line), ("det.txt", "1,-1,0,0,100,200,1\n"), ("twice.txt", 2 * line),
+                       ("folder/door.txt", line), ("other/hall.txt", line)):
+        (tmp_path / name).write_text(text)
+    done = CliRunner().invoke(main, ["evaluate", "--truth", str(tmp_path / truth), "--results",
+                                     str(tmp_path / results)])
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_files_and_a_run_cannot_be_scored_at_once(tmp_path):
+    done = CliRunner().invoke(main, ["evaluate", "--truth", "a", "--results", "b", "--run", "1"])
+    assert (done.exit_code, "not both" in done.stderr) == (2, True)

@@ -1,0 +1,65 @@
+"""Tracklets read from the database are those that the run linked."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import supervision as sv
+
+from reidpipe.pipeline.config.schema import AppearanceConfig
+from reidpipe.pipeline.errors import StoreError
+from reidpipe.pipeline.stages.tracklet_builder import TrackletBuilder
+from reidpipe.pipeline.storage.store import CameraRow, Store
+from reidpipe.pipeline.storage.tracklets import stored_tracklets
+from reidpipe.pipeline.types import Frame
+
+from ..stored_runs import appearance, small_run
+
+HOMOGRAPHY = [[0.01, 0.002, 1.0], [0.001, 0.02, -2.0], [0.0, 0.0005, 1.0]]
+
+
+def built(name: str, homography: list[list[float]] | None, writer) -> object:
+    """One walk through the pipeline's own builder: 40 frames, one of them missing, an irregular clock."""
+    builder = TrackletBuilder(name, AppearanceConfig(), None if homography is None else np.array(homography))
+    random = np.random.default_rng(3)
+    for index in range(40):
+        frame = Frame(name, index, 1e9 + index * 0.07 + float(random.uniform(0, 0.01)),
+                      np.zeros((480, 640, 3), np.uint8))
+        count = 0 if index == 17 else 1
+        xyxy = np.array([[10 + 5 * index, 50, 70 + 5 * index, 300.3]] * count, np.float32).reshape(-1, 4)
+        people = sv.Detections(xyxy=xyxy, confidence=np.full(count, 0.9, np.float32),
+                               tracker_id=np.ones(count, np.int64))
+        observations, _ = builder.update(frame, people)
+        writer.add_observations(observations)
+    ((track_id, _),) = builder.close(())
+    tracklet = replace(builder.build(track_id, [], appearance(0)), appearance=appearance(1), crop_appearance=None)
+    writer.add_tracklet(tracklet)
+    return tracklet
+
+
+def test_a_tracklet_is_read_as_it_was_built(tmp_path):
+    cameras = [CameraRow("door", "x", 640, 480, 15.0, 0.0, HOMOGRAPHY), CameraRow("hall", "x", 640, 480, 15.0, 0.0)]
+    with Store.open(tmp_path / "a.db", create=True) as store:
+        with store.start_run("{}", cameras) as run:
+            expected = [built("door", HOMOGRAPHY, run), built("hall", None, run)]
+        read = stored_tracklets(store)
+    for one, other in zip(read, expected, strict=True):
+        assert (one.key, one.first_seconds, one.last_seconds, one.observations) == (
+            other.key, other.first_seconds, other.last_seconds, other.observations)
+        np.testing.assert_array_equal(one.path, other.path)
+        np.testing.assert_allclose(one.appearance.embedding, other.appearance.embedding, atol=1e-3)
+        np.testing.assert_allclose(one.appearance.mask, other.appearance.mask, atol=1e-3)
+    np.testing.assert_array_equal(read[0].floor_path, expected[0].floor_path)
+    assert len(read[0].floor_path) == 5  # 2.7 s, one row per half second
+    assert read[1].floor_path is None
+
+
+def test_tracklets_without_appearance_have_no_row(tmp_path):
+    small_run(tmp_path / "a.db")
+    with Store.open(tmp_path / "a.db") as store:
+        found = {one.key: one for one in stored_tracklets(store)}
+        assert {key: len(one.appearance) for key, one in found.items()} == {
+            ("door", 1): 1, ("door", 2): 1, ("hall", 1): 0}
+        assert len({one.appearance.dimensions for one in found.values()}) == 1
+        with pytest.raises(StoreError, match="no run 9"):
+            stored_tracklets(store, 9)
