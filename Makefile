@@ -28,7 +28,7 @@ test: .venv/developer
 check: .venv/developer
 	$(BIN)/ruff check .
 	mkdir -p build/typing && ln -sfn ../.. build/typing/reidpipe
-	$(BIN)/mypy -p reidpipe.pipeline -p reidpipe.reid -p reidpipe.trackers
+	$(BIN)/mypy -p reidpipe.offline -p reidpipe.pipeline -p reidpipe.reid -p reidpipe.trackers
 	$(BIN)/mypy -p sample_videos
 	$(BIN)/python -m pytest -q tests/test_structure.py
 

@@ -15,14 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from ultralytics import YOLO
+from ultralytics.nn.tasks import DetectionModel
 
 from ..reid.files import read_image, replacing
-from ..trackers import silence_ultralytics
-
-silence_ultralytics()
-
-from ultralytics import YOLO  # noqa: E402
-from ultralytics.nn.tasks import DetectionModel  # noqa: E402
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,13 @@ from reidpipe.pipeline.config.schema import CameraConfig, Config
 from reidpipe.reid.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("reid", "trackers", "pipeline")
-ALLOWED = {"reid": {"reid"}, "trackers": {"trackers"}, "pipeline": {"reid", "trackers", "pipeline"}}
+PACKAGES = ("offline", "reid", "trackers", "pipeline")
+ALLOWED = {
+    "offline": {"offline"},
+    "reid": {"offline", "reid"},
+    "trackers": {"offline", "trackers"},
+    "pipeline": {"offline", "reid", "trackers", "pipeline"},
+}
 PACKAGE_FILES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
 FILES = sorted(path for path in PACKAGE_FILES if "migrations" not in path.parts)
 DOCS = "\n".join(path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

@@ -9,7 +9,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from ..credentials import without_credentials
+from ..credentials import remember_secrets, without_credentials
 from ..errors import StoreError
 
 ADVICE = {  # by prefix of SQLite's error name
@@ -35,6 +35,7 @@ def parse_database(database: str | Path) -> URL:
     """
     if str(database) == ":memory:":
         raise StoreError(IN_MEMORY)
+    remember_secrets(str(database))
     if "://" not in str(database):
         return URL.create("sqlite", database=str(Path(database).expanduser()))
     try:
@@ -112,8 +113,6 @@ def explain(url: URL, error: SQLAlchemyError) -> StoreError:
         if name.startswith(beginning):
             return StoreError(f"{shown(url)}: {advice}")
     first_line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    if url.password:
-        first_line = first_line.replace(str(url.password), "***")
     return StoreError(f"{shown(url)}: {without_credentials(first_line)}")
 
 
