@@ -25,7 +25,7 @@ _USER_AND_REFERENCES = re.compile(r"[^:@]*:(?:ꟿ\d+ꟿ)+")
 _REFERENCE = re.compile(r"\$\{[^{}]*\}")  # of config/references.py: it names a secret, and is none
 _ADDRESS_IN_TEXT = re.compile(r"[A-Za-z][\w+.-]*:(?://[^\s]*|/?[^\s/@]*:[^\s]*@[^\s]*)")
 _NAME = r"(?:passw|pass|pwd|secret|token|api_?key|auth|credential|sig|user|login)"
-_NAMED_IN_TEXT = re.compile(rf"([\w-]*{_NAME}[\w-]*=)([^\s&;,'\"<>#/?]+)", re.IGNORECASE)
+_NAMED_IN_TEXT = re.compile(rf"([\w-]*{_NAME}[\w-]*=)([^\s&;,'\"<>#/?)]+)", re.IGNORECASE)
 _NAMED_IN_ADDRESS = re.compile(rf"{_NAME}[^=/?&#]*=", re.IGNORECASE)
 _TOKEN = re.compile(rf"(?=[^/?&#;=]*\d)(?=[^/?&#;=]*[A-Za-z])[^/?&#;=]{{{SHORTEST_TOKEN},}}")
 
