@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import threading
@@ -16,6 +17,7 @@ import supervision as sv
 from ..reid.files import MODES
 from ..trackers import TRACKERS, Tracker, TrackerSettings
 from .config.schema import Config
+from .credentials import remember_secrets
 from .errors import SourceError
 from .inputs import check_database_path
 from .linking.assignment import link_tracklets
@@ -71,6 +73,7 @@ def run_pipeline(config: Config, listener: RunListener, stop: threading.Event) -
         StoreError: the database cannot be opened or written.
     """
     began, clock = time.perf_counter(), Stopwatch()
+    remember_secrets(config.model_dump())
     sources, failed = open_sources(config)
     check_database_path(config)
     listener.opened(sources, failed)
@@ -79,7 +82,7 @@ def run_pipeline(config: Config, listener: RunListener, stop: threading.Event) -
     camera_rows = [_camera_row(config, name, sources.get(name)) for name in config.cameras]
     with (
         Store.open(config.database, create=True, modes=MODES[config.access]) as store,
-        store.start_run(config.model_dump_json(), camera_rows) as writer,
+        store.start_run(json.dumps(config.as_written()), camera_rows) as writer,
     ):
         embedding = EmbedStage(embedder, config.appearance, clock)
         stages = _Stages({name: _Camera(config, source) for name, source in sources.items()}, embedding, writer, clock)
@@ -205,8 +208,9 @@ class _Stages:
 
 def _camera_row(config: Config, name: str, source: Source | None) -> CameraRow:
     camera = config.cameras[name]
+    written = config.as_written()["cameras"][name]["source"]
     if source is None:
-        return CameraRow(name, camera.source, 0, 0, 0.0, 0.0, camera.homography)
+        return CameraRow(name, written, 0, 0, 0.0, 0.0, camera.homography)
     return CameraRow(
-        name, camera.source, source.width, source.height, source.fps, source.start_seconds, camera.homography
+        name, written, source.width, source.height, source.fps, source.start_seconds, camera.homography
     )

@@ -19,16 +19,12 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from ultralytics import YOLO
+from ultralytics.nn.tasks import DetectionModel
 
 from ..reid.export import read_metadata
 from ..reid.files import make_folder, read_image, replacing, write_new
 from ..reid.guard import MARK, Guard
-from ..trackers import silence_ultralytics
-
-silence_ultralytics()
-
-from ultralytics import YOLO  # noqa: E402
-from ultralytics.nn.tasks import DetectionModel  # noqa: E402
 
 log = logging.getLogger(__name__)
 

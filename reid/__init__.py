@@ -12,12 +12,10 @@ Training and export need PyTorch and are imported from their sub-packages:
     from reidpipe.reid.export import export
 """
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-# onnxruntime from 1.32 on looks up a telemetry host and writes to ~/.cache unless this is set before it is imported.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+from .. import offline  # noqa: F401 - switches off telemetry, so it comes before any dependency
 
 if TYPE_CHECKING:
     from .appearance import Appearance, concatenate, merge_tracklet

@@ -1,6 +1,5 @@
 """Run ONNX networks on the processor with OpenVINO."""
 
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +39,6 @@ class NetworkRunner:
         Raises:
             WeightsError: no such file, or not an ONNX model that OpenVINO can run.
         """
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO then sends nothing
         import openvino  # imported late, so that importing reidpipe.reid stays cheap
 
         try:

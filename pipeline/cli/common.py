@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 
 import click
 
+from ..credentials import values_without_credentials, without_credentials
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class CommandError(click.ClickException):
 
     def show(self, file: IO[str] | None = None) -> None:
         """Print the error to standard error."""
-        click.echo(f"reidpipe: {self.message}", err=True, file=file)
+        click.echo(f"reidpipe: {without_credentials(self.message)}", err=True, file=file)
 
 
 def open_store(database: str | None, config_path: Path | None) -> Store:
@@ -105,7 +106,8 @@ def open_store(database: str | None, config_path: Path | None) -> Store:
 
 def print_json(result: object) -> None:
     """Print one JSON value; dataclasses become objects, paths become strings."""
-    click.echo(json.dumps(result, default=_plain, indent=2))
+    plain = json.loads(json.dumps(result, default=_plain))
+    click.echo(json.dumps(values_without_credentials(plain), indent=2))
 
 
 def _plain(value: object) -> object:
@@ -124,8 +126,8 @@ def table_of(title: str, headings: Sequence[str], rows: Iterable[Sequence[object
     """A table for the terminal; numbers are right-aligned, the first column and text left-aligned."""
     from rich.table import Table
 
-    lines = [[str(cell) for cell in row] for row in rows]
-    table = Table(title=title, title_justify="left")
+    lines = [[without_credentials(cell) if isinstance(cell, str) else str(cell) for cell in row] for row in rows]
+    table = Table(title=without_credentials(title), title_justify="left")
     for column, heading in enumerate(headings):
         numeric = all(line[column][:1].isdigit() or line[column] in ("?", "-") for line in lines)
         table.add_column(heading, justify="right" if numeric and lines and column else "left")

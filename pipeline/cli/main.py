@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..credentials import CleanLogRecord, without_credentials
 from ..errors import INTERRUPTED_EXIT_CODE, ConfigError, OutputError, ReidpipeError, SourceError
 from .appearance import ablate_command, export_model_command, train_command
 from .appearance_evaluation import evaluate_reid_command, explain_command
@@ -95,6 +97,7 @@ def main() -> None:
     Exit codes: 0 success, 1 other error, 2 invalid command line, config or input, 3 a camera failed,
     4 unusable weights, 5 unusable database, 6 unwritable output, 130 interrupted.
     """
+    logging.setLogRecordFactory(CleanLogRecord)
 
 
 @main.command("run")
@@ -155,7 +158,7 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
         f"identities: [bold]{outcome.identities}[/], tracklets: {outcome.tracklets}, "
         f"observations: {outcome.observations}"
     )
-    console.print(f"database: {database}", soft_wrap=True)
+    console.print(f"database: {without_credentials(database)}", soft_wrap=True)
 
 
 @main.command("check")

@@ -9,7 +9,6 @@ import click
 
 from .common import (
     ANY_PATH,
-    FOLDER,
     as_json_option,
     cameras_option,
     database_option,

@@ -13,9 +13,11 @@ import yaml.reader
 from pydantic import ValidationError
 
 from ...reid.wording import counted, did_you_mean
+from ..credentials import remember_secrets
 from ..errors import ConfigError
 from .messages import describe_error, dotted
-from .schema import ADDRESS, DEVICE, Config
+from .references import Expanded, expand
+from .schema import ADDRESS, DEVICE, Config, text_values
 
 CAMERA_NAME = re.compile(r"(?! )[\w .-]{1,100}(?<![ .])")  # a file name on every system
 BUNDLED_WEIGHTS = frozenset({"person", "dpmpp", "accurate"})
@@ -39,6 +41,8 @@ class _Loader(yaml.SafeLoader):
 def load_config(path: Path) -> Config:
     """Read and validate a config file; relative paths in it are resolved against its folder.
 
+    References to the environment and to files are replaced by their values, which no message shows.
+
     Args:
         path: the YAML file.
 
@@ -55,16 +59,20 @@ def load_config(path: Path) -> Config:
         if name in content and content[name] is None and not field.is_required():
             del content[name]  # a section with all its lines commented out
     problems += _bad_camera_names(content.get("cameras"), lines)
+    folder = path.absolute().parent
+    expanded = expand(content, folder)
+    remember_secrets(expanded.content)
+    problems += [f"{dotted(place)}: {text}{_on_line(place, lines)}" for place, text in expanded.problems.items()]
     try:
-        config = Config.model_validate(content)
+        config = Config.model_validate(expanded.content)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            location = tuple(str(part) for part in detail["loc"])
-            problems.append(describe_error(detail) + _on_line(location, lines))
-        raise ConfigError(_joined(path, problems)) from error
+        problems += _invalid(error, expanded, lines)
+        raise ConfigError(_joined(path, problems)) from None  # the cause holds the values of secrets
     if problems:
         raise ConfigError(_joined(path, problems))
-    return _resolved(config, path.absolute().parent)
+    resolved = _resolved(config, folder)
+    resolved.keep_written(_resolved_written(expanded.written, config, resolved, folder))
+    return resolved
 
 
 def _text(path: Path) -> str:
@@ -97,6 +105,15 @@ def _parsed(path: Path, text: str, lines: Lines) -> tuple[object, list[str]]:
         raise ConfigError(f"{path}: is not YAML: {where}: there is a control character") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: is nested too deeply") from error
+
+
+def _invalid(error: ValidationError, expanded: Expanded, lines: Lines) -> Iterator[str]:
+    """The problems of a validation; a value that came from elsewhere is shown as it is written."""
+    for detail in error.errors(include_url=False):
+        location = tuple(str(part) for part in detail["loc"])
+        if location not in expanded.problems:
+            detail["input"] = expanded.written.get(location, detail["input"])
+            yield describe_error(detail) + _on_line(location, lines)
 
 
 def _repeated_keys(node: yaml.Node, place: tuple[str, ...], lines: Lines) -> Iterator[str]:
@@ -155,6 +172,20 @@ def _resolved(config: Config, folder: Path) -> Config:
         "detector": config.detector.model_copy(update={"weights": _weights(config.detector.weights, folder)}),
         "appearance": config.appearance.model_copy(update={"weights": _weights(config.appearance.weights, folder)}),
     })
+
+
+def _resolved_written(
+    written: dict[tuple[str, ...], str], config: Config, resolved: Config, folder: Path
+) -> dict[tuple[str, ...], str]:
+    """What is written, with relative paths resolved where those of the config were."""
+    before, after = text_values(config), text_values(resolved)
+
+    def one(place: tuple[str, ...], text: str) -> str:
+        if before.get(place) == after.get(place):
+            return text
+        return str(folder / Path(text).expanduser())
+
+    return {place: one(place, text) for place, text in written.items()}
 
 
 def _source(source: str, folder: Path) -> str:

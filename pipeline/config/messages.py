@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from ...reid.wording import did_you_mean
-from ..credentials import without_credentials
+from ..credentials import address_without_credentials, without_credentials
 from .schema import Config
 
 EXPECTED = {  # by pydantic's error type; `{le}` and the like are filled in from its context
@@ -80,7 +80,7 @@ def _shown(value: object) -> str:
         return "keys with values"
     if isinstance(value, list):
         return "a list"
-    return f'"{without_credentials(str(value))}"'
+    return f'"{without_credentials(address_without_credentials(str(value)))}"'
 
 
 def _hint(location: tuple[str, ...]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://")
 DEVICE = re.compile(r"\d+|/dev/video\d+")  # how other programs name a webcam
@@ -140,6 +141,7 @@ class Config(Section):
     appearance: AppearanceConfig = AppearanceConfig()
     linking: LinkingConfig = LinkingConfig()
     threads: int = Field(default=0, ge=0, description="threads of each network; 0 means one per core")
+    _written: dict[tuple[str, ...], str] = PrivateAttr(default_factory=dict)
 
     @field_validator("cameras")
     @classmethod
@@ -152,3 +154,30 @@ class Config(Section):
                 f"{timed[0]} has a start_time, {untimed[0]} has none: give one to all cameras or to none"
             )
         return cameras
+
+    def keep_written(self, written: dict[tuple[str, ...], str]) -> None:
+        """Keep the texts that had a reference to the environment or to a file, by their keys, as they are written."""
+        self._written.update(written)
+
+    def as_written(self) -> dict[str, Any]:
+        """The config as JSON values, to be stored: with references instead of the values that they stand for."""
+        content = self.model_dump(mode="json")
+        for place in text_values(self).keys() & self._written.keys():
+            section = content
+            for key in place[:-1]:
+                section = section[key]
+            section[place[-1]] = self._written[place]
+        return content
+
+
+def text_values(config: Config) -> dict[tuple[str, ...], str]:
+    """Every text of a config by its keys."""
+
+    def texts(content: object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+        if isinstance(content, dict):
+            for key, value in content.items():
+                yield from texts(value, (*place, key))
+        elif isinstance(content, str):
+            yield place, content
+
+    return dict(texts(config.model_dump(mode="json"), ()))

@@ -151,9 +151,6 @@ def _bare(config: Config) -> Measurement:
 
 def _baseline(config: Config, weights: str) -> Measurement:
     """`ultralytics track` with ByteTrack and without ReID, one camera after the other."""
-    from ...trackers import silence_ultralytics
-
-    silence_ultralytics()
     from ultralytics import YOLO
 
     rate = _Rate()
@@ -176,9 +173,6 @@ def _exported(weights: str, folder: Path) -> str:
     """The baseline's weights in their fastest form on a CPU: .pt files are exported to OpenVINO."""
     if not Path(weights).exists():
         raise WeightsError(f"{weights}: no such baseline weights: expected a .pt file or an exported network")
-    from ...trackers import silence_ultralytics
-
-    silence_ultralytics()
     import shutil
 
     from ultralytics import YOLO

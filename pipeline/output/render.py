@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import supervision as sv
@@ -19,7 +19,9 @@ from pydantic import ValidationError
 
 from ...reid.files import Modes, make_folder, replacing
 from ...reid.wording import did_you_mean
+from ..config.references import expand
 from ..config.schema import CameraConfig
+from ..credentials import remember_secrets
 from ..errors import ConfigError, SourceError, StoreError
 from ..inputs import guard_of_run, modes_of_run
 from ..listener import RunListener, Silent
@@ -223,7 +225,12 @@ def _wanted(cameras: list[CameraSummary], only: Sequence[str]) -> list[CameraSum
 def _camera_configs(store: Store, run: int) -> dict[str, CameraConfig]:
     """How the run read its footage: the same settings give every frame the same index again."""
     try:
-        sections = json.loads(run_config(store, run))["cameras"]
+        stored = expand(json.loads(run_config(store, run))["cameras"], Path())
+        if stored.problems:
+            place, problem = next(iter(stored.problems.items()))
+            raise ConfigError(f"cameras.{'.'.join(place)}: {problem}")
+        remember_secrets(stored.content)
+        sections = cast(dict[str, object], stored.content)
         return {name: CameraConfig.model_validate(section) for name, section in sections.items()}
     except (ValueError, KeyError, ValidationError) as error:
         raise StoreError(f"{store.name}: the config of run {run} does not say how its footage was read: "

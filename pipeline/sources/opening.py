@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from ...reid.wording import counted, did_you_mean, natural_order
 from ..config.schema import ADDRESS, DEVICE, CameraConfig
-from ..credentials import without_credentials
+from ..credentials import address_without_credentials
 from ..errors import SourceError
 from ..types import Frame
 from .counts import FootageCounts
@@ -89,7 +89,7 @@ def find_footage(source: str) -> Footage:
     """
     if ADDRESS.match(source) or DEVICE.fullmatch(source):
         raise SourceError(
-            f"{without_credentials(source)}: live sources are not supported yet; record them and give the files"
+            f"{address_without_credentials(source)}: live sources are not supported yet; record them and give the files"
         )
     try:
         return _files_at(source)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -57,7 +56,6 @@ def open_detector(config: DetectorConfig, threads: int) -> Detector:
         with failing_as(WeightsError, path):
             if not path.is_file():
                 raise WeightsError(f"detector.weights: {path} does not exist; put the exported model there")
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO then sends nothing
         from .detect_openvino import OnnxDetector, is_plain_detector, read_network
 
         network = read_network(path)

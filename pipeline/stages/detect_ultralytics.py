@@ -12,7 +12,6 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
-from ...trackers import silence_ultralytics
 from ..config.schema import DetectorConfig
 from ..errors import WeightsError
 from ..types import Image
@@ -37,7 +36,6 @@ class UltralyticsDetector:
     """Weights in any of ultralytics' formats: .pt, .onnx, an OpenVINO folder, a TensorRT engine, or a model name."""
 
     def __init__(self, weights: str, config: DetectorConfig) -> None:
-        silence_ultralytics()
         from ultralytics import YOLO
 
         self._options = {

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ...reid.files import OWNER, Modes, make_folder
-from ..credentials import without_credentials
+from ..credentials import remember_secrets, without_credentials
 from ..errors import OutputError, StoreError
 
 ADVICE = {  # by prefix of SQLite's error name
@@ -40,6 +40,7 @@ def parse_database(database: str | Path) -> URL:
         raise StoreError("database: a path cannot contain a NUL character: give another path")
     if str(database) == ":memory:":
         raise StoreError(IN_MEMORY)
+    remember_secrets(str(database))
     if "://" not in str(database):
         return URL.create("sqlite", database=str(Path(database).expanduser()))
     try:
@@ -134,8 +135,6 @@ def explain(url: URL, error: SQLAlchemyError) -> StoreError:
         if name.startswith(beginning):
             return StoreError(f"{shown(url)}: {advice}")
     first_line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    if url.password:
-        first_line = first_line.replace(str(url.password), "***")
     return StoreError(f"{shown(url)}: {without_credentials(first_line)}")
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import URL, Connection, Engine, String, column, insert, inspect,
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...reid.files import OWNER, Modes
-from ..credentials import values_without_credentials, without_credentials
+from ..credentials import config_without_credentials
 from ..errors import StoreError
 from .database import (
     database_file,
@@ -121,10 +121,10 @@ class Store:
         with self.writing() as connection:
             run_id = insert_row(connection, insert(Run).values(
                 started_at=now, heartbeat_at=now, status="running", version=version("reidpipe"),
-                config=json.dumps(values_without_credentials(json.loads(config_json))), writer=PROCESS))
+                config=json.dumps(config_without_credentials(json.loads(config_json))), writer=PROCESS))
             for camera in cameras:
                 camera_ids[camera.name] = insert_row(connection, insert(Camera).values(
-                    run_id=run_id, name=camera.name, source=without_credentials(camera.source),
+                    run_id=run_id, name=camera.name, source=config_without_credentials(camera.source),
                     width=camera.width, height=camera.height, fps=camera.fps,
                     start_seconds=camera.start_seconds,
                     homography=None if camera.homography is None else json.dumps(camera.homography),
