@@ -9,6 +9,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from ...reid.paths import expand_home
 from ..credentials import without_credentials
 from ..errors import StoreError
 
@@ -36,7 +37,7 @@ def parse_database(database: str | Path) -> URL:
     if str(database) == ":memory:":
         raise StoreError(IN_MEMORY)
     if "://" not in str(database):
-        return URL.create("sqlite", database=str(Path(database).expanduser()))
+        return URL.create("sqlite", database=str(expand_home(database)))
     try:
         url = make_url(str(database))
     except ArgumentError as error:
@@ -45,7 +46,7 @@ def parse_database(database: str | Path) -> URL:
         return url
     if url.database in (None, "", ":memory:") or url.query.get("mode") == "memory":
         raise StoreError(IN_MEMORY)
-    return url.set(database=str(Path(str(url.database)).expanduser()))
+    return url.set(database=str(expand_home(str(url.database))))
 
 
 def shown(url: URL) -> str:
