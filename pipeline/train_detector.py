@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..reid.files import read_image, replacing
 from ..trackers import silence_ultralytics
+from .trust import require_data_only
 
 silence_ultralytics()
 
@@ -49,6 +50,7 @@ def train_detector(
     hw: tuple[int, int] = (384, 640),
     learning_rate: float = 2e-4,
     batch: int = 8,
+    trust_weights: bool = False,
 ) -> Path:
     """Fine-tune a COCO detector for the class person only, and export it.
 
@@ -64,10 +66,15 @@ def train_detector(
         hw: height and width of the network's input, pixels.
         learning_rate: the maximum; it falls to zero along a cosine.
         batch: images per step.
+        trust_weights: must be set, because a .pt of ultralytics can run any program when it is loaded.
 
     Returns:
         The exported ONNX file, input float32 (N, 3, H, W) RGB in [0, 1], output (N, 5, boxes).
+
+    Raises:
+        WeightsError: the weights are not trusted.
     """
+    require_data_only("--weights", str(weights), trust_weights)
     label_footage(YOLO(weights), footage, out / "real", every)
     images = [path for folder in (*scenes, out / "real") for path in sorted((folder / "images").glob("*.jpg"))]
     model = keep_person_class(weights)

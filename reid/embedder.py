@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .appearance import Appearance, concatenate
 from .crops import HEIGHT_PX, WIDTH_PX, stack_crops
 from .errors import WeightsError
-from .onnx_session import open_session
+from .onnx_session import onnx_errors, open_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -20,6 +20,7 @@ SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "appearance.onnx"
 KIND = "reidpipe-appearance"
 FORMAT_VERSION = "1"
 EVIDENCE_SHAPE = (16, 8)  # rows and columns of cells over one crop, from the top left
+LARGEST_DIMENSIONS = 65_536
 BATCH_CROPS = 32  # bounds memory; larger batches are no faster on a CPU
 
 
@@ -77,8 +78,11 @@ class Embedder:
 
     def _embed_batch(self, crops: Sequence[NDArray[np.uint8]]) -> Appearance:
         images = stack_crops(crops)  # (N, 256, 128, 3)
-        embedding, mask = self._session.run(["embedding", "mask"], {"images": images})  # (N, D), (N, D)
-        return Appearance(embedding, mask)
+        try:
+            embedding, mask = self._session.run(["embedding", "mask"], {"images": images})  # (N, D), (N, D)
+            return Appearance(embedding, mask)
+        except onnx_errors() as error:  # damage that shows only when the network runs
+            raise WeightsError(f"{self._weights}: cannot be run ({type(error).__name__}): export it again") from error
 
 
 def embed(images: Sequence[NDArray[np.uint8]]) -> Appearance:
@@ -112,6 +116,9 @@ def _check_interface(weights: Path, session: "onnxruntime.InferenceSession") -> 
     evidence = outputs.pop("evidence", list(EVIDENCE_SHAPE))  # optional
     if evidence != list(EVIDENCE_SHAPE):
         raise WeightsError(f"{weights}: expected output evidence of shape (N, 16, 8), got (N, *{evidence})")
-    if set(outputs) != {"embedding", "mask"} or outputs["embedding"] != outputs["mask"]:
+    if set(outputs) != {"embedding", "mask"} or outputs["embedding"] != outputs["mask"] or len(outputs["mask"]) != 1:
         raise WeightsError(f"{weights}: expected outputs embedding and mask of shape (N, D), got {outputs}")
-    return int(outputs["embedding"][0])
+    dimensions = outputs["embedding"][0]
+    if not isinstance(dimensions, int) or not 0 < dimensions <= LARGEST_DIMENSIONS:
+        raise WeightsError(f"{weights}: expected outputs of shape (N, D) with a fixed D, got D = {dimensions}")
+    return dimensions

@@ -24,6 +24,6 @@ def counted(count: int, noun: str) -> str:
 
 
 def shortened(text: str, longest: int = 80) -> str:
-    """What somebody wrote, fit for one line of a message: without line breaks, and cut off after `longest` characters."""
+    """What somebody wrote, fit for one line of a message: without line breaks, cut off after `longest` characters."""
     line = " ".join(text.split()) if any(one.isspace() and one != " " for one in text) else text
     return line if len(line) <= longest else line[: longest - 3] + "..."

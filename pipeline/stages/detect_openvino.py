@@ -26,7 +26,7 @@ PAD_GREY = 114  # as ultralytics pads in training
 
 
 def read_network(path: Path) -> ov.Model:
-    """Read an ONNX file.
+    """Read an ONNX file that `onnx_file.check_onnx_file` has accepted.
 
     Raises:
         WeightsError: the file is damaged.
@@ -52,15 +52,25 @@ def _metadata(network: ov.Model) -> dict[str, str]:
     return {key: value.value for key, value in network.rt_info["framework"].items()}
 
 
+def _class_names(network: ov.Model, weights: str) -> dict[int, str]:
+    """The model's classes by their row in the output."""
+    try:
+        names = ast.literal_eval(_metadata(network).get("names", "{}"))
+        return {int(index): str(name) for index, name in names.items()}
+    except (ValueError, SyntaxError, TypeError, AttributeError, RecursionError, MemoryError) as error:
+        raise WeightsError(f"detector.weights: {weights} has damaged class names; export it again") from error
+
+
 class OnnxDetector:
     """A YOLO detector in ONNX; images keep their aspect ratio, so wide frames cost less than square ones."""
 
     def __init__(self, network: ov.Model, config: DetectorConfig, threads: int) -> None:
-        names: dict[int, str] = ast.literal_eval(_metadata(network).get("names", "{}"))
+        names = _class_names(network, config.weights)
         people = [index for index, name in names.items() if name == "person"]
         if not people:
             known = ", ".join(list(names.values())[:5]) or "none"
             raise WeightsError(f"detector.weights: {config.weights} has no class called person (its classes: {known})")
+        self._weights = config.weights
         self._person_row = 4 + people[0]
         self._confidence, self._overlap = config.confidence, config.overlap
         _, _, height, width = network.inputs[0].partial_shape
@@ -76,14 +86,17 @@ class OnnxDetector:
 
     def detect(self, images: Sequence[Image]) -> list[sv.Detections]:
         """Find people; see `Detector.detect`."""
-        return list(self._workers.map(self._detect, images))
+        try:
+            return list(self._workers.map(self._detect, images))
+        except (RuntimeError, IndexError, ValueError) as error:  # OpenVINO's, and outputs of another shape than stated
+            raise WeightsError(f"detector.weights: {self._weights} cannot be run: export it again") from error
 
     def _detect(self, image: Image) -> sv.Detections:
         """Resize and pad one image, run the network, and map its boxes back to the image."""
         height, width = image.shape[:2]
         target_h, target_w = self._fixed_hw or network_hw(height, width, self._image_size)
         scale = min(target_h / height, target_w / width)
-        inner_h, inner_w = round(height * scale), round(width * scale)
+        inner_h, inner_w = max(1, round(height * scale)), max(1, round(width * scale))
         top, left = (target_h - inner_h) // 2, (target_w - inner_w) // 2
         padded = np.full((1, target_h, target_w, 3), PAD_GREY, np.uint8)
         cv2.resize(image, (inner_w, inner_h), dst=padded[0, top : top + inner_h, left : left + inner_w])

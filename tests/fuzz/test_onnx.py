@@ -1,0 +1,57 @@
+"""Damaged ONNX files are loaded or refused, in one line and at once; they crash nothing.
+
+REIDPIPE_FUZZ_NETWORKS=2000 tries more copies of each kind than the default.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from reidpipe.reid.embedder import FORMAT_VERSION, KIND
+
+from ..pipeline.networks import write_detector
+
+COPIES = int(os.environ.get("REIDPIPE_FUZZ_NETWORKS", "150"))
+LONGEST_SECONDS = 10.0
+
+
+def write_embedder(path):
+    """An appearance model of a few operations."""
+    mean = helper.make_node("ReduceMean", ["float"], ["mean"], axes=[1, 2], keepdims=0)  # (N, 3)
+    nodes = [helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT), mean,
+             helper.make_node("MatMul", ["mean", "weights"], ["embedding"]),
+             helper.make_node("Sigmoid", ["embedding"], ["mask"])]
+    graph = helper.make_graph(
+        nodes, "tiny",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 256, 128, 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 8]) for name in ("embedding", "mask")],
+        [numpy_helper.from_array(np.ones((3, 8), np.float32), "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    helper.set_model_props(model, {"kind": KIND, "format_version": FORMAT_VERSION})
+    onnx.save(model, str(path))
+
+
+@pytest.mark.parametrize("kind", ["detector", "embedder"])
+def test_damaged_networks_are_refused_and_crash_nothing(kind, tmp_path):
+    if kind == "detector":
+        write_detector(tmp_path / "detector.onnx", [[32, 32, 20, 40, 0.9]])
+    else:
+        write_embedder(tmp_path / "embedder.onnx")
+    root = Path(__file__).parents[2]
+    child = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.mutated_onnx", kind, tmp_path, str(COPIES), "0"],
+        cwd=root, capture_output=True, text=True, timeout=60 + COPIES * LONGEST_SECONDS, check=False)
+    rows = [line.split() for line in child.stdout.splitlines()]
+    assert child.returncode == 0, f"seed {rows[-1][0]} ended the process with {child.returncode}\n{child.stderr[-3000:]}"
+    assert len(rows) == COPIES
+    outcomes = {row[0]: row[1] for row in rows}
+    assert set(outcomes.values()) <= {"loaded", "refused"}, child.stderr[-3000:]
+    assert "refused" in outcomes.values()
+    assert max(float(row[2]) for row in rows) < LONGEST_SECONDS
