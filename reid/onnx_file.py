@@ -46,7 +46,7 @@ def check_onnx_file(path: Path) -> None:
             inside = False
         if not inside:
             shown = location if len(location) <= 80 else f"{location[:77]}..."
-            raise WeightsError(f"{path}: reads tensors from {shown!r}, which is no file in its folder: export it as one")
+            raise WeightsError(f"{path}: reads tensors from {shown!r}, which is no file in its folder: export one file")
 
 
 def _locations(message: Message) -> Iterator[str]:

@@ -15,11 +15,14 @@ ODD = [
     "99999-99-99", "1e300", "!!int abc", "!!python/object:os.system x", "!!binary '%'", "!local x", "&a x", "*a", "*b",
     "~nobody/x", "~/x", "../../x", "/" + "x" * 5000, "a/" * 2000, '"\\0"', '"\\uD800"', '"\\UFFFFFFFF"', '"\\e[2J"',
     "'a\n\n b'", "|\n  a\n  b", "rtsp://u:p@h/1", "sqlite://", ":memory:", "postgresql://h:99999/x", "person", "[]",
-    "{}", "[[]]", "[1, 2, 3]", "[[1,2,3],[2,4,6],[0,0,1]]", "[[1,0,0],[0,1,0],[0,0,1]]", "[[1e308,0,0],[0,1,0],[0,0,1]]",
+    "{}", "[[]]", "[1, 2, 3]", "[[1,2,3],[2,4,6],[0,0,1]]", "[[1,0,0],[0,1,0],[0,0,1]]",
+    "[[1e308,0,0],[0,1,0],[0,0,1]]",
     "{a: {source: b}}", "\u202e", "\U0001f4f9", "=", "<<", "%", "@", "`", "- - - -", "? ? ?", "\ufeff", "\t",
 ]  # fmt: skip
 
-words = st.one_of(st.sampled_from(ODD), st.sampled_from(KEYS), st.integers().map(str), st.floats().map(repr), st.text(max_size=20))
+words = st.one_of(
+    st.sampled_from(ODD), st.sampled_from(KEYS), st.integers().map(str), st.floats().map(repr), st.text(max_size=20)
+)
 keys = st.one_of(st.sampled_from(KEYS), st.sampled_from(KEYS), st.text(max_size=8))
 
 
@@ -33,19 +36,22 @@ def _sequence(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 values = st.recursive(words, lambda children: st.one_of(_mapping(children), _sequence(children)), max_leaves=8)
-lines = st.lists(st.tuples(keys, values), max_size=6).map(lambda rows: "".join(f"{key}: {value}\n" for key, value in rows))
+lines = st.lists(st.tuples(keys, values), max_size=6).map(
+    lambda rows: "".join(f"{key}: {value}\n" for key, value in rows)
+)
 
 CAMERA = "cameras: {{a: {{source: a.mp4, {key}: {value}}}}}\n"
 IN_SECTION = "{start}\n{section}: {{{key}: {value}}}\n"
-SECTIONS = ["detector", "tracker", "appearance", "linking", "backbone", "regions", "mask", "losses", "sampling", "schedule",
-            "occlusion", "augmentation", "distillation", "teacher", "clip", "held_out", "prototypes"]  # fmt: skip
+SECTIONS = ["detector", "tracker", "appearance", "linking", "backbone", "regions", "mask", "losses", "sampling",
+            "schedule", "occlusion", "augmentation", "distillation", "teacher", "clip", "held_out", "prototypes"]  # fmt: skip
 
 nearly_valid = st.one_of(
     st.builds(lambda key, value: CAMERA.format(key=key, value=value), keys, values),
     st.builds(
         lambda start, section, key, value: IN_SECTION.format(start=start, section=section, key=key, value=value),
         st.sampled_from(["cameras: {a: {source: a.mp4}}", "train: [crops]"]), st.sampled_from(SECTIONS), keys, values),
-    st.builds(lambda start, rest: start + rest, st.sampled_from(["cameras: {a: {source: x}}\n", "train: [x]\n"]), lines),
+    st.builds(
+        lambda start, rest: start + rest, st.sampled_from(["cameras: {a: {source: x}}\n", "train: [x]\n"]), lines),
 )
 documents = st.one_of(
     nearly_valid.map(lambda text: text.encode("utf-8", "surrogatepass")),

@@ -1,6 +1,6 @@
-"""Load damaged copies of a network in this process, and print how each ended; run by test_onnx.py.
+"""Load damaged copies of a network in this process, and report how each ended; run by test_onnx.py.
 
-    python -m tests.fuzz.mutated_onnx KIND FOLDER COUNT FIRST_SEED
+    python -m tests.fuzz.mutated_onnx KIND FOLDER RESULTS COUNT
 """
 
 import random
@@ -49,23 +49,24 @@ def load(kind: str, path: Path) -> None:
 
 
 def main() -> None:
-    """Print `seed outcome seconds` for each copy, before the next is tried."""
-    kind, folder, count, first = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    """Write `seed outcome seconds` for each copy; the seed is written before the copy is tried."""
+    kind, folder, results, count = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
     content = (folder / f"{kind}.onnx").read_bytes()
     path = folder / f"{kind}-mutated.onnx"
-    for seed in range(first, first + count):
-        path.write_bytes(mutated(content, seed))
-        print(seed, end=" ", flush=True)
-        began = time.monotonic()
-        try:
-            load(kind, path)
-            outcome = "loaded"
-        except WeightsError as error:
-            outcome = "refused" if "\n" not in str(error) else "lines"
-        except Exception:  # noqa: BLE001 - what is looked for
-            outcome = "traceback"
-            traceback.print_exc()
-        print(outcome, f"{time.monotonic() - began:.2f}", flush=True)
+    with results.open("w") as report:
+        for seed in range(count):
+            path.write_bytes(mutated(content, seed))
+            print(seed, end=" ", file=report, flush=True)
+            began = time.monotonic()
+            try:
+                load(kind, path)
+                outcome = "loaded"
+            except WeightsError as error:
+                outcome = "refused" if "\n" not in str(error) else "lines"
+            except Exception:  # noqa: BLE001 - what is looked for
+                outcome = "traceback"
+                traceback.print_exc()
+            print(outcome, f"{time.monotonic() - began:.2f}", file=report, flush=True)
 
 
 if __name__ == "__main__":
