@@ -5,7 +5,7 @@
     query, gallery = embed(query_crops), embed(gallery_crops)  # crops: uint8 (h, w, 3) BGR, any size
     similarity = masked_similarity(query, gallery)  # (Nq, Ng)
 
-The names below are imported lazily, so that importing the package costs nothing.  Embedding needs onnxruntime only.
+The names below are imported lazily, so that importing the package costs nothing.  Embedding needs OpenVINO only.
 Training and export need PyTorch and are imported from their sub-packages:
 
     from reidpipe.reid.training.train import train

@@ -271,7 +271,7 @@ def _check_parity(
         batches = [pixels(batch) for batch in torch.split(torch.from_numpy(stack_crops(crops)), BATCH_CROPS)]
         expected = [torch.cat(parts).numpy() for parts in zip(*batches, strict=True)]
     try:
-        embedder = Embedder(path, threads=1)
+        embedder = Embedder(path, threads=1, exact=True)
         appearance = embedder.embed(crops)
     except (ValueError, WeightsError) as error:  # embeddings that are not of unit length: NaN, or overflow
         raise ExportError(f"{out}: the exported {precision} file does not work: {error}") from error

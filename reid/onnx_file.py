@@ -1,4 +1,4 @@
-"""Check an ONNX file before a library opens it: the tensors that it keeps in other files must lie beside it."""
+"""Read ONNX files from anyone: the tensors that a file keeps in other files must lie beside it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .errors import WeightsError
 
 if TYPE_CHECKING:
+    import openvino
     from google.protobuf.message import Message
 
 KEY = b"location"  # names the other file; without this word in it, a file keeps all tensors to itself
@@ -47,6 +48,29 @@ def check_onnx_file(path: Path) -> None:
         if not inside:
             shown = location if len(location) <= 80 else f"{location[:77]}..."
             raise WeightsError(f"{path}: reads tensors from {shown!r}, which is no file in its folder: export one file")
+
+
+def read_onnx(path: Path) -> openvino.Model:
+    """Read an ONNX file with OpenVINO, and never as one of the other formats that OpenVINO would recognise.
+
+    Raises:
+        WeightsError: as `check_onnx_file`, or not an ONNX model that OpenVINO can read.
+    """
+    check_onnx_file(path)
+    from openvino import frontend
+
+    failures = (
+        frontend.GeneralFailure,
+        frontend.InitializationFailure,
+        frontend.NotImplementedFailure,
+        frontend.OpConversionFailure,
+        frontend.OpValidationFailure,
+    )
+    try:
+        reader = frontend.FrontEndManager().load_by_framework("onnx")
+        return reader.convert(reader.load(str(path)))
+    except (*failures, RuntimeError, ValueError, LookupError, MemoryError) as error:
+        raise WeightsError(f"{path}: is damaged or not an ONNX model: export it again") from error
 
 
 def _locations(message: Message) -> Iterator[str]:

@@ -16,6 +16,7 @@ import supervision as sv
 from numpy.typing import NDArray
 from openvino.preprocess import PrePostProcessor
 
+from ...reid.onnx_file import read_onnx
 from ..config.schema import DetectorConfig
 from ..errors import WeightsError
 from ..types import Image
@@ -26,15 +27,15 @@ PAD_GREY = 114  # as ultralytics pads in training
 
 
 def read_network(path: Path) -> ov.Model:
-    """Read an ONNX file that `onnx_file.check_onnx_file` has accepted.
+    """Read an ONNX file.
 
     Raises:
         WeightsError: the file is damaged.
     """
     try:
-        return ov.Core().read_model(path)
-    except RuntimeError as error:  # the only error that OpenVINO raises
-        raise WeightsError(f"detector.weights: {path} is damaged or not an ONNX model; export it again") from error
+        return read_onnx(path)
+    except WeightsError as error:
+        raise WeightsError(f"detector.weights: {error}") from error
 
 
 def is_plain_detector(network: ov.Model) -> bool:

@@ -42,8 +42,10 @@ lines = st.lists(st.tuples(keys, values), max_size=6).map(
 
 CAMERA = "cameras: {{a: {{source: a.mp4, {key}: {value}}}}}\n"
 IN_SECTION = "{start}\n{section}: {{{key}: {value}}}\n"
-SECTIONS = ["detector", "tracker", "appearance", "linking", "backbone", "regions", "mask", "losses", "sampling",
-            "schedule", "occlusion", "augmentation", "distillation", "teacher", "clip", "held_out", "prototypes"]  # fmt: skip
+SECTIONS = [
+    "detector", "tracker", "appearance", "linking", "backbone", "regions", "mask", "losses", "sampling", "schedule",
+    "occlusion", "augmentation", "distillation", "teacher", "clip", "held_out", "prototypes",
+]  # fmt: skip
 
 nearly_valid = st.one_of(
     st.builds(lambda key, value: CAMERA.format(key=key, value=value), keys, values),
