@@ -15,6 +15,8 @@ from .stages.embed import CropEmbedder, open_embedder
 from .storage.store import verify_database
 from .types import CameraReport
 
+GREY = 114  # of the empty pictures on which networks are tried
+
 
 @dataclass(slots=True)
 class Prepared:
@@ -91,7 +93,7 @@ def open_sources(config: Config) -> tuple[dict[str, Source], dict[str, CameraRep
 
 def try_detector(detector: Detector, height: int, width: int) -> None:
     """Run a detector once, on an empty picture; raises WeightsError as it does."""
-    detector.detect([np.zeros((height, width, 3), np.uint8)])
+    detector.detect([np.full((height, width, 3), GREY, np.uint8)])
 
 
 def try_embedder(embedder: CropEmbedder) -> None:
@@ -101,7 +103,7 @@ def try_embedder(embedder: CropEmbedder) -> None:
         WeightsError: it cannot be run.
     """
     try:
-        embedder.embed([np.zeros((256, 128, 3), np.uint8)])
+        embedder.embed([np.full((256, 128, 3), GREY, np.uint8)])
     except WeightsError as error:
         raise WeightsError(f"appearance.weights: {error}") from error
 

@@ -76,7 +76,10 @@ class Embedder:
     def _embed_batch(self, crops: Sequence[NDArray[np.uint8]]) -> Appearance:
         images = stack_crops(crops)  # (N, 256, 128, 3)
         embedding, mask = self._network.run(images, ["embedding", "mask"])  # (N, D), (N, D)
-        return Appearance(embedding, mask)
+        try:
+            return Appearance(embedding, mask)
+        except ValueError as error:  # damaged weights: NaN, or no unit length
+            raise WeightsError(f"{self._weights}: gives no embeddings ({error}): export it again") from error
 
 
 def embed(images: Sequence[NDArray[np.uint8]]) -> Appearance:
@@ -111,4 +114,7 @@ def _check_interface(weights: Path, network: NetworkRunner) -> int:
         raise WeightsError(f"{weights}: expected output evidence of shape (N, 16, 8), got (N, *{evidence})")
     if set(outputs) != {"embedding", "mask"} or outputs["embedding"] != outputs["mask"] or len(outputs["mask"]) != 1:
         raise WeightsError(f"{weights}: expected outputs embedding and mask of shape (N, D), got {outputs}")
-    return outputs["embedding"][0]
+    (dimensions,) = outputs["embedding"]
+    if not 0 < dimensions <= LARGEST_DIMENSIONS:
+        raise WeightsError(f"{weights}: expected 1 to {LARGEST_DIMENSIONS} dimensions, got {dimensions} (-1: any)")
+    return dimensions

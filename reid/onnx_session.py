@@ -33,7 +33,7 @@ def open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":
 
 
 def onnx_errors() -> tuple[type[Exception], ...]:
-    """Every error of onnxruntime, when it loads a network or runs one; they have no common base class."""
+    """Every error with which onnxruntime refuses a network; they have no common base class."""
     from onnxruntime.capi import onnxruntime_pybind11_state as raised
 
     own = [one for one in vars(raised).values() if isinstance(one, type) and issubclass(one, Exception)]

@@ -8,34 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
-from reidpipe.reid.embedder import FORMAT_VERSION, KIND
-
-from ..pipeline.networks import write_detector
+from ..pipeline.networks import write_detector, write_embedder
 
 COPIES = int(os.environ.get("REIDPIPE_FUZZ_NETWORKS", "150"))
 LONGEST_SECONDS = 10.0
-
-
-def write_embedder(path):
-    """An appearance model of a few operations."""
-    mean = helper.make_node("ReduceMean", ["float"], ["mean"], axes=[1, 2], keepdims=0)  # (N, 3)
-    nodes = [helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT), mean,
-             helper.make_node("MatMul", ["mean", "weights"], ["embedding"]),
-             helper.make_node("Sigmoid", ["embedding"], ["mask"])]
-    graph = helper.make_graph(
-        nodes, "tiny",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 256, 128, 3])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 8]) for name in ("embedding", "mask")],
-        [numpy_helper.from_array(np.ones((3, 8), np.float32), "weights")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    helper.set_model_props(model, {"kind": KIND, "format_version": FORMAT_VERSION})
-    onnx.save(model, str(path))
 
 
 @pytest.mark.parametrize("kind", ["detector", "embedder"])
@@ -55,6 +33,5 @@ def test_damaged_networks_are_refused_and_crash_nothing(kind, tmp_path):
     assert child.returncode == 0, f"seed {rows[-1][0]} ended the process with {child.returncode}\n{printed}"
     assert len(rows) == COPIES
     outcomes = {row[0]: row[1] for row in rows}
-    assert set(outcomes.values()) <= {"loaded", "refused"}, printed
-    assert "refused" in outcomes.values()
+    assert set(outcomes.values()) == {"loaded", "refused"}, printed
     assert max(float(row[2]) for row in rows) < LONGEST_SECONDS

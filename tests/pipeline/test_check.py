@@ -8,15 +8,22 @@ from reidpipe.pipeline.check import check_config
 from reidpipe.pipeline.errors import ConfigError
 
 from .media import cut, write_images, write_video
+from .networks import write_detector, write_embedder
 
 
 @pytest.fixture
-def checked(tmp_path):
+def checked(tmp_path, tmp_path_factory):
     def check(text):
         path = tmp_path / "store.yaml"
-        path.write_text(text)
+        small = "".join(f"{key}: {{weights: {value}}}\n" for key, value in models.items() if f"{key}:" not in text)
+        path.write_text(f"{text}\n{small}")
         return check_config(path)
 
+    folder = tmp_path_factory.mktemp("models")
+    models = {
+        "detector": write_detector(folder / "person.onnx", [[32, 32, 20, 40, 0.9]]),
+        "appearance": write_embedder(folder / "appearance.onnx"),
+    }
     write_video(tmp_path / "entrance.mp4", 20)
     return check
 
