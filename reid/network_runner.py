@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import WeightsError
-from .onnx_file import read_onnx
+from .onnx_file import onnx_metadata, read_onnx
 
 if TYPE_CHECKING:
     import openvino
@@ -46,11 +46,15 @@ class NetworkRunner:
 
         self._path, self._core = path, openvino.Core()
         self._model = read_onnx(path)
-        self.metadata = _metadata(self._model)
-        self.inputs = {
-            one.any_name: (one.element_type.get_type_name(), _shape(one.partial_shape)) for one in self._model.inputs
-        }
-        self.outputs = {one.any_name: _shape(one.partial_shape) for one in self._model.outputs}
+        try:
+            self.metadata = onnx_metadata(self._model)
+            self.inputs = {
+                one.any_name: (one.element_type.get_type_name(), _shape(one.partial_shape))
+                for one in self._model.inputs
+            }
+            self.outputs = {one.any_name: _shape(one.partial_shape) for one in self._model.outputs}
+        except (RuntimeError, ValueError) as error:  # names that are missing or no text
+            raise WeightsError(f"{path}: has damaged names or metadata: export it again") from error
         self._options: dict[str, object] = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
         if exact:
             self._options["INFERENCE_PRECISION_HINT"] = "f32"
@@ -95,13 +99,6 @@ class NetworkRunner:
         self._model.reshape([1, *shape[1:]])
         compiled = self._core.compile_model(self._model, "CPU", self._options)
         return openvino.AsyncInferQueue(compiled)
-
-
-def _metadata(model: "openvino.Model") -> dict[str, str]:
-    """The entries of the ONNX file, which OpenVINO keeps in this place."""
-    if "framework" not in model.rt_info:
-        return {}
-    return {key: str(value.value) for key, value in model.rt_info["framework"].items()}
 
 
 def _shape(shape: "openvino.PartialShape") -> Shape:

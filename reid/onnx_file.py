@@ -73,6 +73,17 @@ def read_onnx(path: Path) -> openvino.Model:
         raise WeightsError(f"{path}: is damaged or not an ONNX model: export it again") from error
 
 
+def onnx_metadata(model: openvino.Model) -> dict[str, str]:
+    """The entries of the ONNX file that a model was read from, which OpenVINO keeps in this place.
+
+    Raises:
+        ValueError: one is no text.
+    """
+    if "framework" not in model.rt_info:
+        return {}
+    return {str(key): str(entry.value) for key, entry in model.rt_info["framework"].items()}
+
+
 def _locations(message: Message) -> Iterator[str]:
     """The files of all tensors below a message, in subgraphs, attributes and functions, too."""
     for described, value in message.ListFields():

@@ -20,7 +20,9 @@ from .common import (
 
 
 @click.command("train-detector")
-@click.option("--weights", type=FILE, required=True, help="COCO detector of ultralytics (.pt) to start from")
+@click.option(
+    "--weights", type=FILE, required=True, help="COCO detector of ultralytics (.pt); needs --trust-weights"
+)
 @click.option("--scenes", type=FOLDER, multiple=True, help="rendered images/ with YOLO labels/; repeatable")
 @click.option("--footage", type=FILE, multiple=True, help="video that the start weights label; repeatable")
 @click.option("--out", type=FOLDER, required=True, help="folder for labels, checkpoints and person.onnx")

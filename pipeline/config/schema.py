@@ -83,7 +83,8 @@ class DetectorConfig(Section):
 
     weights: str = Field(
         default="person",
-        description="`person` (bundled), or ultralytics weights: a model name, .pt, .onnx, OpenVINO or TensorRT",
+        description="`person` (bundled), an ONNX file, an OpenVINO folder, or with --trust-weights any weights or "
+        "model name of ultralytics",
     )
     confidence: Share = Field(default=0.1, description="lowest confidence of a box that reaches the tracker")
     overlap: Share = Field(

@@ -99,8 +99,7 @@ def benchmark_pipeline(
     with tempfile.TemporaryDirectory() as folder:
         passes = [partial(_pipeline, config, trust_weights), partial(_bare, config, trust_weights)]
         if baseline is not None:
-            require_data_only("--baseline", baseline, trust_weights)
-            passes.append(partial(_baseline, config, _exported(baseline, Path(folder))))
+            passes.append(partial(_baseline, config, _exported(baseline, Path(folder), trust_weights)))
         measured = [[_in_own_process(measure) for measure in passes] for _ in range(rounds)]
         growth = None
         if twice:
@@ -175,10 +174,11 @@ def _baseline(config: Config, weights: str) -> Measurement:
     return Measurement("baseline", rate.frames, steady / steady_seconds, _peak_mib())
 
 
-def _exported(weights: str, folder: Path) -> str:
+def _exported(weights: str, folder: Path, trust_weights: bool) -> str:
     """The baseline's weights in their fastest form on a CPU: .pt files are exported to OpenVINO."""
     if not Path(weights).exists():
         raise WeightsError(f"{weights}: no such baseline weights: expected a .pt file or an exported network")
+    require_data_only("--baseline", weights, trust_weights)
     from ...trackers import silence_ultralytics
 
     silence_ultralytics()

@@ -16,7 +16,7 @@ import supervision as sv
 from numpy.typing import NDArray
 from openvino.preprocess import PrePostProcessor
 
-from ...reid.onnx_file import read_onnx
+from ...reid.onnx_file import onnx_metadata, read_onnx
 from ..config.schema import DetectorConfig
 from ..errors import WeightsError
 from ..types import Image
@@ -33,9 +33,16 @@ def read_network(path: Path) -> ov.Model:
         WeightsError: the file is damaged.
     """
     try:
-        return read_onnx(path)
+        network = read_onnx(path)
+        onnx_metadata(network)
+        ranks = [one.partial_shape.rank for one in (*network.inputs, *network.outputs)]
     except WeightsError as error:
         raise WeightsError(f"detector.weights: {error}") from error
+    except ValueError as error:  # metadata that is no text
+        raise WeightsError(f"detector.weights: {path} has damaged metadata: export it again") from error
+    if not network.inputs or not network.outputs or any(rank.is_dynamic for rank in ranks):
+        raise WeightsError(f"detector.weights: {path}: expected images as input and boxes as output")
+    return network
 
 
 def is_plain_detector(network: ov.Model) -> bool:
@@ -43,20 +50,13 @@ def is_plain_detector(network: ov.Model) -> bool:
     shape = network.outputs[0].partial_shape
     plain = len(network.outputs) == 1 and len(shape) == 3
     end_to_end = plain and shape[2].is_static and shape[2].get_length() == END_TO_END_COLUMNS
-    return plain and not end_to_end and _metadata(network).get("task") == "detect"
-
-
-def _metadata(network: ov.Model) -> dict[str, str]:
-    """What ultralytics wrote into the file at export."""
-    if "framework" not in network.rt_info:
-        return {}
-    return {key: value.value for key, value in network.rt_info["framework"].items()}
+    return plain and not end_to_end and onnx_metadata(network).get("task") == "detect"
 
 
 def _class_names(network: ov.Model, weights: str) -> dict[int, str]:
     """The model's classes by their row in the output."""
     try:
-        names = ast.literal_eval(_metadata(network).get("names", "{}"))
+        names = ast.literal_eval(onnx_metadata(network).get("names", "{}"))
         return {int(index): str(name) for index, name in names.items()}
     except (ValueError, SyntaxError, TypeError, AttributeError, RecursionError, MemoryError) as error:
         raise WeightsError(f"detector.weights: {weights} has damaged class names; export it again") from error

@@ -43,7 +43,7 @@ def test_pipeline_and_bare_loop_go_through_the_same_frames(config, tmp_path):
     ("name", "content", "message"),
     [
         pytest.param("nowhere.pt", None, "no such baseline weights", id="missing"),
-        pytest.param("damaged.pt", b"no weights", "ultralytics cannot load the baseline", id="damaged"),
+        pytest.param("damaged.pt", b"no weights", "neither ONNX nor OpenVINO", id="untrusted"),
         pytest.param("notes.txt", b"no weights", "ultralytics cannot load the baseline", id="not weights"),
     ],
 )
