@@ -10,7 +10,6 @@ Array = NDArray[np.float32]
 GRID_COLUMNS, GRID_ROWS = 6, 16  # sample points per box; 96 measure a covered share to about 1 %
 BORDER_PX = 2.0  # a box this close to the frame's border is cut by it
 FULL_QUALITY_HEIGHT_PX = 160.0  # taller crops add nothing to an input of 256 rows
-FARTHEST_METRES = 1e6  # stands for points on the horizon
 CUT_QUALITY = 0.5  # a person cut by the border is worth half
 
 
@@ -64,7 +63,5 @@ def foot_points(xyxy: Array) -> Array:
 def to_floor(points: Array, homography: NDArray[np.float64]) -> Array:
     """Project pixels to metres on the floor by a 3x3 homography: (N, 2) → (N, 2)."""
     projected = np.column_stack([points, np.ones(len(points))]) @ homography.T  # (N, 3)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        floor = projected[:, :2] / projected[:, 2:]  # (N, 2)
-    far = FARTHEST_METRES
-    return np.nan_to_num(floor, nan=far, posinf=far, neginf=-far).clip(-far, far).astype(np.float32)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # points on the horizon are infinitely far
+        return np.asarray(projected[:, :2] / projected[:, 2:], np.float32)
