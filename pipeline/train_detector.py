@@ -25,6 +25,7 @@ from ultralytics.nn.tasks import DetectionModel
 from ..reid.export import read_metadata
 from ..reid.files import make_folder, read_image, replacing, write_new
 from ..reid.guard import MARK, Guard
+from .trust import require_data_only
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def train_detector(
     learning_rate: float = 2e-4,
     batch: int = 8,
     force: bool = False,
+    trust_weights: bool = False,
 ) -> Path:
     """Fine-tune a COCO detector for the class person only, and export it.
 
@@ -70,13 +72,16 @@ def train_detector(
         learning_rate: the maximum; it falls to zero along a cosine.
         batch: images per step.
         force: replace files in `out` that are not of an earlier training, too.
+        trust_weights: must be set, because a .pt of ultralytics can run any program when it is loaded.
 
     Returns:
         The exported ONNX file, input float32 (N, 3, H, W) RGB in [0, 1], output (N, 5, boxes).
 
     Raises:
         OutputError: `out` cannot be written, or holds an input or other files of these names.
+        WeightsError: the weights are not trusted.
     """
+    require_data_only("--weights", str(weights), trust_weights)
     guard = Guard([weights, *scenes, *footage], force=force)
     guard.check(out / "person.pt", _is_own_checkpoint)
     guard.check(out / "person.onnx", _is_own_export)

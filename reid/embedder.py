@@ -16,6 +16,7 @@ SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "appearance.onnx"
 KIND = "reidpipe-appearance"
 FORMAT_VERSION = "1"
 EVIDENCE_SHAPE = (16, 8)  # rows and columns of cells over one crop, from the top left
+LARGEST_DIMENSIONS = 65_536
 BATCH_CROPS = 32  # bounds memory; larger batches are no faster on a CPU
 
 
@@ -75,7 +76,10 @@ class Embedder:
     def _embed_batch(self, crops: Sequence[NDArray[np.uint8]]) -> Appearance:
         images = stack_crops(crops)  # (N, 256, 128, 3)
         embedding, mask = self._network.run(images, ["embedding", "mask"])  # (N, D), (N, D)
-        return Appearance(embedding, mask)
+        try:
+            return Appearance(embedding, mask)
+        except ValueError as error:  # damaged weights: NaN, or no unit length
+            raise WeightsError(f"{self._weights}: gives no embeddings ({error}): export it again") from error
 
 
 def embed(images: Sequence[NDArray[np.uint8]]) -> Appearance:
@@ -108,6 +112,9 @@ def _check_interface(weights: Path, network: NetworkRunner) -> int:
     evidence = outputs.pop("evidence", list(EVIDENCE_SHAPE))  # optional
     if evidence != list(EVIDENCE_SHAPE):
         raise WeightsError(f"{weights}: expected output evidence of shape (N, 16, 8), got (N, *{evidence})")
-    if set(outputs) != {"embedding", "mask"} or outputs["embedding"] != outputs["mask"]:
+    if set(outputs) != {"embedding", "mask"} or outputs["embedding"] != outputs["mask"] or len(outputs["mask"]) != 1:
         raise WeightsError(f"{weights}: expected outputs embedding and mask of shape (N, D), got {outputs}")
-    return outputs["embedding"][0]
+    (dimensions,) = outputs["embedding"]
+    if not 0 < dimensions <= LARGEST_DIMENSIONS:
+        raise WeightsError(f"{weights}: expected 1 to {LARGEST_DIMENSIONS} dimensions, got {dimensions} (-1: any)")
+    return dimensions

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import WeightsError
+from .onnx_file import onnx_metadata, read_onnx
 
 if TYPE_CHECKING:
     import openvino
@@ -41,22 +42,17 @@ class NetworkRunner:
         """
         import openvino  # imported late, so that importing reidpipe.reid stays cheap
 
-        try:
-            is_file = path.is_file()
-        except OSError as error:
-            raise WeightsError(f"{path}: {error.strerror}") from error
-        if not is_file:
-            raise WeightsError(f"{path}: no such weights file")
         self._path, self._core = path, openvino.Core()
+        self._model = read_onnx(path)
         try:
-            self._model = self._core.read_model(path)
-        except RuntimeError as error:  # the only error that OpenVINO raises
-            raise WeightsError(f"{path}: not a readable ONNX model") from error
-        self.metadata = _metadata(self._model)
-        self.inputs = {
-            one.any_name: (one.element_type.get_type_name(), _shape(one.partial_shape)) for one in self._model.inputs
-        }
-        self.outputs = {one.any_name: _shape(one.partial_shape) for one in self._model.outputs}
+            self.metadata = onnx_metadata(self._model)
+            self.inputs = {
+                one.any_name: (one.element_type.get_type_name(), _shape(one.partial_shape))
+                for one in self._model.inputs
+            }
+            self.outputs = {one.any_name: _shape(one.partial_shape) for one in self._model.outputs}
+        except (RuntimeError, ValueError) as error:  # names that are missing or no text
+            raise WeightsError(f"{path}: has damaged names or metadata: export it again") from error
         self._options: dict[str, object] = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
         if exact:
             self._options["INFERENCE_PRECISION_HINT"] = "f32"
@@ -101,13 +97,6 @@ class NetworkRunner:
         self._model.reshape([1, *shape[1:]])
         compiled = self._core.compile_model(self._model, "CPU", self._options)
         return openvino.AsyncInferQueue(compiled)
-
-
-def _metadata(model: "openvino.Model") -> dict[str, str]:
-    """The entries of the ONNX file, which OpenVINO keeps in this place."""
-    if "framework" not in model.rt_info:
-        return {}
-    return {key: str(value.value) for key, value in model.rt_info["framework"].items()}
 
 
 def _shape(shape: "openvino.PartialShape") -> Shape:

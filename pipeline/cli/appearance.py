@@ -34,7 +34,7 @@ def train_command(recipe: Path, out: Path, resume: bool, force: bool) -> None:
 @click.option("--out", type=FOLDER, required=True, help="folder for all runs and the table; finished runs are kept")
 @click.option(
     "--seeds",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1000),
     default=3,
     show_default=True,
     help="training runs per part, each with another seed",

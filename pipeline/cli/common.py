@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
@@ -41,13 +42,31 @@ class _Path(click.Path):
 FILE = _Path(dir_okay=False, path_type=Path)
 FOLDER = _Path(file_okay=False, path_type=Path)
 ANY_PATH = _Path(path_type=Path)
+LARGEST_RUN = 2**31 - 1  # of the database's numbers
 DEFAULT_DATABASE = "reidpipe.db"
 PIPE_COLUMNS = 200  # the width of a table that is not printed on a terminal
 
+
+class Share(click.FloatRange):
+    """A number in a range; click itself lets `nan` pass."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, or a usage error."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail("nan is not a number.", param, ctx)
+        return number
+
+
 as_json_option = click.option("--json", "as_json", is_flag=True, help="print JSON instead of tables")
-run_option = click.option("--run", "run", type=click.IntRange(1), help="number of the run  [default: the newest]")
+run_option = click.option(
+    "--run", "run", type=click.IntRange(1, LARGEST_RUN), help="number of the run  [default: the newest]"
+)
 database_option = click.option(
     "--database", help=f"SQLite file or SQLAlchemy URL  [default: {DEFAULT_DATABASE} in the current folder]"
+)
+trust_weights_option = click.option(
+    "--trust-weights", is_flag=True, help="load weights that can run programs, such as ultralytics' .pt"
 )
 cameras_option = click.option("--cameras", "config_path", type=FILE, help="use the database that this config names")
 force_option = click.option(
@@ -55,7 +74,7 @@ force_option = click.option(
 )
 min_visible_option = click.option(
     "--min-visible",
-    type=click.FloatRange(0, 1),
+    type=Share(0, 1),
     default=0.3,
     show_default=True,
     help="ground truth with a smaller visible share is ignored: neither counted nor a false positive",

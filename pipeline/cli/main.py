@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..credentials import CleanLogRecord, without_credentials
-from ..errors import INTERRUPTED_EXIT_CODE, ConfigError, OutputError, ReidpipeError, SourceError
+from ..errors import INTERRUPTED_EXIT_CODE, OutputError, ReidpipeError, SourceError
 from .appearance import ablate_command, export_model_command, train_command
 from .appearance_evaluation import evaluate_reid_command, explain_command
 from .bench import bench_command
-from .common import FILE, CommandError, as_json_option, print_json, table_of, terminal
+from .common import FILE, CommandError, as_json_option, print_json, table_of, terminal, trust_weights_option
 from .detector import evaluate_detector_command, train_detector_command
 from .evaluate import evaluate_command, sweep_command
 from .render import render_command
@@ -103,8 +103,9 @@ def main() -> None:
 @main.command("run")
 @click.option("--cameras", "config_path", type=FILE, required=True, help="config file, e.g. configs/store.yaml")
 @click.option("--quiet", is_flag=True, help="print errors only")
+@trust_weights_option
 @as_json_option
-def run_command(config_path: Path, quiet: bool, as_json: bool) -> None:
+def run_command(config_path: Path, quiet: bool, trust_weights: bool, as_json: bool) -> None:
     """Detect, track and link people across all cameras.
 
     All results are stored in the database that the config names.
@@ -119,10 +120,10 @@ def run_command(config_path: Path, quiet: bool, as_json: bool) -> None:
     config = load_config(config_path)
     with _stop_on_interrupt() as stop:
         if quiet or as_json:
-            outcome = run_pipeline(config, Silent(), stop)
+            outcome = run_pipeline(config, Silent(), stop, trust_weights)
         else:
             with Display(Console(stderr=True)) as display:
-                outcome = run_pipeline(config, display, stop)
+                outcome = run_pipeline(config, display, stop, trust_weights)
     if as_json:
         print_json(outcome)
     elif not quiet:
@@ -163,12 +164,13 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
 
 @main.command("check")
 @click.argument("config_path", metavar="FILE", type=FILE)
+@trust_weights_option
 @as_json_option
-def check_command(config_path: Path, as_json: bool) -> None:
+def check_command(config_path: Path, trust_weights: bool, as_json: bool) -> None:
     """Validate a config and open every camera's source."""
     from ..check import check_config
 
-    report = check_config(config_path)
+    report = check_config(config_path, trust_weights)
     if as_json:
         print_json({"ok": report.ok, "cameras": report.cameras, "problems": report.problems})
     else:
@@ -191,8 +193,8 @@ def check_command(config_path: Path, as_json: bool) -> None:
                 ],
             )
         )
-    if report.problems:
-        raise ConfigError("; ".join(report.problems))
+    if report.errors:  # the exit code is that of the run
+        raise CommandError("; ".join(report.problems), report.errors[0].exit_code)
     if not report.ok:
         raise SourceError("; ".join(camera.error for camera in report.cameras if camera.error))
 

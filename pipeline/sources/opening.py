@@ -19,6 +19,7 @@ from .counts import FootageCounts
 from .image_folder import IMAGE_SUFFIXES, ImageSource
 from .video_segments import VideoSource
 
+SMALLEST_SIDE, LONGEST_TO_SHORTEST = 16, 20  # pixels, ratio; people are at least 8 pixels high
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".ts", ".m4v", ".webm", ".264", ".h264", ".265"})
 
 
@@ -74,11 +75,21 @@ def open_source(camera: str, config: CameraConfig) -> Source:
     """
     try:
         footage = find_footage(config.source)
-        if footage.kind == "images":
-            return ImageSource(camera, config, footage.files)
-        return VideoSource(camera, config, footage.files)
+        kind = ImageSource if footage.kind == "images" else VideoSource
+        source: Source = kind(camera, config, footage.files)
+        _check_size(config.source, source.width, source.height)
+        return source
     except SourceError as error:
         raise SourceError(f"camera {camera}: {error}") from error
+
+
+def _check_size(source: str, width: int, height: int) -> None:
+    """Refuse footage of 8000x1 pixels and the like, of which no network's input could be made."""
+    if min(width, height) < SMALLEST_SIDE or max(width, height) > LONGEST_TO_SHORTEST * min(width, height):
+        raise SourceError(
+            f"{source}: frames of {width}x{height} pixels cannot be analysed: each side must have at least "
+            f"{SMALLEST_SIDE}, and the longer at most {LONGEST_TO_SHORTEST} times as many as the shorter"
+        )
 
 
 def find_footage(source: str) -> Footage:

@@ -15,6 +15,7 @@ from ...reid.files import failing_as
 from ..config.schema import DetectorConfig
 from ..errors import WeightsError
 from ..stopwatch import Stopwatch
+from ..trust import require_data_only
 from ..types import Frame, Image
 
 BATCHES_AHEAD = 2  # detected while an earlier batch is tracked
@@ -38,7 +39,7 @@ class Detector(Protocol):
         ...
 
 
-def open_detector(config: DetectorConfig, threads: int) -> Detector:
+def open_detector(config: DetectorConfig, threads: int, trust_weights: bool = False) -> Detector:
     """Load the detector that the config names.
 
     ONNX detectors with one raw output run on OpenVINO, at about 1.7 times the frame rate of onnxruntime on two cores;
@@ -47,11 +48,14 @@ def open_detector(config: DetectorConfig, threads: int) -> Detector:
     Args:
         config: the `detector` part of a config, with resolved paths.
         threads: processor threads of the network.
+        trust_weights: whether weights of formats that can run programs may be loaded, such as ultralytics' .pt.
 
     Raises:
-        WeightsError: the weights are missing, damaged, or without a class called person.
+        WeightsError: the weights are missing, damaged, not trusted, or without a class called person.
     """
     path = BUNDLED.get(config.weights, Path(config.weights))
+    if config.weights not in BUNDLED:
+        require_data_only("detector.weights", config.weights, trust_weights, BUNDLED)
     if path.suffix == ".onnx":
         with failing_as(WeightsError, path):
             if not path.is_file():

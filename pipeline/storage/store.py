@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import URL, Connection, Engine, String, column, insert, inspect, select, table, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,13 +26,18 @@ from .database import (
     explain,
     make_engine,
     parse_database,
+    reading_only,
     require_file,
+    require_writable,
     shown,
     use_write_ahead_log,
 )
 from .rows import insert_row
 from .schema import REVISION, Camera, Run
 from .writer import RunWriter
+
+if TYPE_CHECKING:
+    from alembic.config import Config as AlembicConfig
 
 logger = logging.getLogger(__name__)
 
@@ -160,19 +165,41 @@ class Store:
         self.close()
 
     def _bring_up_to_date(self, create: bool) -> None:
+        tables, revision = self.tables_and_revision(create)
+        if revision == REVISION:
+            return
+        if not tables:
+            self._use_write_ahead_log()
+        self._migrate()
+
+    def tables_and_revision(self, create: bool) -> tuple[list[str], str | None]:
+        """The database's tables, and the number of the last migration; None if there are no tables yet.
+
+        Raises:
+            StoreError: damaged, another program's, or of a newer reidpipe; or empty, without `create`.
+        """
         with self.reading() as connection:
             tables = inspect(connection).get_table_names()
             number = select(table(VERSION_TABLE, column("version_num", String)))
             revision = connection.scalar(number) if VERSION_TABLE in tables else None
-        if revision == REVISION:
-            return
         if not tables and not create:
             raise StoreError(f"{self.name}: the database is empty: run the pipeline first, or give the right path")
         if tables and revision is None:
             raise StoreError(f"{self.name}: this database is another program's: give reidpipe one of its own")
-        if not tables:
-            self._use_write_ahead_log()
-        self._migrate(revision)
+        if revision not in (None, REVISION) and revision not in _known_revisions():
+            raise StoreError(f"{self.name}: written by a newer reidpipe (its tables are {revision}, ours {REVISION}): "
+                             "update reidpipe, or give another database")
+        return tables, revision
+
+    def unfinished_runs(self) -> list[int]:
+        """Numbers of the runs that are marked as running although their process has died."""
+        try:
+            with self.reading() as connection:
+                running = connection.execute(
+                    select(Run.id, Run.writer, Run.heartbeat_at).where(Run.status == "running")).all()
+            return [row.id for row in running if not is_alive(row.writer, row.heartbeat_at)]
+        except (ValueError, TypeError) as error:  # a time or a writer that this program would not have stored
+            raise StoreError(f"{self.name}: it is damaged: restore a copy, or move it away and run again") from error
 
     def _use_write_ahead_log(self) -> None:
         try:
@@ -180,18 +207,11 @@ class Store:
         except SQLAlchemyError as error:
             raise explain(self._url, error) from error
 
-    def _migrate(self, revision: str | None) -> None:
-        """Apply all migrations after `revision` in one transaction."""
+    def _migrate(self) -> None:
+        """Apply all missing migrations in one transaction."""
         from alembic import command
-        from alembic.config import Config
-        from alembic.script import ScriptDirectory
 
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
-        if revision is not None and revision not in known:
-            raise StoreError(f"{self.name}: written by a newer reidpipe (its tables are {revision}, ours {REVISION}): "
-                             "update reidpipe, or give another database")
+        config = _migrations()
         with self.writing() as connection:
             config.attributes["connection"] = connection
             config.attributes["version_table"] = VERSION_TABLE
@@ -199,10 +219,7 @@ class Store:
 
     def _close_dead_runs(self) -> None:
         """Mark the runs of killed processes as `partial`, ended at their last heartbeat."""
-        with self.reading() as connection:
-            running = connection.execute(
-                select(Run.id, Run.writer, Run.heartbeat_at).where(Run.status == "running")).all()
-        dead = [row.id for row in running if not is_alive(row.writer, row.heartbeat_at)]
+        dead = self.unfinished_runs()
         if not dead:
             return
         try:
@@ -213,6 +230,35 @@ class Store:
                     Camera.run_id.in_(dead), Camera.status == "running").values(status="partial"))
         except StoreError as error:  # a read-only copy can still be read
             logger.debug("runs %s stay open: %s", dead, error)
+
+
+def verify_database(database: str | Path) -> None:
+    """Check that a run could write to a database, as opening it does; nothing is made or changed.
+
+    Raises:
+        StoreError: as `Store.open` with `create`, as far as this shows without writing.
+    """
+    url = parse_database(database)
+    if not require_writable(url):
+        return
+    with Store(url, reading_only(url)) as store:
+        _, revision = store.tables_and_revision(create=True)
+        if revision == REVISION:
+            store.unfinished_runs()  # reads the tables of which a damaged file may have lost pages
+
+
+def _migrations() -> AlembicConfig:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _known_revisions() -> set[str]:
+    from alembic.script import ScriptDirectory
+
+    return {step.revision for step in ScriptDirectory.from_config(_migrations()).walk_revisions()}
 
 
 def is_alive(writer: str, heartbeat_at: datetime) -> bool:

@@ -114,6 +114,9 @@ def _open_onnx(path: Path, threads: int) -> Opened:
 def _open_openvino(path: Path, threads: int) -> Opened:
     import openvino
 
+    binary = path.with_suffix(".bin")
+    if binary.exists() and binary.resolve().parent != path.resolve().parent:
+        raise WeightsError(f"{binary}: is a link to a file outside of its folder: put a copy there")
     core = openvino.Core()
     try:
         network = core.read_model(path)
