@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +12,7 @@ from ..reid.wording import did_you_mean
 from .config.loader import BUNDLED_WEIGHTS, load_config
 from .config.schema import CameraConfig, Config
 from .errors import SourceError, StoreError
-from .sources.opening import Footage, find_footage, open_source
-from .sources.video_file import VideoReader
+from .sources.opening import Footage, find_footage, open_source, unreadable
 from .storage.database import file_exists, parse_database
 
 
@@ -93,8 +91,8 @@ def check_camera(name: str, config: CameraConfig) -> CameraCheck:
         line = str(error).removeprefix(f"camera {name}: ")
         kind, files = (footage.kind, footage.files) if footage else ("", ())
         return CameraCheck(name, kind, files, status="failed", error=line)
-    unreadable = _unreadable(footage.files) if footage.kind == "segments" else []
-    more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
+    broken = unreadable(footage.files) if footage.kind == "segments" else []
+    more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
     return CameraCheck(
         camera=name,
         kind=footage.kind,
@@ -105,20 +103,9 @@ def check_camera(name: str, config: CameraConfig) -> CameraCheck:
         duration_seconds=source.duration_seconds,
         frame_count=source.frame_count,
         start_time=_iso(source.start_seconds),
-        status="partial" if unreadable else "ok",
-        error=f"{unreadable[0]}{more}" if unreadable else "",
+        status="partial" if broken else "ok",
+        error=f"{broken[0]}{more}" if broken else "",
     )
-
-
-def _unreadable(files: Sequence[Path]) -> list[str]:
-    problems = []
-    for path in files:
-        try:
-            with VideoReader(path):
-                pass
-        except SourceError as error:
-            problems.append(str(error))
-    return problems
 
 
 def _weights_problem(key: str, weights: str, *, downloadable: bool) -> str:

@@ -19,7 +19,7 @@ from .errors import SourceError
 from .linking.assignment import link_tracklets
 from .listener import RunListener
 from .sources.counts import camera_report
-from .sources.opening import Source, open_source
+from .sources.opening import Source, open_sources
 from .sources.time_order import CameraReader, in_time_order
 from .stages.detect import detect_ahead, open_detector
 from .stages.embed import EmbedStage, open_embedder
@@ -69,7 +69,7 @@ def run_pipeline(config: Config, listener: RunListener, stop: threading.Event) -
         StoreError: the database cannot be opened or written.
     """
     began, clock = time.perf_counter(), Stopwatch()
-    sources, failed = open_sources(config)
+    sources, failed = open_cameras(config)
     listener.opened(sources, failed)
     threads = config.threads or os.cpu_count() or 1
     detector, embedder = open_detector(config.detector, threads), open_embedder(config.appearance, threads)
@@ -81,7 +81,7 @@ def run_pipeline(config: Config, listener: RunListener, stop: threading.Event) -
         embedding = EmbedStage(embedder, config.appearance, clock)
         stages = _Stages({name: _Camera(config, source) for name, source in sources.items()}, embedding, writer, clock)
         try:
-            readers = [CameraReader(source, stop, clock) for source in sources.values()]
+            readers = [CameraReader(source, stop, clock, config.sources.stall_seconds) for source in sources.values()]
             frames = in_time_order(readers)
             for frame, people in detect_ahead(frames, detector, config.detector.batch, clock):
                 listener.analysed(frame, stages.process(frame, people))
@@ -112,22 +112,16 @@ def run_pipeline(config: Config, listener: RunListener, stop: threading.Event) -
     )
 
 
-def open_sources(config: Config) -> tuple[dict[str, Source], dict[str, CameraReport]]:
+def open_cameras(config: Config) -> tuple[dict[str, Source], dict[str, CameraReport]]:
     """Open every camera; returns those that opened, and failed reports of the others.
 
     Raises:
         SourceError: no camera could be opened.
     """
-    sources: dict[str, Source] = {}
-    failed: dict[str, CameraReport] = {}
-    for name, camera in config.cameras.items():
-        try:
-            sources[name] = open_source(name, camera)
-        except SourceError as error:
-            failed[name] = CameraReport(name, status="failed", error=str(error))
+    sources, errors = open_sources(config.cameras, config.sources)
     if not sources:
-        raise SourceError("; ".join(report.error for report in failed.values()))
-    return sources, failed
+        raise SourceError("; ".join(map(str, errors.values())))
+    return sources, {name: CameraReport(name, status="failed", error=str(error)) for name, error in errors.items()}
 
 
 class _Camera:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import INTERRUPTED_EXIT_CODE, ConfigError, OutputError, ReidpipeError, SourceError
+from ..errors import CRASH_EXIT_CODE, INTERRUPTED_EXIT_CODE, ConfigError, OutputError, ReidpipeError, SourceError
 from .appearance import ablate_command, export_model_command, train_command
 from .appearance_evaluation import evaluate_reid_command, explain_command
 from .bench import bench_command
 from .common import FILE, CommandError, as_json_option, print_json, table_of, terminal
+from .crash import report_crash, wants_traceback
 from .detector import evaluate_detector_command, train_detector_command
 from .render import render_command
 from .results import evaluate_command, export_group, runs_command
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class _Commands(click.Group):
-    """A group whose expected errors end with one line and a documented exit code instead of a traceback."""
+    """A group whose errors, foreseen or not, end with one line and a documented exit code instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -41,6 +43,12 @@ class _Commands(click.Group):
             raise CommandError(message, OutputError.exit_code) from error
         except KeyboardInterrupt as interrupt:
             raise CommandError("interrupted", INTERRUPTED_EXIT_CODE) from interrupt
+        except (click.ClickException, click.exceptions.Exit, click.Abort, SystemExit):
+            raise
+        except BaseException as error:  # the process's outermost handler; panics of Rust libraries are no Exceptions
+            if wants_traceback():
+                raise
+            raise CommandError(report_crash(error), CRASH_EXIT_CODE) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,7 +57,7 @@ def main() -> None:
     """Find, track and re-identify people across cameras.
 
     Exit codes: 0 success, 1 other error, 2 invalid command line, config or input, 3 a camera failed,
-    4 unusable weights, 5 unusable database, 6 unwritable output, 130 interrupted.
+    4 unusable weights, 5 unusable database, 6 unwritable output, 70 a bug in reidpipe, 130 interrupted.
     """
 
 
@@ -82,9 +90,9 @@ def run_command(config_path: Path, quiet: bool, as_json: bool) -> None:
         _print_outcome(outcome, config.database)
     if outcome.interrupted:
         sys.exit(INTERRUPTED_EXIT_CODE)
-    broken = [report for report in outcome.cameras if report.status != "complete"]
+    broken = [(report.camera, report.error) for report in outcome.cameras if report.status != "complete"]
     if broken:
-        raise SourceError("; ".join(report.error for report in broken))
+        raise SourceError(_by_camera(broken))
 
 
 def _print_outcome(outcome: Outcome, database: str) -> None:
@@ -147,26 +155,46 @@ def check_command(config_path: Path, as_json: bool) -> None:
     if report.problems:
         raise ConfigError("; ".join(report.problems))
     if not report.ok:
-        raise SourceError("; ".join(camera.error for camera in report.cameras if camera.error))
+        raise SourceError(_by_camera([(one.camera, one.error) for one in report.cameras if one.error]))
+
+
+def _by_camera(errors: list[tuple[str, str]]) -> str:
+    """One line with every (camera, error)."""
+    return "; ".join(f"camera {name}: {error.removeprefix(f'camera {name}: ')}" for name, error in errors)
 
 
 @contextmanager
 def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets, so that a run shuts down cleanly; the second quits at once."""
+    """An event that the first Ctrl-C, SIGTERM or SIGHUP sets, so that a run shuts down cleanly; the second quits."""
     stop = threading.Event()
+    terminals = [number for number in (1, 2) if os.isatty(number)]
 
     def interrupted(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            _write_nowhere(terminals)
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
         click.echo("reidpipe: stopping and saving results; press Ctrl-C again to quit at once", err=True)
 
-    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if before[signal.SIGHUP] == signal.SIG_IGN:  # started by nohup, to survive the end of its terminal
+        del before[signal.SIGHUP]
+    for number in before:
+        signal.signal(number, interrupted)
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _write_nowhere(terminals: list[int]) -> None:
+    """Discard what is written to a terminal that was closed: it would be an error, and end the run."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in terminals:
+        os.dup2(nowhere, number)
+    os.close(nowhere)
 
 
 for _command in (

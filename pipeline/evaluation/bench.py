@@ -135,12 +135,12 @@ def _bare(config: Config) -> Measurement:
     """Only the pipeline's decoding threads and its detector."""
     import os
 
-    from ..run import open_sources
+    from ..run import open_cameras
     from ..sources.time_order import CameraReader, in_time_order
     from ..stages.detect import detect_ahead, open_detector
     from ..stopwatch import Stopwatch
 
-    sources, _ = open_sources(config)
+    sources, _ = open_cameras(config)
     detector = open_detector(config.detector, config.threads or os.cpu_count() or 1)
     clock, stop, rate = Stopwatch(), threading.Event(), _Rate()
     readers = [CameraReader(source, stop, clock) for source in sources.values()]

@@ -13,7 +13,7 @@ import supervision as sv
 from numpy.typing import NDArray
 
 from ..config.schema import Config
-from ..run import open_sources
+from ..run import open_cameras
 from ..sources.time_order import CameraReader, in_time_order
 from ..stages.detect import Detector, detect_ahead, open_detector
 from ..stopwatch import Stopwatch
@@ -120,7 +120,7 @@ def _detector(config: Config) -> Detector:
 
 
 def _detections(config: Config, detector: Detector) -> Iterator[tuple[Frame, sv.Detections]]:
-    sources, _ = open_sources(config)
+    sources, _ = open_cameras(config)
     clock, stop = Stopwatch(), threading.Event()
     readers = [CameraReader(source, stop, clock) for source in sources.values()]
     yield from detect_ahead(in_time_order(readers), detector, config.detector.batch, clock)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ..credentials import without_credentials
-from ..errors import StoreError
+from ..errors import LockedError, StoreError
 
 ADVICE = {  # by prefix of SQLite's error name
     "SQLITE_FULL": "its disk is full: make room (what is already stored is kept)",
@@ -110,7 +110,8 @@ def explain(url: URL, error: SQLAlchemyError) -> StoreError:
     name = getattr(cause, "sqlite_errorname", "")
     for beginning, advice in ADVICE.items():
         if name.startswith(beginning):
-            return StoreError(f"{shown(url)}: {advice}")
+            locked = beginning in ("SQLITE_BUSY", "SQLITE_LOCKED")
+            return (LockedError if locked else StoreError)(f"{shown(url)}: {advice}")
     first_line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     if url.password:
         first_line = first_line.replace(str(url.password), "***")
