@@ -85,6 +85,11 @@ def open_store(database: str | None, config_path: Path | None) -> Iterator[Store
         yield store
 
 
+def by_camera(errors: Iterable[tuple[str, str]]) -> str:
+    """One line with every (camera, error)."""
+    return "; ".join(f"camera {name}: {error.removeprefix(f'camera {name}: ')}" for name, error in errors)
+
+
 def print_json(result: object) -> None:
     """Print one JSON value; dataclasses become objects, paths become strings."""
     click.echo(json.dumps(result, default=_plain, indent=2))

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -19,11 +13,12 @@ from ..errors import CRASH_EXIT_CODE, INTERRUPTED_EXIT_CODE, ConfigError, Output
 from .appearance import ablate_command, export_model_command, train_command
 from .appearance_evaluation import evaluate_reid_command, explain_command
 from .bench import bench_command
-from .common import FILE, CommandError, as_json_option, print_json, table_of, terminal
+from .common import FILE, CommandError, as_json_option, by_camera, print_json, table_of, terminal
 from .crash import report_crash, wants_traceback
 from .detector import evaluate_detector_command, train_detector_command
 from .render import render_command
 from .results import evaluate_command, export_group, runs_command
+from .signals import stop_on_interrupt
 
 if TYPE_CHECKING:
     from ..run import Outcome
@@ -78,7 +73,7 @@ def run_command(config_path: Path, quiet: bool, as_json: bool) -> None:
     from .progress import Display
 
     config = load_config(config_path)
-    with _stop_on_interrupt() as stop:
+    with stop_on_interrupt() as stop:
         if quiet or as_json:
             outcome = run_pipeline(config, Silent(), stop)
         else:
@@ -92,7 +87,7 @@ def run_command(config_path: Path, quiet: bool, as_json: bool) -> None:
         sys.exit(INTERRUPTED_EXIT_CODE)
     broken = [(report.camera, report.error) for report in outcome.cameras if report.status != "complete"]
     if broken:
-        raise SourceError(_by_camera(broken))
+        raise SourceError(by_camera(broken))
 
 
 def _print_outcome(outcome: Outcome, database: str) -> None:
@@ -155,46 +150,7 @@ def check_command(config_path: Path, as_json: bool) -> None:
     if report.problems:
         raise ConfigError("; ".join(report.problems))
     if not report.ok:
-        raise SourceError(_by_camera([(one.camera, one.error) for one in report.cameras if one.error]))
-
-
-def _by_camera(errors: list[tuple[str, str]]) -> str:
-    """One line with every (camera, error)."""
-    return "; ".join(f"camera {name}: {error.removeprefix(f'camera {name}: ')}" for name, error in errors)
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C, SIGTERM or SIGHUP sets, so that a run shuts down cleanly; the second quits."""
-    stop = threading.Event()
-    terminals = [number for number in (1, 2) if os.isatty(number)]
-
-    def interrupted(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGHUP:
-            _write_nowhere(terminals)
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        click.echo("reidpipe: stopping and saving results; press Ctrl-C again to quit at once", err=True)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    if before[signal.SIGHUP] == signal.SIG_IGN:  # started by nohup, to survive the end of its terminal
-        del before[signal.SIGHUP]
-    for number in before:
-        signal.signal(number, interrupted)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _write_nowhere(terminals: list[int]) -> None:
-    """Discard what is written to a terminal that was closed: it would be an error, and end the run."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for number in terminals:
-        os.dup2(nowhere, number)
-    os.close(nowhere)
+        raise SourceError(by_camera([(one.camera, one.error) for one in report.cameras if one.error]))
 
 
 for _command in (

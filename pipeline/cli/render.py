@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import SourceError
-from .common import as_json_option, cameras_option, database_option, open_store, print_json, run_option, table_of
+from .common import (
+    as_json_option,
+    by_camera,
+    cameras_option,
+    database_option,
+    open_store,
+    print_json,
+    run_option,
+    table_of,
+)
+from .signals import endings_as_interrupt
 
 if TYPE_CHECKING:
     from ..output.render import Rendering
@@ -45,7 +52,7 @@ def render_command(
     from ..output.render import render_run
     from .progress import Display
 
-    with _sigterm_as_interrupt(), open_store(database, config_path) as store:
+    with endings_as_interrupt(), open_store(database, config_path) as store:
         if quiet or as_json:
             rendering = render_run(store, folder, run, only, not no_mosaic)
         else:
@@ -55,9 +62,9 @@ def render_command(
         print_json(rendering)
     elif not quiet:
         _print_rendering(rendering)
-    errors = [camera.error for camera in rendering.cameras if camera.error]
+    errors = [(camera.camera, camera.error) for camera in rendering.cameras if camera.error]
     if errors:
-        raise SourceError("; ".join(errors))
+        raise SourceError(by_camera(errors))
 
 
 def _print_rendering(rendering: Rendering) -> None:
@@ -71,13 +78,3 @@ def _print_rendering(rendering: Rendering) -> None:
     Console().print(
         table_of(f"run {rendering.run}: rendered in {rendering.seconds:.0f} s", ("camera", "frames", "video"), rows)
     )
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that no partial file stays behind."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,8 @@ class Link:
         self._connection.settimeout(timeout_seconds)
         try:
             content, files, _, _ = socket.recv_fds(self._connection, MESSAGE_BYTES, 1)
-        except ConnectionError:
-            return None, -1
+        except ConnectionResetError:  # once, if the other end closed with messages unread; its own come after it
+            return self.receive_with_file(timeout_seconds)
         return (json.loads(content) if content else None), (files[0] if files else -1)
 
     def close(self) -> None:
@@ -203,13 +204,12 @@ class IsolatedSource:
                     index, moment, slot = message["frame"]
                     seconds = moment - self.start_seconds
                     image: Image = slots[slot].copy()
-                    self._link.send({"free": slot})
+                    with suppress(DisconnectedError):  # it may have ended; what it sent before is still to be read
+                        self._link.send({"free": slot})
                     yield Frame(self.camera, index, moment, image)
                 elif "ended" in message:
                     reached_end = True
                     return
-        except DisconnectedError:  # it died while a message was sent to it; what it said last is still to be read
-            self.counts.break_off(f"{_last_words(self._link)} after {seconds:.1f} s of footage")
         finally:
             self._link.close()
             self.counts.finish(reached_end=reached_end, seconds=seconds)
@@ -222,7 +222,8 @@ class IsolatedSource:
             # A decoder that shrank it would end this process as soon as it reads.
             fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
             memory = mmap.mmap(file, size)
-            self._link.send({"read": True}, file)
+            with suppress(DisconnectedError):
+                self._link.send({"read": True}, file)
         finally:
             os.close(file)
         return np.frombuffer(memory, np.uint8).reshape(SLOTS, self.height, self.width, 3)
@@ -262,7 +263,8 @@ def _answer(link: Link, request: Message, camera: str, settings: SourcesConfig) 
     """
     name = f"camera {camera}: " if camera else ""
     try:
-        link.send(request)
+        with suppress(DisconnectedError):  # the server then says how the decoder ended
+            link.send(request)
         while True:
             message = link.receive(settings.stall_seconds)
             if message is None or "died" in message:
@@ -277,8 +279,6 @@ def _answer(link: Link, request: Message, camera: str, settings: SourcesConfig) 
     except TimeoutError:
         problem = (f"{name}cannot be opened within {settings.stall_seconds:g} s: check the file and its disk, "
                    "or raise sources.stall_seconds")
-    except DisconnectedError:
-        problem = f"{name}{_last_words(link)} when the footage was opened"
     link.close()
     raise SourceError(problem)
 
@@ -286,17 +286,6 @@ def _answer(link: Link, request: Message, camera: str, settings: SourcesConfig) 
 def _relog(message: Message) -> None:
     for name, level, text in message.get("log", ()):
         logging.getLogger(name).log(level, "%s", text)
-
-
-def _last_words(link: Link) -> str:
-    """Why a decoder has died, though it may have sent other messages before."""
-    message: Message | None = {}
-    while message is not None and "died" not in message:
-        try:
-            message = link.receive(WAIT_SECONDS)
-        except TimeoutError:
-            message = None
-    return _death(message)
 
 
 def _death(message: Message | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -144,9 +145,11 @@ class Store:
         """Raise errors of the block as StoreError if the database holds what this program never wrote."""
         try:
             yield
-        except (ReidpipeError, OSError):
+        except ReidpipeError:
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno != errno.EOVERFLOW:  # a time beyond the calendar is one, too
+                raise
             with self.reading() as connection:
                 problem = find_damage(connection)
             if problem:

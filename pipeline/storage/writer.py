@@ -130,6 +130,7 @@ class RunWriter:
 
         Raises:
             StoreError: something could not be written.
+            RuntimeError: the writing thread failed by a bug.
         """
         if not self._finishing:
             self._put(_Finish(status))
@@ -146,7 +147,7 @@ class RunWriter:
             return
         try:
             self.finish("partial")
-        except StoreError as error:  # must not hide the first error
+        except (StoreError, RuntimeError) as error:  # must not hide the first error
             logger.warning("run %d could not be closed: %s", self.run, error)
 
     def _check_camera(self, camera: str) -> None:
@@ -175,8 +176,8 @@ class RunWriter:
             while self._write_unless_locked(self._next_batch()):
                 pass
         except Exception as error:  # noqa: BLE001 - raised again in the thread of the run
+            self._close_after_failure()  # first, so that the run is marked when its thread learns of the error
             self._error = error
-            self._close_after_failure()
 
     def _write_unless_locked(self, batch: list[Item]) -> bool:
         """As `_write`; while another program locks the database, try again."""
