@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,11 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from .config.loader import load_config
-from .config.schema import CameraConfig, Config
+from .config.schema import CameraConfig, Config, SourcesConfig
 from .errors import ReidpipeError, SourceError
 from .prepare import Prepared, prepare
-from .sources.opening import Footage, find_footage
-from .sources.video_file import VideoReader
+from .sources.opening import Footage, find_footage, unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +81,12 @@ def check_config(path: Path, trust_weights: bool = False) -> CheckReport:
     """
     config = load_config(path)
     prepared = prepare(config, trust_weights)
-    cameras = tuple(_camera_check(name, camera, prepared) for name, camera in config.cameras.items())
+    cameras = tuple(_camera_check(name, camera, config.sources, prepared) for name, camera in config.cameras.items())
     errors = tuple(error for error in prepared.errors if not isinstance(error, SourceError))  # the cameras have theirs
     return CheckReport(config, cameras, errors)
 
 
-def _camera_check(name: str, config: CameraConfig, prepared: Prepared) -> CameraCheck:
+def _camera_check(name: str, config: CameraConfig, settings: SourcesConfig, prepared: Prepared) -> CameraCheck:
     """What one camera's footage is; of further segments, read the headers."""
     footage: Footage | None = None
     with suppress(SourceError):  # reported where the source was opened
@@ -98,8 +96,8 @@ def _camera_check(name: str, config: CameraConfig, prepared: Prepared) -> Camera
         line = prepared.failed[name].error if name in prepared.failed else f"{config.source}: has vanished"
         kind, files = (footage.kind, footage.files) if footage else ("", ())
         return CameraCheck(name, kind, files, status="failed", error=line.removeprefix(f"camera {name}: "))
-    unreadable = _unreadable(footage.files) if footage.kind == "segments" else []
-    more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
+    broken = unreadable(footage.files, settings) if footage.kind == "segments" else []
+    more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
     return CameraCheck(
         camera=name,
         kind=footage.kind,
@@ -110,20 +108,11 @@ def _camera_check(name: str, config: CameraConfig, prepared: Prepared) -> Camera
         duration_seconds=source.duration_seconds,
         frame_count=source.frame_count,
         start_time=_iso(source.start_seconds),
-        status="partial" if unreadable else "ok",
-        error=f"{unreadable[0]}{more}" if unreadable else "",
+        status="partial" if broken else "ok",
+        error=f"{broken[0]}{more}" if broken else "",
     )
 
 
-def _unreadable(files: Sequence[Path]) -> list[str]:
-    problems = []
-    for path in files:
-        try:
-            with VideoReader(path):
-                pass
-        except SourceError as error:
-            problems.append(str(error))
-    return problems
 
 
 def _iso(seconds: float) -> str:

@@ -11,7 +11,7 @@ from .config.schema import Config
 from .credentials import remember_secrets
 from .errors import ReidpipeError, SourceError, StoreError, WeightsError
 from .inputs import check_database_path
-from .sources.opening import Source, open_source
+from .sources.opening import Source, open_sources
 from .stages.detect import Detector, open_detector
 from .stages.embed import CropEmbedder, open_embedder
 from .storage.store import verify_database
@@ -83,7 +83,7 @@ def prepare(config: Config, trust_weights: bool) -> Prepared:
     return found
 
 
-def open_sources(config: Config) -> tuple[dict[str, Source], dict[str, CameraReport]]:
+def open_cameras(config: Config) -> tuple[dict[str, Source], dict[str, CameraReport]]:
     """Open every camera; returns those that opened, and failed reports of the others.
 
     Raises:
@@ -119,14 +119,8 @@ def network_threads(config: Config) -> int:
 
 
 def _open_each(config: Config) -> tuple[dict[str, Source], dict[str, CameraReport]]:
-    sources: dict[str, Source] = {}
-    failed: dict[str, CameraReport] = {}
-    for name, camera in config.cameras.items():
-        try:
-            sources[name] = open_source(name, camera)
-        except SourceError as error:
-            failed[name] = CameraReport(name, status="failed", error=str(error))
-    return sources, failed
+    sources, errors = open_sources(config.cameras, config.sources)
+    return sources, {name: CameraReport(name, status="failed", error=str(error)) for name, error in errors.items()}
 
 
 def _no_source(failed: dict[str, CameraReport]) -> SourceError:

@@ -84,7 +84,7 @@ def run_pipeline(
         embedding = EmbedStage(embedder, config.appearance, clock)
         stages = _Stages({name: _Camera(config, source) for name, source in sources.items()}, embedding, writer, clock)
         try:
-            readers = [CameraReader(source, stop, clock) for source in sources.values()]
+            readers = [CameraReader(source, stop, clock, config.sources.stall_seconds) for source in sources.values()]
             frames = in_time_order(readers)
             for frame, people in detect_ahead(frames, detector, config.detector.batch, clock):
                 listener.analysed(frame, stages.process(frame, people))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -106,8 +107,9 @@ class CommandError(click.ClickException):
         click.echo(f"reidpipe: {without_credentials(self.message)}", err=True, file=file)
 
 
-def open_store(database: str | None, config_path: Path | None) -> Store:
-    """Open the database that the options name, for reading.
+@contextmanager
+def open_store(database: str | None, config_path: Path | None) -> Iterator[Store]:
+    """Open the database that the options name, for reading; errors that its damage causes are raised as StoreError.
 
     Raises:
         ConfigError: both options were given, or the config is invalid.
@@ -120,7 +122,13 @@ def open_store(database: str | None, config_path: Path | None) -> Store:
         raise ConfigError("give either --database or --cameras, not both")
     if config_path is not None:
         database = load_config(config_path).database
-    return Store.open(database or DEFAULT_DATABASE)
+    with Store.open(database or DEFAULT_DATABASE) as store, store.explaining_damage():
+        yield store
+
+
+def by_camera(errors: Iterable[tuple[str, str]]) -> str:
+    """One line with every (camera, error)."""
+    return "; ".join(f"camera {name}: {error.removeprefix(f'camera {name}: ')}" for name, error in errors)
 
 
 def print_json(result: object) -> None:

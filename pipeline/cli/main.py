@@ -5,35 +5,32 @@ from __future__ import annotations
 import io
 import logging
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..credentials import CleanLogRecord, without_credentials
-from ..errors import INTERRUPTED_EXIT_CODE, OutputError, ReidpipeError, SourceError
+from ..errors import CRASH_EXIT_CODE, INTERRUPTED_EXIT_CODE, OutputError, ReidpipeError, SourceError
 from .appearance import ablate_command, export_model_command, train_command
 from .appearance_evaluation import evaluate_reid_command, explain_command
 from .bench import bench_command
-from .common import FILE, CommandError, as_json_option, print_json, table_of, terminal, trust_weights_option
+from .common import FILE, CommandError, as_json_option, by_camera, print_json, table_of, terminal, trust_weights_option
+from .crash import report_crash, wants_traceback
 from .detector import evaluate_detector_command, train_detector_command
 from .evaluate import evaluate_command, sweep_command
 from .render import render_command
 from .results import export_group, runs_command
+from .signals import stop_on_interrupt
 
 if TYPE_CHECKING:
     from ..run import Outcome
 
 
 class _Commands(click.Group):
-    """A group whose expected errors end with one line and a documented exit code instead of a traceback."""
+    """A group whose errors, foreseen or not, end with one line and a documented exit code instead of a traceback."""
 
     def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - whatever click passes
         """Run the command line; the texts of --help, too, may meet a full disk."""
@@ -60,6 +57,12 @@ class _Commands(click.Group):
             raise CommandError(message, OutputError.exit_code) from error
         except KeyboardInterrupt as interrupt:
             raise CommandError("interrupted", INTERRUPTED_EXIT_CODE) from interrupt
+        except (click.ClickException, click.exceptions.Exit, click.Abort, SystemExit):
+            raise
+        except BaseException as error:  # the process's outermost handler; panics of Rust libraries are no Exceptions
+            if wants_traceback():
+                raise
+            raise CommandError(report_crash(error), CRASH_EXIT_CODE) from error
 
 
 def _accept_any_text() -> None:
@@ -95,7 +98,7 @@ def main() -> None:
     """Find, track and re-identify people across cameras.
 
     Exit codes: 0 success, 1 other error, 2 invalid command line, config or input, 3 a camera failed,
-    4 unusable weights, 5 unusable database, 6 unwritable output, 130 interrupted.
+    4 unusable weights, 5 unusable database, 6 unwritable output, 70 a bug in reidpipe, 130 interrupted.
     """
     logging.setLogRecordFactory(CleanLogRecord)
 
@@ -118,7 +121,7 @@ def run_command(config_path: Path, quiet: bool, trust_weights: bool, as_json: bo
     from .progress import Display
 
     config = load_config(config_path)
-    with _stop_on_interrupt() as stop:
+    with stop_on_interrupt() as stop:
         if quiet or as_json:
             outcome = run_pipeline(config, Silent(), stop, trust_weights)
         else:
@@ -130,9 +133,9 @@ def run_command(config_path: Path, quiet: bool, trust_weights: bool, as_json: bo
         _print_outcome(outcome, config.database)
     if outcome.interrupted:
         sys.exit(INTERRUPTED_EXIT_CODE)
-    broken = [report for report in outcome.cameras if report.status != "complete"]
+    broken = [(report.camera, report.error) for report in outcome.cameras if report.status != "complete"]
     if broken:
-        raise SourceError("; ".join(report.error for report in broken))
+        raise SourceError(by_camera(broken))
 
 
 def _print_outcome(outcome: Outcome, database: str) -> None:
@@ -196,26 +199,7 @@ def check_command(config_path: Path, trust_weights: bool, as_json: bool) -> None
     if report.errors:  # the exit code is that of the run
         raise CommandError("; ".join(report.problems), report.errors[0].exit_code)
     if not report.ok:
-        raise SourceError("; ".join(camera.error for camera in report.cameras if camera.error))
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets, so that a run shuts down cleanly; the second quits at once."""
-    stop = threading.Event()
-
-    def interrupted(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        click.echo("reidpipe: stopping and saving results; press Ctrl-C again to quit at once", err=True)
-
-    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        raise SourceError(by_camera([(one.camera, one.error) for one in report.cameras if one.error]))
 
 
 for _command in (

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +11,7 @@ from ..errors import SourceError
 from .common import (
     ANY_PATH,
     as_json_option,
+    by_camera,
     cameras_option,
     database_option,
     force_option,
@@ -22,6 +20,7 @@ from .common import (
     run_option,
     table_of,
 )
+from .signals import endings_as_interrupt
 
 if TYPE_CHECKING:
     from ..output.render import Rendering
@@ -58,7 +57,7 @@ def render_command(
     from .progress import Display
 
     inputs = [] if config_path is None else [config_path]
-    with _sigterm_as_interrupt(), open_store(database, config_path) as store:
+    with endings_as_interrupt(), open_store(database, config_path) as store:
         if quiet or as_json:
             rendering = render_run(store, folder, run, only, not no_mosaic, None, inputs, force)
         else:
@@ -68,9 +67,9 @@ def render_command(
         print_json(rendering)
     elif not quiet:
         _print_rendering(rendering)
-    errors = [camera.error for camera in rendering.cameras if camera.error]
+    errors = [(camera.camera, camera.error) for camera in rendering.cameras if camera.error]
     if errors:
-        raise SourceError("; ".join(errors))
+        raise SourceError(by_camera(errors))
 
 
 def _print_rendering(rendering: Rendering) -> None:
@@ -84,13 +83,3 @@ def _print_rendering(rendering: Rendering) -> None:
     Console().print(
         table_of(f"run {rendering.run}: rendered in {rendering.seconds:.0f} s", ("camera", "frames", "video"), rows)
     )
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that no partial file stays behind."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://")
 DEVICE = re.compile(r"\d+|/dev/video\d+")  # how other programs name a webcam
 
+DEFAULT_STALL_SECONDS = 60.0  # a sleeping disk or a busy network drive takes up to half a minute
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Row = Annotated[list[Annotated[float, Field(ge=-1e12, le=1e12)]], Field(min_length=3, max_length=3)]
 
@@ -77,6 +79,21 @@ class CameraConfig(Section):
         if self.fps is not None and self.every != 1:
             raise ValueError("give either `every` or `fps`, not both")
         return self
+
+
+class SourcesConfig(Section):
+    """How footage is read, for all cameras."""
+
+    stall_seconds: float = Field(
+        default=DEFAULT_STALL_SECONDS, ge=1, le=86400,
+        description="a camera whose footage cannot be opened in this time, or whose decoding makes no progress for as "
+        "long, ends; the others go on",
+    )
+    isolate: bool = Field(
+        default=True,
+        description="decode every camera in a process of its own, so that a crash or running out of memory inside a "
+        "decoder ends that camera only; `false` decodes in threads and uses less memory",
+    )
 
 
 class DetectorConfig(Section):
@@ -165,6 +182,7 @@ class Config(Section):
         description="who may read a new database and the exports and videos of its runs, whatever the umask: `owner` "
         "(files 0600, folders 0700), `group` (0660, 0770, may also write), or `everyone` (0664, 0775)",
     )
+    sources: SourcesConfig = SourcesConfig()
     detector: DetectorConfig = DetectorConfig()
     tracker: TrackerConfig = TrackerConfig()
     appearance: AppearanceConfig = AppearanceConfig()

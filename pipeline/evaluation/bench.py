@@ -137,12 +137,12 @@ def _pipeline(config: Config, trust_weights: bool) -> Measurement:
 
 def _bare(config: Config, trust_weights: bool) -> Measurement:
     """Only the pipeline's decoding threads and its detector."""
-    from ..prepare import network_threads, open_sources
+    from ..prepare import network_threads, open_cameras
     from ..sources.time_order import CameraReader, in_time_order
     from ..stages.detect import detect_ahead, open_detector
     from ..stopwatch import Stopwatch
 
-    sources, _ = open_sources(config)
+    sources, _ = open_cameras(config)
     detector = open_detector(config.detector, network_threads(config), trust_weights)
     clock, stop, rate = Stopwatch(), threading.Event(), _Rate()
     readers = [CameraReader(source, stop, clock) for source in sources.values()]

@@ -12,7 +12,7 @@ import supervision as sv
 from numpy.typing import NDArray
 
 from ..config.schema import Config
-from ..prepare import network_threads, open_sources
+from ..prepare import network_threads, open_cameras
 from ..sources.time_order import CameraReader, in_time_order
 from ..stages.detect import Detector, detect_ahead, open_detector
 from ..stopwatch import Stopwatch
@@ -123,7 +123,7 @@ def _detector(config: Config, trust_weights: bool) -> Detector:
 
 
 def _detections(config: Config, detector: Detector) -> Iterator[tuple[Frame, sv.Detections]]:
-    sources, _ = open_sources(config)
+    sources, _ = open_cameras(config)
     clock, stop = Stopwatch(), threading.Event()
     readers = [CameraReader(source, stop, clock) for source in sources.values()]
     yield from detect_ahead(in_time_order(readers), detector, config.detector.batch, clock)

@@ -14,7 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from ...reid.files import OWNER, Modes, make_folder
 from ...reid.paths import expand_home
 from ..credentials import remember_secrets, without_credentials
-from ..errors import OutputError, StoreError
+from ..errors import LockedError, OutputError, StoreError
 
 ADVICE = {  # by prefix of SQLite's error name
     "SQLITE_FULL": "its disk is full: make room (what is already stored is kept)",
@@ -174,7 +174,8 @@ def explain(url: URL, error: SQLAlchemyError) -> StoreError:
     name = getattr(cause, "sqlite_errorname", "")
     for beginning, advice in ADVICE.items():
         if name.startswith(beginning):
-            return StoreError(f"{shown(url)}: {advice}")
+            locked = beginning in ("SQLITE_BUSY", "SQLITE_LOCKED")
+            return (LockedError if locked else StoreError)(f"{shown(url)}: {advice}")
     first_line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     return StoreError(f"{shown(url)}: {without_credentials(first_line)}")
 

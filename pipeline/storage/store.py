@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -20,7 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...reid.files import OWNER, Modes
 from ..credentials import config_without_credentials
-from ..errors import StoreError
+from ..errors import ReidpipeError, StoreError
+from .damage import find_damage
 from .database import (
     database_file,
     explain,
@@ -34,7 +36,7 @@ from .database import (
 )
 from .rows import insert_row
 from .schema import REVISION, Camera, Run
-from .writer import RunWriter
+from .writer import LOCK_SECONDS, RunWriter
 
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
@@ -107,19 +109,23 @@ class Store:
         require_file(url, create, modes)
         store = cls(url, make_engine(url, busy_seconds))
         try:
-            store._bring_up_to_date(create)
-            store._close_dead_runs()
-        except StoreError:
+            with store.explaining_damage():
+                store._bring_up_to_date(create)
+                store._close_dead_runs()
+        except BaseException:
             store.close()
             raise
         return store
 
-    def start_run(self, config_json: str, cameras: list[CameraRow]) -> RunWriter:
+    def start_run(
+        self, config_json: str, cameras: list[CameraRow], lock_seconds: float = LOCK_SECONDS
+    ) -> RunWriter:
         """Begin a run; everything else goes through its writer.
 
         Args:
             config_json: the whole config; credentials in it are not stored.
             cameras: in the order in which results list them.
+            lock_seconds: longest lock by another program that the run survives.
         """
         now = datetime.now(UTC)
         camera_ids: dict[str, int] = {}
@@ -134,7 +140,7 @@ class Store:
                     start_seconds=camera.start_seconds,
                     homography=None if camera.homography is None else json.dumps(camera.homography),
                     decoded=0, analysed=0, thinned=0, dropped=0, damaged=0, status="running", error=""))
-        return RunWriter(self.writing, run_id, camera_ids)
+        return RunWriter(self.writing, run_id, camera_ids, lock_seconds)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -153,6 +159,22 @@ class Store:
                 yield connection
         except SQLAlchemyError as error:
             raise explain(self._url, error) from error
+
+    @contextmanager
+    def explaining_damage(self) -> Iterator[None]:
+        """Raise errors of the block as StoreError if the database holds what this program never wrote."""
+        try:
+            yield
+        except ReidpipeError:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno != errno.EOVERFLOW:  # a time beyond the calendar is one, too
+                raise
+            with self.reading() as connection:
+                problem = find_damage(connection)
+            if problem:
+                raise StoreError(f"{self.name}: it is damaged: {problem}: restore a copy, or move it away") from error
+            raise
 
     def close(self) -> None:
         """Close all connections."""
