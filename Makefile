@@ -1,4 +1,5 @@
 # make demo: the main job on the sample store.  make test: all tests.  make check: style, types, structure.
+# make audit: known vulnerabilities of dependencies.
 # make tables: the documentation's tables, from docs/results and the code.
 # make reid-table: the appearance model and baselines, scored on research data that is not part of this repository.
 PYTHON ?= python3.11
@@ -7,7 +8,7 @@ OCCLUDE ?= ../shared/tools/occlude.py
 REID_WEIGHTS ?= reid/weights/appearance.onnx
 BIN := .venv/bin
 
-.PHONY: demo test check wheel tables reid-table clean
+.PHONY: demo test check audit wheel tables reid-table clean
 
 demo: .venv/installed
 	$(BIN)/reidpipe run --cameras configs/store.yaml
@@ -28,9 +29,15 @@ test: .venv/developer
 check: .venv/developer
 	$(BIN)/ruff check .
 	mkdir -p build/typing && ln -sfn ../.. build/typing/reidpipe
-	$(BIN)/mypy -p reidpipe.pipeline -p reidpipe.reid -p reidpipe.trackers
+	$(BIN)/mypy -p reidpipe.offline -p reidpipe.pipeline -p reidpipe.reid -p reidpipe.trackers
 	$(BIN)/mypy -p sample_videos
 	$(BIN)/python -m pytest -q tests/test_structure.py
+
+# Asks PyPI's database of vulnerabilities. --strict: a package that could not be checked is an error, not a success.
+audit: .venv/developer
+	mkdir -p build
+	$(BIN)/pip freeze --exclude-editable > build/audit.txt
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement build/audit.txt
 
 tables: .venv/developer
 	$(BIN)/python -m docs.tables

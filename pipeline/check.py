@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from ..reid.wording import did_you_mean
-from .config.loader import BUNDLED_WEIGHTS, load_config
-from .config.schema import CameraConfig, Config
-from .errors import SourceError, StoreError
-from .sources.opening import Footage, find_footage, open_source
-from .sources.video_file import VideoReader
-from .storage.database import file_exists, parse_database
+from .config.loader import load_config
+from .config.schema import CameraConfig, Config, SourcesConfig
+from .errors import ReidpipeError, SourceError
+from .prepare import Prepared, prepare
+from .sources.opening import Footage, find_footage, unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,47 +51,53 @@ class CheckReport:
     Attributes:
         config: validated, with resolved paths.
         cameras: one row per camera, in the config's order.
-        problems: one line each, about weights and database.
+        errors: about weights and database, each as a run would end with it.
     """
 
     config: Config
     cameras: tuple[CameraCheck, ...]
-    problems: tuple[str, ...]
+    errors: tuple[ReidpipeError, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One line for each error."""
+        return tuple(str(error) for error in self.errors)
 
     @property
     def ok(self) -> bool:
         """Whether a run would start with all footage readable, as far as its headers show."""
-        return not self.problems and all(camera.status == "ok" for camera in self.cameras)
+        return not self.errors and all(camera.status == "ok" for camera in self.cameras)
 
 
-def check_config(path: Path) -> CheckReport:
-    """Check a config file and everything that it names; nothing is written.
+def check_config(path: Path, trust_weights: bool = False) -> CheckReport:
+    """Check a config file and everything that it names, as a run would open it; nothing is written.
+
+    Args:
+        path: the config file.
+        trust_weights: as in `prepare.prepare`.
 
     Raises:
         ConfigError: the file itself is wrong; all other problems are in the report.
     """
     config = load_config(path)
-    cameras = tuple(check_camera(name, camera) for name, camera in config.cameras.items())
-    problems = (
-        _weights_problem("detector.weights", config.detector.weights, downloadable=True),
-        _weights_problem("appearance.weights", config.appearance.weights, downloadable=False),
-        _database_problem(config.database),
-    )
-    return CheckReport(config, cameras, tuple(problem for problem in problems if problem))
+    prepared = prepare(config, trust_weights)
+    cameras = tuple(_camera_check(name, camera, config.sources, prepared) for name, camera in config.cameras.items())
+    errors = tuple(error for error in prepared.errors if not isinstance(error, SourceError))  # the cameras have theirs
+    return CheckReport(config, cameras, errors)
 
 
-def check_camera(name: str, config: CameraConfig) -> CameraCheck:
-    """Open one camera's footage and decode its first frame; of further segments, read the headers."""
+def _camera_check(name: str, config: CameraConfig, settings: SourcesConfig, prepared: Prepared) -> CameraCheck:
+    """What one camera's footage is; of further segments, read the headers."""
     footage: Footage | None = None
-    try:
+    with suppress(SourceError):  # reported where the source was opened
         footage = find_footage(config.source)
-        source = open_source(name, config)
-    except SourceError as error:
-        line = str(error).removeprefix(f"camera {name}: ")
+    source = prepared.sources.get(name)
+    if footage is None or source is None:
+        line = prepared.failed[name].error if name in prepared.failed else f"{config.source}: has vanished"
         kind, files = (footage.kind, footage.files) if footage else ("", ())
-        return CameraCheck(name, kind, files, status="failed", error=line)
-    unreadable = _unreadable(footage.files) if footage.kind == "segments" else []
-    more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
+        return CameraCheck(name, kind, files, status="failed", error=line.removeprefix(f"camera {name}: "))
+    broken = unreadable(footage.files, settings) if footage.kind == "segments" else []
+    more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
     return CameraCheck(
         camera=name,
         kind=footage.kind,
@@ -105,48 +108,11 @@ def check_camera(name: str, config: CameraConfig) -> CameraCheck:
         duration_seconds=source.duration_seconds,
         frame_count=source.frame_count,
         start_time=_iso(source.start_seconds),
-        status="partial" if unreadable else "ok",
-        error=f"{unreadable[0]}{more}" if unreadable else "",
+        status="partial" if broken else "ok",
+        error=f"{broken[0]}{more}" if broken else "",
     )
 
 
-def _unreadable(files: Sequence[Path]) -> list[str]:
-    problems = []
-    for path in files:
-        try:
-            with VideoReader(path):
-                pass
-        except SourceError as error:
-            problems.append(str(error))
-    return problems
-
-
-def _weights_problem(key: str, weights: str, *, downloadable: bool) -> str:
-    path = Path(weights)
-    try:
-        if weights in BUNDLED_WEIGHTS or path.exists():
-            return ""
-        if downloadable and len(path.parts) == 1:
-            return ""  # `yolov8n.pt`: only ultralytics knows whether it can be downloaded
-        names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    except OSError as error:
-        return f"{key}: {weights}: {error.strerror}"
-    return f"{key}: no such file {weights}{did_you_mean(path.name, [*BUNDLED_WEIGHTS, *names])}"
-
-
-def _database_problem(database: str) -> str:
-    try:
-        url = parse_database(database)
-        if url.get_backend_name() != "sqlite":
-            return ""  # only a connection would show whether the server accepts it
-        file_exists(url)
-    except StoreError as error:
-        return f"database: {error}"
-    path = Path(str(url.database))
-    nearest = next(place for place in (path, *path.absolute().parents) if place.exists())  # the rest will be created
-    if not os.access(nearest, os.W_OK) or (nearest != path and not nearest.is_dir()):
-        return f"database: {path} cannot be written: check the permissions, or give another path"
-    return ""
 
 
 def _iso(seconds: float) -> str:

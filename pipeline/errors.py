@@ -5,8 +5,10 @@ from __future__ import annotations
 from ..reid.errors import OutputError, ReidpipeError, WeightsError
 
 __all__ = [
+    "CRASH_EXIT_CODE",
     "INTERRUPTED_EXIT_CODE",
     "ConfigError",
+    "LockedError",
     "OutputError",
     "ReidpipeError",
     "SourceError",
@@ -14,6 +16,7 @@ __all__ = [
     "WeightsError",
 ]
 
+CRASH_EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED_EXIT_CODE = 130  # what shells report for Ctrl-C
 
 
@@ -33,3 +36,7 @@ class StoreError(ReidpipeError):
     """The database cannot be opened, is newer than this program, is locked, or its disk is full."""
 
     exit_code = 5
+
+
+class LockedError(StoreError):
+    """Another program has locked the database."""

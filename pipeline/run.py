@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import math
-import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -13,16 +13,17 @@ from typing import Literal
 import numpy as np
 import supervision as sv
 
+from ..reid.files import MODES
 from ..trackers import TRACKERS, Tracker, TrackerSettings
 from .config.schema import Config
-from .errors import SourceError
 from .linking.assignment import link_tracklets
 from .listener import RunListener
+from .prepare import prepare
 from .sources.counts import camera_report
-from .sources.opening import Source, open_source
+from .sources.opening import Source
 from .sources.time_order import CameraReader, in_time_order
-from .stages.detect import detect_ahead, open_detector
-from .stages.embed import EmbedStage, open_embedder
+from .stages.detect import detect_ahead
+from .stages.embed import EmbedStage
 from .stages.tracklet_builder import TrackletBuilder
 from .stopwatch import Stopwatch
 from .storage.store import CameraRow, Store
@@ -55,13 +56,16 @@ class Outcome:
     stage_seconds: dict[str, float]
 
 
-def run_pipeline(config: Config, listener: RunListener, stop: threading.Event) -> Outcome:
+def run_pipeline(
+    config: Config, listener: RunListener, stop: threading.Event, trust_weights: bool = False
+) -> Outcome:
     """Process all footage of a config and store the results.
 
     Args:
         config: validated, with resolved paths.
         listener: informed of progress.
         stop: set it to end early; finished work is stored, and the run is marked as partial.
+        trust_weights: whether weights of formats that can run programs may be loaded, such as ultralytics' .pt.
 
     Raises:
         SourceError: no camera's footage can be opened.
@@ -69,19 +73,18 @@ def run_pipeline(config: Config, listener: RunListener, stop: threading.Event) -
         StoreError: the database cannot be opened or written.
     """
     began, clock = time.perf_counter(), Stopwatch()
-    sources, failed = open_sources(config)
+    prepared = prepare(config, trust_weights)
+    sources, failed, detector, embedder = prepared.ready()
     listener.opened(sources, failed)
-    threads = config.threads or os.cpu_count() or 1
-    detector, embedder = open_detector(config.detector, threads), open_embedder(config.appearance, threads)
     camera_rows = [_camera_row(config, name, sources.get(name)) for name in config.cameras]
     with (
-        Store.open(config.database, create=True) as store,
-        store.start_run(config.model_dump_json(), camera_rows) as writer,
+        Store.open(config.database, create=True, modes=MODES[config.access]) as store,
+        store.start_run(json.dumps(config.as_written()), camera_rows) as writer,
     ):
         embedding = EmbedStage(embedder, config.appearance, clock)
         stages = _Stages({name: _Camera(config, source) for name, source in sources.items()}, embedding, writer, clock)
         try:
-            readers = [CameraReader(source, stop, clock) for source in sources.values()]
+            readers = [CameraReader(source, stop, clock, config.sources.stall_seconds) for source in sources.values()]
             frames = in_time_order(readers)
             for frame, people in detect_ahead(frames, detector, config.detector.batch, clock):
                 listener.analysed(frame, stages.process(frame, people))
@@ -110,24 +113,6 @@ def run_pipeline(config: Config, listener: RunListener, stop: threading.Event) -
         seconds=time.perf_counter() - began,
         stage_seconds=clock.seconds,
     )
-
-
-def open_sources(config: Config) -> tuple[dict[str, Source], dict[str, CameraReport]]:
-    """Open every camera; returns those that opened, and failed reports of the others.
-
-    Raises:
-        SourceError: no camera could be opened.
-    """
-    sources: dict[str, Source] = {}
-    failed: dict[str, CameraReport] = {}
-    for name, camera in config.cameras.items():
-        try:
-            sources[name] = open_source(name, camera)
-        except SourceError as error:
-            failed[name] = CameraReport(name, status="failed", error=str(error))
-    if not sources:
-        raise SourceError("; ".join(report.error for report in failed.values()))
-    return sources, failed
 
 
 class _Camera:
@@ -202,8 +187,9 @@ class _Stages:
 
 def _camera_row(config: Config, name: str, source: Source | None) -> CameraRow:
     camera = config.cameras[name]
+    written = config.as_written()["cameras"][name]["source"]
     if source is None:
-        return CameraRow(name, camera.source, 0, 0, 0.0, 0.0, camera.homography)
+        return CameraRow(name, written, 0, 0, 0.0, 0.0, camera.homography)
     return CameraRow(
-        name, camera.source, source.width, source.height, source.fps, source.start_seconds, camera.homography
+        name, written, source.width, source.height, source.fps, source.start_seconds, camera.homography
     )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import logging
 import shutil
+import struct
+import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,17 +15,17 @@ from types import SimpleNamespace
 import av
 import cv2
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from ultralytics import YOLO
+from ultralytics.nn.tasks import DetectionModel
 
-from ..reid.files import read_image, replacing
-from ..trackers import silence_ultralytics
-
-silence_ultralytics()
-
-from ultralytics import YOLO  # noqa: E402
-from ultralytics.nn.tasks import DetectionModel  # noqa: E402
+from ..reid.export import read_metadata
+from ..reid.files import make_folder, read_image, replacing, write_new
+from ..reid.guard import MARK, Guard
+from .trust import require_data_only
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,8 @@ LOSS_GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # ultralytics' own
 FROZEN_STAGES = 10  # the backbone: its features of real images serve for rendered ones too
 AVERAGE_DECAY = 0.99  # the exported weights are an average over about the last hundred steps
 PAD_GREY = 114
+JPEG_BEGINNING = b"\xff\xd8\xff\xfe" + struct.pack(">H", 2 + len(MARK)) + MARK.encode()  # start, and a comment
+MADE_BY = "made_by"  # key in checkpoint and export, by which later trainings know that they may replace them
 
 
 def train_detector(
@@ -49,6 +54,8 @@ def train_detector(
     hw: tuple[int, int] = (384, 640),
     learning_rate: float = 2e-4,
     batch: int = 8,
+    force: bool = False,
+    trust_weights: bool = False,
 ) -> Path:
     """Fine-tune a COCO detector for the class person only, and export it.
 
@@ -64,11 +71,23 @@ def train_detector(
         hw: height and width of the network's input, pixels.
         learning_rate: the maximum; it falls to zero along a cosine.
         batch: images per step.
+        force: replace files in `out` that are not of an earlier training, too.
+        trust_weights: must be set, because a .pt of ultralytics can run any program when it is loaded.
 
     Returns:
         The exported ONNX file, input float32 (N, 3, H, W) RGB in [0, 1], output (N, 5, boxes).
+
+    Raises:
+        OutputError: `out` cannot be written, or holds an input or other files of these names.
+        WeightsError: the weights are not trusted.
     """
-    label_footage(YOLO(weights), footage, out / "real", every)
+    require_data_only("--weights", str(weights), trust_weights)
+    guard = Guard([weights, *scenes, *footage], force=force)
+    guard.check(out / "person.pt", _is_own_checkpoint)
+    guard.check(out / "person.onnx", _is_own_export)
+    for part in ("images", "labels"):
+        make_folder(out / "real" / part)
+    label_footage(YOLO(weights), footage, out / "real", every, guard)
     images = [path for folder in (*scenes, out / "real") for path in sorted((folder / "images").glob("*.jpg"))]
     model = keep_person_class(weights)
     trained = [p for number, stage in enumerate(model.model) for p in stage.parameters() if number >= FROZEN_STAGES]
@@ -121,21 +140,41 @@ def save(model: DetectionModel, weights: Path, path: Path) -> None:
     checkpoint = torch.load(weights, map_location="cpu", weights_only=False)
     kept = copy.deepcopy(model).eval()
     kept.criterion, kept.args = None, {"task": "detect", "model": "person", "imgsz": 640}
-    checkpoint.update(model=kept, ema=None, optimizer=None, train_args=kept.args)
+    checkpoint.update(model=kept, ema=None, optimizer=None, train_args=kept.args, **{MADE_BY: MARK})
     with replacing(path) as temporary:
         torch.save(checkpoint, temporary)
 
 
 def export(checkpoint: Path, out: Path, image_size: int) -> Path:
     """Export a checkpoint as ONNX with dynamic batch and image size."""
-    exported = YOLO(checkpoint).export(format="onnx", dynamic=True, simplify=False, imgsz=image_size, verbose=False)
-    return Path(shutil.move(exported, out))
+    with tempfile.TemporaryDirectory() as folder, replacing(out) as temporary:
+        own = shutil.copy(checkpoint, folder)  # ultralytics writes beside the checkpoint
+        exported = YOLO(own).export(format="onnx", dynamic=True, simplify=False, imgsz=image_size, verbose=False)
+        graph = onnx.load(exported)
+        graph.metadata_props.add(key=MADE_BY, value=MARK)
+        onnx.save(graph, str(temporary))
+    return out
 
 
-def label_footage(model: YOLO, footage: Iterable[Path], out: Path, every: int) -> None:
+def _is_own_jpeg(path: Path) -> bool:
+    return path.read_bytes().startswith(JPEG_BEGINNING)
+
+
+def _is_own_checkpoint(path: Path) -> bool:
+    """Whether `save` wrote a file; nothing in it is unpickled."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(MADE_BY.encode() in archive.read(name) for name in archive.namelist() if "data.pkl" in name)
+    except zipfile.BadZipFile:
+        return False
+
+
+def _is_own_export(path: Path) -> bool:
+    return read_metadata(path).get(MADE_BY) == MARK
+
+
+def label_footage(model: YOLO, footage: Iterable[Path], out: Path, every: int, guard: Guard) -> None:
     """Write every N-th frame of the footage as JPEG, with the model's person detections as YOLO labels."""
-    (out / "images").mkdir(parents=True, exist_ok=True)
-    (out / "labels").mkdir(parents=True, exist_ok=True)
     for path in footage:
         for index, image in _frames(path, every):
             name = f"{path.parent.name}_{path.stem}_{index:06d}"
@@ -143,8 +182,11 @@ def label_footage(model: YOLO, footage: Iterable[Path], out: Path, every: int) -
                 continue
             found = model.predict(image, conf=LABEL_CONFIDENCE, classes=[PERSON], imgsz=LABEL_IMAGE_SIZE, verbose=False)
             rows = [f"0 {' '.join(f'{value:.5f}' for value in box)}" for box in found[0].boxes.xywhn.cpu().numpy()]
-            cv2.imwrite(str(out / "images" / f"{name}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-            (out / "labels" / f"{name}.txt").write_text("\n".join(rows))
+            _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+            picture, labels = out / "images" / f"{name}.jpg", out / "labels" / f"{name}.txt"
+            guard.check(picture, _is_own_jpeg)
+            write_new(picture, JPEG_BEGINNING + jpeg.tobytes()[2:])
+            write_new(labels, "\n".join(rows).encode())
 
 
 def _frames(path: Path, every: int) -> Iterator[tuple[int, Image]]:

@@ -5,19 +5,17 @@
     query, gallery = embed(query_crops), embed(gallery_crops)  # crops: uint8 (h, w, 3) BGR, any size
     similarity = masked_similarity(query, gallery)  # (Nq, Ng)
 
-The names below are imported lazily, so that importing the package costs nothing.  Embedding needs onnxruntime only.
+The names below are imported lazily, so that importing the package costs nothing.  Embedding needs OpenVINO only.
 Training and export need PyTorch and are imported from their sub-packages:
 
     from reidpipe.reid.training.train import train
     from reidpipe.reid.export import export
 """
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-# onnxruntime from 1.32 on looks up a telemetry host and writes to ~/.cache unless this is set before it is imported.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+from .. import offline  # noqa: F401 - switches off telemetry, so it comes before any dependency
 
 if TYPE_CHECKING:
     from .appearance import Appearance, concatenate, merge_tracklet

@@ -1,9 +1,8 @@
-"""Embed crops with exported weights on onnxruntime; PyTorch is not needed."""
+"""Embed crops with exported weights on OpenVINO; PyTorch is not needed."""
 
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,34 +10,33 @@ from numpy.typing import NDArray
 from .appearance import Appearance, concatenate
 from .crops import HEIGHT_PX, WIDTH_PX, stack_crops
 from .errors import WeightsError
-from .onnx_session import open_session
-
-if TYPE_CHECKING:
-    import onnxruntime
+from .network_runner import NetworkRunner
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "appearance.onnx"
 KIND = "reidpipe-appearance"
 FORMAT_VERSION = "1"
 EVIDENCE_SHAPE = (16, 8)  # rows and columns of cells over one crop, from the top left
+LARGEST_DIMENSIONS = 65_536
 BATCH_CROPS = 32  # bounds memory; larger batches are no faster on a CPU
 
 
 class Embedder:
     """An exported model, loaded once: crops in, appearances out."""
 
-    def __init__(self, weights: Path = SHIPPED_WEIGHTS, threads: int = 2) -> None:
+    def __init__(self, weights: Path = SHIPPED_WEIGHTS, threads: int = 2, exact: bool = False) -> None:
         """Load a model.
 
         Args:
             weights: an ONNX file written by `export.export`.
             threads: number of CPU threads for one batch.
+            exact: compute in float32 even where the processor is faster with bfloat16.
 
         Raises:
             WeightsError: the file is missing, unreadable or not a model of this kind.
         """
-        self._session = open_session(weights, threads)
+        self._network = NetworkRunner(weights, threads, exact)
         self._weights = weights
-        self._dimensions = _check_interface(weights, self._session)
+        self._dimensions = _check_interface(weights, self._network)
 
     @property
     def dimensions(self) -> int:
@@ -48,7 +46,7 @@ class Embedder:
     @property
     def metadata(self) -> dict[str, str]:
         """The model's own description: input, normalisation, dimensions, backbone, mask, precision, licence, …"""
-        return dict(self._session.get_modelmeta().custom_metadata_map)
+        return dict(self._network.metadata)
 
     def embed(self, crops: Sequence[NDArray[np.uint8]]) -> Appearance:
         """Embed N crops, uint8 (h, w, 3) BGR of any size → Appearance (N, D); N = 0 is allowed.
@@ -69,16 +67,19 @@ class Embedder:
             WeightsError: this model has no evidence output.
             ValueError: a crop has another dtype or shape.
         """
-        if "evidence" not in {one.name for one in self._session.get_outputs()}:
+        if "evidence" not in self._network.outputs:
             raise WeightsError(f"{self._weights}: this model has no output evidence: export one that has regions")
         batches = [crops[start : start + BATCH_CROPS] for start in range(0, len(crops), BATCH_CROPS)]
-        maps = [self._session.run(["evidence"], {"images": stack_crops(batch)})[0] for batch in batches]
+        maps = [self._network.run(stack_crops(batch), ["evidence"])[0] for batch in batches]
         return np.concatenate([np.empty((0, *EVIDENCE_SHAPE), np.float32), *maps])
 
     def _embed_batch(self, crops: Sequence[NDArray[np.uint8]]) -> Appearance:
         images = stack_crops(crops)  # (N, 256, 128, 3)
-        embedding, mask = self._session.run(["embedding", "mask"], {"images": images})  # (N, D), (N, D)
-        return Appearance(embedding, mask)
+        embedding, mask = self._network.run(images, ["embedding", "mask"])  # (N, D), (N, D)
+        try:
+            return Appearance(embedding, mask)
+        except ValueError as error:  # damaged weights: NaN, or no unit length
+            raise WeightsError(f"{self._weights}: gives no embeddings ({error}): export it again") from error
 
 
 def embed(images: Sequence[NDArray[np.uint8]]) -> Appearance:
@@ -98,20 +99,22 @@ def _shipped() -> Embedder:
     return Embedder()
 
 
-def _check_interface(weights: Path, session: "onnxruntime.InferenceSession") -> int:
+def _check_interface(weights: Path, network: NetworkRunner) -> int:
     """Check that an ONNX file is one of this program's models; return D."""
-    metadata = session.get_modelmeta().custom_metadata_map
-    found = metadata.get("kind", "none"), metadata.get("format_version", "none")
+    found = network.metadata.get("kind", "none"), network.metadata.get("format_version", "none")
     if found != (KIND, FORMAT_VERSION):
         expected = f"{KIND} version {FORMAT_VERSION}"
         raise WeightsError(f"{weights}: expected an ONNX model of kind {expected}, got {found[0]} version {found[1]}")
-    inputs = {one.name: (one.type, one.shape[1:]) for one in session.get_inputs()}
-    if inputs != {"images": ("tensor(uint8)", [HEIGHT_PX, WIDTH_PX, 3])}:
-        raise WeightsError(f"{weights}: expected one input, images uint8 (N, {HEIGHT_PX}, {WIDTH_PX}, 3), got {inputs}")
-    outputs = {one.name: one.shape[1:] for one in session.get_outputs()}
+    if network.inputs != {"images": ("u8", [-1, HEIGHT_PX, WIDTH_PX, 3])}:
+        expected = f"images uint8 (N, {HEIGHT_PX}, {WIDTH_PX}, 3)"
+        raise WeightsError(f"{weights}: expected one input, {expected}, got {network.inputs}")
+    outputs = {name: shape[1:] for name, shape in network.outputs.items()}
     evidence = outputs.pop("evidence", list(EVIDENCE_SHAPE))  # optional
     if evidence != list(EVIDENCE_SHAPE):
         raise WeightsError(f"{weights}: expected output evidence of shape (N, 16, 8), got (N, *{evidence})")
-    if set(outputs) != {"embedding", "mask"} or outputs["embedding"] != outputs["mask"]:
+    if set(outputs) != {"embedding", "mask"} or outputs["embedding"] != outputs["mask"] or len(outputs["mask"]) != 1:
         raise WeightsError(f"{weights}: expected outputs embedding and mask of shape (N, D), got {outputs}")
-    return int(outputs["embedding"][0])
+    (dimensions,) = outputs["embedding"]
+    if not 0 < dimensions <= LARGEST_DIMENSIONS:
+        raise WeightsError(f"{weights}: expected 1 to {LARGEST_DIMENSIONS} dimensions, got {dimensions} (-1: any)")
+    return dimensions

@@ -15,6 +15,7 @@ from typing import Final, Literal
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -22,7 +23,8 @@ from .backbones.weights import read_state
 from .crops import HEIGHT_PX, WIDTH_PX, stack_crops
 from .embedder import EVIDENCE_SHAPE, FORMAT_VERSION, KIND, Embedder
 from .errors import DatasetError, ExportError, WeightsError
-from .files import make_folder, read_image, replacing
+from .files import failing_as, make_folder, read_image, replacing
+from .guard import Guard
 from .model.network import ReidModel, read_model, read_spec
 
 OPSET: Final = 17  # the newest one that all onnxruntime and OpenVINO releases of the last years read
@@ -66,20 +68,43 @@ class PixelModel(nn.Module):
         return outputs
 
 
-def export(checkpoint: Path, out: Path, precision: Precision = "fp32", calibration: Path | None = None) -> None:
+def export(
+    checkpoint: Path, out: Path, precision: Precision = "fp32", calibration: Path | None = None, force: bool = False
+) -> None:
     """Export the model of a training checkpoint.
 
     Args:
         checkpoint: best.pt as written by `training.train`.
         out, precision, calibration: as in `export_model`.
+        force: replace a file that is not an exported model, too.
 
     Raises:
         WeightsError: `checkpoint` is missing, unreadable or no checkpoint of this program.
+        OutputError: `out` must not be replaced, or cannot be written.
         ExportError, DatasetError: as in `export_model`.
     """
+    inputs = [checkpoint] if calibration is None else [checkpoint, calibration]
+    Guard(inputs, force=force).check(out, is_exported_model)
     spec = read_spec(read_state(checkpoint), checkpoint)
     names = {"backbone": f"{spec.backbone}, width {spec.width:g}", "mask": spec.mask}
     export_model(read_model(checkpoint), out, precision, calibration, names)
+
+
+def is_exported_model(path: Path) -> bool:
+    """Whether a file is an ONNX model that `export_model` wrote, by its metadata."""
+    try:
+        return {"kind": KIND}.items() <= read_metadata(path).items()
+    except DecodeError:
+        return False
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of an ONNX file.
+
+    Raises:
+        DecodeError: it is no ONNX file.
+    """
+    return {entry.key: entry.value for entry in onnx.load(str(path), load_external_data=False).metadata_props}
 
 
 def export_model(
@@ -138,9 +163,10 @@ def read_calibration_crops(folder: Path) -> list[NDArray[np.uint8]]:
     Raises:
         DatasetError: no such folder, no image in it, or one that cannot be read.
     """
-    if not folder.is_dir():
-        raise DatasetError(f"{folder}: no such folder of calibration crops")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    with failing_as(DatasetError, folder):
+        if not folder.is_dir():
+            raise DatasetError(f"{folder}: no such folder of calibration crops")
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         raise DatasetError(f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)}) to calibrate with")
     chosen = np.linspace(0, len(paths) - 1, min(len(paths), CALIBRATION_CROPS)).round().astype(int)
@@ -271,7 +297,7 @@ def _check_parity(
         batches = [pixels(batch) for batch in torch.split(torch.from_numpy(stack_crops(crops)), BATCH_CROPS)]
         expected = [torch.cat(parts).numpy() for parts in zip(*batches, strict=True)]
     try:
-        embedder = Embedder(path, threads=1)
+        embedder = Embedder(path, threads=1, exact=True)
         appearance = embedder.embed(crops)
     except (ValueError, WeightsError) as error:  # embeddings that are not of unit length: NaN, or overflow
         raise ExportError(f"{out}: the exported {precision} file does not work: {error}") from error

@@ -1,25 +1,28 @@
 """Read and check training recipes: one YAML file each; unknown keys are refused, paths are relative to the file."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import RecipeError
-from .wording import did_you_mean
+from .wording import did_you_mean, shortened
+from .yaml_file import YamlError, read_yaml
 
 TOKEN_BACKBONES = frozenset({"vit-b16", "clip-vit-b16"})
 WEIGHT_SUFFIXES = frozenset({".xml", ".pth", ".pt", ".bin", ".npz", ".safetensors"})  # any other `pretrained` is a name
 # Keys that may differ between a checkpoint and the recipe that resumes it: where things are, and how fast they run.
 NOT_COMPARED = frozenset({"train", "start_from", "device", "threads", "workers", "tensorboard"})
+MOST = 10_000_000  # of any count: epochs, steps, crops; more is a slip, or ends in errors of memory
+LARGEST = 1e6  # of any weight, rate or scale
 
 
 class Section(BaseModel):
     """Part of a recipe: unknown keys are refused, and values are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class BackboneSection(Section):
@@ -36,7 +39,7 @@ class BackboneSection(Section):
     """
 
     name: str = "osnet"
-    width: float = Field(default=1.0, gt=0)
+    width: float = Field(default=1.0, gt=0, le=16)
     pretrained: str | None = None
     cameras: bool = False
     frozen: tuple[str, ...] = ()
@@ -53,10 +56,10 @@ class RegionSection(Section):
             such cells show the person, some show background.
     """
 
-    dimensions: int = Field(default=128, ge=0)
-    weight: float = Field(default=1.0, ge=0)
-    visibility_weight: float = Field(default=2.0, ge=0)
-    uncovered_weight: float = Field(default=0.15, ge=0)
+    dimensions: int = Field(default=128, ge=0, le=65_536)
+    weight: float = Field(default=1.0, ge=0, le=LARGEST)
+    visibility_weight: float = Field(default=2.0, ge=0, le=LARGEST)
+    uncovered_weight: float = Field(default=0.15, ge=0, le=LARGEST)
 
 
 class MaskSection(Section):
@@ -74,11 +77,11 @@ class MaskSection(Section):
     """
 
     kind: Literal["full", "lite", "regions", "none"] = "lite"
-    learning_rate: float = Field(default=0.002, gt=0)
+    learning_rate: float = Field(default=0.002, gt=0, le=LARGEST)
     joint_step: bool = False
-    pair_weight: float = Field(default=1.0, ge=0)
-    arcface_weight: float = Field(default=0.0, ge=0)
-    trust_weight: float = Field(default=0.0, ge=0)
+    pair_weight: float = Field(default=1.0, ge=0, le=LARGEST)
+    arcface_weight: float = Field(default=0.0, ge=0, le=LARGEST)
+    trust_weight: float = Field(default=0.0, ge=0, le=LARGEST)
 
     @model_validator(mode="after")
     def _is_supervised(self) -> "MaskSection":
@@ -95,8 +98,8 @@ class PrototypeSection(Section):
         learning_rate_factor: multiplies the scheduled learning rate.
     """
 
-    sampled: int | None = Field(default=None, ge=1)
-    learning_rate_factor: float = Field(default=1.0, gt=0)
+    sampled: int | None = Field(default=None, ge=1, le=MOST)
+    learning_rate_factor: float = Field(default=1.0, gt=0, le=LARGEST)
 
 
 class LossSection(Section):
@@ -115,14 +118,14 @@ class LossSection(Section):
         ignore_donors: class-ignoring: the identity pasted into a crop is neither a class nor a negative of it [SPT].
     """
 
-    plain: float = Field(default=0.5, ge=0)
-    masked: float = Field(default=0.5, ge=0)
-    triplet: float = Field(default=1.0, ge=0)
-    pairs: float = Field(default=0.0, ge=0)
+    plain: float = Field(default=0.5, ge=0, le=LARGEST)
+    masked: float = Field(default=0.5, ge=0, le=LARGEST)
+    triplet: float = Field(default=1.0, ge=0, le=LARGEST)
+    pairs: float = Field(default=0.0, ge=0, le=LARGEST)
     triplet_by_mask: bool = True
-    orthogonality: float = Field(default=0.0, ge=0)
-    arcface_margin: float = Field(default=0.3, ge=0)
-    arcface_scale: float = Field(default=30.0, gt=0)
+    orthogonality: float = Field(default=0.0, ge=0, le=LARGEST)
+    arcface_margin: float = Field(default=0.3, ge=0, le=LARGEST)
+    arcface_scale: float = Field(default=30.0, gt=0, le=LARGEST)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     ignore_donors: bool = True
 
@@ -136,8 +139,8 @@ class SamplingSection(Section):
         per_folder: number of identities from each training folder, summing to P; null draws evenly from all.
     """
 
-    identities: int = Field(default=16, ge=2)
-    crops: int = Field(default=4, ge=2)
+    identities: int = Field(default=16, ge=2, le=100_000)
+    crops: int = Field(default=4, ge=2, le=1024)
     per_folder: tuple[int, ...] | None = None
 
 
@@ -156,14 +159,14 @@ class ScheduleSection(Section):
         ema_decay: decay of the moving average of the weights, which is then evaluated and saved; 0 for no average.
     """
 
-    epochs: int = Field(default=60, ge=1)
-    steps_per_epoch: int | None = Field(default=None, ge=1)
-    accumulate_batches: int = Field(default=1, ge=1)
-    learning_rate: float = Field(default=3.5e-4, gt=0)
-    warmup_steps: int = Field(default=100, ge=0)
+    epochs: int = Field(default=60, ge=1, le=MOST)
+    steps_per_epoch: int | None = Field(default=None, ge=1, le=MOST)
+    accumulate_batches: int = Field(default=1, ge=1, le=MOST)
+    learning_rate: float = Field(default=3.5e-4, gt=0, le=LARGEST)
+    warmup_steps: int = Field(default=100, ge=0, le=MOST)
     hold: float = Field(default=0.0, ge=0, lt=1)
-    weight_decay: float = Field(default=5e-4, ge=0)
-    gradient_limit: float = Field(default=5.0, gt=0)
+    weight_decay: float = Field(default=5e-4, ge=0, le=LARGEST)
+    gradient_limit: float = Field(default=5.0, gt=0, le=LARGEST)
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
 
 
@@ -176,9 +179,9 @@ class SaliencySection(Section):
         selector_learning_rate: of the selecting 1×1 convolution.
     """
 
-    steps: int = Field(default=2000, ge=1)
-    learning_rate: float = Field(default=3.5e-4, gt=0)
-    selector_learning_rate: float = Field(default=3.5e-3, gt=0)
+    steps: int = Field(default=2000, ge=1, le=MOST)
+    learning_rate: float = Field(default=3.5e-4, gt=0, le=LARGEST)
+    selector_learning_rate: float = Field(default=3.5e-3, gt=0, le=LARGEST)
 
 
 class OcclusionSection(Section):
@@ -201,11 +204,11 @@ class OcclusionSection(Section):
 
     probability: float = Field(default=0.5, ge=0, le=1)
     erasing_probability: float = Field(default=0.15, ge=0, le=1)
-    begin_epoch: int = Field(default=0, ge=0)
-    pasted: float = Field(default=1.0, ge=0)
-    transferred: float = Field(default=0.0, ge=0)
-    cutouts: float = Field(default=0.0, ge=0)
-    erased: float = Field(default=0.0, ge=0)
+    begin_epoch: int = Field(default=0, ge=0, le=MOST)
+    pasted: float = Field(default=1.0, ge=0, le=LARGEST)
+    transferred: float = Field(default=0.0, ge=0, le=LARGEST)
+    cutouts: float = Field(default=0.0, ge=0, le=LARGEST)
+    erased: float = Field(default=0.0, ge=0, le=LARGEST)
     batch_donors: bool = True
     transfer_space: Literal["pixels", "tokens"] = "pixels"
     saliency: SaliencySection = SaliencySection()
@@ -227,7 +230,7 @@ class TeacherSection(Section):
     """
 
     network: Path
-    weight: float = Field(default=4.0, ge=0)
+    weight: float = Field(default=4.0, ge=0, le=LARGEST)
 
 
 class DistillationSection(Section):
@@ -249,9 +252,9 @@ class DistillationSection(Section):
 
     network: Path
     mirrored: bool = True
-    weight: float = Field(default=4.0, ge=0)
-    relation_weight: float = Field(default=1.0, ge=0)
-    temperature: float = Field(default=0.05, gt=0)
+    weight: float = Field(default=4.0, ge=0, le=LARGEST)
+    relation_weight: float = Field(default=1.0, ge=0, le=LARGEST)
+    temperature: float = Field(default=0.05, gt=0, le=LARGEST)
     start_share: float = Field(default=0.0, ge=0, lt=1)
     identity_share: float = Field(default=0.0, ge=0, le=1)
 
@@ -285,11 +288,11 @@ class ClipSection(Section):
 
     model: str = "ViT-B-16"
     pretrained: str = "openai"
-    epochs: int = Field(default=120, ge=1)
-    batch_size: int = Field(default=64, ge=1)
-    learning_rate: float = Field(default=3.5e-4, gt=0)
-    text_weight: float = Field(default=1.0, ge=0)
-    prototype_weight: float = Field(default=0.5, ge=0)
+    epochs: int = Field(default=120, ge=1, le=MOST)
+    batch_size: int = Field(default=64, ge=1, le=100_000)
+    learning_rate: float = Field(default=3.5e-4, gt=0, le=LARGEST)
+    text_weight: float = Field(default=1.0, ge=0, le=LARGEST)
+    prototype_weight: float = Field(default=0.5, ge=0, le=LARGEST)
 
 
 class HeldOutSection(Section):
@@ -301,9 +304,9 @@ class HeldOutSection(Section):
         every_epochs: epochs between evaluations.
     """
 
-    identities: int = Field(default=50, ge=0)
+    identities: int = Field(default=50, ge=0, le=100_000)
     folders: tuple[Path, ...] = ()
-    every_epochs: int = Field(default=1, ge=1)
+    every_epochs: int = Field(default=1, ge=1, le=MOST)
 
 
 class Recipe(BaseModel):
@@ -335,7 +338,7 @@ class Recipe(BaseModel):
         tensorboard: write event files, too.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     train: tuple[Path, ...] = Field(min_length=1)
     start_from: Path | None = None
@@ -355,9 +358,9 @@ class Recipe(BaseModel):
     held_out: HeldOutSection = HeldOutSection()
     device: Literal["cpu", "cuda"] = "cpu"
     amp: Literal["none", "bfloat16", "float16"] = "none"
-    seed: int = Field(default=1, ge=0)
-    threads: int | None = Field(default=None, ge=1)
-    workers: int = Field(default=0, ge=0)
+    seed: int = Field(default=1, ge=0, le=2**32 - 1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    workers: int = Field(default=0, ge=0, le=256)
     tensorboard: bool = False
 
     @model_validator(mode="after")
@@ -391,6 +394,10 @@ class Recipe(BaseModel):
         if self.mask.kind != "none" or self.clip is not None or (self.regions is not None and self.regions.weight > 0):
             raise ValueError("unlabelled: masks, region heads and clip need identities: set mask.kind to none")
 
+    def inputs(self) -> list[Path]:
+        """Every file and folder that the recipe names, and the names of published weights."""
+        return list(_paths_in(self))
+
     def comparable(self) -> dict[str, Any]:
         """The keys in which a checkpoint must agree with the recipe that resumes it, dotted; of paths only the name."""
         return dict(_flattened(self.model_dump(exclude=set(NOT_COMPARED))))
@@ -403,15 +410,17 @@ def read_recipe(path: Path) -> Recipe:
         RecipeError: the file is missing or no YAML mapping, or a key is unknown, missing or of the wrong type.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise RecipeError(f"{path}: {line}not YAML: {error.problem}") from error
+        file = read_yaml(path, numbers=True)
     except FileNotFoundError as error:
         raise RecipeError(f"{path}: no such recipe") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"{path}: not a readable recipe, which is a text file ({type(error).__name__})") from error
-    return check_recipe(values, path)
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read: {error.strerror}") from error
+    except YamlError as error:
+        raise RecipeError(f"{path}: {error}") from error
+    for place, first, second in file.repeated:
+        key = shortened(".".join(place))
+        raise RecipeError(f"{path}: {key}: is given twice, on line {first} and on line {second}")
+    return check_recipe(file.content, path)
 
 
 def check_recipe(values: object, path: Path) -> Recipe:
@@ -420,9 +429,8 @@ def check_recipe(values: object, path: Path) -> Recipe:
         raise RecipeError(f"{path}: expected keys with values, at least train: [a folder of crops]")
     try:
         # Strict validation refuses "3" and true as integers; only by way of JSON does it still read paths and tuples.
-        # JSON has no dates, as YAML does: they become text.
-        recipe = Recipe.model_validate_json(json.dumps(values, default=str), strict=True)
-    except (TypeError, ValidationError) as error:
+        recipe = Recipe.model_validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
         raise RecipeError(f"{path}: {_first_error(error)}") from error
     resolved = _resolve_paths(recipe, path.parent.absolute())
     assert isinstance(resolved, Recipe)
@@ -444,6 +452,16 @@ def _resolve_paths(section: BaseModel, folder: Path) -> BaseModel:
     return section.model_copy(update=update)
 
 
+def _paths_in(section: BaseModel) -> Iterator[Path]:
+    for key, value in section:
+        if isinstance(value, BaseModel):
+            yield from _paths_in(value)
+        elif isinstance(value, Path) or (key == "pretrained" and isinstance(value, str)):
+            yield Path(value)
+        elif isinstance(value, tuple):
+            yield from (one for one in value if isinstance(one, Path))
+
+
 def _flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     flat: list[tuple[str, Any]] = []
     for key, value in values.items():
@@ -458,19 +476,17 @@ def _flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]
     return flat
 
 
-def _first_error(error: TypeError | ValidationError) -> str:
-    if isinstance(error, TypeError):  # a YAML key that is not text
-        return str(error)
+def _first_error(error: ValidationError) -> str:
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ")
-    key = ".".join(str(part) for part in first["loc"])
+    key = ".".join(shortened(str(part)) for part in first["loc"])
     if first["type"] == "missing":
         return f"{key}: is missing"
     if first["type"] == "extra_forbidden":
         known = _known_keys(first["loc"][:-1])
         hint = did_you_mean(str(first["loc"][-1]), known) or f", expected one of {', '.join(known)}"
         return f"{key}: unknown key{hint}"
-    return f"{key}: {message}, got {first['input']!r}" if key else message
+    return f"{key}: {message}, got {shortened(repr(first['input']))}" if key else message
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:

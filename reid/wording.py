@@ -21,3 +21,9 @@ def natural_order(name: str) -> list[tuple[int, int, str]]:
 def counted(count: int, noun: str) -> str:
     """A count with its noun: `1 picture`, `3 pictures`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def shortened(text: str, longest: int = 80) -> str:
+    """What somebody wrote, fit for one line of a message: without line breaks, cut off after `longest` characters."""
+    line = " ".join(text.split()) if any(one.isspace() and one != " " for one in text) else text
+    return line if len(line) <= longest else line[: longest - 3] + "..."

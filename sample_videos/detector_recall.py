@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,8 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
+from reidpipe import offline  # noqa: F401 - switches off ultralytics' analytics
+
 Boxes = NDArray[np.float64]
 Image = NDArray[np.uint8]
 Detector = Callable[[Image], Boxes]
@@ -22,10 +23,8 @@ LEAST_VISIBLE, OVERLAP = 0.5, 0.5
 
 def yolo(weights: Path, confidence: float, size: int) -> Detector:
     """A function that returns an ultralytics model's boxes of people, xyxy float64 (N, 4), in a BGR image."""
-    os.environ.setdefault("YOLO_OFFLINE", "true")
-    from ultralytics import YOLO, settings
+    from ultralytics import YOLO
 
-    settings.update({"sync": False})
     model = YOLO(str(weights))
 
     def detect(image: Image) -> Boxes:

@@ -5,12 +5,14 @@ import re
 import subprocess
 import tomllib
 from graphlib import CycleError, TopologicalSorter
+from itertools import chain
 from pathlib import Path
 from types import UnionType
 from typing import Union, get_args, get_origin
 
 import click
 import pytest
+from packaging.requirements import Requirement
 from pydantic import BaseModel
 
 from reidpipe.pipeline.cli.main import main
@@ -18,8 +20,13 @@ from reidpipe.pipeline.config.schema import CameraConfig, Config
 from reidpipe.reid.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("reid", "trackers", "pipeline")
-ALLOWED = {"reid": {"reid"}, "trackers": {"trackers"}, "pipeline": {"reid", "trackers", "pipeline"}}
+PACKAGES = ("offline", "reid", "trackers", "pipeline")
+ALLOWED = {
+    "offline": {"offline"},
+    "reid": {"offline", "reid"},
+    "trackers": {"offline", "trackers"},
+    "pipeline": {"offline", "reid", "trackers", "pipeline"},
+}
 PACKAGE_FILES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
 FILES = sorted(path for path in PACKAGE_FILES if "migrations" not in path.parts)
 DOCS = "\n".join(path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -108,6 +115,17 @@ def test_every_package_is_listed_for_the_wheel():
     folders = {path.parent for path in PACKAGE_FILES}
     folders |= {path.parent for package in PACKAGES for path in (ROOT / package).rglob("*.onnx")}
     assert sorted(listed) == sorted("reidpipe." + ".".join(one.relative_to(ROOT).parts) for one in folders)
+
+
+def requirements():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    return [one for one in map(Requirement, listed) if one.name != "reidpipe"]
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=lambda requirement: requirement.name)
+def test_every_dependency_has_a_lower_and_an_upper_version(requirement):
+    assert {one.operator for one in requirement.specifier} >= {">=", "<"}
 
 
 def tracked_files(*patterns):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .. import offline  # noqa: F401 - switches off telemetry, so it comes before any dependency
 from .protocol import Tracker, TrackerSettings
-from .quiet import silence_ultralytics
 from .ultralytics import UltralyticsTracker
 
-__all__ = ["TRACKERS", "Tracker", "TrackerSettings", "UltralyticsTracker", "silence_ultralytics"]
+__all__ = ["TRACKERS", "Tracker", "TrackerSettings", "UltralyticsTracker"]
 
 TRACKERS: dict[str, Callable[[TrackerSettings], Tracker]] = {
     "bytetrack": lambda settings: UltralyticsTracker("bytetrack", settings),

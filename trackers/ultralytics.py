@@ -12,7 +12,6 @@ import supervision as sv
 from numpy.typing import NDArray
 
 from .protocol import TrackerSettings
-from .quiet import silence_ultralytics
 
 TIMESTAMP_SLACK_SECONDS = 0.002  # containers round timestamps to a millisecond
 
@@ -51,7 +50,6 @@ class UltralyticsTracker:
     """
 
     def __init__(self, algorithm: str, settings: TrackerSettings) -> None:
-        silence_ultralytics()
         from ultralytics.trackers.bot_sort import BOTSORT
         from ultralytics.trackers.byte_tracker import BYTETracker
         from ultralytics.trackers.oc_sort import OCSORT

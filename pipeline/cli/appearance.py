@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from .common import FILE, FOLDER, terminal
+from .common import FILE, FOLDER, force_option, terminal
 
 if TYPE_CHECKING:
     from .training_progress import TrainingDisplay
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 @click.option("--config", "recipe", type=FILE, required=True, help="training recipe, see configs/train")
 @click.option("--out", type=FOLDER, required=True, help="folder for checkpoints and the log")
 @click.option("--resume", is_flag=True, help="continue from the last checkpoint in the output folder")
-def train_command(recipe: Path, out: Path, resume: bool) -> None:
+@force_option
+def train_command(recipe: Path, out: Path, resume: bool, force: bool) -> None:
     """Train an appearance model."""
     from ...reid.training.train import train
 
     with _training_display() as display:
-        checkpoint = train(recipe, out, resume, [display])
+        checkpoint = train(recipe, out, resume, [display], force)
     click.echo(f"checkpoint: {checkpoint}")
 
 
@@ -33,7 +34,7 @@ def train_command(recipe: Path, out: Path, resume: bool) -> None:
 @click.option("--out", type=FOLDER, required=True, help="folder for all runs and the table; finished runs are kept")
 @click.option(
     "--seeds",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1000),
     default=3,
     show_default=True,
     help="training runs per part, each with another seed",
@@ -41,7 +42,8 @@ def train_command(recipe: Path, out: Path, resume: bool) -> None:
 @click.option(
     "--part", "parts", multiple=True, help="switch off only this part; repeatable  [default: every part in turn]"
 )
-def ablate_command(recipe: Path, out: Path, seeds: int, parts: tuple[str, ...]) -> None:
+@force_option
+def ablate_command(recipe: Path, out: Path, seeds: int, parts: tuple[str, ...], force: bool) -> None:
     """Train with one part of the method off at a time.
 
     The table compares every variant with the full method, on held-out people.
@@ -49,7 +51,7 @@ def ablate_command(recipe: Path, out: Path, seeds: int, parts: tuple[str, ...]) 
     from ...reid.training.ablation import run_ablation, table
 
     with _training_display() as display:
-        rows = run_ablation(recipe, out, seeds, parts, [display], display.headline)
+        rows = run_ablation(recipe, out, seeds, parts, [display], display.headline, force)
     click.echo(table(rows))
 
 
@@ -77,8 +79,9 @@ def _training_display() -> Iterator[TrainingDisplay]:
     "--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True, help="of the weights"
 )
 @click.option("--int8", "calibration", type=FOLDER, help="quantise to 8 bits, calibrated on the crops in this folder")
+@force_option
 def export_model_command(
-    checkpoint: Path, out: Path, precision: Literal["fp32", "fp16"], calibration: Path | None
+    checkpoint: Path, out: Path, precision: Literal["fp32", "fp16"], calibration: Path | None, force: bool
 ) -> None:
     """Export a trained CHECKPOINT as ONNX to OUT.
 
@@ -88,5 +91,5 @@ def export_model_command(
 
     if calibration is not None and precision != "fp32":
         raise click.UsageError("--int8 and --precision fp16 cannot be combined")
-    export(checkpoint, out, "int8" if calibration else precision, calibration)
+    export(checkpoint, out, "int8" if calibration else precision, calibration, force)
     click.echo(f"{out}: {out.stat().st_size / 2**20:.1f} MiB")

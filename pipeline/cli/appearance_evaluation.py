@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...reid.files import make_folder, replacing
+from ...reid.files import is_png_by, make_folder, write_png, write_text
+from ...reid.guard import MARK, Guard, begins_with
 from ..errors import OutputError
-from .common import FILE, FOLDER, as_json_option, deprecated_option, print_json, table_of, terminal
+from .common import FILE, FOLDER, as_json_option, deprecated_option, force_option, print_json, table_of, terminal
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ...reid.evaluation.report import QueryReport, Report
 
 
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--speed", "with_speed", is_flag=True, help="also measure crops/s, relative to the first baseline")
 @click.option("--page", type=FILE, help="draw example rankings into this PNG")
 @click.option("--markdown", type=FILE, help="write the mAP of all query sets as a table into this file")
+@force_option
 @as_json_option
 def evaluate_reid_command(
     data: Path,
@@ -45,6 +44,7 @@ def evaluate_reid_command(
     with_speed: bool,
     page: Path | None,
     markdown: Path | None,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Score an appearance model: mAP and CMC.
@@ -54,19 +54,21 @@ def evaluate_reid_command(
     from ... import reid
     from ...reid.evaluation.report import Task, evaluate, markdown_table
 
-    for path in (page, markdown):
-        if path is not None:
-            make_folder(path.parent)  # a bad path fails before the evaluation, not after it
+    weights = weights or reid.SHIPPED_WEIGHTS
+    networks = (*baselines, *peers)
+    guard = Guard([data, weights, *occluded, *networks], force=force)
+    for path, is_former_output in ((page, _is_own_picture), (markdown, _is_table)):
+        if path is not None:  # a bad path fails before the evaluation, not after it
+            guard.check(path, is_former_output)
+            make_folder(path.parent)
     if page is not None:
         _check_picture_name(page)
     _show_log()
-    weights = weights or reid.SHIPPED_WEIGHTS
-    networks = (*baselines, *peers)
     report = evaluate(Task(data, layout, weights, occluded, synthetic, networks, with_speed, page is not None))
     if page is not None and report.page is not None:
-        _write_picture(page, report.page)
+        write_png(page, report.page)
     if markdown is not None:
-        _write(markdown, markdown_table(report).encode())
+        write_text(markdown, markdown_table(report))
     if as_json:
         print_json({name: value for name, value in vars(report).items() if name != "page"})
     else:
@@ -77,7 +79,8 @@ def evaluate_reid_command(
 @click.argument("images", type=FILE, nargs=-1, required=True)
 @click.option("--out", type=FILE, required=True, help="PNG to write")
 @click.option("--weights", type=FILE, help="exported model  [default: the bundled one]")
-def explain_command(images: tuple[Path, ...], out: Path, weights: Path | None) -> None:
+@force_option
+def explain_command(images: tuple[Path, ...], out: Path, weights: Path | None, force: bool) -> None:
     """Draw where an appearance model sees the person.
 
     One heat map for each of the crops of people, IMAGES.
@@ -86,10 +89,13 @@ def explain_command(images: tuple[Path, ...], out: Path, weights: Path | None) -
     from ...reid.evaluation.evidence_map import draw_evidence_sheet
     from ...reid.files import read_image
 
+    weights = weights or reid.SHIPPED_WEIGHTS
     _check_picture_name(out)
+    Guard([*images, weights], force=force).check(out, _is_own_picture)
+    make_folder(out.parent)
     crops = [read_image(path) for path in images]
-    evidence = reid.Embedder(weights or reid.SHIPPED_WEIGHTS).evidence(crops)
-    _write_picture(out, draw_evidence_sheet(crops, evidence, [path.stem for path in images]))
+    evidence = reid.Embedder(weights).evidence(crops)
+    write_png(out, draw_evidence_sheet(crops, evidence, [path.stem for path in images]))
     click.echo(f"evidence maps: {out}")
 
 
@@ -133,16 +139,9 @@ def _check_picture_name(path: Path) -> None:
         raise OutputError(f"{path}: expected a file name that ends in .png")
 
 
-def _write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
-    import cv2
-
-    encoded, content = cv2.imencode(".png", picture)
-    if not encoded:
-        raise OutputError(f"{path}: an image of {picture.shape[1]} x {picture.shape[0]} pixels cannot be encoded")
-    _write(path, content.tobytes())
+def _is_own_picture(path: Path) -> bool:
+    return is_png_by(path, MARK)
 
 
-def _write(path: Path, content: bytes) -> None:
-    make_folder(path.parent)
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+def _is_table(path: Path) -> bool:
+    return begins_with(path, "| mAP |")

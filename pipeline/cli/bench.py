@@ -6,15 +6,16 @@ from pathlib import Path
 
 import click
 
-from .common import FILE, as_json_option, deprecated_option, print_json, table_of, terminal
+from .common import FILE, as_json_option, deprecated_option, print_json, table_of, terminal, trust_weights_option
 
 
 @click.group("bench", invoke_without_command=True)
 @click.option("--cameras", "config_path", type=FILE, help="config whose cameras and settings are used")
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="measurements of each kind")
+@click.option("--rounds", type=click.IntRange(1, 1000), default=3, show_default=True, help="measurements of each kind")
 @click.option("--baseline", help="also measure `ultralytics track` with these weights (.pt is exported to OpenVINO)")
 @deprecated_option("--peer", "peer", "--baseline")
 @click.option("--twice", is_flag=True, help="also measure peak memory with the footage played twice")
+@trust_weights_option
 @as_json_option
 @click.pass_context
 def bench_command(
@@ -24,6 +25,7 @@ def bench_command(
     baseline: str | None,
     peer: str | None,
     twice: bool,
+    trust_weights: bool,
     as_json: bool,
 ) -> None:
     """Measure speed and peak memory of the whole pipeline.
@@ -37,7 +39,7 @@ def bench_command(
     from ..config.loader import load_config
     from ..evaluation.bench import benchmark_pipeline
 
-    result = benchmark_pipeline(load_config(config_path), rounds, baseline or peer, twice)
+    result = benchmark_pipeline(load_config(config_path), rounds, baseline or peer, twice, trust_weights)
     if as_json:
         return print_json(result)
     console = terminal()
@@ -72,13 +74,18 @@ def bench_command(
 
 @bench_command.command("search")
 @click.option(
-    "--sizes", type=click.IntRange(10), multiple=True, help="gallery rows; repeatable  [default: 10000 100000 1000000]"
+    "--sizes",
+    type=click.IntRange(10, 10**9),
+    multiple=True,
+    help="gallery rows; repeatable  [default: 10000 100000 1000000]",
 )
-@click.option("--dimensions", type=click.IntRange(8), default=512, show_default=True, help="of an embedding")
-@click.option("--queries", type=click.IntRange(1), default=8, show_default=True, help="queries per search")
-@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="measurements of each kind")
-@click.option("--threads", type=click.IntRange(1), help="of FAISS and of PyTorch  [default: all cores]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="of the synthetic identities")
+@click.option("--dimensions", type=click.IntRange(8, 65_536), default=512, show_default=True, help="of an embedding")
+@click.option("--queries", type=click.IntRange(1, 100_000), default=8, show_default=True, help="queries per search")
+@click.option("--rounds", type=click.IntRange(1, 1000), default=5, show_default=True, help="measurements of each kind")
+@click.option("--threads", type=click.IntRange(1, 1024), help="of FAISS and of PyTorch  [default: all cores]")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="of the synthetic identities"
+)
 @as_json_option
 def search_command(
     sizes: tuple[int, ...],

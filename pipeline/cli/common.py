@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
 import click
 
+from ..credentials import values_without_credentials, without_credentials
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,20 +24,58 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
-FILE = click.Path(dir_okay=False, path_type=Path)
-FOLDER = click.Path(file_okay=False, path_type=Path)
+
+class _Path(click.Path):
+    """A path whose errors are one line, like all others; a NUL character, which only a program can pass, is refused."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        try:
+            if "\0" in os.fspath(value):
+                self.fail("a path cannot contain a NUL character", param, ctx)
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            named = "" if param is None else f"{param.get_error_hint(ctx or click.Context(click.Command(None)))}: "
+            raise CommandError(f"{named}{error.message}", ConfigError.exit_code) from error
+
+
+FILE = _Path(dir_okay=False, path_type=Path)
+FOLDER = _Path(file_okay=False, path_type=Path)
+ANY_PATH = _Path(path_type=Path)
+LARGEST_RUN = 2**31 - 1  # of the database's numbers
 DEFAULT_DATABASE = "reidpipe.db"
 PIPE_COLUMNS = 200  # the width of a table that is not printed on a terminal
 
+
+class Share(click.FloatRange):
+    """A number in a range; click itself lets `nan` pass."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, or a usage error."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail("nan is not a number.", param, ctx)
+        return number
+
+
 as_json_option = click.option("--json", "as_json", is_flag=True, help="print JSON instead of tables")
-run_option = click.option("--run", "run", type=click.IntRange(1), help="number of the run  [default: the newest]")
+run_option = click.option(
+    "--run", "run", type=click.IntRange(1, LARGEST_RUN), help="number of the run  [default: the newest]"
+)
 database_option = click.option(
     "--database", help=f"SQLite file or SQLAlchemy URL  [default: {DEFAULT_DATABASE} in the current folder]"
 )
+trust_weights_option = click.option(
+    "--trust-weights", is_flag=True, help="load weights that can run programs, such as ultralytics' .pt"
+)
 cameras_option = click.option("--cameras", "config_path", type=FILE, help="use the database that this config names")
+force_option = click.option(
+    "--force", is_flag=True, help="replace existing files that are not earlier outputs, but never an input"
+)
 min_visible_option = click.option(
     "--min-visible",
-    type=click.FloatRange(0, 1),
+    type=Share(0, 1),
     default=0.3,
     show_default=True,
     help="ground truth with a smaller visible share is ignored: neither counted nor a false positive",
@@ -62,11 +104,12 @@ class CommandError(click.ClickException):
 
     def show(self, file: IO[str] | None = None) -> None:
         """Print the error to standard error."""
-        click.echo(f"reidpipe: {self.message}", err=True, file=file)
+        click.echo(f"reidpipe: {without_credentials(self.message)}", err=True, file=file)
 
 
-def open_store(database: str | None, config_path: Path | None) -> Store:
-    """Open the database that the options name, for reading.
+@contextmanager
+def open_store(database: str | None, config_path: Path | None) -> Iterator[Store]:
+    """Open the database that the options name, for reading; errors that its damage causes are raised as StoreError.
 
     Raises:
         ConfigError: both options were given, or the config is invalid.
@@ -79,12 +122,19 @@ def open_store(database: str | None, config_path: Path | None) -> Store:
         raise ConfigError("give either --database or --cameras, not both")
     if config_path is not None:
         database = load_config(config_path).database
-    return Store.open(database or DEFAULT_DATABASE)
+    with Store.open(database or DEFAULT_DATABASE) as store, store.explaining_damage():
+        yield store
+
+
+def by_camera(errors: Iterable[tuple[str, str]]) -> str:
+    """One line with every (camera, error)."""
+    return "; ".join(f"camera {name}: {error.removeprefix(f'camera {name}: ')}" for name, error in errors)
 
 
 def print_json(result: object) -> None:
     """Print one JSON value; dataclasses become objects, paths become strings."""
-    click.echo(json.dumps(result, default=_plain, indent=2))
+    plain = json.loads(json.dumps(result, default=_plain))
+    click.echo(json.dumps(values_without_credentials(plain), indent=2))
 
 
 def _plain(value: object) -> object:
@@ -103,8 +153,8 @@ def table_of(title: str, headings: Sequence[str], rows: Iterable[Sequence[object
     """A table for the terminal; numbers are right-aligned, the first column and text left-aligned."""
     from rich.table import Table
 
-    lines = [[str(cell) for cell in row] for row in rows]
-    table = Table(title=title, title_justify="left")
+    lines = [[without_credentials(cell) if isinstance(cell, str) else str(cell) for cell in row] for row in rows]
+    table = Table(title=without_credentials(title), title_justify="left")
     for column, heading in enumerate(headings):
         numeric = all(line[column][:1].isdigit() or line[column] in ("?", "-") for line in lines)
         table.add_column(heading, justify="right" if numeric and lines and column else "left")

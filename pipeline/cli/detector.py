@@ -6,18 +6,39 @@ from pathlib import Path
 
 import click
 
+from ...reid.files import failing_as
 from ..errors import ConfigError
-from .common import FILE, FOLDER, as_json_option, min_visible_option, print_json, table_of, terminal
+from .common import (
+    FILE,
+    FOLDER,
+    as_json_option,
+    force_option,
+    min_visible_option,
+    print_json,
+    table_of,
+    terminal,
+    trust_weights_option,
+)
 
 
 @click.command("train-detector")
-@click.option("--weights", type=FILE, required=True, help="COCO detector of ultralytics (.pt) to start from")
+@click.option(
+    "--weights", type=FILE, required=True, help="COCO detector of ultralytics (.pt); needs --trust-weights"
+)
 @click.option("--scenes", type=FOLDER, multiple=True, help="rendered images/ with YOLO labels/; repeatable")
 @click.option("--footage", type=FILE, multiple=True, help="video that the start weights label; repeatable")
 @click.option("--out", type=FOLDER, required=True, help="folder for labels, checkpoints and person.onnx")
-@click.option("--epochs", type=click.IntRange(1), default=3, show_default=True, help="of training")
+@click.option("--epochs", type=click.IntRange(1, 10_000), default=3, show_default=True, help="of training")
+@force_option
+@trust_weights_option
 def train_detector_command(
-    weights: Path, scenes: tuple[Path, ...], footage: tuple[Path, ...], out: Path, epochs: int
+    weights: Path,
+    scenes: tuple[Path, ...],
+    footage: tuple[Path, ...],
+    out: Path,
+    epochs: int,
+    force: bool,
+    trust_weights: bool,
 ) -> None:
     """Fine-tune a person detector and export it as ONNX."""
     import logging
@@ -25,10 +46,17 @@ def train_detector_command(
     from ..train_detector import train_detector
 
     for path in (weights, *scenes, *footage):
-        if not path.exists():
-            raise ConfigError(f"{path} does not exist")
+        with failing_as(ConfigError, path):
+            if not path.exists():
+                raise ConfigError(f"{path} does not exist")
+            if path.is_dir():
+                next(path.iterdir(), None)
+            else:
+                path.open("rb").close()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    exported = train_detector(weights, scenes, footage, out, epochs=epochs)
+    exported = train_detector(
+        weights, scenes, footage, out, epochs=epochs, force=force, trust_weights=trust_weights
+    )
     click.echo(f"{exported}: {exported.stat().st_size / 2**20:.1f} MiB")
 
 
@@ -37,9 +65,15 @@ def train_detector_command(
 @click.option("--truth", type=FOLDER, help="score AP50 against ground truth in this folder")
 @click.option("--reference", help="score the agreement with these weights of another detector")
 @min_visible_option
+@trust_weights_option
 @as_json_option
 def evaluate_detector_command(
-    config_path: Path, truth: Path | None, reference: str | None, min_visible: float, as_json: bool
+    config_path: Path,
+    truth: Path | None,
+    reference: str | None,
+    min_visible: float,
+    trust_weights: bool,
+    as_json: bool,
 ) -> None:
     """Score a config's person detector.
 
@@ -52,7 +86,7 @@ def evaluate_detector_command(
     if (truth is None) == (reference is None):
         raise ConfigError("expected either --truth or --reference")
     if truth is not None:
-        scores = score_against_truth(config, truth, min_visible)
+        scores = score_against_truth(config, truth, min_visible, trust_weights)
         if as_json:
             return print_json(scores)
         table = table_of(
@@ -61,7 +95,7 @@ def evaluate_detector_command(
             [(one.camera, one.people, f"{one.average_precision:.3f}", f"{one.recall:.3f}") for one in scores],
         )
         return terminal().print(table)
-    agreement = score_agreement(config, str(reference))
+    agreement = score_agreement(config, str(reference), trust_weights)
     if as_json:
         return print_json(agreement)
     table = table_of(

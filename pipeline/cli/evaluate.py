@@ -14,6 +14,7 @@ from .common import (
     as_json_option,
     cameras_option,
     database_option,
+    force_option,
     min_visible_option,
     open_store,
     print_json,
@@ -126,6 +127,7 @@ def _shares(people: dict[str, int]) -> str:
 @click.option("--set", "others", multiple=True, metavar="KEY=VALUES", help="another key of `linking`; repeatable")
 @click.option("--out", type=FILE, help="draw the curve into this PNG")
 @click.option("--csv", "csv_path", type=FILE, help="write all scores into this CSV file")
+@force_option
 @min_visible_option
 @labelled_only_option
 @database_option
@@ -139,6 +141,7 @@ def sweep_command(
     others: tuple[str, ...],
     out: Path | None,
     csv_path: Path | None,
+    force: bool,
     min_visible: float,
     labelled_only: bool,
     database: str | None,
@@ -150,17 +153,24 @@ def sweep_command(
 
     Needs no footage and changes nothing in the database.
     """
-    from ...reid.files import make_folder, write_text
-    from ..evaluation.sweep import parse_values, sweep_csv, sweep_run
+    from ...reid.files import is_png_by, make_folder, write_text
+    from ...reid.guard import MARK
+    from ..evaluation.sweep import is_sweep_csv, parse_values, sweep_csv, sweep_run
+    from ..inputs import guard_of_run
+    from ..storage.queries import find_run
 
     if out is not None and out.suffix.lower() != ".png":
         raise ConfigError(f"{out}: expected a file name that ends in .png")
     given = [("similarity", similarity), ("mode", mode), *map(_key_and_values, others)]
     grid = {key: parse_values(key, text) for key, text in given if text is not None}
-    for path in (out, csv_path):
-        if path is not None:
-            make_folder(path.parent)  # a bad path fails before the sweep, not after it
+    kinds = (out, lambda path: is_png_by(path, MARK)), (csv_path, is_sweep_csv)
+    inputs = [path for path in (truth, config_path) if path is not None]
     with open_store(database, config_path) as store:
+        guard = guard_of_run(store, find_run(store, run).run, inputs, force)
+        for path, is_former_output in kinds:
+            if path is not None:  # a bad path fails before the sweep, not after it
+                guard.check(path, is_former_output)
+                make_folder(path.parent)
         sweep = sweep_run(store, truth, grid, run, min_visible, labelled_only)
     if csv_path is not None:
         write_text(csv_path, sweep_csv(sweep))

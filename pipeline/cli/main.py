@@ -2,46 +2,94 @@
 
 from __future__ import annotations
 
-import signal
+import io
+import logging
+import os
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import INTERRUPTED_EXIT_CODE, ConfigError, OutputError, ReidpipeError, SourceError
+from ..credentials import CleanLogRecord, without_credentials
+from ..errors import CRASH_EXIT_CODE, INTERRUPTED_EXIT_CODE, OutputError, ReidpipeError, SourceError
 from .appearance import ablate_command, export_model_command, train_command
 from .appearance_evaluation import evaluate_reid_command, explain_command
 from .bench import bench_command
-from .common import FILE, CommandError, as_json_option, print_json, table_of, terminal
+from .common import FILE, CommandError, as_json_option, by_camera, print_json, table_of, terminal, trust_weights_option
+from .crash import report_crash, wants_traceback
 from .detector import evaluate_detector_command, train_detector_command
 from .evaluate import evaluate_command, sweep_command
 from .render import render_command
 from .results import export_group, runs_command
+from .signals import stop_on_interrupt
 
 if TYPE_CHECKING:
     from ..run import Outcome
 
 
 class _Commands(click.Group):
-    """A group whose expected errors end with one line and a documented exit code instead of a traceback."""
+    """A group whose errors, foreseen or not, end with one line and a documented exit code instead of a traceback."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - whatever click passes
+        """Run the command line; the texts of --help, too, may meet a full disk."""
+        _accept_any_text()
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            CommandError(_discard_output(error), OutputError.exit_code).show()
+            sys.exit(OutputError.exit_code)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                _flush_output()
         except ReidpipeError as error:
             raise CommandError(error, error.exit_code) from error
+        except BrokenPipeError:  # `reidpipe runs | head`: click ends without a message
+            raise
         except OSError as error:  # the last resort, e.g. a folder that vanished while in use
             place = f"{error.filename} cannot be used" if error.filename else "an output cannot be written"
             message = f"{place}: {error.strerror or error}: use another path"
             raise CommandError(message, OutputError.exit_code) from error
         except KeyboardInterrupt as interrupt:
             raise CommandError("interrupted", INTERRUPTED_EXIT_CODE) from interrupt
+        except (click.ClickException, click.exceptions.Exit, click.Abort, SystemExit):
+            raise
+        except BaseException as error:  # the process's outermost handler; panics of Rust libraries are no Exceptions
+            if wants_traceback():
+                raise
+            raise CommandError(report_crash(error), CRASH_EXIT_CODE) from error
+
+
+def _accept_any_text() -> None:
+    """Print letters that the terminal's encoding lacks as escapes: names of cameras and files may hold any."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flush_output() -> None:
+    """Report a full disk while an exit code can still be set.
+
+    Raises:
+        OutputError: standard output cannot be written.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(_discard_output(error)) from error
+
+
+def _discard_output(error: OSError) -> str:
+    """Give up standard output, where the interpreter would fail again at its end; returns the message about it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return f"standard output cannot be written: {error.strerror}"
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,15 +98,17 @@ def main() -> None:
     """Find, track and re-identify people across cameras.
 
     Exit codes: 0 success, 1 other error, 2 invalid command line, config or input, 3 a camera failed,
-    4 unusable weights, 5 unusable database, 6 unwritable output, 130 interrupted.
+    4 unusable weights, 5 unusable database, 6 unwritable output, 70 a bug in reidpipe, 130 interrupted.
     """
+    logging.setLogRecordFactory(CleanLogRecord)
 
 
 @main.command("run")
 @click.option("--cameras", "config_path", type=FILE, required=True, help="config file, e.g. configs/store.yaml")
 @click.option("--quiet", is_flag=True, help="print errors only")
+@trust_weights_option
 @as_json_option
-def run_command(config_path: Path, quiet: bool, as_json: bool) -> None:
+def run_command(config_path: Path, quiet: bool, trust_weights: bool, as_json: bool) -> None:
     """Detect, track and link people across all cameras.
 
     All results are stored in the database that the config names.
@@ -71,21 +121,21 @@ def run_command(config_path: Path, quiet: bool, as_json: bool) -> None:
     from .progress import Display
 
     config = load_config(config_path)
-    with _stop_on_interrupt() as stop:
+    with stop_on_interrupt() as stop:
         if quiet or as_json:
-            outcome = run_pipeline(config, Silent(), stop)
+            outcome = run_pipeline(config, Silent(), stop, trust_weights)
         else:
             with Display(Console(stderr=True)) as display:
-                outcome = run_pipeline(config, display, stop)
+                outcome = run_pipeline(config, display, stop, trust_weights)
     if as_json:
         print_json(outcome)
     elif not quiet:
         _print_outcome(outcome, config.database)
     if outcome.interrupted:
         sys.exit(INTERRUPTED_EXIT_CODE)
-    broken = [report for report in outcome.cameras if report.status != "complete"]
+    broken = [(report.camera, report.error) for report in outcome.cameras if report.status != "complete"]
     if broken:
-        raise SourceError("; ".join(report.error for report in broken))
+        raise SourceError(by_camera(broken))
 
 
 def _print_outcome(outcome: Outcome, database: str) -> None:
@@ -112,17 +162,18 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
         f"identities: [bold]{outcome.identities}[/], tracklets: {outcome.tracklets}, "
         f"observations: {outcome.observations}"
     )
-    console.print(f"database: {database}", soft_wrap=True)
+    console.print(f"database: {without_credentials(database)}", soft_wrap=True)
 
 
 @main.command("check")
 @click.argument("config_path", metavar="FILE", type=FILE)
+@trust_weights_option
 @as_json_option
-def check_command(config_path: Path, as_json: bool) -> None:
+def check_command(config_path: Path, trust_weights: bool, as_json: bool) -> None:
     """Validate a config and open every camera's source."""
     from ..check import check_config
 
-    report = check_config(config_path)
+    report = check_config(config_path, trust_weights)
     if as_json:
         print_json({"ok": report.ok, "cameras": report.cameras, "problems": report.problems})
     else:
@@ -145,29 +196,10 @@ def check_command(config_path: Path, as_json: bool) -> None:
                 ],
             )
         )
-    if report.problems:
-        raise ConfigError("; ".join(report.problems))
+    if report.errors:  # the exit code is that of the run
+        raise CommandError("; ".join(report.problems), report.errors[0].exit_code)
     if not report.ok:
-        raise SourceError("; ".join(camera.error for camera in report.cameras if camera.error))
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets, so that a run shuts down cleanly; the second quits at once."""
-    stop = threading.Event()
-
-    def interrupted(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        click.echo("reidpipe: stopping and saving results; press Ctrl-C again to quit at once", err=True)
-
-    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        raise SourceError(by_camera([(one.camera, one.error) for one in report.cameras if one.error]))
 
 
 for _command in (

@@ -9,6 +9,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from ..credentials import without_credentials
 from ..sources.opening import Source
 from ..types import CameraReport, Frame
 
@@ -51,7 +52,8 @@ class Display:
     def opened(self, sources: Mapping[str, Source], reports: Mapping[str, CameraReport]) -> None:
         """Add a line for every camera, and print the errors of those that failed."""
         for name, report in reports.items():
-            self._progress.console.print(f"[red]{name}[/]: {report.error}", highlight=False, soft_wrap=True)
+            error = without_credentials(report.error)
+            self._progress.console.print(f"[red]{name}[/]: {error}", highlight=False, soft_wrap=True)
         self._began = time.monotonic()
         for name, source in sources.items():
             self._start_seconds[name] = source.start_seconds

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import SourceError
-from .common import as_json_option, cameras_option, database_option, open_store, print_json, run_option, table_of
+from .common import (
+    ANY_PATH,
+    as_json_option,
+    by_camera,
+    cameras_option,
+    database_option,
+    force_option,
+    open_store,
+    print_json,
+    run_option,
+    table_of,
+)
+from .signals import endings_as_interrupt
 
 if TYPE_CHECKING:
     from ..output.render import Rendering
 
 
 @click.command("render")
-@click.option("--out", "folder", type=click.Path(path_type=Path), required=True, help="folder for the videos")
+@click.option("--out", "folder", type=ANY_PATH, required=True, help="folder for the videos")
 @click.option("--camera", "only", multiple=True, metavar="NAME", help="render only this camera; repeatable")
 @click.option("--no-mosaic", is_flag=True, help="skip the video of all cameras side by side")
+@force_option
 @click.option("--quiet", is_flag=True, help="print errors only")
 @database_option
 @cameras_option
@@ -30,6 +40,7 @@ def render_command(
     folder: Path,
     only: tuple[str, ...],
     no_mosaic: bool,
+    force: bool,
     quiet: bool,
     database: str | None,
     config_path: Path | None,
@@ -45,19 +56,20 @@ def render_command(
     from ..output.render import render_run
     from .progress import Display
 
-    with _sigterm_as_interrupt(), open_store(database, config_path) as store:
+    inputs = [] if config_path is None else [config_path]
+    with endings_as_interrupt(), open_store(database, config_path) as store:
         if quiet or as_json:
-            rendering = render_run(store, folder, run, only, not no_mosaic)
+            rendering = render_run(store, folder, run, only, not no_mosaic, None, inputs, force)
         else:
             with Display(Console(stderr=True)) as display:
-                rendering = render_run(store, folder, run, only, not no_mosaic, display)
+                rendering = render_run(store, folder, run, only, not no_mosaic, display, inputs, force)
     if as_json:
         print_json(rendering)
     elif not quiet:
         _print_rendering(rendering)
-    errors = [camera.error for camera in rendering.cameras if camera.error]
+    errors = [(camera.camera, camera.error) for camera in rendering.cameras if camera.error]
     if errors:
-        raise SourceError("; ".join(errors))
+        raise SourceError(by_camera(errors))
 
 
 def _print_rendering(rendering: Rendering) -> None:
@@ -71,13 +83,3 @@ def _print_rendering(rendering: Rendering) -> None:
     Console().print(
         table_of(f"run {rendering.run}: rendered in {rendering.seconds:.0f} s", ("camera", "frames", "video"), rows)
     )
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that no partial file stays behind."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from .common import (
+    ANY_PATH,
     as_json_option,
     cameras_option,
     database_option,
+    force_option,
     open_store,
     print_json,
     run_option,
@@ -53,7 +55,7 @@ def export_group() -> None:
 
 
 @export_group.command("trajectories")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=ANY_PATH)
 @click.option(
     "--format",
     "file_format",
@@ -63,6 +65,7 @@ def export_group() -> None:
     help="mot: MOTChallenge text, one file per camera",
 )
 @click.option("--summary", is_flag=True, help="one row per visit instead of one per observation")
+@force_option
 @database_option
 @cameras_option
 @run_option
@@ -71,6 +74,7 @@ def trajectories_command(
     out: Path,
     file_format: str,
     summary: bool,
+    force: bool,
     database: str | None,
     config_path: Path | None,
     run: int | None,
@@ -83,7 +87,8 @@ def trajectories_command(
     from ..output.export import export_trajectories
 
     with open_store(database, config_path) as store:
-        rows = export_trajectories(store, out, cast("Format", file_format), run, summary)
+        inputs = [] if config_path is None else [config_path]
+        rows = export_trajectories(store, out, cast("Format", file_format), run, summary, inputs, force)
     if as_json:
         return print_json({"path": out, "rows": rows})
     return click.echo(f"{out}: {rows} {'visits' if summary else 'observations'}")

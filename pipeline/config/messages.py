@@ -8,8 +8,8 @@ from typing import get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from ...reid.wording import did_you_mean
-from ..credentials import without_credentials
+from ...reid.wording import did_you_mean, shortened
+from ..credentials import address_without_credentials, without_credentials
 from .schema import Config
 
 EXPECTED = {  # by pydantic's error type; `{le}` and the like are filled in from its context
@@ -40,6 +40,9 @@ EXPECTED = {  # by pydantic's error type; `{le}` and the like are filled in from
 }
 
 
+LONGEST_SHOWN = 1000
+
+
 def describe_error(detail: ErrorDetails) -> str:
     """One error as `detector.batch: expected a whole number, got "four"`.
 
@@ -52,7 +55,8 @@ def describe_error(detail: ErrorDetails) -> str:
 
 def dotted(location: tuple[str, ...]) -> str:
     """A key as messages name it: `cameras.entrance.homography[0]`."""
-    text = "".join(f"[{part}]" if part.isdecimal() and place > 1 else f".{part}" for place, part in enumerate(location))
+    parts = [shortened(part) for part in location]
+    text = "".join(f"[{part}]" if part.isdecimal() and place > 1 else f".{part}" for place, part in enumerate(parts))
     return text.removeprefix(".") or "the file"
 
 
@@ -80,7 +84,9 @@ def _shown(value: object) -> str:
         return "keys with values"
     if isinstance(value, list):
         return "a list"
-    return f'"{without_credentials(str(value))}"'
+    if len(str(value)) > LONGEST_SHOWN:  # and cut, it could end within a password
+        return f"text of {len(str(value))} characters"
+    return f'"{shortened(without_credentials(address_without_credentials(str(value))))}"'
 
 
 def _hint(location: tuple[str, ...]) -> str:

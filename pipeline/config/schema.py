@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://")
 DEVICE = re.compile(r"\d+|/dev/video\d+")  # how other programs name a webcam
 
+DEFAULT_STALL_SECONDS = 60.0  # a sleeping disk or a busy network drive takes up to half a minute
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Row = Annotated[list[float], Field(min_length=3, max_length=3)]
-Homography = Annotated[list[Row], Field(min_length=3, max_length=3)]
+Row = Annotated[list[Annotated[float, Field(ge=-1e12, le=1e12)]], Field(min_length=3, max_length=3)]
+
+
+FIRST_YEAR, LAST_YEAR = 1900, 2200  # of footage; an `offset` of 31 years then stays within the calendar
+ILL_CONDITIONED = 1e-12  # determinant of a homography relative to the lengths of its rows; cameras have over 1e-3
 
 
 def _in_utc(moment: datetime) -> datetime:
     """Convert to UTC; a time without a zone is UTC, so that a config means the same on every machine."""
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"expected a year from {FIRST_YEAR} to {LAST_YEAR}, got {moment.year}")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _invertible(rows: list[list[float]]) -> list[list[float]]:
+    """Refuse a matrix that maps the image to a line or a point: no position could be computed with it."""
+    first, second, third = rows
+    cross = [second[i - 2] * third[i - 1] - second[i - 1] * third[i - 2] for i in range(3)]
+    determinant = sum(one * other for one, other in zip(first, cross, strict=True))
+    lengths = math.hypot(*first) * math.hypot(*second) * math.hypot(*third)
+    if not abs(determinant) > ILL_CONDITIONED * lengths:
+        raise ValueError("cannot be inverted: it maps the whole image to a line or a point; calibrate the camera again")
+    return rows
+
+
+Homography = Annotated[list[Row], Field(min_length=3, max_length=3), AfterValidator(_invertible)]
 
 
 class Section(BaseModel):
@@ -41,11 +64,12 @@ class CameraConfig(Section):
     )
     fps: float | None = Field(
         default=None,
-        gt=0,
+        ge=0.001,
+        le=1000,
         description="analyse at most this many frames per second; "
         "for a folder of images, the frame rate at which they were taken",
     )
-    every: int = Field(default=1, ge=1, description="analyse every N-th frame only")
+    every: int = Field(default=1, ge=1, le=1_000_000, description="analyse every N-th frame only")
     homography: Homography | None = Field(
         default=None, description="3x3 matrix from image pixels to metres on a floor plan shared by all cameras"
     )
@@ -57,21 +81,37 @@ class CameraConfig(Section):
         return self
 
 
+class SourcesConfig(Section):
+    """How footage is read, for all cameras."""
+
+    stall_seconds: float = Field(
+        default=DEFAULT_STALL_SECONDS, ge=1, le=86400,
+        description="a camera whose footage cannot be opened in this time, or whose decoding makes no progress for as "
+        "long, ends; the others go on",
+    )
+    isolate: bool = Field(
+        default=True,
+        description="decode every camera in a process of its own, so that a crash or running out of memory inside a "
+        "decoder ends that camera only; `false` decodes in threads and uses less memory",
+    )
+
+
 class DetectorConfig(Section):
     """Detection of people."""
 
     weights: str = Field(
         default="person",
-        description="`person` (bundled), or ultralytics weights: a model name, .pt, .onnx, OpenVINO or TensorRT",
+        description="`person` (bundled), an ONNX file, an OpenVINO folder, or with --trust-weights any weights or "
+        "model name of ultralytics",
     )
     confidence: Share = Field(default=0.1, description="lowest confidence of a box that reaches the tracker")
     overlap: Share = Field(
         default=0.5, description="of two boxes with a larger IoU, the less confident is suppressed"
     )
     image_size: int = Field(
-        default=640, ge=32, multiple_of=32, description="long side of the network's input in pixels"
+        default=640, ge=32, le=4096, multiple_of=32, description="long side of the network's input in pixels"
     )
-    batch: int = Field(default=4, ge=1, description="frames per batch, over all cameras")
+    batch: int = Field(default=4, ge=1, le=256, description="frames per batch, over all cameras")
     device: str = Field(default="cpu", description="device of ultralytics weights: cpu, cuda:0, ...")
 
 
@@ -83,7 +123,9 @@ class TrackerConfig(Section):
     high_confidence: Share = Field(default=0.35, description="boxes of at least this confidence are matched first")
     low_confidence: Share = Field(default=0.1, description="boxes of at least this confidence may continue a track")
     match_cost: Share = Field(default=0.7, description="largest cost of a match: 1 - IoU, fused with confidence")
-    lost_seconds: float = Field(default=1.0, gt=0, description="a track that is not observed for longer than this ends")
+    lost_seconds: float = Field(
+        default=1.0, gt=0, le=3600, description="a track that is not observed for longer than this ends"
+    )
 
 
 class AppearanceConfig(Section):
@@ -94,14 +136,14 @@ class AppearanceConfig(Section):
         description="`dpmpp` or `accurate` (both bundled; the second is better on cameras unlike those of training, "
         "slower, and has no mask), or the path of an exported ONNX model",
     )
-    batch: int = Field(default=8, ge=1, description="crops per batch")
+    batch: int = Field(default=8, ge=1, le=1024, description="crops per batch")
     interval_seconds: float = Field(
-        default=1.0, gt=0, description="each track is embedded at most once per interval, by its best crop"
+        default=1.0, gt=0, le=86_400, description="each track is embedded at most once per interval, by its best crop"
     )
     crops_per_tracklet: int = Field(
-        default=16, ge=1, description="most embeddings kept per tracklet, those of the best crops"
+        default=16, ge=1, le=1000, description="most embeddings kept per tracklet, those of the best crops"
     )
-    min_height_px: float = Field(default=40.0, ge=8, description="lower boxes are tracked but not embedded")
+    min_height_px: float = Field(default=40.0, ge=8, le=100_000, description="lower boxes are tracked but not embedded")
     min_visible: Share = Field(
         default=0.3, description="boxes of which a smaller share is visible are tracked but not embedded"
     )
@@ -116,13 +158,18 @@ class LinkingConfig(Section):
     similarity: float = Field(
         default=0.45, ge=-1, le=1, description="lowest similarity of a link; below it, a new identity begins"
     )
-    max_gap_seconds: float = Field(default=3600.0, gt=0, description="a person away for longer becomes a new identity")
+    max_gap_seconds: float = Field(
+        default=3600.0, gt=0, le=1e9, description="a person away for longer becomes a new identity"
+    )
     max_speed: float = Field(
         default=3.5,
         gt=0,
+        le=1000,
         description="highest walking speed in metres per second; with homographies, faster links are refused",
     )
-    min_observations: int = Field(default=5, ge=1, description="tracklets with fewer boxes get no identity")
+    min_observations: int = Field(
+        default=5, ge=1, le=1_000_000, description="tracklets with fewer boxes get no identity"
+    )
 
 
 class Config(Section):
@@ -130,11 +177,23 @@ class Config(Section):
 
     cameras: dict[str, CameraConfig] = Field(min_length=1, description="the cameras by name")
     database: str = Field(default="reidpipe.db", description="path of an SQLite file, or an SQLAlchemy URL")
+    access: Literal["owner", "group", "everyone"] = Field(
+        default="owner",
+        description="who may read a new database and the exports and videos of its runs, whatever the umask: `owner` "
+        "(files 0600, folders 0700), `group` (0660, 0770, may also write), or `everyone` (0664, 0775)",
+    )
+    sources: SourcesConfig = SourcesConfig()
     detector: DetectorConfig = DetectorConfig()
     tracker: TrackerConfig = TrackerConfig()
     appearance: AppearanceConfig = AppearanceConfig()
     linking: LinkingConfig = LinkingConfig()
-    threads: int = Field(default=0, ge=0, description="threads of each network; 0 means one per core")
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="threads of each network, at most one per core; 0 means one per core",
+    )
+    _written: dict[tuple[str, ...], str] = PrivateAttr(default_factory=dict)
 
     @field_validator("cameras")
     @classmethod
@@ -147,3 +206,30 @@ class Config(Section):
                 f"{timed[0]} has a start_time, {untimed[0]} has none: give one to all cameras or to none"
             )
         return cameras
+
+    def keep_written(self, written: dict[tuple[str, ...], str]) -> None:
+        """Keep the texts that had a reference to the environment or to a file, by their keys, as they are written."""
+        self._written.update(written)
+
+    def as_written(self) -> dict[str, Any]:
+        """The config as JSON values, to be stored: with references instead of the values that they stand for."""
+        content = self.model_dump(mode="json")
+        for place in text_values(self).keys() & self._written.keys():
+            section = content
+            for key in place[:-1]:
+                section = section[key]
+            section[place[-1]] = self._written[place]
+        return content
+
+
+def text_values(config: Config) -> dict[tuple[str, ...], str]:
+    """Every text of a config by its keys."""
+
+    def texts(content: object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+        if isinstance(content, dict):
+            for key, value in content.items():
+                yield from texts(value, (*place, key))
+        elif isinstance(content, str):
+            yield place, content
+
+    return dict(texts(config.model_dump(mode="json"), ()))

@@ -17,6 +17,7 @@ from statistics import median
 
 from ..config.schema import Config
 from ..errors import WeightsError
+from ..trust import require_data_only
 from ..types import CameraReport, Frame
 
 KIB_PER_MIB = 1024
@@ -80,7 +81,9 @@ class _Rate:
         return max(self.frames - WARM_UP_FRAMES, 0) / (time.perf_counter() - self.steady_since)
 
 
-def benchmark_pipeline(config: Config, rounds: int, baseline: str | None, twice: bool) -> Benchmark:
+def benchmark_pipeline(
+    config: Config, rounds: int, baseline: str | None, twice: bool, trust_weights: bool = False
+) -> Benchmark:
     """Measure the pipeline, the bare loop and optionally a baseline, in turns, so that other load affects all of them.
 
     Args:
@@ -88,18 +91,19 @@ def benchmark_pipeline(config: Config, rounds: int, baseline: str | None, twice:
         rounds: measurements of each kind.
         baseline: weights for `ultralytics track` (.pt is exported to OpenVINO first), or None.
         twice: also measure peak memory with every camera's footage played twice.
+        trust_weights: whether weights of formats that can run programs may be loaded.
 
     Raises:
-        WeightsError: the baseline's weights are missing, or ultralytics cannot read them.
+        WeightsError: the baseline's weights are missing or not trusted, or ultralytics cannot read them.
     """
     with tempfile.TemporaryDirectory() as folder:
-        passes = [partial(_pipeline, config), partial(_bare, config)]
+        passes = [partial(_pipeline, config, trust_weights), partial(_bare, config, trust_weights)]
         if baseline is not None:
-            passes.append(partial(_baseline, config, _exported(baseline, Path(folder))))
+            passes.append(partial(_baseline, config, _exported(baseline, Path(folder), trust_weights)))
         measured = [[_in_own_process(measure) for measure in passes] for _ in range(rounds)]
         growth = None
         if twice:
-            doubled = _in_own_process(partial(_pipeline, _played_twice(config, Path(folder))))
+            doubled = _in_own_process(partial(_pipeline, _played_twice(config, Path(folder)), trust_weights))
             growth = doubled.peak_mib / median(row[0].peak_mib for row in measured)
     rates = [[one.frames_per_second for one in row] for row in measured]
     return Benchmark(
@@ -121,27 +125,25 @@ def _peak_mib() -> float:
     return peak / KIB_PER_MIB / (KIB_PER_MIB if sys.platform == "darwin" else 1)  # macOS counts bytes
 
 
-def _pipeline(config: Config) -> Measurement:
+def _pipeline(config: Config, trust_weights: bool) -> Measurement:
     from ..run import run_pipeline
 
     rate = _Rate()
     with tempfile.TemporaryDirectory() as folder:
         own = config.model_copy(update={"database": str(Path(folder) / "bench.db")})
-        outcome = run_pipeline(own, rate, threading.Event())
+        outcome = run_pipeline(own, rate, threading.Event(), trust_weights)
     return Measurement("pipeline", rate.frames, rate.per_second(), _peak_mib(), outcome.stage_seconds)
 
 
-def _bare(config: Config) -> Measurement:
+def _bare(config: Config, trust_weights: bool) -> Measurement:
     """Only the pipeline's decoding threads and its detector."""
-    import os
-
-    from ..run import open_sources
+    from ..prepare import network_threads, open_cameras
     from ..sources.time_order import CameraReader, in_time_order
     from ..stages.detect import detect_ahead, open_detector
     from ..stopwatch import Stopwatch
 
-    sources, _ = open_sources(config)
-    detector = open_detector(config.detector, config.threads or os.cpu_count() or 1)
+    sources, _ = open_cameras(config)
+    detector = open_detector(config.detector, network_threads(config), trust_weights)
     clock, stop, rate = Stopwatch(), threading.Event(), _Rate()
     readers = [CameraReader(source, stop, clock) for source in sources.values()]
     for frame, people in detect_ahead(in_time_order(readers), detector, config.detector.batch, clock):
@@ -151,9 +153,6 @@ def _bare(config: Config) -> Measurement:
 
 def _baseline(config: Config, weights: str) -> Measurement:
     """`ultralytics track` with ByteTrack and without ReID, one camera after the other."""
-    from ...trackers import silence_ultralytics
-
-    silence_ultralytics()
     from ultralytics import YOLO
 
     rate = _Rate()
@@ -172,13 +171,11 @@ def _baseline(config: Config, weights: str) -> Measurement:
     return Measurement("baseline", rate.frames, steady / steady_seconds, _peak_mib())
 
 
-def _exported(weights: str, folder: Path) -> str:
+def _exported(weights: str, folder: Path, trust_weights: bool) -> str:
     """The baseline's weights in their fastest form on a CPU: .pt files are exported to OpenVINO."""
     if not Path(weights).exists():
         raise WeightsError(f"{weights}: no such baseline weights: expected a .pt file or an exported network")
-    from ...trackers import silence_ultralytics
-
-    silence_ultralytics()
+    require_data_only("--baseline", weights, trust_weights)
     import shutil
 
     from ultralytics import YOLO

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import supervision as sv
 from numpy.typing import NDArray
 
 from ..config.schema import Config
-from ..run import open_sources
+from ..prepare import network_threads, open_cameras
 from ..sources.time_order import CameraReader, in_time_order
 from ..stages.detect import Detector, detect_ahead, open_detector
 from ..stopwatch import Stopwatch
@@ -65,7 +64,9 @@ class Agreement:
     reference_false_boxes: int
 
 
-def score_against_truth(config: Config, folder: Path, min_visible: float) -> list[TruthScore]:
+def score_against_truth(
+    config: Config, folder: Path, min_visible: float, trust_weights: bool = False
+) -> list[TruthScore]:
     """AP50 of a config's detector on its cameras' footage: one score per camera, then one over all.
 
     A detection is correct if it matches the full box of a counted person or the visible part of it.  One that matches
@@ -74,7 +75,7 @@ def score_against_truth(config: Config, folder: Path, min_visible: float) -> lis
     truths = {name: read_truth(path, min_visible) for name, path in truth_files(folder, config.cameras).items()}
     matches: dict[str, list[NDArray[np.float64]]] = {name: [] for name in truths}
     people = dict.fromkeys(truths, 0)
-    for frame, found in _detections(config, _detector(config)):
+    for frame, found in _detections(config, _detector(config, trust_weights)):
         if frame.camera in truths:
             rows, counted = _match(found, truths[frame.camera], frame.index)
             matches[frame.camera].append(rows)
@@ -84,12 +85,14 @@ def score_against_truth(config: Config, folder: Path, min_visible: float) -> lis
     return [*scores, _truth_score("all", everything, sum(people.values()))]
 
 
-def score_agreement(config: Config, reference: str) -> list[Agreement]:
+def score_agreement(config: Config, reference: str, trust_weights: bool = False) -> list[Agreement]:
     """Agreement of a config's detector with reference weights: one row per camera, then one over all."""
-    detector = _detector(config)
-    other = _detector(_with_detector(config, weights=reference))
+    detector = _detector(config, trust_weights)
+    other = _detector(_with_detector(config, weights=reference), trust_weights)
     referees = [
-        _detector(_with_detector(config, weights=reference, image_size=size, confidence=REFEREE_CONFIDENCE))
+        _detector(
+            _with_detector(config, weights=reference, image_size=size, confidence=REFEREE_CONFIDENCE), trust_weights
+        )
         for size in REFEREE_IMAGE_SIZES
     ]
     counts = {name: np.zeros(4, np.int64) for name in config.cameras}
@@ -115,12 +118,12 @@ def _with_detector(config: Config, **changes: object) -> Config:
     return config.model_copy(update={"detector": config.detector.model_copy(update=changes)})
 
 
-def _detector(config: Config) -> Detector:
-    return open_detector(config.detector, config.threads or os.cpu_count() or 1)
+def _detector(config: Config, trust_weights: bool) -> Detector:
+    return open_detector(config.detector, network_threads(config), trust_weights)
 
 
 def _detections(config: Config, detector: Detector) -> Iterator[tuple[Frame, sv.Detections]]:
-    sources, _ = open_sources(config)
+    sources, _ = open_cameras(config)
     clock, stop = Stopwatch(), threading.Event()
     readers = [CameraReader(source, stop, clock) for source in sources.values()]
     yield from detect_ahead(in_time_order(readers), detector, config.detector.batch, clock)

@@ -34,6 +34,9 @@ DEFAULT_GRID: Mapping[str, Sequence[Value]] = {"similarity": [round(0.2 + 0.025 
 MAX_SETTINGS = 2000  # a larger grid is more likely a typing error than a wish
 
 
+CSV_SCORES = ("identities", "idf1", "idp", "idr", "assa", "false", "missed", "purity", "completeness")
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One setting and its scores over all cameras, in [0, 1]; None where the denominator is 0.
@@ -180,13 +183,18 @@ def _best(points: Sequence[Point], current: Point) -> Point:
     return plateau[len(plateau) // 2]
 
 
+def is_sweep_csv(path: Path) -> bool:
+    """Whether a file begins as `sweep_csv` writes it: any keys, then the scores."""
+    with path.open(encoding="utf-8") as file:
+        return file.readline(1000).endswith(f",{','.join(CSV_SCORES)}\n")
+
+
 def sweep_csv(sweep: Sweep) -> str:
     """All points as CSV with a header."""
     keys = list(sweep.current.setting)
-    scores = ["identities", "idf1", "idp", "idr", "assa", "false", "missed", "purity", "completeness"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*keys, *scores])
+    writer.writerow([*keys, *CSV_SCORES])
     for point in sweep.points:
-        writer.writerow([*(point.setting[key] for key in keys), *(getattr(point, name) for name in scores)])
+        writer.writerow([*(point.setting[key] for key in keys), *(getattr(point, name) for name in CSV_SCORES)])
     return text.getvalue()

@@ -7,7 +7,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...reid.files import replacing
+from ...reid.files import PNG_MAKER, replacing
+from ...reid.guard import MARK
 from .sweep import Point, Sweep, Value
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def draw_sweep(sweep: Sweep, path: Path) -> None:
     if places.names:
         below.set_xticks(range(len(places.names)), places.names)
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+        figure.savefig(temporary, format="png", metadata={PNG_MAKER: MARK})
 
 
 class _Places:

@@ -38,8 +38,10 @@ from typing import Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ...reid.files import replacing
+from ...reid.files import Modes, make_folder, replacing
+from ...reid.guard import Guard, begins_with
 from ..errors import OutputError
+from ..inputs import guard_of_run, modes_of_run
 from ..stages.observe import foot_points, to_floor
 from ..storage.queries import find_run, iso_time, list_cameras, observation_rows
 from ..storage.store import Store
@@ -53,6 +55,8 @@ Cell = int | float | str | None
 Columns = dict[str, Sequence[Cell]]  # by name, all of one length
 
 ROWS_AT_ONCE = 20_000  # some tens of MiB in memory, and a reasonable Parquet row group
+MOST_LINE = 100_000  # characters; a visit's list of tracks can be long
+MOT_LINE = re.compile(r"\d+,\d+(,-?\d+\.\d\d){4},\d\.\d{4},-1,-1,-1\n")
 PIXEL_DIGITS, FLOOR_DIGITS, SHARE_DIGITS, SECONDS_DIGITS = 2, 3, 4, 6  # boxes are float32 and hold no more
 
 OBSERVATION_KINDS: dict[str, Kind] = {
@@ -68,9 +72,18 @@ VISIT_KINDS: dict[str, Kind] = {
     "exit_x": "real", "exit_y": "real", "exit_floor_x": "real", "exit_floor_y": "real",
 }
 
+# Former and future versions begin with the same columns; other programs' tables are unlikely to.
+FIRST_COLUMNS = tuple(OBSERVATION_KINDS)[:5], tuple(VISIT_KINDS)[:4]
+
 
 def export_trajectories(
-    store: Store, path: Path, format: Format = "csv", run: int | None = None, summary: bool = False
+    store: Store,
+    path: Path,
+    format: Format = "csv",
+    run: int | None = None,
+    summary: bool = False,
+    inputs: Sequence[Path] = (),
+    force: bool = False,
 ) -> int:
     """Write a run's boxes or visits.
 
@@ -80,37 +93,55 @@ def export_trajectories(
         format: one of FORMATS.
         run: the run's number; the newest by default.
         summary: visits instead of boxes; not for `mot`.
+        inputs: files that must not be replaced, beside the database and the footage and weights of its runs.
+        force: replace a file that is not an earlier export, too.
 
     Returns:
         The number of rows.
 
     Raises:
         StoreError: there is no such run.
-        OutputError: `path` cannot be written, or `mot` was given with `summary`.
+        OutputError: `path` cannot be written or must not be replaced, or `mot` was given with `summary`.
     """
+    number = find_run(store, run).run
+    guard, modes = guard_of_run(store, number, inputs, force), modes_of_run(store, number)
     if format == "mot":
         if summary:
             raise OutputError("MOTChallenge text has boxes only, no visits: choose csv, json or parquet")
-        return _write_mot(store, path, find_run(store, run).run)
-    number = find_run(store, run).run
+        return _write_mot(store, path, number, guard, modes)
+    guard.check(path, is_export)
     floors = floor_maps(store, number)
     write = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}[format]
-    with replacing(path) as temporary:
+    with replacing(path, modes) as temporary:
         if summary:
             return write(temporary, VISIT_KINDS, visit_columns(store, number, floors))
         return write(temporary, OBSERVATION_KINDS, observation_columns(store, number, floors))
 
 
-def create_folder(folder: Path) -> None:
-    """Create an output folder, but not its parents: a missing parent is more likely a typing error.
+def is_export(path: Path) -> bool:
+    """Whether a file is a CSV, JSON or Parquet file of this module, by the columns that it begins with."""
+    if begins_with(path, "PAR1"):
+        import pyarrow.parquet as pq
 
-    Raises:
-        OutputError: it cannot be created.
-    """
-    try:
-        folder.expanduser().mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be created: {error.strerror}") from error
+        names = tuple(pq.read_schema(path).names)
+        return any(names[: len(first)] == first for first in FIRST_COLUMNS)
+    if path.stat().st_size <= len("[]\n"):
+        return begins_with(path, "[]\n")
+    csv_beginnings = [",".join(first) + "," for first in FIRST_COLUMNS]
+    return begins_with(path, *csv_beginnings) or _is_json_export(path)
+
+
+def _is_json_export(path: Path) -> bool:
+    with path.open(encoding="utf-8") as file:
+        opening, line = file.readline(MOST_LINE), file.readline(MOST_LINE)
+    first = json.loads(line.rstrip(",\n")) if opening == "[\n" else None
+    return isinstance(first, dict) and any(tuple(first)[: len(names)] == names for names in FIRST_COLUMNS)
+
+
+def is_mot_export(path: Path) -> bool:
+    """Whether every line of a file is one of `_write_mot`: other programs write other numbers of decimals."""
+    with path.open(encoding="ascii") as file:
+        return all(MOT_LINE.fullmatch(line) for line in file)
 
 
 def camera_stems(cameras: Iterable[str]) -> dict[str, str]:
@@ -246,15 +277,17 @@ def _write_parquet(path: Path, kinds: dict[str, Kind], tables: Iterable[Columns]
     return count
 
 
-def _write_mot(store: Store, folder: Path, run: int) -> int:
+def _write_mot(store: Store, folder: Path, run: int, guard: Guard, modes: Modes) -> int:
     """Write one file per camera, all of them open at once because rows come in time order."""
-    create_folder(folder)
     stems = camera_stems(camera.camera for camera in list_cameras(store, run))
+    for stem in stems.values():
+        guard.check(folder / f"{stem}.txt", is_mot_export)
+    make_folder(folder, modes, parents=False)  # a missing parent is more likely a typing error
     count = 0
     with ExitStack() as stack:
         files = {
             camera: stack.enter_context(
-                stack.enter_context(replacing(folder / f"{stem}.txt")).open("w", encoding="ascii"))
+                stack.enter_context(replacing(folder / f"{stem}.txt", modes)).open("w", encoding="ascii"))
             for camera, stem in stems.items()}
         for row in observation_rows(store, run):
             if row.identity is not None:

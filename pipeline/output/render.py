@@ -11,16 +11,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import supervision as sv
 from pydantic import ValidationError
 
-from ...reid.files import replacing
+from ...reid.files import Modes, make_folder, replacing
 from ...reid.wording import did_you_mean
+from ..config.references import expand
 from ..config.schema import CameraConfig
+from ..credentials import remember_secrets
 from ..errors import ConfigError, SourceError, StoreError
+from ..inputs import guard_of_run, modes_of_run
 from ..listener import RunListener, Silent
 from ..sources.opening import Source, open_source
 from ..sources.time_order import CameraReader, in_time_order
@@ -28,10 +31,10 @@ from ..stopwatch import Stopwatch
 from ..storage.queries import CameraSummary, ObservationRow, find_run, list_cameras, observation_rows, run_config
 from ..storage.store import Store
 from ..types import CameraReport, Frame
-from .export import camera_stems, create_folder
+from .export import camera_stems
 from .mosaic import Mosaic, shrunk
 from .paint import Painter
-from .video_writer import VideoWriter
+from .video_writer import VideoWriter, is_own_video
 
 MOSAIC = "mosaic"
 SLACK_SECONDS = 1.0  # boxes and frames are matched by index; a corrected clock may shift times a little
@@ -84,7 +87,7 @@ class _View(NamedTuple):
 
 def render_run(
     store: Store, folder: Path, run: int | None = None, only: Sequence[str] = (), with_mosaic: bool = True,
-    listener: RunListener | None = None,
+    listener: RunListener | None = None, inputs: Sequence[Path] = (), force: bool = False,
 ) -> Rendering:
     """Draw a run's boxes and identities into its footage; every video is written whole or not at all.
 
@@ -98,12 +101,14 @@ def render_run(
         only: names of the cameras to render; all by default.
         with_mosaic: also render the mosaic.
         listener: receives the progress.
+        inputs: files that must not be replaced, beside the database and the footage and weights of its runs.
+        force: replace a file that is not an earlier video of this program, too.
 
     Raises:
         StoreError: there is no such run.
         ConfigError: the run has no such camera.
         SourceError: no camera's footage can be opened.
-        OutputError: a video cannot be written.
+        OutputError: a video cannot be written, or must not replace the file in its place.
     """
     began, listener = time.perf_counter(), listener or Silent()
     number = find_run(store, run).run
@@ -111,10 +116,14 @@ def render_run(
     wanted = _wanted(summaries, only)
     opened, failed = _open_footage(wanted, _camera_configs(store, number))
     paths, mosaic_path = _paths(folder, [camera.camera for camera in summaries])
+    guard, modes = guard_of_run(store, number, inputs, force), modes_of_run(store, number)
+    for path in (*(paths[name] for name in opened), *([mosaic_path] if with_mosaic else [])):
+        guard.check(path, is_own_video)
+    make_folder(folder, modes, parents=False)  # a missing parent is more likely a typing error
     listener.opened({name: source for name, (source, _) in opened.items()}, failed)
     with ExitStack() as outputs:
-        views = {name: _view(outputs, source, rate, paths[name]) for name, (source, rate) in opened.items()}
-        board = _Board(outputs, views, mosaic_path) if with_mosaic else None
+        views = {name: _view(outputs, source, rate, paths[name], modes) for name, (source, rate) in opened.items()}
+        board = _Board(outputs, views, mosaic_path, modes) if with_mosaic else None
         boxes = _Boxes(observation_rows(store, number), views)
         _draw(views, board, boxes, listener)
     cameras = [
@@ -159,14 +168,14 @@ class _Boxes:
 class _Board:
     """The mosaic, a painter for each of its tiles, and its video."""
 
-    def __init__(self, outputs: ExitStack, views: dict[str, _View], path: Path) -> None:
+    def __init__(self, outputs: ExitStack, views: dict[str, _View], path: Path, modes: Modes) -> None:
         self._mosaic = Mosaic(
             {name: (view.source.width, view.source.height) for name, view in views.items()},
             {name: view.rate for name, view in views.items()})
         tiles = self._mosaic.tiles
         self._painters = {
             name: Painter(name, (tiles[name].width, tiles[name].height), view.rate) for name, view in views.items()}
-        self.writer = _writer(outputs, path, self._mosaic.size_wh, self._mosaic.fps)
+        self.writer = _writer(outputs, path, self._mosaic.size_wh, self._mosaic.fps, modes)
 
     def show(self, frame: Frame, people: sv.Detections) -> None:
         """Add a frame that nothing is drawn into yet: text is only sharp if it is drawn at the tile's size."""
@@ -216,7 +225,12 @@ def _wanted(cameras: list[CameraSummary], only: Sequence[str]) -> list[CameraSum
 def _camera_configs(store: Store, run: int) -> dict[str, CameraConfig]:
     """How the run read its footage: the same settings give every frame the same index again."""
     try:
-        sections = json.loads(run_config(store, run))["cameras"]
+        stored = expand(json.loads(run_config(store, run))["cameras"], Path())
+        if stored.problems:
+            place, problem = next(iter(stored.problems.items()))
+            raise ConfigError(f"cameras.{'.'.join(place)}: {problem}")
+        remember_secrets(stored.content)
+        sections = cast(dict[str, object], stored.content)
         return {name: CameraConfig.model_validate(section) for name, section in sections.items()}
     except (ValueError, KeyError, ValidationError) as error:
         raise StoreError(f"{store.name}: the config of run {run} does not say how its footage was read: "
@@ -247,18 +261,17 @@ def _open_footage(
 
 
 def _paths(folder: Path, cameras: list[str]) -> tuple[dict[str, Path], Path]:
-    """Create the folder; returns every camera's file and the mosaic's."""
-    create_folder(folder)
+    """Every camera's file, and the mosaic's."""
     stems = camera_stems(cameras)
     mosaic = MOSAIC if MOSAIC not in stems.values() else f"{MOSAIC}_of_all"
     return {camera: folder / f"{stem}.mp4" for camera, stem in stems.items()}, folder / f"{mosaic}.mp4"
 
 
-def _view(outputs: ExitStack, source: Source, rate: float, path: Path) -> _View:
+def _view(outputs: ExitStack, source: Source, rate: float, path: Path, modes: Modes) -> _View:
     size_wh = source.width, source.height
-    writer = _writer(outputs, path, size_wh, Fraction(rate).limit_denominator(1001))
+    writer = _writer(outputs, path, size_wh, Fraction(rate).limit_denominator(1001), modes)
     return _View(source, rate, Painter(source.camera, size_wh, rate), writer)
 
 
-def _writer(outputs: ExitStack, path: Path, size_wh: tuple[int, int], fps: Fraction) -> VideoWriter:
-    return outputs.enter_context(VideoWriter(outputs.enter_context(replacing(path)), size_wh, fps, path))
+def _writer(outputs: ExitStack, path: Path, size_wh: tuple[int, int], fps: Fraction, modes: Modes) -> VideoWriter:
+    return outputs.enter_context(VideoWriter(outputs.enter_context(replacing(path, modes)), size_wh, fps, path))

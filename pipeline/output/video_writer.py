@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
+from ...reid.guard import MARK
 from ..errors import OutputError
 from ..types import Image
 
@@ -21,7 +22,15 @@ TICKS = 90_000  # per second; a multiple of all common frame rates
 QUALITY = {"crf": "23", "preset": "veryfast"}  # x264's default quality; slower presets save a tenth of the size
 KEY_SECONDS = 2.0  # between key frames: how far back a player may have to decode when seeking
 THREADS = 2  # per file; all cameras' files are encoded at once, while the next frame is drawn
+MADE_BY = f"annotated by {MARK}"  # the comment in every file, which shows that it may be replaced
 BT709 = 1  # code of the primaries and the transfer curve in ITU-T H.273
+
+
+def is_own_video(path: Path) -> bool:
+    """Whether a file is an MP4 that a VideoWriter wrote."""
+    # The format is fixed, so that no text file can make FFmpeg open other files or addresses.
+    with av.open(str(path.absolute()), format="mp4", metadata_errors="replace") as container:
+        return container.metadata.get("comment") == MADE_BY
 
 
 class VideoWriter:
@@ -52,6 +61,7 @@ class VideoWriter:
                 str(path.absolute()), "w", format="mp4", options={"movflags": "+faststart"})
         except av.error.FFmpegError as error:
             raise self._failure(error) from error
+        self._container.metadata["comment"] = MADE_BY
         self._stream = self._container.add_stream("libx264", rate=fps, options=dict(QUALITY))
         self._stream.width, self._stream.height = (
             side + odd for side, odd in zip(size_wh, self._odd_wh, strict=True))

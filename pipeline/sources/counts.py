@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from ...reid.wording import counted
 from ..types import CameraReport, CameraStatus
@@ -26,6 +28,7 @@ class FootageCounts:
         self.decoded = self.thinned = self.damaged = 0
         self.status: CameraStatus = "complete"
         self._problems: list[str] = []
+        self._broken_off = False
 
     @property
     def error(self) -> str:
@@ -54,6 +57,28 @@ class FootageCounts:
         log.warning("camera %s: %s", self.camera, text)
         self.status = "partial"
 
+    def break_off(self, text: str) -> None:
+        """Record that decoding ended early, by an error, a crash or a stall; later calls change nothing."""
+        if self._broken_off:
+            return
+        log.warning("camera %s: %s", self.camera, text)
+        self._broken_off = True
+        self._problems.insert(0, text)  # before damage, as it cost the most
+        self.status = "partial" if self.decoded else "failed"
+
+    def state(self) -> dict[str, Any]:
+        """All counts as plain values, to be sent to another process."""
+        return {
+            "decoded": self.decoded, "thinned": self.thinned, "damaged": self.damaged, "status": self.status,
+            "problems": self._problems, "broken_off": self._broken_off,
+        }
+
+    def mirror(self, state: Mapping[str, Any]) -> None:
+        """Take over another process's counts, which has logged its problems."""
+        self.decoded, self.thinned, self.damaged = (int(state[key]) for key in ("decoded", "thinned", "damaged"))
+        self.status, self._problems = state["status"], list(map(str, state["problems"]))
+        self._broken_off = bool(state["broken_off"])
+
     def finish(self, *, reached_end: bool, seconds: float) -> None:
         """Record how reading ended.
 
@@ -61,12 +86,23 @@ class FootageCounts:
             reached_end: whether the footage was read to its end, as far as it can be decoded.
             seconds: of the last frame read, since the first.
         """
+        if self._broken_off:
+            return
         if not reached_end:
             self.add_problem(f"stopped after {seconds:.1f} s of footage")
         elif self.decoded == 0:
             self.status = "failed"
             if not self._problems:
                 self._problems.append("no frame could be decoded")
+
+
+def describe(error: Exception) -> str:
+    """One line for an error that no decoder should raise."""
+    log.debug("decoding failed", exc_info=error)
+    if isinstance(error, MemoryError):
+        return "decoding it needs more memory than there is"
+    text = " ".join(str(error).split())
+    return f"decoding failed ({type(error).__name__}{': ' if text else ''}{text})"
 
 
 def camera_report(counts: FootageCounts, analysed: int) -> CameraReport:

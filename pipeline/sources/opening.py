@@ -5,20 +5,25 @@ from __future__ import annotations
 import glob
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
 from ...reid.wording import counted, did_you_mean, natural_order
-from ..config.schema import ADDRESS, DEVICE, CameraConfig
-from ..credentials import without_credentials
+from ..config.schema import ADDRESS, DEVICE, CameraConfig, SourcesConfig
+from ..credentials import address_without_credentials
 from ..errors import SourceError
 from ..types import Frame
-from .counts import FootageCounts
+from .background import in_background
+from .counts import FootageCounts, describe
 from .image_folder import IMAGE_SUFFIXES, ImageSource
+from .isolation import IsolatedSource, isolated_problems
+from .video_file import VideoReader
 from .video_segments import VideoSource
 
+SMALLEST_SIDE, LONGEST_TO_SHORTEST = 16, 20  # pixels, ratio; people are at least 8 pixels high
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".ts", ".m4v", ".webm", ".264", ".h264", ".265"})
 
 
@@ -62,23 +67,89 @@ class Footage:
     files: tuple[Path, ...]
 
 
-def open_source(camera: str, config: CameraConfig) -> Source:
+def open_source(camera: str, config: CameraConfig, settings: SourcesConfig | None = None) -> Source:
     """Find a camera's footage and decode its first frame, so that bad footage is reported before the run.
 
     Args:
         camera: the camera's name.
         config: its section of the config; a relative `source` is resolved against the working folder.
+        settings: the `sources` section of the config; the defaults if None.
 
     Raises:
         SourceError: one line that names the camera and the file and says what to do.
     """
+    settings = settings or SourcesConfig()
+    if settings.isolate:
+        return IsolatedSource(camera, config, settings)
+    try:
+        return in_background(lambda: open_here(camera, config)).result(settings.stall_seconds)
+    except SourceError:
+        raise
+    except TimeoutError as error:
+        raise SourceError(f"camera {camera}: cannot be opened within {settings.stall_seconds:g} s: check the file "
+                          "and its disk, or raise sources.stall_seconds") from error
+    except Exception as error:
+        raise SourceError(f"camera {camera}: {config.source}: {describe(error)}") from error
+
+
+def open_sources(
+    cameras: Mapping[str, CameraConfig], settings: SourcesConfig
+) -> tuple[dict[str, Source], dict[str, SourceError]]:
+    """Open all cameras at once, so that one that hangs delays no other; returns those that opened, and errors.
+
+    Args:
+        cameras: sections of the config by name.
+        settings: the `sources` section.
+    """
+    opening = {
+        name: in_background(partial(open_source, name, config, settings)) for name, config in cameras.items()
+    }
+    opened: dict[str, Source] = {}
+    failed: dict[str, SourceError] = {}
+    for name, future in opening.items():
+        try:
+            opened[name] = future.result()
+        except SourceError as error:
+            failed[name] = error
+    return opened, failed
+
+
+def unreadable(files: Sequence[Path], settings: SourcesConfig | None = None) -> list[str]:
+    """One line per video file whose header cannot be read."""
+    settings = settings or SourcesConfig()
+    if settings.isolate:
+        return isolated_problems(files, settings)
+    return [problem for problem in map(header_problem, files) if problem]
+
+
+def header_problem(path: Path) -> str:
+    """Why a video file's header cannot be read, in one line; empty if it can."""
+    try:
+        with VideoReader(path):
+            return ""
+    except SourceError as error:
+        return str(error)
+
+
+def open_here(camera: str, config: CameraConfig) -> Source:
+    """Open a camera's footage for decoding in this process; as `open_source`, but a crash or a hang is the caller's."""
     try:
         footage = find_footage(config.source)
-        if footage.kind == "images":
-            return ImageSource(camera, config, footage.files)
-        return VideoSource(camera, config, footage.files)
+        kind = ImageSource if footage.kind == "images" else VideoSource
+        source: Source = kind(camera, config, footage.files)
+        _check_size(config.source, source.width, source.height)
+        return source
     except SourceError as error:
         raise SourceError(f"camera {camera}: {error}") from error
+
+
+def _check_size(source: str, width: int, height: int) -> None:
+    """Refuse footage of 8000x1 pixels and the like, of which no network's input could be made."""
+    if min(width, height) < SMALLEST_SIDE or max(width, height) > LONGEST_TO_SHORTEST * min(width, height):
+        raise SourceError(
+            f"{source}: frames of {width}x{height} pixels cannot be analysed: each side must have at least "
+            f"{SMALLEST_SIDE}, and the longer at most {LONGEST_TO_SHORTEST} times as many as the shorter"
+        )
 
 
 def find_footage(source: str) -> Footage:
@@ -89,7 +160,7 @@ def find_footage(source: str) -> Footage:
     """
     if ADDRESS.match(source) or DEVICE.fullmatch(source):
         raise SourceError(
-            f"{without_credentials(source)}: live sources are not supported yet; record them and give the files"
+            f"{address_without_credentials(source)}: live sources are not supported yet; record them and give the files"
         )
     try:
         return _files_at(source)

@@ -6,47 +6,87 @@ import heapq
 import queue
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait
 
+from ..config.schema import DEFAULT_STALL_SECONDS
 from ..stopwatch import Stopwatch
 from ..types import Frame
+from .background import in_background
+from .counts import describe
 from .opening import Source
 
 FRAMES_AHEAD = 2  # per camera; enough to decode while the detector runs
 WAIT_SECONDS = 0.2  # between two checks of the stop event
+END_SECONDS = 10.0  # a decoder that should stop is waited for no longer than this
 
 
 class CameraReader:
-    """Decodes one camera in its own thread, a few frames ahead of its consumer."""
+    """Decodes one camera in its own thread, a few frames ahead of its consumer.
 
-    def __init__(self, source: Source, stop: threading.Event, clock: Stopwatch) -> None:
+    Whatever goes wrong ends this camera only: an error while decoding, or a decoder that makes no progress while its
+    frames are waited for, is recorded in the source's counts, and the iteration ends.
+
+    Args:
+        source: the camera's footage.
+        stop: ends the reading when set.
+        clock: measures the stage "decode".
+        stall_seconds: longest wait without progress.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        stop: threading.Event,
+        clock: Stopwatch,
+        stall_seconds: float = DEFAULT_STALL_SECONDS,
+    ) -> None:
         self._source, self._clock = source, clock
-        self._stop = stop
+        self._stop = _EitherEvent(stop)
+        self._stall_seconds, self._stalled = stall_seconds, False
         self._frames: queue.Queue[Frame | None] = queue.Queue(FRAMES_AHEAD)
-        worker = ThreadPoolExecutor(1, thread_name_prefix=f"decode {source.camera}")
-        self._decoding = worker.submit(self._decode)
-        worker.shutdown(wait=False)  # accepts no more work; the thread ends with the footage or the stop event
+        self._decoding = in_background(self._decode, f"decode {source.camera}")
 
     def __iter__(self) -> Iterator[Frame]:
         while not self._stop.is_set():
-            try:
-                frame = self._frames.get(timeout=WAIT_SECONDS)
-            except queue.Empty:
-                continue
+            frame = self._next()
             if frame is None:
                 break
             yield frame
-        self._decoding.result()  # raises the thread's error; damaged footage is none
+        if not self._stalled:
+            wait([self._decoding], END_SECONDS)  # for the last counts
+
+    def _next(self) -> Frame | None:
+        """The next frame; None at the end, if stopped, or if decoding stalls."""
+        progress, waited_seconds = self._progress(), 0.0
+        while not self._stop.is_set():
+            try:
+                return self._frames.get(timeout=WAIT_SECONDS)
+            except queue.Empty:
+                waited_seconds += WAIT_SECONDS  # not by a clock, which would go on while this process is suspended
+            if self._progress() != progress:
+                progress, waited_seconds = self._progress(), 0.0
+            elif waited_seconds >= self._stall_seconds:
+                self._source.counts.break_off(
+                    f"decoding made no progress for {self._stall_seconds:g} s: check the file and its disk, "
+                    "or raise sources.stall_seconds")
+                self._stalled = True
+                self._stop.set()
+        return None
+
+    def _progress(self) -> tuple[int, int]:
+        return self._source.counts.decoded, self._source.counts.damaged
 
     def _decode(self) -> None:
-        frames = self._source.frames(self._stop)
         try:
+            frames = self._source.frames(self._stop)
             while True:
                 with self._clock.stage("decode"):
                     frame = next(frames, None)
                 if frame is None:
                     break
                 self._put(frame)
+        except Exception as error:  # noqa: BLE001 - the thread's outermost loop
+            self._source.counts.break_off(describe(error))
         finally:
             self._put(None)
 
@@ -56,6 +96,17 @@ class CameraReader:
                 return self._frames.put(frame, timeout=WAIT_SECONDS)
             except queue.Full:
                 continue
+
+
+class _EitherEvent(threading.Event):
+    """An event that is also set when another one is."""
+
+    def __init__(self, other: threading.Event) -> None:
+        super().__init__()
+        self._other = other
+
+    def is_set(self) -> bool:
+        return super().is_set() or self._other.is_set()
 
 
 def in_time_order(cameras: Iterable[Iterable[Frame]]) -> Iterator[Frame]:

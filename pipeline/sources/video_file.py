@@ -29,6 +29,17 @@ HIGHEST_FPS = 1000.0  # larger numbers in headers are the clock's ticks per seco
 CUT_SECONDS = 0.5  # a file that ends this much earlier than its header states was cut off
 TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})  # libav renders plain text as video
 MP4_MARKS = frozenset({b"ftyp", b"mdat", b"moov", b"moof", b"wide", b"free"})
+# Formats that hold their own pictures. Playlists and descriptions (hls, concat, dash, sdp, ...) name other files or
+# hosts, which a file from outside must not make this machine read.
+FORMATS = (
+    "3g2", "3gp", "aac", "ac3", "amr", "apng", "asf", "asf_o", "av1", "avi", "cavsvideo", "dhav", "dirac", "dv", "flac",
+    "flv", "gif", "gxf", "h261", "h263", "h264", "hevc", "ipmovie", "ivf", "live_flv", "m4a", "m4v", "matroska", "mj2",
+    "mjpeg", "mjpeg_2000", "mov", "mp3", "mp4", "mpeg", "mpegts", "mpegvideo", "mpjpeg", "mxf", "nsv", "nut", "obu",
+    "ogg", "pva", "rm", "swf", "ty", "vc1", "vc1test", "vvc", "wav", "webm", "wtv", "yuv4mpegpipe",
+)
+OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
+LISTS = (b"#EXTM3U", b"ffconcat", b"v=0", b"<?xml", b"<MPD")  # how such files begin
+LARGEST_PIXELS = 1 << 26  # 8K has 33 million; a damaged header may ask for gigabytes
 ADVICE = "copy it again from the recorder, or convert it to H.264 in mp4"
 QUARTER_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
@@ -86,6 +97,7 @@ class VideoReader:
             raise
         self._stream.thread_type = "SLICE"
         self._stream.thread_count = 1
+        self._stream.codec_context.options = {"max_pixels": str(LARGEST_PIXELS)}
         self.fps = _nominal_fps(self._stream)
         self.duration_seconds = _duration_seconds(self._container, self._stream)
         self._clock = Clock(self._stream.time_base, self.fps)
@@ -167,9 +179,13 @@ class VideoReader:
                 self._broke_off = f"it breaks off at {self._clock.end_seconds:.1f} s ({error.strerror})"
                 yield None  # flushes the frames that the decoder still holds
                 return
+            except IndexError:  # PyAV, at the end of a file in which streams appeared that its beginning lacked
+                yield None
+                return
             if packet is None:
                 return
-            yield packet
+            if packet.stream_index == self._stream.index:  # PyAV also passes some packets of such streams
+                yield packet
 
     def _decoded(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
         if packet is not None and packet.pts is not None and self._stream.time_base is not None:
@@ -232,16 +248,18 @@ def _opened(path: Path) -> InputContainer:
         if path.stat().st_size == 0:
             raise SourceError(f"{path}: is empty (0 bytes); copy it again from the recorder")
         with path.open("rb") as file:
-            mark = file.read(8)[4:]
+            beginning = file.read(64)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
     try:
         # Absolute, because `a:b.mp4` would be read as an address; titles in other encodings than UTF-8 are no damage.
-        return av.open(str(path.absolute()), metadata_errors="replace")
-    except av.error.InvalidDataError as error:
-        if mark in MP4_MARKS:
+        return av.open(str(path.absolute()), metadata_errors="replace", options=OPTIONS)
+    except (av.error.InvalidDataError, av.error.ArgumentError) as error:  # the second: recognised, but not in FORMATS
+        if beginning[4:8] in MP4_MARKS:
             raise SourceError(
                 f"{path}: was cut off before its index (the moov atom) was written; {ADVICE}") from error
+        if beginning.lstrip(b"\xef\xbb\xbf \r\n").startswith(LISTS):
+            raise SourceError(f"{path}: is a playlist that names other files; give those files themselves") from error
         raise SourceError(f"{path}: is not a video, or of an unknown format; {ADVICE}") from error
     except av.error.FFmpegError as error:
         raise SourceError(f"{path}: cannot be opened: {error.strerror}; {ADVICE}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,9 +11,11 @@ from typing import Protocol
 
 import supervision as sv
 
+from ...reid.files import failing_as
 from ..config.schema import DetectorConfig
 from ..errors import WeightsError
 from ..stopwatch import Stopwatch
+from ..trust import require_data_only
 from ..types import Frame, Image
 
 BATCHES_AHEAD = 2  # detected while an earlier batch is tracked
@@ -38,7 +39,7 @@ class Detector(Protocol):
         ...
 
 
-def open_detector(config: DetectorConfig, threads: int) -> Detector:
+def open_detector(config: DetectorConfig, threads: int, trust_weights: bool = False) -> Detector:
     """Load the detector that the config names.
 
     ONNX detectors with one raw output run on OpenVINO, at about 1.7 times the frame rate of onnxruntime on two cores;
@@ -47,15 +48,18 @@ def open_detector(config: DetectorConfig, threads: int) -> Detector:
     Args:
         config: the `detector` part of a config, with resolved paths.
         threads: processor threads of the network.
+        trust_weights: whether weights of formats that can run programs may be loaded, such as ultralytics' .pt.
 
     Raises:
-        WeightsError: the weights are missing, damaged, or without a class called person.
+        WeightsError: the weights are missing, damaged, not trusted, or without a class called person.
     """
     path = BUNDLED.get(config.weights, Path(config.weights))
+    if config.weights not in BUNDLED:
+        require_data_only("detector.weights", config.weights, trust_weights, BUNDLED)
     if path.suffix == ".onnx":
-        if not path.is_file():
-            raise WeightsError(f"detector.weights: {path} does not exist; put the exported model there")
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO then sends nothing
+        with failing_as(WeightsError, path):
+            if not path.is_file():
+                raise WeightsError(f"detector.weights: {path} does not exist; put the exported model there")
         from .detect_openvino import OnnxDetector, is_plain_detector, read_network
 
         network = read_network(path)

@@ -16,6 +16,7 @@ import supervision as sv
 from numpy.typing import NDArray
 from openvino.preprocess import PrePostProcessor
 
+from ...reid.onnx_file import onnx_metadata, read_onnx
 from ..config.schema import DetectorConfig
 from ..errors import WeightsError
 from ..types import Image
@@ -32,9 +33,16 @@ def read_network(path: Path) -> ov.Model:
         WeightsError: the file is damaged.
     """
     try:
-        return ov.Core().read_model(path)
-    except RuntimeError as error:  # the only error that OpenVINO raises
-        raise WeightsError(f"detector.weights: {path} is damaged or not an ONNX model; export it again") from error
+        network = read_onnx(path)
+        onnx_metadata(network)
+        ranks = [one.partial_shape.rank for one in (*network.inputs, *network.outputs)]
+    except WeightsError as error:
+        raise WeightsError(f"detector.weights: {error}") from error
+    except ValueError as error:  # metadata that is no text
+        raise WeightsError(f"detector.weights: {path} has damaged metadata: export it again") from error
+    if not network.inputs or not network.outputs or any(rank.is_dynamic for rank in ranks):
+        raise WeightsError(f"detector.weights: {path}: expected images as input and boxes as output")
+    return network
 
 
 def is_plain_detector(network: ov.Model) -> bool:
@@ -42,25 +50,28 @@ def is_plain_detector(network: ov.Model) -> bool:
     shape = network.outputs[0].partial_shape
     plain = len(network.outputs) == 1 and len(shape) == 3
     end_to_end = plain and shape[2].is_static and shape[2].get_length() == END_TO_END_COLUMNS
-    return plain and not end_to_end and _metadata(network).get("task") == "detect"
+    return plain and not end_to_end and onnx_metadata(network).get("task") == "detect"
 
 
-def _metadata(network: ov.Model) -> dict[str, str]:
-    """What ultralytics wrote into the file at export."""
-    if "framework" not in network.rt_info:
-        return {}
-    return {key: value.value for key, value in network.rt_info["framework"].items()}
+def _class_names(network: ov.Model, weights: str) -> dict[int, str]:
+    """The model's classes by their row in the output."""
+    try:
+        names = ast.literal_eval(onnx_metadata(network).get("names", "{}"))
+        return {int(index): str(name) for index, name in names.items()}
+    except (ValueError, SyntaxError, TypeError, AttributeError, RecursionError, MemoryError) as error:
+        raise WeightsError(f"detector.weights: {weights} has damaged class names; export it again") from error
 
 
 class OnnxDetector:
     """A YOLO detector in ONNX; images keep their aspect ratio, so wide frames cost less than square ones."""
 
     def __init__(self, network: ov.Model, config: DetectorConfig, threads: int) -> None:
-        names: dict[int, str] = ast.literal_eval(_metadata(network).get("names", "{}"))
+        names = _class_names(network, config.weights)
         people = [index for index, name in names.items() if name == "person"]
         if not people:
             known = ", ".join(list(names.values())[:5]) or "none"
             raise WeightsError(f"detector.weights: {config.weights} has no class called person (its classes: {known})")
+        self._weights = config.weights
         self._person_row = 4 + people[0]
         self._confidence, self._overlap = config.confidence, config.overlap
         _, _, height, width = network.inputs[0].partial_shape
@@ -76,14 +87,17 @@ class OnnxDetector:
 
     def detect(self, images: Sequence[Image]) -> list[sv.Detections]:
         """Find people; see `Detector.detect`."""
-        return list(self._workers.map(self._detect, images))
+        try:
+            return list(self._workers.map(self._detect, images))
+        except (RuntimeError, IndexError, ValueError) as error:  # OpenVINO's, and outputs of another shape than stated
+            raise WeightsError(f"detector.weights: {self._weights} cannot be run: export it again") from error
 
     def _detect(self, image: Image) -> sv.Detections:
         """Resize and pad one image, run the network, and map its boxes back to the image."""
         height, width = image.shape[:2]
         target_h, target_w = self._fixed_hw or network_hw(height, width, self._image_size)
         scale = min(target_h / height, target_w / width)
-        inner_h, inner_w = round(height * scale), round(width * scale)
+        inner_h, inner_w = max(1, round(height * scale)), max(1, round(width * scale))
         top, left = (target_h - inner_h) // 2, (target_w - inner_w) // 2
         padded = np.full((1, target_h, target_w, 3), PAD_GREY, np.uint8)
         cv2.resize(image, (inner_w, inner_h), dst=padded[0, top : top + inner_h, left : left + inner_w])

@@ -12,7 +12,6 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
-from ...trackers import silence_ultralytics
 from ..config.schema import DetectorConfig
 from ..errors import WeightsError
 from ..types import Image
@@ -37,7 +36,7 @@ class UltralyticsDetector:
     """Weights in any of ultralytics' formats: .pt, .onnx, an OpenVINO folder, a TensorRT engine, or a model name."""
 
     def __init__(self, weights: str, config: DetectorConfig) -> None:
-        silence_ultralytics()
+        self._weights = weights
         from ultralytics import YOLO
 
         self._options = {
@@ -57,8 +56,7 @@ class UltralyticsDetector:
                 f"put the file at {Path(weights).absolute()} or name another one"
             ) from error
         except LOADING_ERRORS as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise WeightsError(f"detector.weights: {weights} cannot be loaded ({reason})") from error
+            raise WeightsError(f"detector.weights: {weights} cannot be loaded ({_reason(error)})") from error
         people = [index for index, name in names.items() if name == "person"]
         if not people:
             known = ", ".join(list(names.values())[:5])
@@ -70,8 +68,15 @@ class UltralyticsDetector:
         if not images:
             return []
         with self._one_at_a_time:
-            results = self._model.predict(list(images), **self._options)
+            try:
+                results = self._model.predict(list(images), **self._options)
+            except LOADING_ERRORS as error:
+                raise WeightsError(f"detector.weights: {self._weights} cannot be run: {_reason(error)}") from error
         return [_people(result.boxes.xyxy.cpu().numpy(), result.boxes.conf.cpu().numpy()) for result in results]
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
 def _people(xyxy: NDArray[np.float32], confidence: NDArray[np.float32]) -> sv.Detections:

@@ -64,4 +64,5 @@ def foot_points(xyxy: Array) -> Array:
 def to_floor(points: Array, homography: NDArray[np.float64]) -> Array:
     """Project pixels to metres on the floor by a 3x3 homography: (N, 2) → (N, 2)."""
     projected = np.column_stack([points, np.ones(len(points))]) @ homography.T  # (N, 3)
-    return np.asarray(projected[:, :2] / projected[:, 2:], np.float32)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # points on the horizon are infinitely far
+        return np.asarray(projected[:, :2] / projected[:, 2:], np.float32)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from ..credentials import without_credentials
-from ..errors import StoreError
+from ...reid.files import OWNER, Modes, make_folder
+from ...reid.paths import expand_home
+from ..credentials import remember_secrets, without_credentials
+from ..errors import LockedError, OutputError, StoreError
 
 ADVICE = {  # by prefix of SQLite's error name
     "SQLITE_FULL": "its disk is full: make room (what is already stored is kept)",
@@ -33,19 +37,26 @@ def parse_database(database: str | Path) -> URL:
     Raises:
         StoreError: it is neither, or SQLite in memory, which keeps nothing.
     """
+    if "\0" in str(database):
+        raise StoreError("database: a path cannot contain a NUL character: give another path")
     if str(database) == ":memory:":
         raise StoreError(IN_MEMORY)
+    remember_secrets(str(database))
     if "://" not in str(database):
-        return URL.create("sqlite", database=str(Path(database).expanduser()))
+        return URL.create("sqlite", database=str(expand_home(database)))
     try:
         url = make_url(str(database))
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # a port that is no number
         raise StoreError(f"{without_credentials(str(database))}: not a path or a database URL") from error
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise StoreError(f"{shown(url)}: there is no port {url.port}: give one from 1 to 65535")
     if url.get_backend_name() != "sqlite":
         return url
     if url.database in (None, "", ":memory:") or url.query.get("mode") == "memory":
         raise StoreError(IN_MEMORY)
-    return url.set(database=str(Path(str(url.database)).expanduser()))
+    if url.drivername not in ("sqlite", "sqlite+pysqlite") or url.query:
+        raise StoreError(f"{shown(url)}: an SQLite URL takes no other driver and no options: write sqlite:///PATH")
+    return url.set(database=str(expand_home(str(url.database))))
 
 
 def shown(url: URL) -> str:
@@ -59,32 +70,83 @@ def file_exists(url: URL) -> bool:
     """Whether the file of an SQLite database exists.
 
     Raises:
-        StoreError: it is a folder, or cannot be reached.
+        StoreError: it is a folder or a device, or cannot be reached.
     """
-    path = Path(str(url.database))
+    path = database_file(url) or Path()
     try:
-        if not path.is_dir():
-            return path.exists()
+        if path.is_dir():
+            raise StoreError(f"{path} is a folder: give the path of a database file")
+        if path.exists() and not path.is_file():
+            raise StoreError(f"{path} is not a file: give the path of a database file")
+        return path.exists()
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}: give another path") from error
-    raise StoreError(f"{path} is a folder: give the path of a database file")
 
 
-def require_file(url: URL, create: bool) -> None:
-    """Check an SQLite path before SQLite does, which reports less; with `create`, make its folder.
+def database_file(url: URL) -> Path | None:
+    """The file of an SQLite database; None for other databases."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    name = str(url.database)
+    if name.startswith("file:") and "uri" in url.query:
+        return Path(unquote(urlsplit(name).path))
+    return Path(name)
+
+
+def require_file(url: URL, create: bool, modes: Modes = OWNER) -> None:
+    """Check an SQLite path before SQLite does, which reports less; with `create`, make the file and its folder.
+
+    SQLite would make the file with the permissions that the umask leaves; its log and journal get those of the file.
 
     Raises:
-        StoreError: the file is missing or cannot be reached, its folder cannot be made, or the path is a folder.
+        StoreError: the file is missing or cannot be reached, it or its folder cannot be made, or the path is a folder.
     """
-    if url.get_backend_name() != "sqlite":
+    path = database_file(url)
+    if path is None or file_exists(url):
         return
-    path = Path(str(url.database))
-    if not file_exists(url) and not create:
+    if not create:
         raise StoreError(f"{path}: there is no database: run the pipeline first, or give the right path")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, modes)
+        handle = os.open(path, os.O_CREAT | os.O_WRONLY, OWNER.file)
+        os.close(handle)
+        path.chmod(modes.file)
+    except OutputError as error:
+        raise StoreError(f"{path}: its folder cannot be made: {error}") from error
     except OSError as error:
-        raise StoreError(f"{path}: its folder cannot be made ({error.strerror}): give another path") from error
+        raise StoreError(f"{path}: cannot be made ({error.strerror}): give another path") from error
+
+
+def require_writable(url: URL) -> bool:
+    """Check that an SQLite file can be written, or made, without doing it; returns whether there is a database.
+
+    Raises:
+        StoreError: a part of the path is no folder or cannot be written.
+    """
+    if url.get_backend_name() != "sqlite":
+        return True
+    path = Path(str(url.database))
+    existing = file_exists(url)
+    nearest = next(place for place in path.absolute().parents if place.exists())  # the rest will be created
+    writable = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)  # SQLite makes files beside its own
+    if not writable or (existing and not os.access(path, os.W_OK | os.R_OK)):
+        raise StoreError(f"{path} cannot be written: check the permissions, or give another path")
+    return existing
+
+
+def reading_only(url: URL) -> Engine:
+    """An engine that changes nothing; on SQLite, it makes no file beside the database either.
+
+    Raises:
+        StoreError: as `make_engine`.
+    """
+    if url.get_backend_name() != "sqlite":
+        return make_engine(url, busy_seconds=0.0)
+    path = Path(str(url.database)).absolute()
+    # Without `immutable`, SQLite would make a -shm file; with it, it would not see what is still in the -wal file.
+    busy = any(Path(f"{path}{suffix}").exists() for suffix in ("-wal", "-journal"))
+    address = f"{path.as_uri()}?{'mode=ro' if busy else 'immutable=1'}"
+    return create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True))
 
 
 def make_engine(url: URL, busy_seconds: float) -> Engine:
@@ -98,6 +160,8 @@ def make_engine(url: URL, busy_seconds: float) -> Engine:
         engine = create_engine(url, connect_args={"timeout": busy_seconds} if sqlite else {})
     except (NoSuchModuleError, ImportError) as error:
         raise StoreError(f"{shown(url)}: no driver for {url.drivername}: install its package ({error})") from error
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise StoreError(f"{shown(url)}: the database URL has an option that {url.drivername} does not know") from error
     if sqlite:
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -110,10 +174,9 @@ def explain(url: URL, error: SQLAlchemyError) -> StoreError:
     name = getattr(cause, "sqlite_errorname", "")
     for beginning, advice in ADVICE.items():
         if name.startswith(beginning):
-            return StoreError(f"{shown(url)}: {advice}")
+            locked = beginning in ("SQLITE_BUSY", "SQLITE_LOCKED")
+            return (LockedError if locked else StoreError)(f"{shown(url)}: {advice}")
     first_line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    if url.password:
-        first_line = first_line.replace(str(url.password), "***")
     return StoreError(f"{shown(url)}: {without_credentials(first_line)}")
 
 

@@ -160,6 +160,12 @@ def run_config(store: Store, run: int | None = None) -> str:
         return connection.execute(select(Run.config).where(Run.id == number)).scalar_one()
 
 
+def list_sources(store: Store) -> list[str]:
+    """The footage of all runs, each once."""
+    with store.reading() as connection:
+        return list(connection.scalars(select(Camera.source).distinct()))
+
+
 def list_cameras(store: Store, run: int | None = None) -> list[CameraSummary]:
     """A run's cameras, in the order of its config."""
     number = find_run(store, run).run

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Insert, bindparam, insert, select, update
 
 from ...reid import Appearance
+from ..credentials import without_credentials
 from ..types import CameraReport, Crop, Link, Observations, TrackKey, Tracklet
 from .schema import (
     AnalysedFrame,
@@ -136,7 +137,8 @@ class RowWriter:
         for report in reports:
             connection.execute(update(Camera).where(Camera.id == self._camera_ids[report.camera]).values(
                 decoded=report.decoded, analysed=report.analysed, thinned=report.thinned,
-                dropped=report.dropped, damaged=report.damaged, status=report.status, error=report.error))
+                dropped=report.dropped, damaged=report.damaged, status=report.status,
+                error=without_credentials(report.error)))
 
     def _tracklet(self, connection: Connection, key: TrackKey, first_seconds: float) -> int:
         """The row id of a tracklet, inserted if there is none."""

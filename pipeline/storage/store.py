@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -13,24 +14,32 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import URL, Connection, Engine, String, column, insert, inspect, select, table, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..credentials import values_without_credentials, without_credentials
-from ..errors import StoreError
+from ...reid.files import OWNER, Modes
+from ..credentials import config_without_credentials
+from ..errors import ReidpipeError, StoreError
+from .damage import find_damage
 from .database import (
+    database_file,
     explain,
     make_engine,
     parse_database,
+    reading_only,
     require_file,
+    require_writable,
     shown,
     use_write_ahead_log,
 )
 from .rows import insert_row
 from .schema import REVISION, Camera, Run
-from .writer import RunWriter
+from .writer import LOCK_SECONDS, RunWriter
+
+if TYPE_CHECKING:
+    from alembic.config import Config as AlembicConfig
 
 logger = logging.getLogger(__name__)
 
@@ -64,57 +73,74 @@ class CameraRow:
 
 
 class Store:
-    """One open database; use it as a context manager, or call close()."""
+    """One open database; use it as a context manager, or call close().
+
+    Attributes:
+        name: the database as messages name it.
+        file: of SQLite; None for other databases.
+    """
 
     def __init__(self, url: URL, engine: Engine) -> None:
         self.name = shown(url)
+        self.file = database_file(url)
         self._url = url
         self._engine = engine
 
     @classmethod
-    def open(cls, database: str | Path, create: bool = False, busy_seconds: float = BUSY_SECONDS) -> Self:
+    def open(
+        cls,
+        database: str | Path,
+        create: bool = False,
+        busy_seconds: float = BUSY_SECONDS,
+        modes: Modes = OWNER,
+    ) -> Self:
         """Open a database, migrate its tables, and close runs whose process has died.
 
         Args:
             database: an SQLite file, or any SQLAlchemy URL.
             create: create the file and its tables if there are none.
             busy_seconds: how long to wait for another program's lock.
+            modes: permissions of the file and its folder, if they are created.
 
         Raises:
             StoreError: missing, locked, damaged, not writable, another program's, or of a newer reidpipe.
         """
         url = parse_database(database)
-        require_file(url, create)
+        require_file(url, create, modes)
         store = cls(url, make_engine(url, busy_seconds))
         try:
-            store._bring_up_to_date(create)
-            store._close_dead_runs()
-        except StoreError:
+            with store.explaining_damage():
+                store._bring_up_to_date(create)
+                store._close_dead_runs()
+        except BaseException:
             store.close()
             raise
         return store
 
-    def start_run(self, config_json: str, cameras: list[CameraRow]) -> RunWriter:
+    def start_run(
+        self, config_json: str, cameras: list[CameraRow], lock_seconds: float = LOCK_SECONDS
+    ) -> RunWriter:
         """Begin a run; everything else goes through its writer.
 
         Args:
             config_json: the whole config; credentials in it are not stored.
             cameras: in the order in which results list them.
+            lock_seconds: longest lock by another program that the run survives.
         """
         now = datetime.now(UTC)
         camera_ids: dict[str, int] = {}
         with self.writing() as connection:
             run_id = insert_row(connection, insert(Run).values(
                 started_at=now, heartbeat_at=now, status="running", version=version("reidpipe"),
-                config=json.dumps(values_without_credentials(json.loads(config_json))), writer=PROCESS))
+                config=json.dumps(config_without_credentials(json.loads(config_json))), writer=PROCESS))
             for camera in cameras:
                 camera_ids[camera.name] = insert_row(connection, insert(Camera).values(
-                    run_id=run_id, name=camera.name, source=without_credentials(camera.source),
+                    run_id=run_id, name=camera.name, source=config_without_credentials(camera.source),
                     width=camera.width, height=camera.height, fps=camera.fps,
                     start_seconds=camera.start_seconds,
                     homography=None if camera.homography is None else json.dumps(camera.homography),
                     decoded=0, analysed=0, thinned=0, dropped=0, damaged=0, status="running", error=""))
-        return RunWriter(self.writing, run_id, camera_ids)
+        return RunWriter(self.writing, run_id, camera_ids, lock_seconds)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -134,6 +160,22 @@ class Store:
         except SQLAlchemyError as error:
             raise explain(self._url, error) from error
 
+    @contextmanager
+    def explaining_damage(self) -> Iterator[None]:
+        """Raise errors of the block as StoreError if the database holds what this program never wrote."""
+        try:
+            yield
+        except ReidpipeError:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno != errno.EOVERFLOW:  # a time beyond the calendar is one, too
+                raise
+            with self.reading() as connection:
+                problem = find_damage(connection)
+            if problem:
+                raise StoreError(f"{self.name}: it is damaged: {problem}: restore a copy, or move it away") from error
+            raise
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
@@ -145,19 +187,41 @@ class Store:
         self.close()
 
     def _bring_up_to_date(self, create: bool) -> None:
+        tables, revision = self.tables_and_revision(create)
+        if revision == REVISION:
+            return
+        if not tables:
+            self._use_write_ahead_log()
+        self._migrate()
+
+    def tables_and_revision(self, create: bool) -> tuple[list[str], str | None]:
+        """The database's tables, and the number of the last migration; None if there are no tables yet.
+
+        Raises:
+            StoreError: damaged, another program's, or of a newer reidpipe; or empty, without `create`.
+        """
         with self.reading() as connection:
             tables = inspect(connection).get_table_names()
             number = select(table(VERSION_TABLE, column("version_num", String)))
             revision = connection.scalar(number) if VERSION_TABLE in tables else None
-        if revision == REVISION:
-            return
         if not tables and not create:
             raise StoreError(f"{self.name}: the database is empty: run the pipeline first, or give the right path")
         if tables and revision is None:
             raise StoreError(f"{self.name}: this database is another program's: give reidpipe one of its own")
-        if not tables:
-            self._use_write_ahead_log()
-        self._migrate(revision)
+        if revision not in (None, REVISION) and revision not in _known_revisions():
+            raise StoreError(f"{self.name}: written by a newer reidpipe (its tables are {revision}, ours {REVISION}): "
+                             "update reidpipe, or give another database")
+        return tables, revision
+
+    def unfinished_runs(self) -> list[int]:
+        """Numbers of the runs that are marked as running although their process has died."""
+        try:
+            with self.reading() as connection:
+                running = connection.execute(
+                    select(Run.id, Run.writer, Run.heartbeat_at).where(Run.status == "running")).all()
+            return [row.id for row in running if not is_alive(row.writer, row.heartbeat_at)]
+        except (ValueError, TypeError) as error:  # a time or a writer that this program would not have stored
+            raise StoreError(f"{self.name}: it is damaged: restore a copy, or move it away and run again") from error
 
     def _use_write_ahead_log(self) -> None:
         try:
@@ -165,18 +229,11 @@ class Store:
         except SQLAlchemyError as error:
             raise explain(self._url, error) from error
 
-    def _migrate(self, revision: str | None) -> None:
-        """Apply all migrations after `revision` in one transaction."""
+    def _migrate(self) -> None:
+        """Apply all missing migrations in one transaction."""
         from alembic import command
-        from alembic.config import Config
-        from alembic.script import ScriptDirectory
 
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
-        if revision is not None and revision not in known:
-            raise StoreError(f"{self.name}: written by a newer reidpipe (its tables are {revision}, ours {REVISION}): "
-                             "update reidpipe, or give another database")
+        config = _migrations()
         with self.writing() as connection:
             config.attributes["connection"] = connection
             config.attributes["version_table"] = VERSION_TABLE
@@ -184,10 +241,7 @@ class Store:
 
     def _close_dead_runs(self) -> None:
         """Mark the runs of killed processes as `partial`, ended at their last heartbeat."""
-        with self.reading() as connection:
-            running = connection.execute(
-                select(Run.id, Run.writer, Run.heartbeat_at).where(Run.status == "running")).all()
-        dead = [row.id for row in running if not is_alive(row.writer, row.heartbeat_at)]
+        dead = self.unfinished_runs()
         if not dead:
             return
         try:
@@ -198,6 +252,35 @@ class Store:
                     Camera.run_id.in_(dead), Camera.status == "running").values(status="partial"))
         except StoreError as error:  # a read-only copy can still be read
             logger.debug("runs %s stay open: %s", dead, error)
+
+
+def verify_database(database: str | Path) -> None:
+    """Check that a run could write to a database, as opening it does; nothing is made or changed.
+
+    Raises:
+        StoreError: as `Store.open` with `create`, as far as this shows without writing.
+    """
+    url = parse_database(database)
+    if not require_writable(url):
+        return
+    with Store(url, reading_only(url)) as store:
+        _, revision = store.tables_and_revision(create=True)
+        if revision == REVISION:
+            store.unfinished_runs()  # reads the tables of which a damaged file may have lost pages
+
+
+def _migrations() -> AlembicConfig:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _known_revisions() -> set[str]:
+    from alembic.script import ScriptDirectory
+
+    return {step.revision for step in ScriptDirectory.from_config(_migrations()).walk_revisions()}
 
 
 def is_alive(writer: str, heartbeat_at: datetime) -> bool:

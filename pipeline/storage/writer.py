@@ -14,7 +14,7 @@ from typing import Literal, Self
 
 from sqlalchemy import Connection, update
 
-from ..errors import StoreError
+from ..errors import LockedError, StoreError
 from ..types import CameraReport, Link, Observations, Tracklet
 from .rows import PackedTracklet, RowWriter, pack_tracklet
 from .schema import Camera, Run
@@ -24,8 +24,11 @@ logger = logging.getLogger(__name__)
 COMMIT_SECONDS = 0.5  # together with the writing, at most one second of work is uncommitted
 HEARTBEAT_SECONDS = 5.0
 BATCH_ITEMS = 256  # larger batches save little, and waiting items cost memory
-QUEUE_ITEMS = 128
+QUEUE_BYTES = 256 << 20  # some minutes of results of a dozen cameras, while another program locks the database
+LOCK_SECONDS = 300.0  # a longer lock ends the run: a program that holds one for minutes hangs
+RETRY_SECONDS = 0.5  # between two attempts, in addition to SQLite's own wait
 WAIT_SECONDS = 0.1  # between two checks of the writing thread
+ITEM_BYTES = 1000  # of memory, roughly, for an item without its arrays
 
 Status = Literal["complete", "partial"]
 
@@ -40,11 +43,45 @@ class _Finish:
 Item = Observations | PackedTracklet | list[Link] | CameraReport | _Finish
 
 
+def _bytes(item: Item) -> int:
+    """How much memory an item takes, roughly."""
+    if isinstance(item, Observations):
+        return ITEM_BYTES + item.xyxy.nbytes * 2
+    if isinstance(item, PackedTracklet):
+        appearances = sum(len(embedding) + len(mask) for _, _, embedding, mask in item.appearances)
+        return ITEM_BYTES + appearances + sum(crop.image.nbytes for crop in item.crops)
+    return ITEM_BYTES * (len(item) if isinstance(item, list) else 1)
+
+
+class _Room:
+    """A bound on the memory of waiting items."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit, self._taken = limit_bytes, 0
+        self._changed = threading.Condition()
+
+    def take(self, size: int, timeout_seconds: float) -> bool:
+        """Reserve room; False if there is none in time. An item larger than the limit waits until it is alone."""
+        with self._changed:
+            free = self._changed.wait_for(lambda: not self._taken or self._taken + size <= self._limit, timeout_seconds)
+            if free:
+                self._taken += size
+            return free
+
+    def give_back(self, size: int) -> None:
+        """Free room."""
+        with self._changed:
+            self._taken -= size
+            self._changed.notify_all()
+
+
 class RunWriter:
     """Takes a run's results from the stages and writes them in the background.
 
     All methods may be called from any thread; they return at once unless the database is slower than the stages. Items
-    of one kind are stored in order. After a failed write every call raises StoreError; what is committed is kept.
+    of one kind are stored in order. While another program locks the database, items wait in memory, at most
+    `QUEUE_BYTES` of them, and are written when the lock ends. After a failed write, or a lock of more than
+    `lock_seconds`, every call raises StoreError; what is committed is kept.
     """
 
     def __init__(
@@ -52,15 +89,17 @@ class RunWriter:
         writing: Callable[[], AbstractContextManager[Connection]],
         run_id: int,
         camera_ids: dict[str, int],
+        lock_seconds: float = LOCK_SECONDS,
     ) -> None:
         self.run = run_id
         self._writing = writing
         self._camera_ids = camera_ids
         self._rows = RowWriter(run_id, camera_ids)
-        self._queue: queue.Queue[Item] = queue.Queue(QUEUE_ITEMS)
-        self._error: StoreError | None = None
+        self._lock_seconds = lock_seconds
+        self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._room = _Room(QUEUE_BYTES)
+        self._error: Exception | None = None
         self._finishing = False  # no more items
-        self._complete = False  # all items are committed
         self._thread = threading.Thread(target=self._work, name=f"run-{run_id}-writer", daemon=True)
         self._thread.start()
 
@@ -91,6 +130,7 @@ class RunWriter:
 
         Raises:
             StoreError: something could not be written.
+            RuntimeError: the writing thread failed by a bug.
         """
         if not self._finishing:
             self._put(_Finish(status))
@@ -107,7 +147,7 @@ class RunWriter:
             return
         try:
             self.finish("partial")
-        except StoreError as error:  # must not hide the first error
+        except (StoreError, RuntimeError) as error:  # must not hide the first error
             logger.warning("run %d could not be closed: %s", self.run, error)
 
     def _check_camera(self, camera: str) -> None:
@@ -118,31 +158,47 @@ class RunWriter:
         """Queue an item; waits while the queue is full and the thread alive."""
         if self._finishing:
             raise ValueError(f"run {self.run} is finished and takes no more rows")
-        while True:
+        self._raise_if_failed()
+        while not self._room.take(_bytes(item), WAIT_SECONDS):
             self._raise_if_failed()
-            try:
-                self._queue.put(item, timeout=WAIT_SECONDS)
-                return
-            except queue.Full:
-                continue
+        self._queue.put(item)
 
     def _raise_if_failed(self) -> None:
-        if self._error is not None:
-            raise StoreError(str(self._error)) from self._error  # a new instance, because it is raised more than once
-        if not self._thread.is_alive() and not self._complete:
-            raise StoreError(f"run {self.run}: its writing thread failed; see the log")
+        error = self._error
+        if isinstance(error, StoreError):
+            raise type(error)(str(error)) from error  # a new instance, because it is raised more than once
+        if error is not None:
+            raise RuntimeError(f"run {self.run}: its writing thread failed") from error
 
     def _work(self) -> None:
         """The thread: write batch after batch until the last item or the first error."""
         try:
-            while self._write(self._next_batch()):
+            while self._write_unless_locked(self._next_batch()):
                 pass
-            self._complete = True
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - raised again in the thread of the run
+            self._close_after_failure()  # first, so that the run is marked when its thread learns of the error
             self._error = error
-        finally:
-            if not self._complete:  # also after an unexpected error, which Python's thread hook reports
-                self._close_after_failure()
+
+    def _write_unless_locked(self, batch: list[Item]) -> bool:
+        """As `_write`; while another program locks the database, try again."""
+        locked_since: float | None = None
+        while True:
+            try:
+                more = self._write(batch)
+            except LockedError as error:
+                self._rows = RowWriter(self.run, self._camera_ids)  # ids of rows that were rolled back are void
+                if locked_since is None:
+                    locked_since = time.monotonic()
+                    logger.warning("%s; results are kept in memory and written when it is free", error)
+                locked_seconds = time.monotonic() - locked_since
+                if locked_seconds >= self._lock_seconds:
+                    raise LockedError(f"{error} (locked for {locked_seconds:.0f} s, the run has ended)") from error
+                time.sleep(RETRY_SECONDS)
+                continue
+            if locked_since is not None:
+                logger.warning("the database is free again after %.0f s", time.monotonic() - locked_since)
+            self._room.give_back(sum(map(_bytes, batch)))
+            return more
 
     def _next_batch(self) -> list[Item]:
         """The items until the next commit; none if none come until the next heartbeat."""

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import WeightsError
+from ..files import failing_as
 from .protocol import Backbone, BackboneOutput
 
 NUMBERS = {"f16": np.float16, "f32": np.float32, "i32": np.int32, "i64": np.int64}
@@ -108,8 +109,9 @@ def read_graph(path: Path) -> tuple[str, list[NDArray[np.float32]]]:
     """
     binary = path.with_suffix(".bin")
     for file in (path, binary):
-        if not file.is_file():
-            raise WeightsError(f"{file}: no such file of an OpenVINO network")
+        with failing_as(WeightsError, file):
+            if not file.is_file():
+                raise WeightsError(f"{file}: no such file of an OpenVINO network")
     try:
         root = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:

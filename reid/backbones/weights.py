@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import WeightsError
+from ..files import failing_as
 
 UNREADABLE = (  # raised by torch.load for files that are truncated or something else, depending on their bytes
     pickle.UnpicklingError,
@@ -41,8 +42,9 @@ def read_state(weights: Path) -> dict[str, Any]:
     Raises:
         WeightsError: the file is missing, unreadable or holds something else.
     """
-    if not weights.is_file():
-        raise WeightsError(f"{weights}: no such weights file")
+    with failing_as(WeightsError, weights):
+        if not weights.is_file():
+            raise WeightsError(f"{weights}: no such weights file")
     if weights.suffix == ".safetensors":
         return _read_safetensors(weights)
     try:

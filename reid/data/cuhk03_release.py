@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DatasetError
+from ..files import make_folder, write_new
 
 if TYPE_CHECKING:
     import h5py
@@ -52,9 +53,9 @@ def extract_release(release: Path, boxes: str, folder: Path) -> None:
     try:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
             unfinished = Path(temporary) / folder.name
-            unfinished.mkdir()
+            make_folder(unfinished)
             for name, image in _images(release, boxes):
-                (unfinished / name).write_bytes(cv2.imencode(".png", image)[1].tobytes())
+                write_new(unfinished / name, cv2.imencode(".png", image)[1].tobytes())
             unfinished.rename(folder)
     except OSError as error:
         problem = error.strerror or error

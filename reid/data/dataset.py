@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..crops import HEIGHT_PX, WIDTH_PX, resize_crop
 from ..errors import DatasetError
-from ..files import read_image
+from ..files import failing_as, read_image
 from .layouts import (
     IMAGE_SUFFIXES,
     LabelledCrop,
@@ -71,7 +71,9 @@ def read_crop_set(folder: Path) -> CropSet:
     Raises:
         DatasetError: the folder is missing or holds no crops, or a file cannot be read or is misnamed.
     """
-    return read_listed(list_folder(folder))
+    with failing_as(DatasetError, folder):
+        crops = list_folder(folder)
+    return read_listed(crops)
 
 
 def read_split(root: Path, split: Split, layout: str | None = None) -> CropSet:
@@ -85,7 +87,8 @@ def read_split(root: Path, split: Split, layout: str | None = None) -> CropSet:
     Raises:
         DatasetError: as `list_split`; or an image cannot be read.
     """
-    crops = list_split(root, split, layout)
+    with failing_as(DatasetError, root):
+        crops = list_split(root, split, layout)
     found, published = count_crops(crops), published_counts(root, find_layout(root, layout), split)
     logger.info("%s: %s: %s", root, split, found)
     if published is not None:
@@ -100,7 +103,8 @@ def read_people(path: Path) -> CropSet:
     Raises:
         DatasetError: as `read_crop_set` and `read_split`.
     """
-    is_plain = path.is_dir() and any(one.suffix.lower() in IMAGE_SUFFIXES for one in path.iterdir())
+    with failing_as(DatasetError, path):
+        is_plain = path.is_dir() and any(one.suffix.lower() in IMAGE_SUFFIXES for one in path.iterdir())
     return read_crop_set(path) if is_plain else read_split(path, "train")
 
 
@@ -113,10 +117,11 @@ def read_unlabelled(folder: Path) -> CropSet:
     Raises:
         DatasetError: the folder is missing or holds no images, or one cannot be read.
     """
-    pictures = folder / IMAGES_FOLDER if (folder / IMAGES_FOLDER).is_dir() else folder
-    if not pictures.is_dir():
-        raise DatasetError(f"{folder}: no such folder of pictures")
-    paths = sorted(path for path in pictures.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    with failing_as(DatasetError, folder):
+        pictures = folder / IMAGES_FOLDER if (folder / IMAGES_FOLDER).is_dir() else folder
+        if not pictures.is_dir():
+            raise DatasetError(f"{folder}: no such folder of pictures")
+        paths = sorted(path for path in pictures.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         raise DatasetError(f"{pictures}: expected pictures of people, found none")
     images = _space_for((len(paths), HEIGHT_PX, WIDTH_PX, 3))
@@ -180,8 +185,9 @@ def _gather(images: NDArray[np.uint8], rows: NDArray[np.integer]) -> NDArray[np.
 def _read_visible(paths: Sequence[Path], folder: Path | None = None) -> NDArray[np.uint8] | None:
     """Read the masks of crops from `folder`, by default `visible` beside each crop: `CropSet.visible`."""
     pictures = [(folder or path.parent / VISIBLE_FOLDER) / f"{path.stem}.png" for path in paths]
-    if not any(picture.is_file() for picture in pictures):
-        return None
+    with failing_as(DatasetError, Path(VISIBLE_FOLDER)):
+        if not any(picture.is_file() for picture in pictures):
+            return None
     visible = np.zeros((len(paths), *VISIBLE_HW), np.uint8)
     for row, picture in enumerate(pictures):
         if picture.is_file():

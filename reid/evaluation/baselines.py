@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WeightsError
+from ..files import failing_as
 from ..onnx_session import open_session
 
 Blob = NDArray[np.float32]  # (N, 3, H, W), a network's input
@@ -38,8 +39,9 @@ class Baseline:
         Raises:
             WeightsError: no such file, a file of neither type, or a network whose input is not one batch of images.
         """
-        if not path.is_file():
-            raise WeightsError(f"{path}: no such network")
+        with failing_as(WeightsError, path):
+            if not path.is_file():
+                raise WeightsError(f"{path}: no such network")
         loaders = {".xml": _open_openvino, ".onnx": _open_onnx}
         if path.suffix not in loaders:
             raise WeightsError(f"{path}: expected an OpenVINO .xml or an .onnx network")
@@ -112,6 +114,9 @@ def _open_onnx(path: Path, threads: int) -> Opened:
 def _open_openvino(path: Path, threads: int) -> Opened:
     import openvino
 
+    binary = path.with_suffix(".bin")
+    if binary.exists() and binary.resolve().parent != path.resolve().parent:
+        raise WeightsError(f"{binary}: is a link to a file outside of its folder: put a copy there")
     core = openvino.Core()
     try:
         network = core.read_model(path)

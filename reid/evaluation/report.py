@@ -12,6 +12,7 @@ from ..appearance import Appearance
 from ..data.dataset import CropSet, read_crop_set, read_split
 from ..embedder import SHIPPED_WEIGHTS, Embedder
 from ..errors import DatasetError, WeightsError
+from ..files import failing_as
 from ..similarity import masked_similarity
 from .baselines import BATCH_CROPS, Baseline
 from .mask_metrics import MaskStatistics, compare_metrics, mask_statistics, occluded_queries
@@ -144,7 +145,9 @@ def _query_sets(task: Task, gallery: CropSet) -> dict[str, CropSet]:
         if folder.name in sets:
             raise DatasetError(f"{folder}: another set of queries is named {folder.name} already; rename the folder")
         inner = folder / "query"
-        sets[folder.name] = read_crop_set(inner if inner.is_dir() else folder)
+        with failing_as(DatasetError, folder):
+            has_inner = inner.is_dir()
+        sets[folder.name] = read_crop_set(inner if has_inner else folder)
     if task.synthetic:
         if SYNTHETIC in sets:
             raise DatasetError(f"{SYNTHETIC} is the name of the synthetically occluded queries; rename the folder")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DatasetError
+from ..files import failing_as
 from .drawn_objects import draw_thing
 from .synthetic import NOBODY, Image, Occlusion, Rng
 
@@ -46,10 +47,12 @@ def read_cutouts(folder: Path) -> list[Cutout]:
     Raises:
         DatasetError: the folder is missing or holds no cut-out, or a file is unreadable or fully transparent.
     """
-    if not folder.is_dir():
-        raise DatasetError(f"{folder}: no such folder of cut-outs")
+    with failing_as(DatasetError, folder):
+        if not folder.is_dir():
+            raise DatasetError(f"{folder}: no such folder of cut-outs")
+        paths = sorted(one for one in folder.rglob("*") if one.suffix.lower() == ".png")
     cutouts = []
-    for path in sorted(one for one in folder.rglob("*") if one.suffix.lower() == ".png"):
+    for path in paths:
         pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if pixels is None:
             raise DatasetError(f"{path}: not a readable image")

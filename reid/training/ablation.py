@@ -10,12 +10,14 @@ import yaml
 
 from ..errors import RecipeError
 from ..files import make_folder, write_text
+from ..guard import Guard, begins_with
 from ..recipe import Recipe, check_recipe, read_recipe
 from .log import TrainingLog
 from .train import Listener, train
 
 EVERYTHING = "everything"
 QUERIES, METRICS = ("clean", "occluded"), ("plain", "masked", "permuted")
+HEADING = "mAP in % on held-out identities"
 Changes = Mapping[str, Any]  # dotted keys of a recipe, and what they become
 
 # What is switched off, and how.  A part that a recipe does not have on is left out of its table.
@@ -98,6 +100,7 @@ def run_ablation(
     only: Sequence[str] = (),
     listeners: Sequence[Listener] = (),
     report: Callable[[str], None] = lambda line: None,
+    force: bool = False,
 ) -> list[Row]:
     """Train every variant with every seed, and write out/ablation.json and out/ablation.md after every run.
 
@@ -111,19 +114,24 @@ def run_ablation(
         only: as of `variants`.
         listeners: called at every epoch and step of every run.
         report: called with a line whenever a run begins.
+        force: replace files in `out` that are not of an earlier study, too.
 
     Returns:
         The table.
     """
     recipe = read_recipe(recipe_path)
     chosen = variants(recipe, recipe_path, only)
+    guard = Guard([recipe_path, *recipe.inputs()], force=force)
+    guard.check(out / "ablation.json", lambda path: begins_with(path, '[\n  {\n    "part": '))
+    guard.check(out / "ablation.md", lambda path: begins_with(path, HEADING))
     rows = [Row(part=part, seeds=[], scores={}) for part in chosen]
     for number in range(seeds):
         seed = recipe.seed + number
         for row, (part, variant) in zip(rows, chosen.items(), strict=True):
             report(f"{part} off, seed {seed}" if part != EVERYTHING else f"{part}, seed {seed}")
             folder = out / _slug(part) / f"seed-{seed}"
-            for name, score in _scores(variant.model_copy(update={"seed": seed}), folder, listeners).items():
+            seeded = variant.model_copy(update={"seed": seed})
+            for name, score in _scores(seeded, folder, listeners, guard, force).items():
                 row["scores"].setdefault(name, []).append(score)
             row["seeds"].append(seed)
             write_text(out / "ablation.json", json.dumps(rows, indent=2) + "\n")
@@ -138,7 +146,7 @@ def table(rows: Sequence[Row]) -> str:
     """
     names = list(rows[0]["scores"])
     lines = [
-        "mAP in % on held-out identities, after the last epoch; mean ± standard deviation over seeds, and in brackets "
+        f"{HEADING}, after the last epoch; mean ± standard deviation over seeds, and in brackets "
         "the difference to everything, paired by seed.",
         "",
         f"| off | seeds | {' | '.join(names)} |",
@@ -165,21 +173,33 @@ def _mean_and_std(values: Sequence[float], sign: str = "") -> str:
     return mean if len(values) < 2 else f"{mean} ± {float(np.std(values, ddof=1)):.1f}"
 
 
-def _scores(recipe: Recipe, folder: Path, listeners: Sequence[Listener]) -> dict[str, float]:
+def _scores(
+    recipe: Recipe, folder: Path, listeners: Sequence[Listener], guard: Guard, force: bool
+) -> dict[str, float]:
     """Train unless finished; return the last epoch's mAP in percent, the mean over all held-out sets."""
-    make_folder(folder)
     path, log = folder / "recipe.yaml", TrainingLog(folder / "log.jsonl")
+    guard.check(path, _is_own_recipe)
+    make_folder(folder)
     if path.exists() and read_recipe(path).comparable() != recipe.comparable():
         raise RecipeError(f"{folder}: holds a run of another recipe: choose another --out")
-    write_text(path, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+    write_text(path, _written(recipe))
     if not any(record["epoch"] + 1 == recipe.schedule.epochs for record in log.records()):
-        train(path, folder, (folder / "last.pt").exists(), listeners)
+        train(path, folder, (folder / "last.pt").exists(), listeners, force)
     held_out = log.records()[-1]["held_out"].values()
     return {
         f"{query} {metric}": 100 * float(np.mean([one[query][metric]["mean_average_precision"] for one in held_out]))
         for query in QUERIES
         for metric in METRICS
     }
+
+
+def _written(recipe: Recipe) -> str:
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+
+
+def _is_own_recipe(path: Path) -> bool:
+    """Whether a recipe is written as `_written` does, without a comment or an order of its own that could be lost."""
+    return path.read_text(encoding="utf-8") == _written(read_recipe(path))
 
 
 def _changed(recipe: Recipe, changes: Changes, path: Path) -> Recipe | None:

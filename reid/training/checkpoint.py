@@ -1,5 +1,6 @@
 """Save and resume a run: one file, rewritten after every epoch, holds everything that the next epoch needs."""
 
+import zipfile
 from pathlib import Path
 from typing import TypedDict
 
@@ -7,11 +8,17 @@ import torch
 
 from ..backbones.weights import read_state
 from ..errors import WeightsError
-from ..files import replacing
+from ..files import failing_as, replacing
 from ..recipe import Recipe
 from .trainer import Trainer, TrainerState
 
 FORMAT_VERSION = 3
+OWN_KEYS = (  # of last.pt, best.pt, the results of the stages, and the state of CLIP's prompts
+    (b"format_version", b"best_score", b"trainer"),
+    (b"spec", b"backbone", b"mask", b"model"),
+    (b"fingerprint",),
+    (b"settings", b"tokens", b"optimiser"),
+)
 
 
 class Checkpoint(TypedDict):
@@ -52,8 +59,9 @@ def resume_run(path: Path, trainer: Trainer, crops: int) -> tuple[int, float]:
     Raises:
         WeightsError: the file is missing, unreadable, not such a checkpoint, or of another recipe or other data.
     """
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such checkpoint to resume from")
+    with failing_as(WeightsError, path):
+        if not path.is_file():
+            raise WeightsError(f"{path}: no such checkpoint to resume from")
     state = read_state(path)
     if state.get("format_version") != FORMAT_VERSION:
         raise WeightsError(f"{path}: not a checkpoint to resume from, which is last.pt of this version of the program")
@@ -73,6 +81,17 @@ def save(state: dict[str, object], path: Path) -> None:
     """Write a checkpoint atomically: after a crash the file is the old one or the new one."""
     with replacing(path) as temporary:
         torch.save(state, temporary)
+
+
+def is_own_checkpoint(path: Path) -> bool:
+    """Whether a file is one that `save` wrote during a training, by the keys in it; nothing in it is unpickled."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+            keys = archive.read(names[0]) if names else b""
+    except zipfile.BadZipFile:
+        return False
+    return any(all(key in keys for key in kind) for kind in OWN_KEYS)
 
 
 def _compare(path: Path, before: dict[str, object], recipe: Recipe) -> None:

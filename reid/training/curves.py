@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files import replacing
+from ..files import PNG_MAKER, replacing
+from ..guard import MARK
 from .log import EpochRecord
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def draw_curves(records: Sequence[EpochRecord], path: Path) -> None:
     _draw_scores(below, records)
     below.set_xlabel("epoch")
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+        figure.savefig(temporary, format="png", metadata={PNG_MAKER: MARK})
 
 
 def _draw_losses(axes: "Axes", records: Sequence[EpochRecord]) -> None:

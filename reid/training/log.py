@@ -8,7 +8,7 @@ from typing import TypedDict
 import numpy as np
 
 from ..evaluation.metrics import RankingScores
-from ..files import write_text
+from ..files import append_text, write_text
 
 Scores = dict[str, dict[str, dict[str, RankingScores]]]  # folder, clean or occluded, metric
 PlainScores = dict[str, dict[str, dict[str, dict[str, float]]]]  # the same, ready for JSON
@@ -49,8 +49,7 @@ class TrainingLog:
 
     def append(self, record: EpochRecord) -> None:
         """Add a line."""
-        with self.path.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(record) + "\n")
+        append_text(self.path, json.dumps(record) + "\n")
 
     def cut(self, epoch: int) -> None:
         """Drop `epoch` and all later ones: a resumed run trains them again."""

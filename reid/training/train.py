@@ -14,16 +14,28 @@ import torch
 
 from ..data.dataset import CropSet, join_crop_sets, read_people, read_unlabelled
 from ..errors import RecipeError, WeightsError
-from ..files import make_folder
+from ..files import failing_as, is_png_by, make_folder
+from ..guard import MARK, Guard, begins_with
 from ..recipe import Recipe, read_recipe
 from .batches import Batch, epoch_batches
-from .checkpoint import resume_run, save, save_checkpoint
+from .checkpoint import is_own_checkpoint, resume_run, save, save_checkpoint
 from .curves import draw_curves
 from .event_files import EventFiles
 from .held_out import HeldOut, evaluate_held_out, split_held_out
 from .log import EpochRecord, Scores, TrainingLog, mean_masked_score, plain_scores
 from .process_state import process_state_restored
-from .stages import embed_with_start, embed_with_teacher, find_people, gather_occluders, learn_text
+from .stages import (
+    PROMPTS_FILE,
+    REGIONS_FILE,
+    START_FILE,
+    TEACHER_FILE,
+    TEXT_FILE,
+    embed_with_start,
+    embed_with_teacher,
+    find_people,
+    gather_occluders,
+    learn_text,
+)
 from .trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -43,7 +55,9 @@ class Listener(Protocol):
 
 
 @process_state_restored()
-def train(recipe_path: Path, out: Path, resume: bool = False, listeners: Sequence[Listener] = ()) -> Path:
+def train(
+    recipe_path: Path, out: Path, resume: bool = False, listeners: Sequence[Listener] = (), force: bool = False
+) -> Path:
     """Train a model by a recipe.
 
     First the optional stages: CLIP's prompts (1) and the saliency selector (1b); then the training loop (2).  `out`
@@ -57,6 +71,7 @@ def train(recipe_path: Path, out: Path, resume: bool = False, listeners: Sequenc
         out: output folder; created if missing.
         resume: resume the interrupted run from out/last.pt.
         listeners: called at every epoch and step.
+        force: replace files in `out` that are not of an earlier training, too.
 
     Returns:
         The path of best.pt.
@@ -65,11 +80,14 @@ def train(recipe_path: Path, out: Path, resume: bool = False, listeners: Sequenc
         RecipeError: the recipe is invalid, or does not fit the machine or the backbone.
         DatasetError: crops are missing, unreadable or too few.
         WeightsError: a weights file or checkpoint is missing or unfit, or `out` holds a run and `resume` is False.
+        OutputError: `out` cannot be written, or holds an input or other files of the names above.
         TrainingError: too many steps in a row had a loss that is not finite.
     """
     recipe = read_recipe(recipe_path)
+    check_outputs(out, Guard([recipe_path, *recipe.inputs()], force=force), resume)
     _prepare(recipe, out, resume)
     if recipe.tensorboard:
+        make_folder(out / "events")
         listeners = [*listeners, EventFiles(out / "events")]
     crops, held_out = read_training_crops(recipe)
     trainer = _trainer(recipe, crops, out)
@@ -185,12 +203,31 @@ def read_training_crops(recipe: Recipe) -> tuple[CropSet, list[HeldOut]]:
     return join_crop_sets(kept), held_out
 
 
+def check_outputs(out: Path, guard: Guard, resume: bool) -> None:
+    """Refuse a folder in which the files of a training would replace others.
+
+    Args:
+        out: the folder.
+        guard: of the recipe and all that it names.
+        resume: last.pt is read first, and reported there if it is of another program.
+
+    Raises:
+        OutputError: as of `Guard.check`.
+    """
+    guard.check(out / "last.pt", is_own_checkpoint if not resume else lambda path: True)
+    for name in ("best.pt", START_FILE, TEACHER_FILE, TEXT_FILE, REGIONS_FILE, PROMPTS_FILE):
+        guard.check(out / name, is_own_checkpoint)
+    guard.check(out / "log.jsonl", lambda path: begins_with(path, '{"epoch": '))
+    guard.check(out / "curves.png", lambda path: is_png_by(path, MARK, "Matplotlib"))  # as earlier versions wrote it
+
+
 def _prepare(recipe: Recipe, out: Path, resume: bool) -> None:
     """Check what can be checked before any crop is read; set random seed and thread counts."""
     if recipe.device == "cuda" and not torch.cuda.is_available():
         raise RecipeError("device: cuda is set, but PyTorch finds no CUDA device: set device to cpu")
-    if (out / "last.pt").exists() and not resume:
-        raise WeightsError(f"{out / 'last.pt'} exists: resume the run with --resume, or choose another --out")
+    with failing_as(WeightsError, out / "last.pt"):
+        if (out / "last.pt").exists() and not resume:
+            raise WeightsError(f"{out / 'last.pt'} exists: resume the run with --resume, or choose another --out")
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)

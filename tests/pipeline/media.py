@@ -12,7 +12,7 @@ import av
 import cv2
 import numpy as np
 
-from reidpipe.pipeline.config.schema import CameraConfig
+from reidpipe.pipeline.config.schema import CameraConfig, SourcesConfig
 from reidpipe.pipeline.sources.opening import open_source
 
 WIDTH, HEIGHT = 64, 48
@@ -114,8 +114,8 @@ def replaced(path: Path, old: bytes, new: bytes):
     return path
 
 
-def open_camera(source, **settings):
-    return open_source("entrance", CameraConfig(source=str(source), **settings))
+def open_camera(source, isolate=True, **settings):
+    return open_source("entrance", CameraConfig(source=str(source), **settings), SourcesConfig(isolate=isolate))
 
 
 def read(source):

@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from reidpipe.reid.embedder import FORMAT_VERSION, KIND
+
 
 def write_detector(path: Path, boxes, names="{0: 'person'}", scale_by_red=False, task="detect", hw=("height", "width")):
     """Write a detector that finds the same boxes in every image.
@@ -41,5 +43,28 @@ def write_detector(path: Path, boxes, names="{0: 'person'}", scale_by_red=False,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     helper.set_model_props(model, {"task": task, "names": names, "stride": "32"})
+    onnx.save(model, str(path))
+    return path
+
+
+def write_embedder(path: Path):
+    """Write an appearance model of a few operations: the mean colour of a crop, of unit length."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["mean"], axes=[1, 2], keepdims=0),  # (N, 3)
+        helper.make_node("Add", ["mean", "one"], ["some"]),  # a black crop has a direction, too
+        helper.make_node("MatMul", ["some", "weights"], ["wide"]),  # (N, 8)
+        helper.make_node("LpNormalization", ["wide"], ["embedding"], axis=1, p=2),
+        helper.make_node("Sigmoid", ["wide"], ["mask"]),
+    ]
+    constants = {"one": np.ones(3, np.float32), "weights": np.ones((3, 8), np.float32)}
+    graph = helper.make_graph(
+        nodes, "tiny",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 256, 128, 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 8]) for name in ("embedding", "mask")],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    helper.set_model_props(model, {"kind": KIND, "format_version": FORMAT_VERSION})
     onnx.save(model, str(path))
     return path

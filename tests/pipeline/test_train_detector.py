@@ -49,7 +49,8 @@ def test_training_writes_a_model_that_the_pipeline_can_use(coco, tmp_path):
         (scenes / "labels" / f"{number}.txt").write_text("0 0.3 0.47 0.2 0.6\n" if number else "")
     footage = write_video(tmp_path / "real.mp4", 4, size=(96, 64))
     out = tmp_path / "out"
-    exported = train_detector(coco, [scenes], [footage], out, every=2, epochs=1, hw=(64, 96), batch=2)
+    settings = {"every": 2, "epochs": 1, "hw": (64, 96), "batch": 2}
+    exported = train_detector(coco, [scenes], [footage], out, **settings, trust_weights=True)
     detector = open_detector(DetectorConfig(weights=str(exported), confidence=0.0, image_size=96), 1)
     (found,) = detector.detect([image])
     assert found.xyxy.shape[1] == 4

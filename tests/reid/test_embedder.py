@@ -83,11 +83,11 @@ def other_model(path):
     ("write", "message"),
     [
         pytest.param(lambda path: None, "no such weights file", id="missing"),
-        pytest.param(lambda path: path.write_bytes(b"garbage"), "not a readable ONNX model", id="garbage"),
-        pytest.param(lambda path: path.write_bytes(b""), "not a readable ONNX model|got none", id="empty"),
+        pytest.param(lambda path: path.write_bytes(b"garbage"), "is damaged or not an ONNX model", id="garbage"),
+        pytest.param(lambda path: path.write_bytes(b""), "is damaged or not an ONNX model|got none", id="empty"),
         pytest.param(
             lambda path: path.write_bytes(SHIPPED_WEIGHTS.read_bytes()[:5000]),
-            "not a readable ONNX model",
+            "is damaged or not an ONNX model",
             id="cut off",
         ),
         pytest.param(other_model, "expected an ONNX model of kind reidpipe-appearance", id="another model"),

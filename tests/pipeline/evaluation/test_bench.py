@@ -43,8 +43,8 @@ def test_pipeline_and_bare_loop_go_through_the_same_frames(config, tmp_path):
     ("name", "content", "message"),
     [
         pytest.param("nowhere.pt", None, "no such baseline weights", id="missing"),
-        pytest.param("damaged.pt", b"no weights", "ultralytics cannot load the baseline", id="damaged"),
-        pytest.param("notes.txt", b"no weights", "ultralytics cannot load the baseline", id="not weights"),
+        pytest.param("damaged.pt", b"no weights", "is neither ONNX nor OpenVINO", id="untrusted"),
+        pytest.param("notes.txt", b"no weights", "is neither ONNX nor OpenVINO", id="not weights"),
     ],
 )
 def test_an_unreadable_baseline_is_reported_before_anything_is_measured(config, tmp_path, name, content, message):
@@ -52,7 +52,8 @@ def test_an_unreadable_baseline_is_reported_before_anything_is_measured(config, 
         (tmp_path / name).write_bytes(content)
     done = CliRunner().invoke(main, ["bench", "--cameras", str(config), "--baseline", str(tmp_path / name)])
     assert done.exit_code == 4, done.output
-    assert f"{name}: {message}" in done.output
+    assert name in done.output
+    assert message in done.output
 
 
 def test_the_deprecated_option_peer_still_names_the_baseline(config, tmp_path):

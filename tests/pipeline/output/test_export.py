@@ -154,12 +154,13 @@ def test_a_file_in_the_place_of_the_folder_is_refused(store, tmp_path):
 
 def test_a_failed_export_leaves_the_old_file_and_no_other(store, tmp_path):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "o.csv").write_text("old")
+    old = "identity,camera,track,time,seconds,frame\n"
+    (tmp_path / "out" / "o.csv").write_text(old)
     with store.writing() as connection:
         connection.exec_driver_sql("alter table observations rename column x1 to gone")
     with pytest.raises(StoreError):
         export_trajectories(store, tmp_path / "out" / "o.csv")
-    assert [(path.name, path.read_text()) for path in (tmp_path / "out").iterdir()] == [("o.csv", "old")]
+    assert [(path.name, path.read_text()) for path in (tmp_path / "out").iterdir()] == [("o.csv", old)]
 
 
 def test_memory_does_not_grow_with_the_run(tmp_path, monkeypatch):

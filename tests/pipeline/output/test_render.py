@@ -282,6 +282,6 @@ def test_an_interrupted_rendering_leaves_nothing_behind_and_old_videos_alone(two
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "door.mp4").write_text("of yesterday")
     with pytest.raises(KeyboardInterrupt):
-        render_run(two, tmp_path / "out", listener=Impatient())
+        render_run(two, tmp_path / "out", listener=Impatient(), force=True)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["door.mp4"]
     assert (tmp_path / "out" / "door.mp4").read_text() == "of yesterday"

@@ -226,7 +226,7 @@ def test_stopping_is_immediate_and_reported(kind, tmp_path, video):
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system does not list open files")
 def test_files_are_closed_if_reading_ends_early(video):
-    source = open_camera(video)
+    source = open_camera(video, isolate=False)
     assert str(video) not in open_files()
     frames = source.frames(threading.Event())
     next(frames)

@@ -67,7 +67,7 @@ def trained(monkeypatch):
     """Runs that take no time: their masked mAP depends on part and seed."""
     calls = []
 
-    def train(path, folder, resume, listeners):
+    def train(path, folder, resume, listeners, force):
         one = read_recipe(path)
         calls.append((folder.parent.name, one.seed, resume))
         if len(calls) == 3 and not resume:

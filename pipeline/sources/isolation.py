@@ -1,0 +1,297 @@
+"""Read one camera's footage in a process of its own: a crash inside a decoder then ends one camera, not the run.
+
+Footage is untrusted, and decoders are large C programs. A server process without threads (`decoder.py`) is started once
+and forks one decoder per camera. Control messages are JSON on a Unix socket, never pickles, so that a decoder that was
+taken over cannot execute code here; frames travel through shared memory whose size only this side sets.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config.schema import CameraConfig, SourcesConfig
+from ..errors import SourceError
+from ..types import Frame, Image
+from .counts import FootageCounts
+
+SLOTS = 2  # frames in shared memory: one is filled while the other is read
+MESSAGE_BYTES = 1 << 18  # larger than any message; Unix sockets take about 200 KiB at once
+WAIT_SECONDS = 0.2  # between two checks of the stop event
+LARGEST_SIDE_PX = 1 << 16  # of a frame, as reported by a decoder
+
+# The decoder's modules come from where this process found them, whatever its own start would set up.
+START = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from reidpipe.pipeline.sources.decoder import serve
+serve(int(sys.argv[2]))
+"""
+
+Message = dict[str, Any]
+
+
+class DisconnectedError(Exception):
+    """The other end of a link is closed."""
+
+
+class Link:
+    """One end of the connection between a camera and its decoder; every message is one JSON object."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+
+    def send(self, message: Message, file: int | None = None) -> None:
+        """Send a message, with an open file if given.
+
+        Raises:
+            DisconnectedError: the other end is closed.
+        """
+        content = json.dumps(message).encode()
+        with self._sending:
+            self._connection.settimeout(None)
+            try:
+                socket.send_fds(self._connection, [content], [] if file is None else [file])
+            except OSError as error:
+                raise DisconnectedError from error
+
+    def receive(self, timeout_seconds: float | None = None) -> Message | None:
+        """The next message; None if the other end is closed.
+
+        Raises:
+            TimeoutError: none came in time.
+        """
+        return self.receive_with_file(timeout_seconds)[0]
+
+    def receive_with_file(self, timeout_seconds: float | None = None) -> tuple[Message | None, int]:
+        """The next message, and the file that came with it, -1 without one; as `receive`."""
+        self._connection.settimeout(timeout_seconds)
+        try:
+            content, files, _, _ = socket.recv_fds(self._connection, MESSAGE_BYTES, 1)
+        except ConnectionResetError:  # once, if the other end closed with messages unread; its own come after it
+            return self.receive_with_file(timeout_seconds)
+        return (json.loads(content) if content else None), (files[0] if files else -1)
+
+    def close(self) -> None:
+        """Close this end; a decoder at the other end is killed."""
+        self._connection.close()
+
+
+class DecoderServer:
+    """The process that forks decoders; it ends with this process."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", START, json.dumps(sys.path), str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=None if os.environ.get("REIDPIPE_DEBUG") else subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C and a closed terminal concern the run, which then ends its decoders
+                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},  # forking allows no threads
+            )
+        self._control = ours
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can fork decoders."""
+        return self._process.poll() is None
+
+    def connect(self) -> Link:
+        """Fork a decoder.
+
+        Raises:
+            OSError: the server has ended.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            socket.send_fds(self._control, [b"fork"], [theirs.fileno()])
+        return Link(ours)
+
+    def close(self) -> None:
+        """End the server and its decoders."""
+        self._control.close()
+        self._process.wait()
+
+
+class _Servers:
+    """Keeps one server per process, as `multiprocessing` does: starting one takes half a second, a fork 10 ms."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._server: DecoderServer | None = None
+        self._owner = 0
+
+    def connect(self) -> Link:
+        with self._lock:
+            if self._server is None or self._owner != os.getpid() or not self._server.is_alive:
+                self._server, self._owner = DecoderServer(), os.getpid()
+            return self._server.connect()
+
+
+@cache
+def _servers() -> _Servers:
+    return _Servers()
+
+
+def _connected(camera: str) -> Link:
+    try:
+        return _servers().connect()
+    except OSError as error:
+        raise SourceError(
+            f"camera {camera}: no process for its decoder can be started ({error.strerror}): "
+            "end other programs, or set sources.isolate: false"
+        ) from error
+
+
+class IsolatedSource:
+    """One camera's footage, decoded in another process; see `Source`. It can be read once.
+
+    Raises:
+        SourceError: the footage cannot be opened, or not within `stall_seconds`, or the decoder crashed.
+    """
+
+    def __init__(self, camera: str, config: CameraConfig, settings: SourcesConfig) -> None:
+        self.camera = camera
+        self.counts = FootageCounts(camera)
+        self._link = _connected(camera)
+        opened = _answer(self._link, {"camera": camera, "config": config.model_dump(mode="json")}, camera, settings)
+        self.width, self.height = int(opened["width"]), int(opened["height"])
+        if not (0 < self.width < LARGEST_SIDE_PX and 0 < self.height < LARGEST_SIDE_PX):
+            raise SourceError(f"camera {camera}: frames of {self.width}x{self.height} pixels cannot be read")
+        self.fps, self.start_seconds = float(opened["fps"]), float(opened["start_seconds"])
+        self.frame_count: int | None = opened["frame_count"]
+        self.duration_seconds: float | None = opened["duration_seconds"]
+
+    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+        """Receive the decoded frames; damage and crashes are counted, never raised.
+
+        Args:
+            stop: once set, no further frame is yielded.
+        """
+        reached_end = False
+        seconds = 0.0
+        try:
+            slots = self._shared_memory()  # (SLOTS, H, W, 3)
+            while not stop.is_set():
+                try:
+                    message = self._link.receive(WAIT_SECONDS)
+                except TimeoutError:
+                    continue
+                if message is None or "died" in message:
+                    self.counts.break_off(f"{_death(message)} after {seconds:.1f} s of footage")
+                    return
+                self._take_notes(message)
+                if "frame" in message:
+                    index, moment, slot = message["frame"]
+                    seconds = moment - self.start_seconds
+                    image: Image = slots[slot].copy()
+                    with suppress(DisconnectedError):  # it may have ended; what it sent before is still to be read
+                        self._link.send({"free": slot})
+                    yield Frame(self.camera, index, moment, image)
+                elif "ended" in message:
+                    reached_end = True
+                    return
+        finally:
+            self._link.close()
+            self.counts.finish(reached_end=reached_end, seconds=seconds)
+
+    def _shared_memory(self) -> Image:
+        size = SLOTS * self.height * self.width * 3
+        file = os.memfd_create(f"reidpipe-{os.getpid()}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.ftruncate(file, size)
+            # A decoder that shrank it would end this process as soon as it reads.
+            fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+            memory = mmap.mmap(file, size)
+            with suppress(DisconnectedError):
+                self._link.send({"read": True}, file)
+        finally:
+            os.close(file)
+        return np.frombuffer(memory, np.uint8).reshape(SLOTS, self.height, self.width, 3)
+
+    def _take_notes(self, message: Message) -> None:
+        """Take over the decoder's log and counts."""
+        _relog(message)
+        if "counts" in message:
+            self.counts.mirror(message["counts"])
+
+
+def isolated_problems(files: Sequence[Path], settings: SourcesConfig) -> list[str]:
+    """One line per video file whose header cannot be read, found by another process; see `unreadable`."""
+    link = _connected("")
+    try:
+        problems: list[str] = []
+        for path in files:
+            try:
+                answer = _answer(link, {"header_of": str(path)}, "", settings)
+            except SourceError as error:
+                link.close()
+                link = _connected("")
+                problems.append(f"{path}: {error}")
+                continue
+            if answer["problem"]:
+                problems.append(str(answer["problem"]))
+        return problems
+    finally:
+        link.close()
+
+
+def _answer(link: Link, request: Message, camera: str, settings: SourcesConfig) -> Message:
+    """What the decoder answers to a request.
+
+    Raises:
+        SourceError: it refuses, crashes, or takes longer than `stall_seconds`.
+    """
+    name = f"camera {camera}: " if camera else ""
+    try:
+        with suppress(DisconnectedError):  # the server then says how the decoder ended
+            link.send(request)
+        while True:
+            message = link.receive(settings.stall_seconds)
+            if message is None or "died" in message:
+                problem = f"{name}{_death(message)} when the footage was opened"
+                break
+            if "refused" in message:
+                problem = str(message["refused"])
+                break
+            if "log" not in message:
+                return message
+            _relog(message)
+    except TimeoutError:
+        problem = (f"{name}cannot be opened within {settings.stall_seconds:g} s: check the file and its disk, "
+                   "or raise sources.stall_seconds")
+    link.close()
+    raise SourceError(problem)
+
+
+def _relog(message: Message) -> None:
+    for name, level, text in message.get("log", ()):
+        logging.getLogger(name).log(level, "%s", text)
+
+
+def _death(message: Message | None) -> str:
+    """How a decoder ended, from the server's last message."""
+    number = -int(message["died"]) if message else 0
+    if number == signal.SIGKILL:
+        return "its decoder was killed, probably because memory ran out,"
+    name = signal.Signals(number).name if number in set(signal.Signals) else ""
+    return f"its decoder crashed ({name})" if name else "its decoder ended"

@@ -1,0 +1,103 @@
+"""Run ONNX networks on the processor with OpenVINO."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import WeightsError
+from .onnx_file import onnx_metadata, read_onnx
+
+if TYPE_CHECKING:
+    import openvino
+
+Shape = list[int]  # -1 for a side of any size
+
+
+class NetworkRunner:
+    """A network whose one input is a batch of images, compiled for one image at a time.
+
+    Images are spread over the threads instead of batched: as fast on a processor, and the result for an image then
+    does not depend on what else was in its batch.
+
+    Attributes:
+        metadata: the file's own entries.
+        inputs: element type, such as "u8", and shape of each input.
+        outputs: shape of each output.
+    """
+
+    def __init__(self, path: Path, threads: int, exact: bool = False) -> None:
+        """Read and compile a network.
+
+        Args:
+            path: an ONNX file.
+            threads: number of CPU threads.
+            exact: compute in float32 even where the processor is faster with bfloat16.
+
+        Raises:
+            WeightsError: no such file, or not an ONNX model that OpenVINO can run.
+        """
+        import openvino  # imported late, so that importing reidpipe.reid stays cheap
+
+        self._path, self._core = path, openvino.Core()
+        self._model = read_onnx(path)
+        try:
+            self.metadata = onnx_metadata(self._model)
+            self.inputs = {
+                one.any_name: (one.element_type.get_type_name(), _shape(one.partial_shape))
+                for one in self._model.inputs
+            }
+            self.outputs = {one.any_name: _shape(one.partial_shape) for one in self._model.outputs}
+        except (RuntimeError, ValueError) as error:  # names that are missing or no text
+            raise WeightsError(f"{path}: has damaged names or metadata: export it again") from error
+        self._options: dict[str, object] = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
+        if exact:
+            self._options["INFERENCE_PRECISION_HINT"] = "f32"
+        self._requests: openvino.AsyncInferQueue | None = None
+        self._lock = threading.Lock()  # the queue of requests serves one batch at a time
+
+    def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Run N images; may be called by several threads at once.
+
+        Args:
+            images: (N, …), the input.
+            outputs: names of outputs.
+
+        Returns:
+            One float32 (N, …) per name.
+
+        Raises:
+            WeightsError: the network cannot run.
+        """
+        found = [np.empty((len(images), *self.outputs[name][1:]), np.float32) for name in outputs]
+
+        def receive(request: "openvino.InferRequest", row: int) -> None:
+            for rows, name in zip(found, outputs, strict=True):
+                rows[row] = request.get_tensor(name).data[0]
+
+        with self._lock:
+            try:
+                requests = self._requests = self._requests or self._compile()
+                requests.set_callback(receive)
+                for row, image in enumerate(images):
+                    requests.start_async({0: image[None]}, row)
+                requests.wait_all()
+            except RuntimeError as error:
+                reason = str(error).strip().splitlines()[-1]
+                raise WeightsError(f"{self._path}: OpenVINO cannot run this model: {reason}") from error
+        return found
+
+    def _compile(self) -> "openvino.AsyncInferQueue":
+        import openvino
+
+        (shape,) = (shape for _, shape in self.inputs.values())
+        self._model.reshape([1, *shape[1:]])
+        compiled = self._core.compile_model(self._model, "CPU", self._options)
+        return openvino.AsyncInferQueue(compiled)
+
+
+def _shape(shape: "openvino.PartialShape") -> Shape:
+    return [one.get_length() if one.is_static else -1 for one in shape]
