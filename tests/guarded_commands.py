@@ -14,7 +14,8 @@ REPORTED = (
     "socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo", "socket.gethostbyname",
     "socket.gethostbyaddr", "urllib.Request", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn",
 )  # fmt: skip
-HARMLESS = ("ldconfig", "lscpu", "gcc", "uname", "fc-list")  # to find libraries, processors and fonts
+# They find libraries, processors, graphics cards and fonts; our own child processes decode footage.
+HARMLESS = ("ldconfig", "lscpu", "gcc", "uname", "fc-list", "xpu-smi", Path(sys.executable).name)
 
 report = {"command": "(import)", "events": [], "exit_codes": {}}
 

@@ -25,7 +25,7 @@ GUARD = Path(__file__).with_name("guarded_commands.py")
 PERSON = [[320, 240, 60, 140, 0.9]]
 OUTSIDE = re.compile(r"\b(?:connect|sendto|sendmsg|sendmmsg)\(.*AF_INET6?\b")
 DOCUMENTED = re.compile(  # docs/security.md lists them
-    r"\.config(/Ultralytics(/(settings|persistent_cache)\.json)?|/matplotlib)?|\.cache(/matplotlib(/fontlist-v\d+\.json)?)?"
+    r"\.config(/Ultralytics(/(settings|persistent_cache)\.json)?|/matplotlib)?|\.cache(/matplotlib(/fontlist-v[\d.]+\.json)?)?"
 )
 RECIPE = {
     "train": ["crops"],
@@ -107,6 +107,7 @@ COMMANDS = {
         ["export", "trajectories", "out.csv", "--database", "people.db"],
         ["export", "trajectories", "out.parquet", "--format", "parquet", "--summary", "--database", "people.db"],
         ["evaluate", "--truth", "truth", "--database", "people.db"],
+        ["sweep", "--truth", "truth", "--database", "people.db", "--out", "sweep.png"],
         ["render", "--out", "video", "--database", "people.db"],
         ["evaluate-detector", "--cameras", "store.yaml", "--truth", "truth"],
         ["evaluate-detector", "--cameras", "store.yaml", "--reference", "person.onnx"],
@@ -117,7 +118,7 @@ COMMANDS = {
         ["train", "--config", "recipe.yaml", "--out", "trained"],
         ["ablate", "--config", "recipe.yaml", "--out", "ablated", "--seeds", "1", "--part", "triplet loss"],
         ["export-model", "best.pt", "model.onnx"],
-        ["evaluate-reid", "--data", ".", "--page", "page.png"],
+        ["evaluate-reid", "--data", ".", "--page", "../page.png"],
         ["explain", CROP, "--out", "explained.png"],
     ],
 }
@@ -155,7 +156,7 @@ def test_training_a_detector_uses_no_network(tmp_path, outside_of_the_network, t
     model.model.names = {0: "person", **{index: f"thing {index}" for index in range(1, 80)}}
     model.save(tmp_path / "coco.pt")
     write_video(tmp_path / "real.mp4", 100, size=(96, 64))
-    command = ["train-detector", "--weights", "coco.pt", "--footage", "real.mp4", "--out", "out", "--epochs", "1"]
+    command = "train-detector --trust-weights --weights coco.pt --footage real.mp4 --out out --epochs 1".split()
     program = [GUARD, tmp_path / "report.json", json.dumps([command])]
     check_report(tmp_path, *guarded(tmp_path, program, outside_of_the_network, traced), [command])
 

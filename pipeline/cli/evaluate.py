@@ -10,6 +10,7 @@ import click
 
 from ..errors import ConfigError
 from .common import (
+    ANY_PATH,
     FILE,
     as_json_option,
     cameras_option,
@@ -27,12 +28,11 @@ if TYPE_CHECKING:
     from ..evaluation.sweep import Point, Sweep
     from ..evaluation.tracking import Evaluation
 
-PATH = click.Path(path_type=Path)
 MIXED_SHOWN = 5
 
 truth_option = click.option(
     "--truth",
-    type=PATH,
+    type=ANY_PATH,
     required=True,
     help="folder with CAMERA.csv, or CAMERA.txt in MOTChallenge text; a file for a single camera",
 )
@@ -43,7 +43,7 @@ labelled_only_option = click.option(
 
 @click.command("evaluate")
 @truth_option
-@click.option("--results", type=PATH, help="score MOTChallenge text, not a run: a file, or a folder with CAMERA.txt")
+@click.option("--results", type=ANY_PATH, help="score MOTChallenge text, not a run: a file or a folder with CAMERA.txt")
 @min_visible_option
 @labelled_only_option
 @database_option

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...reid.files import failing_as
 from ..errors import ConfigError
 from ..output.export import camera_stems
 
@@ -70,7 +71,9 @@ def truth_files(truth: Path, cameras: Iterable[str]) -> dict[str, Path]:
         ConfigError: no camera has a file there, or one file is given for several cameras.
     """
     cameras = list(cameras)
-    if truth.is_file():
+    with failing_as(ConfigError, truth):
+        is_file = truth.is_file()
+    if is_file:
         if len(cameras) != 1:
             raise ConfigError(f"{truth}: one ground truth file for {len(cameras)} cameras: give a folder with one each")
         return {cameras[0]: truth}
@@ -96,7 +99,9 @@ def result_files(results: Path, truth: Path) -> dict[str, Path]:
             for a camera with ground truth.
     """
     for path in (results, truth):
-        if not path.exists():
+        with failing_as(ConfigError, path):
+            exists = path.exists()
+        if not exists:
             raise ConfigError(f"{path}: no such file or folder: expected MOTChallenge text")
     if results.is_dir() != truth.is_dir():
         raise ConfigError(f"{results} and {truth}: expected two files, or two folders")

@@ -98,7 +98,7 @@ OUTPUTS = {
     "export-model": Place("export-model {folder}/best.pt {}", suffix=".onnx"),
     "train": Place("train --config {folder}/recipe.yaml --out {}", is_folder=True),
     "ablate": Place("ablate --config {folder}/study.yaml --seeds 1 --out {}", is_folder=True),
-    "train-detector": Place("train-detector --weights {folder}/best.pt --out {}", is_folder=True),
+    "train-detector": Place("train-detector --trust-weights --weights {folder}/best.pt --out {}", is_folder=True),
     "run database": Place("run --quiet --cameras {config}", code=5, section=("store", "database")),
 }
 OUTPUTS = {name: Place(**{**vars(place), "is_output": True, "code": 5 if place.section else 6})

@@ -112,7 +112,7 @@ def test_a_bad_source_is_reported_in_one_line_and_affects_no_other(make, line, t
     ],
 )
 def test_live_addresses_are_refused_without_their_password(address):
-    with pytest.raises(SourceError, match=r"://10\.0\.0\.7:554/.*live sources are not supported yet") as caught:
+    with pytest.raises(SourceError, match=r"://.*live sources are not supported yet") as caught:
         open_camera(address)
     assert "w0rd" not in str(caught.value)
     assert "admin" not in str(caught.value)
