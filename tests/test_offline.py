@@ -156,7 +156,8 @@ def test_training_a_detector_uses_no_network(tmp_path, outside_of_the_network, t
     model.model.names = {0: "person", **{index: f"thing {index}" for index in range(1, 80)}}
     model.save(tmp_path / "coco.pt")
     write_video(tmp_path / "real.mp4", 100, size=(96, 64))
-    command = ["train-detector", "--trust-weights", "--weights", "coco.pt", "--footage", "real.mp4", "--out", "out", "--epochs", "1"]
+    command = ["train-detector", "--trust-weights", "--weights", "coco.pt", "--footage", "real.mp4", "--out", "out",
+               "--epochs", "1"]
     program = [GUARD, tmp_path / "report.json", json.dumps([command])]
     check_report(tmp_path, *guarded(tmp_path, program, outside_of_the_network, traced), [command])
 
