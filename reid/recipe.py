@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,7 +14,7 @@ from .yaml_file import YamlError, read_yaml
 TOKEN_BACKBONES = frozenset({"vit-b16", "clip-vit-b16"})
 WEIGHT_SUFFIXES = frozenset({".xml", ".pth", ".pt", ".bin", ".npz", ".safetensors"})  # any other `pretrained` is a name
 # Keys that may differ between a checkpoint and the recipe that resumes it: where things are, and how fast they run.
-NOT_COMPARED = frozenset({"train", "start_from", "device", "threads", "workers", "tensorboard"})
+NOT_COMPARED = frozenset({"train", "start_from", "leave_one_out", "device", "threads", "workers", "tensorboard"})
 MOST = 10_000_000  # of any count: epochs, steps, crops; more is a slip, or ends in errors of memory
 LARGEST = 1e6  # of any weight, rate or scale
 
@@ -309,6 +309,25 @@ class HeldOutSection(Section):
     every_epochs: int = Field(default=1, ge=1, le=MOST)
 
 
+class LeaveOneOutSection(Section):
+    """What `reidpipe leave-one-out` tests on; `reidpipe train` ignores it.
+
+    Attributes:
+        tests: one per folder of `train`, in its order: the data set to test on when that folder is left out; a
+            published data set, or a folder with query and bounding_box_test.
+        unseen: data sets that no run is trained on and that choose nothing; tested once, with the averaged model.
+        occluded: holds, in a sub-folder named as a data set, its sets of occluded queries: NAME/SET/query.
+        start_shares: the choice for `distillation.start_share`.
+        baselines: networks to compare with, as `evaluation.baselines.Baseline` loads them.
+    """
+
+    tests: tuple[Path, ...] = Field(min_length=2)
+    unseen: tuple[Path, ...] = ()
+    occluded: Path | None = None
+    start_shares: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(default=(0.0,), min_length=1)
+    baselines: tuple[Path, ...] = ()
+
+
 class Recipe(BaseModel):
     """Everything that decides the outcome of a training run; only `train` has no default.
 
@@ -330,6 +349,7 @@ class Recipe(BaseModel):
         teacher: knowledge distillation; null for none.
         clip: text supervision; null for none.
         held_out: identities for validation.
+        leave_one_out: data sets for `reidpipe leave-one-out`; null for none.
         device: cpu or cuda.
         amp: number format of the forward pass; float16 uses a gradient scaler.
         seed: of all random numbers.
@@ -356,6 +376,7 @@ class Recipe(BaseModel):
     teacher: TeacherSection | None = None
     clip: ClipSection | None = None
     held_out: HeldOutSection = HeldOutSection()
+    leave_one_out: LeaveOneOutSection | None = None
     device: Literal["cpu", "cuda"] = "cpu"
     amp: Literal["none", "bfloat16", "float16"] = "none"
     seed: int = Field(default=1, ge=0, le=2**32 - 1)
@@ -376,6 +397,8 @@ class Recipe(BaseModel):
             raise ValueError("losses: expected plain, masked or triplet above 0, or a section distillation")
         if self.unlabelled:
             self._check_unlabelled()
+        if self.leave_one_out is not None and len(self.leave_one_out.tests) != len(self.train):
+            raise ValueError(f"leave_one_out.tests: expected {len(self.train)}, one per folder of train")
         if self.mask.kind == "regions" and (self.regions is None or self.regions.dimensions == 0):
             raise ValueError("mask.kind: masks of regions need a section regions")
         if self.mask.trust_weight > 0 and self.mask.kind != "regions":

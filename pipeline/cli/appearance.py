@@ -1,4 +1,4 @@
-"""Commands that make appearance models: train, ablate, export-model."""
+"""Commands that make appearance models: train, ablate, leave-one-out, export-model."""
 
 from __future__ import annotations
 
@@ -52,6 +52,22 @@ def ablate_command(recipe: Path, out: Path, seeds: int, parts: tuple[str, ...], 
 
     with _training_display() as display:
         rows = run_ablation(recipe, out, seeds, parts, [display], display.headline, force)
+    click.echo(table(rows))
+
+
+@click.command("leave-one-out")
+@click.option("--config", "recipe", type=FILE, required=True, help="training recipe with a section leave_one_out")
+@click.option("--out", type=FOLDER, required=True, help="folder for all runs and the table; finished runs are kept")
+@force_option
+def leave_one_out_command(recipe: Path, out: Path, force: bool) -> None:
+    """Train without each data set in turn, and test on it.
+
+    The tests choose how much of the start's weights to keep. The weights of all runs are averaged.
+    """
+    from ...reid.training.leave_one_out import run_leave_one_out, table
+
+    with _training_display() as display:
+        rows = run_leave_one_out(recipe, out, [display], display.headline, force)
     click.echo(table(rows))
 
 

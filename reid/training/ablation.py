@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
-import yaml
 
 from ..errors import RecipeError
-from ..files import make_folder, write_text
+from ..files import write_text
 from ..guard import Guard, begins_with
 from ..recipe import Recipe, check_recipe, read_recipe
 from .log import TrainingLog
-from .train import Listener, train
+from .runs import train_unless_finished
+from .train import Listener
 
 EVERYTHING = "everything"
 QUERIES, METRICS = ("clean", "occluded"), ("plain", "masked", "permuted")
@@ -177,29 +177,13 @@ def _scores(
     recipe: Recipe, folder: Path, listeners: Sequence[Listener], guard: Guard, force: bool
 ) -> dict[str, float]:
     """Train unless finished; return the last epoch's mAP in percent, the mean over all held-out sets."""
-    path, log = folder / "recipe.yaml", TrainingLog(folder / "log.jsonl")
-    guard.check(path, _is_own_recipe)
-    make_folder(folder)
-    if path.exists() and read_recipe(path).comparable() != recipe.comparable():
-        raise RecipeError(f"{folder}: holds a run of another recipe: choose another --out")
-    write_text(path, _written(recipe))
-    if not any(record["epoch"] + 1 == recipe.schedule.epochs for record in log.records()):
-        train(path, folder, (folder / "last.pt").exists(), listeners, force)
-    held_out = log.records()[-1]["held_out"].values()
+    train_unless_finished(recipe, folder, listeners, guard, force)
+    held_out = TrainingLog(folder / "log.jsonl").records()[-1]["held_out"].values()
     return {
         f"{query} {metric}": 100 * float(np.mean([one[query][metric]["mean_average_precision"] for one in held_out]))
         for query in QUERIES
         for metric in METRICS
     }
-
-
-def _written(recipe: Recipe) -> str:
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
-
-
-def _is_own_recipe(path: Path) -> bool:
-    """Whether a recipe is written as `_written` does, without a comment or an order of its own that could be lost."""
-    return path.read_text(encoding="utf-8") == _written(read_recipe(path))
 
 
 def _changed(recipe: Recipe, changes: Changes, path: Path) -> Recipe | None:

@@ -5,7 +5,7 @@ import pytest
 
 from reidpipe.reid import RecipeError
 from reidpipe.reid.recipe import Recipe, read_recipe
-from reidpipe.reid.training import ablation
+from reidpipe.reid.training import runs
 from reidpipe.reid.training.ablation import EVERYTHING, PARTS, run_ablation, table, variants
 from reidpipe.reid.training.log import TrainingLog
 
@@ -79,7 +79,7 @@ def trained(monkeypatch):
             {"epoch": 59, "held_out": {"a": {"clean": metrics, "occluded": metrics}}}
         )
 
-    monkeypatch.setattr(ablation, "train", train)
+    monkeypatch.setattr(runs, "train", train)
     return calls
 
 
