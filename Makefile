@@ -1,14 +1,18 @@
 # make demo: the main job on the sample store.  make test: all tests.  make check: style, types, structure.
 # make audit: known vulnerabilities of dependencies.
 # make tables: the documentation's tables, from docs/results and the code.
+# make stores: three other rendered stores with truth, to measure on (STORES="11 12" for those to choose settings on).
 # make reid-table: the appearance model and baselines, scored on research data that is not part of this repository.
 PYTHON ?= python3.11
 KIT ?= ../shared/kit
 OCCLUDE ?= ../shared/tools/occlude.py
 REID_WEIGHTS ?= reid/weights/appearance.onnx
+STORES ?= 21 22 23
+STORES_DIR ?= $(HOME)/.cache/reidpipe/stores
+STORES_SECONDS ?= 60
 BIN := .venv/bin
 
-.PHONY: demo test check audit wheel tables reid-table clean
+.PHONY: demo test check audit wheel tables stores reid-table clean
 
 demo: .venv/installed
 	$(BIN)/reidpipe run --cameras configs/store.yaml
@@ -44,6 +48,12 @@ tables: .venv/developer
 
 wheel: .venv/developer
 	$(BIN)/python -m build --wheel --outdir dist .
+
+stores: .venv/developer
+	@for seed in $(STORES); do \
+	  $(BIN)/python -m sample_videos video --seed $$seed --seconds $(STORES_SECONDS) --out $(STORES_DIR)/seed$$seed || exit 1; \
+	  echo "reidpipe run --cameras $(STORES_DIR)/seed$$seed/store.yaml"; \
+	done
 
 CROPS = $(KIT)/reid/cuhk03-dev
 BASELINES = $(KIT)/weights/person-reidentification-retail-0286.xml $(KIT)/weights/osnet_x0_25_msmt17.onnx

@@ -62,15 +62,22 @@ def _report(name: str, frame: int) -> None:
 @main.command()
 @_OUT
 @_SEED
-@click.option(
-    "--cameras", default="entrance,aisle_left,aisle_right,checkout", show_default=True, help="Which, by comma."
-)
-def video(out: Path, seed: int, cameras: str) -> None:
-    """The sample store's four videos and their truth."""
+@click.option("--cameras", default="", help="Which, by comma.  [default: all of the store]")
+@click.option("--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Length of the film.")
+def video(out: Path, seed: int, cameras: str, seconds: float) -> None:
+    """A store's videos, their truth and a config: seed 1 is the sample store, every other seed another store."""
     from .film import shoot
-    from .productions import sample
+    from .productions import SAMPLE_SEED, sample
+    from .seeded_store import other_store
 
-    shoot(sample(seed), out, cameras.split(","), _report)
+    try:
+        production = (sample(seed) if seed == SAMPLE_SEED else other_store(seed)).shortened(seconds)
+    except ValueError as error:
+        raise click.UsageError(f"--seed {seed}: {error}") from error
+    names = cameras.split(",") if cameras else list(production.shots)
+    if unknown := [name for name in names if name not in production.shots]:
+        raise click.UsageError(f"--cameras {unknown[0]}: the store of seed {seed} has {', '.join(production.shots)}")
+    shoot(production, out, names, _report)
 
 
 @main.command()

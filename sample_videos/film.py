@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
+from typing import TypedDict
 
 import av
 import numpy as np
@@ -24,7 +25,6 @@ from .store import Store
 
 OPENING = datetime(2026, 3, 2, 9, 0, 0, tzinfo=UTC)  # world time 0
 TICKS = 90_000  # of a second; both 12.5 and 12 frames a second come out whole
-FARTHEST = 13.0  # metres beyond which nobody is drawn
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,10 @@ class Shot:
 
 @dataclass(frozen=True)
 class Production:
-    """A store, who acts in it, and the shots by camera name; `crf` is x264's quality (lower is better)."""
+    """A store, who acts in it, and the shots by camera name.
+
+    `crf` is x264's quality (lower is better); beyond `farthest` metres from a camera it draws nobody.
+    """
 
     store: Store
     light: Light
@@ -52,6 +55,15 @@ class Production:
     shots: dict[str, Shot]
     seed: int
     crf: int = 28
+    farthest: float = 13.0
+
+    def shortened(self, seconds: float) -> Production:
+        """The same film's first seconds of world time."""
+        shots = {
+            name: replace(shot, frames=min(shot.frames, max(1, int((seconds - shot.start) * shot.rate))))
+            for name, shot in self.shots.items()
+        }
+        return replace(self, shots=shots)
 
 
 def shoot(production: Production, out: Path, names: list[str], report: Callable[[str, int], None]) -> None:
@@ -65,11 +77,22 @@ def shoot(production: Production, out: Path, names: list[str], report: Callable[
         for name in missing:
             _shoot_one(production, stage, studio, actors, out, name, report)
     write_cameras(production, out / "truth" / "cameras.json")
+    write_config(production, out)
 
 
-def write_cameras(production: Production, path: Path) -> None:
-    """Write start time, rate, size and floor homography of every camera."""
-    cameras = {}
+class CameraFacts(TypedDict):
+    """One camera in truth/cameras.json."""
+
+    start_time: str
+    fps: float
+    width: int
+    height: int
+    image_to_floor: list[list[float]]
+
+
+def camera_facts(production: Production) -> dict[str, CameraFacts]:
+    """Start time, rate, size and floor homography by camera."""
+    cameras: dict[str, CameraFacts] = {}
     for name, shot in production.shots.items():
         start = OPENING + timedelta(seconds=shot.start)
         matrix = [[float(f"{v:.8g}") for v in row] for row in shot.camera.image_to_floor()]
@@ -80,8 +103,27 @@ def write_cameras(production: Production, path: Path) -> None:
             "height": shot.camera.frame_height,
             "image_to_floor": matrix,
         }
+    return cameras
+
+
+def write_cameras(production: Production, path: Path) -> None:
+    """Write truth/cameras.json."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(cameras, indent=1) + "\n")
+    path.write_text(json.dumps(camera_facts(production), indent=1) + "\n")
+
+
+def write_config(production: Production, out: Path) -> None:
+    """Write out/store.yaml, a config for `reidpipe run`, with every camera whose video is there."""
+    lines = [
+        f"# Rendered store, seed {production.seed}. All other keys have their defaults; see docs/operating.md.",
+        "database: store.db",
+        "cameras:",
+    ]
+    for name, facts in camera_facts(production).items():
+        if (out / f"{name}.mp4").exists():
+            lines += [f"  {name}:", f"    source: {name}.mp4", f"    start_time: {facts['start_time']}"]
+            lines += ["    homography:", *(f"      - {row}" for row in facts["image_to_floor"])]
+    (out / "store.yaml").write_text("\n".join(lines) + "\n")
 
 
 def _shoot_one(
@@ -106,7 +148,7 @@ def _shoot_one(
         stream.codec_context.options = {"crf": str(production.crf), "preset": "medium", "g": "50", "bf": "2"}
         for frame in range(shot.frames):
             seconds = shot.seconds(frame)
-            cast = _place(production.parts, actors, shot.camera, seconds)
+            cast = _place(production, actors, shot.camera, seconds)
             image, who = stage.draw(backdrop, [actors[i] for i in cast], shot.film, float(frame % 997))
             for sighting in truth.sightings(stage, shot.camera, [actors[i] for i in cast], who):
                 rows.append(truth.row(frame, OPENING.timestamp() + seconds, cast[sighting.index] + 1, sighting))
@@ -126,17 +168,17 @@ def _encode(
     container.mux(stream.encode(picture))
 
 
-def _place(parts: list[Part], actors: list[Actor], camera: Camera, seconds: float) -> list[int]:
+def _place(production: Production, actors: list[Actor], camera: Camera, seconds: float) -> list[int]:
     """Pose everyone who may be in view at a time; their indices."""
     cast = []
-    for index, (part, actor) in enumerate(zip(parts, actors, strict=True)):
+    for index, (part, actor) in enumerate(zip(production.parts, actors, strict=True)):
         if not part.there(seconds):
             continue
         pose, x, y, heading = part.at(seconds)
         seen = camera.project(np.array([[x, y, h] for h in (0.0, 0.9, 1.8)]))
         margin = 150 * camera.width / 960
         inside = (seen[:, 2] > 0.4) & (np.abs(seen[:, 0] - camera.width / 2) < camera.width / 2 + margin)
-        if inside.any() and seen[1, 2] < FARTHEST:
+        if inside.any() and seen[1, 2] < production.farthest:
             put(actor, part.outfit, pose, x, y, heading)
             cast.append(index)
     return cast

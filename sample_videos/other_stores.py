@@ -9,7 +9,7 @@ from .labels import SIGNS
 from .props import Film, Light
 from .store import Gondola, Store, Till, Tint
 
-_FLOORS: list[tuple[Tint, Tint, float, float]] = [
+FLOORS: list[tuple[Tint, Tint, float, float]] = [
     ((0.80, 0.78, 0.74), (0.76, 0.74, 0.70), 0.6, 0.5),
     ((0.62, 0.62, 0.63), (0.55, 0.55, 0.57), 0.5, 0.3),
     ((0.84, 0.82, 0.78), (0.45, 0.44, 0.42), 0.45, 0.6),
@@ -19,7 +19,8 @@ _FLOORS: list[tuple[Tint, Tint, float, float]] = [
 ]
 
 
-def _tint(rng: np.random.Generator, low: float, high: float, spread: float = 0.06) -> Tint:
+def random_tint(rng: np.random.Generator, low: float, high: float, spread: float = 0.06) -> Tint:
+    """A random sRGB colour, grey between `low` and `high` but for `spread` (std) in each channel."""
     r, g, b = np.clip(rng.uniform(low, high) + rng.normal(0, spread, 3), 0.04, 0.97)
     return float(r), float(g), float(b)
 
@@ -51,7 +52,7 @@ def _gondolas(rng: np.random.Generator, width: float, depth: float, tint: Tint) 
 def random_store(rng: np.random.Generator) -> Store:
     """Two to four aisles, shelves around the walls, perhaps tills and display tables."""
     width, depth = float(rng.uniform(8.5, 14)), float(rng.uniform(8.5, 13))
-    tint = _tint(rng, 0.55, 0.92, 0.04)
+    tint = random_tint(rng, 0.55, 0.92, 0.04)
     gondolas, front = _gondolas(rng, width, depth, tint)
     bins = [
         (float(x), float(y), float(x) + 1.0, float(y) + 0.8)
@@ -80,9 +81,9 @@ def random_store(rng: np.random.Generator) -> Store:
         bins=bins,
         doors=[(door, door + 1.8)],
         signs=signs,
-        floor=_FLOORS[int(rng.integers(len(_FLOORS)))],
-        wall=_tint(rng, 0.55, 0.92),
-        accent=_tint(rng, 0.1, 0.7, 0.2),
+        floor=FLOORS[int(rng.integers(len(FLOORS)))],
+        wall=random_tint(rng, 0.55, 0.92),
+        accent=random_tint(rng, 0.1, 0.7, 0.2),
     )
 
 

@@ -10,10 +10,11 @@ from .acting import perform
 from .cameras import Camera
 from .film import Production, Shot
 from .props import Film, Light
-from .scenario import cast, sample_minute, store_walls
-from .store import SAMPLE, Gondola, Store
+from .scenario import cast, sample_minute
+from .store import SAMPLE, Gondola, Store, store_walls
 from .walking import Stop, Walker, simulate
 
+SAMPLE_SEED = 1  # of the committed footage
 _USUAL, _SLOWER = Fraction(25, 2), Fraction(12)
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from .acting import Part, perform
-from .people import CLOTHS, Outfit, random_outfit
-from .store import SAMPLE, Rect, Store
+from .people import CLOTHS, Colour, Outfit, random_outfit
+from .store import SAMPLE, store_walls
 from .walking import Stop, Walker, simulate
 
 FIRST, LAST = -8.0, 64.0  # seconds simulated around the minute that is filmed
@@ -83,16 +83,6 @@ PLANS: list[tuple[float | str, str]] = [
 STAFF = (0, 1)
 
 
-def store_walls(store: Store) -> list[Rect]:
-    """Everything solid: furniture, and the front wall beside the doors."""
-    walls, at = store.obstacles(), -1.0
-    for left, right in sorted(store.doors):
-        walls.append((at, -0.2, left, 0.0))
-        at = right
-    w, d = store.size
-    return [*walls, (at, -0.2, w + 1, 0.0), (-0.5, 0.0, 0.0, d), (w, 0.0, w + 0.5, d), (0.0, d, w, d + 0.5)]
-
-
 def _stops(plan: str, rng: np.random.Generator) -> list[Stop]:
     stops = []
     for word in plan.split():
@@ -111,19 +101,24 @@ def _stops(plan: str, rng: np.random.Generator) -> list[Stop]:
     return stops
 
 
-def cast(seed: int, count: int, staff: tuple[int, ...]) -> list[Outfit]:
-    """`count` people whose clothes differ clearly; the staff differ in body, head and hair only."""
+RED: tuple[Colour, Colour] = ((0.70, 0.08, 0.12), (0.13, 0.16, 0.24))  # the sample store's uniform, and its trim
+
+
+def cast(
+    seed: int, count: int, staff: tuple[int, ...], uniform: tuple[Colour, Colour] = RED, least: float = 0.33
+) -> list[Outfit]:
+    """`count` people whose clothes differ by `least`; the staff differ in body, head and hair only."""
     rng = np.random.default_rng([seed, 41])
     outfits: list[Outfit] = []
     while len(outfits) < count:
         candidate = random_outfit(rng)
-        if all(_difference(candidate, other) > 0.33 for other in outfits):
+        if all(_difference(candidate, other) > least for other in outfits):
             outfits.append(candidate)
     for index in staff:
         outfits[index] = replace(
             outfits[index],
             top="shirt",
-            top_colours=((0.70, 0.08, 0.12), (0.13, 0.16, 0.24)),
+            top_colours=uniform,
             top_pattern=0,
             inner=CLOTHS[4],
             opening=0.0,

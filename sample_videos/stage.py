@@ -33,6 +33,17 @@ def source(name: str) -> str:
     return text.replace("//NOISE", (_SHADERS / "noise.glsl").read_text())
 
 
+def areas_of(who: Bytes) -> dict[int, Area]:
+    """Where each person of (H, W) is seen, x, y, w, h by number; nobody (0) is left out."""
+    areas: dict[int, Area] = {}
+    for number in np.unique(who[who > 0]).tolist():
+        mask = who == number
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        left, top = int(columns[0]), int(rows[0])
+        areas[number] = (left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top)
+    return areas
+
+
 def _texture(buffer: moderngl.Framebuffer, index: int) -> moderngl.Texture:
     """A framebuffer's attachment that later passes read."""
     held = buffer.color_attachments[index]
@@ -120,8 +131,8 @@ class Stage:
             (actor.mask if mask else actor.geometry).render()
         self.gl.disable(moderngl.CULL_FACE)
 
-    def _shade(self, backdrop: Backdrop, actors: list[Actor], box: Window, size: tuple[int, int]) -> None:
-        """Paint the people of the geometry buffer, one scissored pass each, into the bound target."""
+    def _shade(self, backdrop: Backdrop, actors: list[Actor], areas: dict[int, Area], size: tuple[int, int]) -> None:
+        """Paint the people of the geometry buffer, one pass in its area (of areas_of) each, into the bound target."""
         program, quad = self.quad("person.frag")
         buffer = self.target("geometry", *size)
         for unit, name in enumerate(("rest", "facing", "world", "who")):
@@ -131,10 +142,8 @@ class Stage:
         light = backdrop.light
         set_values(program, prints=4, eye=tuple(backdrop.camera.eye), sky=light.sky, ground=light.ground)
         self.gl.disable(moderngl.DEPTH_TEST)
-        for number, actor in enumerate(actors, 1):
-            area = around(backdrop.camera, body_balls(actor.place @ actor.bones), box, size)
-            if area is None:
-                continue
+        for number, area in areas.items():
+            actor = actors[number - 1]
             self.gl.scissor = area
             set_values(program, identity=number / 255)
             set_arrays(program, outfit=actor.outfit, panels=lamps_near(actor.place[:2, 3], light.lamps))
@@ -190,15 +199,16 @@ class Stage:
         geometry, hdr, out = (self.target(kind, width, height) for kind in ("geometry", "hdr", "out"))
         self._depth_quad(geometry, backdrop, part)
         self._draw_people(actors, projection)
+        who = np.frombuffer(geometry.read(components=1, attachment=3, alignment=1), np.uint8).reshape(height, width)
+        areas = areas_of(who)
         hdr.use()
         self.backdrop_quad(backdrop, part)
         self._contacts(backdrop, actors, part, (width, height), box)
-        self._shade(backdrop, actors, box, (width, height))
+        self._shade(backdrop, actors, areas, (width, height))
         _texture(geometry, 3).use(1)
-        areas = [around(camera, body_balls(a.place @ a.bones), box, (width, height)) for a in actors]
-        self._develop(hdr, out, film, seed, part, [a for a in areas if a])
+        around_people = [around(camera, body_balls(a.place @ a.bones), box, (width, height)) for a in actors]
+        self._develop(hdr, out, film, seed, part, [area for area in around_people if area])
         image = np.frombuffer(out.read(components=3, alignment=1), np.uint8).reshape(height, width, 3)
-        who = np.frombuffer(geometry.read(components=1, attachment=3, alignment=1), np.uint8).reshape(height, width)
         return image, who
 
     def _develop(

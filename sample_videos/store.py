@@ -205,6 +205,16 @@ def _sign(out: Collector, x: float, y: float, z: float, axis: int, text: str) ->
     _box(out, (x - half[0], y - half[1], z), (x + half[0], y + half[1], z + 0.3), (1, 1, 1), SIGN, layer, True)
 
 
+def store_walls(store: Store) -> list[Rect]:
+    """Everything solid: furniture, and the front wall beside the doors."""
+    walls, at = store.obstacles(), -1.0
+    for left, right in sorted(store.doors):
+        walls.append((at, -0.2, left, 0.0))
+        at = right
+    w, d = store.size
+    return [*walls, (at, -0.2, w + 1, 0.0), (-0.5, 0.0, 0.0, d), (w, 0.0, w + 0.5, d), (0.0, d, w, d + 0.5)]
+
+
 SAMPLE = Store(
     size=(14.0, 13.0),
     gondolas=[

@@ -9,12 +9,13 @@ void main() {
     vec4 here = texture(place, uv);
     bool ground = here.z < 0.02;
     float open = 1.0;
-    for (int i = 0; i < count; i++) {
+    float fade = 1.0 - smoothstep(0.15, 0.8, length(balls[4].xy - here.xy));
+    int near = fade > 0.0 ? count : 0;
+    for (int i = 0; i < near; i++) {
         vec3 to = balls[i].xyz - here.xyz;
         float d2 = dot(to, to) + 1e-4, r2 = balls[i].w * balls[i].w;
         float facing = ground ? max(to.z, 0.0) * inversesqrt(d2) * 4.0 : 0.3;
         open *= 1.0 - clamp(facing * r2 / max(d2, r2), 0.0, 0.8);
     }
-    float fade = 1.0 - smoothstep(0.15, 0.8, length(balls[4].xy - here.xy));
     colour = vec4(vec3(1.0 - 0.85 * (1.0 - open) * fade), 1.0);
 }

@@ -8,9 +8,9 @@ from sample_videos.cameras import Camera
 from sample_videos.casting import free
 from sample_videos.gait import Pose, joint_turns
 from sample_videos.people import random_outfit
-from sample_videos.scenario import STAFF, cast, store_walls
+from sample_videos.scenario import STAFF, cast
 from sample_videos.skeleton import INDEX, skin_matrices
-from sample_videos.store import SAMPLE
+from sample_videos.store import SAMPLE, store_walls
 from sample_videos.walking import PERSON_GAP, Stop, Walker, simulate
 
 
