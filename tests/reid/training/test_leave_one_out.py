@@ -54,8 +54,13 @@ def recipe(**sections):
 
 
 def test_the_folders_that_stay_share_the_batch_of_the_one_left_out():
-    full = recipe(unlabelled=("d",), sampling={"identities": 24, "per_folder": (12, 6, 3, 3)}, losses={"triplet_by_mask": False},
-                  distillation={"network": "start.xml", "start_share": 0.4}, mask={"kind": "none"})
+    full = recipe(
+        unlabelled=("d",),
+        sampling={"identities": 24, "per_folder": (12, 6, 3, 3)},
+        losses={"triplet_by_mask": False},
+        mask={"kind": "none"},
+        distillation={"network": "start.xml", "start_share": 0.4},
+    )
     left = leave_out(full, 0)
     assert [path.name for path in left.train] == ["b", "c"]
     assert left.sampling.per_folder == (14, 7, 3)
