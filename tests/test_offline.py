@@ -93,6 +93,9 @@ def material(tmp_path_factory):
                     name = f"{pid:04d}_c{camid}s1_{index:06d}_00.png"
                     cv2.imwrite(str(folder / part / name), rng.integers(0, 256, (96, 40, 3), np.uint8))
     (folder / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    shutil.copytree(folder / "crops", folder / "more_crops")
+    sections = {"train": ["crops", "more_crops"], "held_out": {"identities": 0}, "leave_one_out": {"tests": [".", "."]}}
+    (folder / "leave_one_out.yaml").write_text(yaml.safe_dump(RECIPE | sections))
     spec = ModelSpec("plain-conv", width=0.25)
     torch.save(packed_model(spec, create_model(spec).state_dict()), folder / "best.pt")
     return folder
@@ -117,6 +120,7 @@ COMMANDS = {
     "models": [
         ["train", "--config", "recipe.yaml", "--out", "trained"],
         ["ablate", "--config", "recipe.yaml", "--out", "ablated", "--seeds", "1", "--part", "triplet loss"],
+        ["leave-one-out", "--config", "leave_one_out.yaml", "--out", "left"],
         ["export-model", "best.pt", "model.onnx"],
         ["evaluate-reid", "--data", ".", "--page", "../page.png"],
         ["explain", CROP, "--out", "explained.png"],

@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from sqlalchemy import event
 
 from reidpipe.pipeline.errors import LockedError, StoreError
 from reidpipe.pipeline.storage import writer
@@ -157,7 +158,8 @@ def test_a_full_disk_is_reported_at_the_next_call_and_keeps_what_was_stored(tmp_
         run = store.start_run("{}", [camera()])
         with store.writing() as connection:
             pages = connection.exec_driver_sql("pragma page_count").scalar_one()
-            connection.exec_driver_sql(f"pragma max_page_count = {pages + 40}")  # the pool passes it to the thread
+        # The limit is a connection's, and the thread may have one of its own.
+        event.listen(store._engine, "begin", lambda each: each.exec_driver_sql(f"pragma max_page_count = {pages + 40}"))
         with pytest.raises(StoreError, match=r"a\.db: its disk is full") as raised:
             fill(run)
         assert "\n" not in str(raised.value)
