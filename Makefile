@@ -6,7 +6,7 @@
 PYTHON ?= python3.11
 KIT ?= ../shared/kit
 OCCLUDE ?= ../shared/tools/occlude.py
-REID_WEIGHTS ?= reid/weights/appearance.onnx
+REID_WEIGHTS ?= reid/weights/accurate.onnx
 STORES ?= 21 22 23
 STORES_DIR ?= $(HOME)/.cache/reidpipe/stores
 STORES_SECONDS ?= 60

@@ -12,7 +12,7 @@ from .crops import HEIGHT_PX, WIDTH_PX, stack_crops
 from .errors import WeightsError
 from .network_runner import NetworkRunner
 
-SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "appearance.onnx"
+SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "accurate.onnx"
 KIND = "reidpipe-appearance"
 FORMAT_VERSION = "1"
 EVIDENCE_SHAPE = (16, 8)  # rows and columns of cells over one crop, from the top left

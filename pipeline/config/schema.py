@@ -132,9 +132,9 @@ class AppearanceConfig(Section):
     """Which crops are embedded, and by which model."""
 
     weights: str = Field(
-        default="dpmpp",
-        description="`dpmpp` or `accurate` (both bundled; the second is better on cameras unlike those of training, "
-        "slower, and has no mask), or the path of an exported ONNX model",
+        default="accurate",
+        description="`accurate` or `dpmpp` (both bundled; the second is faster and has a mask, but knows little beyond "
+        "the cameras of its training), or the path of an exported ONNX model",
     )
     batch: int = Field(default=8, ge=1, le=1024, description="crops per batch")
     interval_seconds: float = Field(

@@ -17,7 +17,7 @@ from ..errors import WeightsError
 from ..stopwatch import Stopwatch
 from ..types import Crop, Image, TrackKey
 
-BUNDLED = {"dpmpp": SHIPPED_WEIGHTS, "accurate": SHIPPED_WEIGHTS.with_name("accurate.onnx")}
+BUNDLED = {"accurate": SHIPPED_WEIGHTS, "dpmpp": SHIPPED_WEIGHTS.with_name("appearance.onnx")}
 BATCHES_IN_FLIGHT = 4  # bounds the crops that wait in memory if the network is the bottleneck
 
 
