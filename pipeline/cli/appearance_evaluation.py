@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     "--data", type=FOLDER, required=True, help="a published data set, or a folder with query/ and bounding_box_test/"
 )
 @click.option("--layout", help="layout of the data set, e.g. cuhk03-labeled  [default: detected]")
-@click.option("--weights", type=FILE, help="exported model  [default: the bundled one]")
+@click.option("--weights", type=FILE, help="exported model  [default: the bundled accurate.onnx]")
 @click.option("--occluded", type=FOLDER, multiple=True, help="folder of occluded queries; repeatable")
 @click.option("--occlude", "synthetic", is_flag=True, help="also score the queries under synthetic occlusion")
 @click.option(
@@ -78,7 +78,7 @@ def evaluate_reid_command(
 @click.command("explain")
 @click.argument("images", type=FILE, nargs=-1, required=True)
 @click.option("--out", type=FILE, required=True, help="PNG to write")
-@click.option("--weights", type=FILE, help="exported model  [default: the bundled one]")
+@click.option("--weights", type=FILE, help="exported model  [default: the bundled accurate.onnx]")
 @force_option
 def explain_command(images: tuple[Path, ...], out: Path, weights: Path | None, force: bool) -> None:
     """Draw where an appearance model sees the person.
