@@ -66,14 +66,17 @@ class MaskSection(Section):
     """The mask generator and its optimiser.  DPM trains it by masked classification alone: arcface_weight 1, pairs 0.
 
     Attributes:
-        kind: full [DPM], lite [summary], or regions [ours], which needs the section `regions`; none sets every mask to
-            0.5, which makes the masked metric the plain one.
+        kind: full [DPM] or lite [summary], which read the visibility map of the section `regions`, too [ours]; regions
+            [ours], which needs that section; none sets every mask to 0.5, which makes the masked metric the plain one.
         learning_rate: constant, of the generator's own optimiser [DPM].
         joint_step: ablation: one optimiser and one step for everything.
         pair_weight: loss weight of the contrastive loss over the batch's masked similarities [ours].
         arcface_weight: loss weight of masked ArcFace classification on the shared prototypes [DPM].
         trust_weight: loss weight of predicting how precise each dim is, which is how far it lies from other crops of
             the same identity [ours]; for kind regions only.
+        distillation_weight: loss weight of self-distillation: the masked similarities of a crop, occluded or not, to
+            the clean crops of its batch should be those that the frozen start finds between the clean pictures [ours];
+            needs the section `distillation`, and no identities.
     """
 
     kind: Literal["full", "lite", "regions", "none"] = "lite"
@@ -82,11 +85,15 @@ class MaskSection(Section):
     pair_weight: float = Field(default=1.0, ge=0, le=LARGEST)
     arcface_weight: float = Field(default=0.0, ge=0, le=LARGEST)
     trust_weight: float = Field(default=0.0, ge=0, le=LARGEST)
+    distillation_weight: float = Field(default=0.0, ge=0, le=LARGEST)
 
     @model_validator(mode="after")
     def _is_supervised(self) -> "MaskSection":
-        if self.kind != "none" and self.pair_weight + self.arcface_weight + self.trust_weight <= 0:
-            raise ValueError("expected a pair_weight, arcface_weight or trust_weight above 0 (or kind: none)")
+        weights = (self.pair_weight, self.arcface_weight, self.trust_weight, self.distillation_weight)
+        if self.kind != "none" and sum(weights) <= 0:
+            raise ValueError(
+                "expected a pair_weight, arcface_weight, trust_weight or distillation_weight above 0 (or kind: none)"
+            )
         return self
 
 
@@ -389,8 +396,6 @@ class Recipe(BaseModel):
         backbone = self.backbone
         if self.regions is not None and backbone.name in TOKEN_BACKBONES:
             raise ValueError(f"regions: {backbone.name} has no feature map to pool: use a convolutional backbone")
-        if self.regions is not None and self.mask.kind in ("full", "lite"):
-            raise ValueError(f"mask.kind: {self.mask.kind} masks do not use regions: set it to regions or none")
         if self.regions is not None and self.regions.dimensions == 0 and self.regions.weight > 0:
             raise ValueError("regions.weight: there are no heads to classify with (dimensions: 0): set it to 0")
         if self.losses.plain + self.losses.masked + self.losses.triplet <= 0 and self.distillation is None:
@@ -401,6 +406,8 @@ class Recipe(BaseModel):
             raise ValueError(f"leave_one_out.tests: expected {len(self.train)}, one per folder of train")
         if self.mask.kind == "regions" and (self.regions is None or self.regions.dimensions == 0):
             raise ValueError("mask.kind: masks of regions need a section regions")
+        if self.mask.distillation_weight > 0 and self.distillation is None:
+            raise ValueError("mask.distillation_weight: needs the section distillation")
         if self.mask.trust_weight > 0 and self.mask.kind != "regions":
             raise ValueError("mask.trust_weight: only masks of kind regions predict a precision")
         if self.mask.kind == "none" and self.losses.triplet_by_mask:
@@ -414,8 +421,8 @@ class Recipe(BaseModel):
     def _check_unlabelled(self) -> None:
         if self.distillation is None:
             raise ValueError("unlabelled: needs the section distillation, the only loss without identities")
-        if self.mask.kind != "none" or self.clip is not None or (self.regions is not None and self.regions.weight > 0):
-            raise ValueError("unlabelled: masks, region heads and clip need identities: set mask.kind to none")
+        if self.clip is not None:
+            raise ValueError("unlabelled: clip needs identities")
 
     def inputs(self) -> list[Path]:
         """Every file and folder that the recipe names, and the names of published weights."""

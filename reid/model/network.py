@@ -84,7 +84,8 @@ class ReidModel(nn.Module):
 
         Args:
             backbone: from crops to four maps and a feature.
-            mask: from maps to a mask (N, D), or a RegionMask together with regions; None for masks of 0.5.
+            mask: from the maps, and the visibility map where there are regions, to a mask (N, D); or a RegionMask
+                together with regions; None for masks of 0.5.
             regions: part-based pooling of the deepest map; it replaces the backbone's feature.
         """
         super().__init__()
@@ -133,7 +134,13 @@ class ReidModel(nn.Module):
         """The masks of N crops, float32 (N, D) in (0, 1)."""
         if self.mask is None:
             return torch.full_like(features.neck, 0.5)
-        mask: Tensor = self.mask(features.maps if features.seen is None else features.seen.detach())
+        if isinstance(self.mask, RegionMask):
+            assert features.seen is not None
+            mask: Tensor = self.mask(features.seen.detach())
+        elif features.visibility is None:
+            mask = self.mask(features.maps)
+        else:
+            mask = self.mask((*features.maps, torch.sigmoid(features.visibility.detach())[:, None]))
         return mask.float()
 
     @torch.no_grad()
@@ -186,7 +193,8 @@ def create_model(spec: ModelSpec, pretrained: str | None = None) -> ReidModel:
     if spec.mask == "regions" and regions is not None:
         mask = RegionMask(regions.region_of)
     elif spec.mask in ("full", "lite"):
-        mask = create_mask_generator(spec.mask, backbone.map_channels, backbone.dimensions)
+        read = backbone.map_channels if regions is None else (*backbone.map_channels, 1)  # the visibility map, too [ours]
+        mask = create_mask_generator(spec.mask, read, (regions or backbone).dimensions)
     return ReidModel(backbone, mask, regions)
 
 

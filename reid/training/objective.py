@@ -16,6 +16,7 @@ from ..supervision.losses import (
     arcface_logits,
     classification_loss,
     hardest_triplet_loss,
+    joint_similarity,
     masked_cosine,
     masked_pair_loss,
     orthogonality_loss,
@@ -23,6 +24,8 @@ from ..supervision.losses import (
 )
 from ..supervision.text import TextSupervision
 from .batches import Batch
+
+LOWEST = 1e4  # instead of an infinite logit, whose difference from itself is not a number
 
 
 class Objective(nn.Module):
@@ -66,6 +69,7 @@ class Objective(nn.Module):
             "pairs": mask.pair_weight,
             "mask_arcface": mask.arcface_weight,
             "trust": mask.trust_weight,
+            "mask_distillation": mask.distillation_weight,
         }
         if recipe.regions is not None:
             self.weights |= {"regions": recipe.regions.weight, "visibility": recipe.regions.visibility_weight}
@@ -113,11 +117,13 @@ class Objective(nn.Module):
             heads = features.heads
             terms["orthogonality"] = lambda: orthogonality_loss(heads)
         if self.recipe.mask.kind != "none":
-            terms["pairs"] = lambda: masked_pair_loss(neck, mask, batch.labels, PAIR_SCALE)
-            terms["trust"] = lambda: self._precision_loss(features, batch)
-            terms["mask_arcface"] = lambda: self._masked_loss(neck, mask, prototypes, labels, donors)
+            to_mask = neck[named], mask[named]
+            terms["pairs"] = lambda: masked_pair_loss(*to_mask, batch.labels[named], PAIR_SCALE)
+            terms["trust"] = lambda: self._precision_loss(features, batch, named)
+            terms["mask_arcface"] = lambda: self._masked_loss(*to_mask, prototypes, labels[named], donors[named])
+            terms["mask_distillation"] = lambda: self._mask_distillation_loss(neck, mask, batch)
         if self.recipe.regions is not None:
-            terms["regions"] = lambda: self._region_loss(features.neck, sample.weight, labels, batch)
+            terms["regions"] = lambda: self._region_loss(of[0], sample.weight, labels[named], batch.covers[named])
             terms["visibility"] = lambda: self._visibility_loss(features, batch)
         if self.to_teacher is not None:
             terms["teacher"] = lambda: self._teacher_loss(features.neck, batch.rows)
@@ -158,14 +164,14 @@ class Objective(nn.Module):
         weighing = mask if self.recipe.losses.triplet_by_mask else None
         return hardest_triplet_loss(feature, batch.labels[named], self._donors(batch)[named], weighing)
 
-    def _precision_loss(self, features: Features, batch: Batch) -> Tensor:
+    def _precision_loss(self, features: Features, batch: Batch, named: Tensor) -> Tensor:
         assert features.precision is not None
-        neck, clean = features.neck.detach(), batch.covers.flatten(1).amax(1) == 0  # (N, D), (N,)
+        neck, clean = features.neck.detach(), _uncovered(batch) & named  # (N, D), (N,)
         squared, comparable = squared_deviations(neck, batch.labels, clean)
         return precision_loss(features.precision, squared, comparable, self.mean_deviation(neck, squared, comparable))
 
-    def _region_loss(self, neck: Tensor, prototypes: Tensor, labels: Tensor, batch: Batch) -> Tensor:
-        seen = seen_of_regions(1 - batch.covers)  # (N, 6)
+    def _region_loss(self, neck: Tensor, prototypes: Tensor, labels: Tensor, covers: Tensor) -> Tensor:
+        seen = seen_of_regions(1 - covers)  # (N, 6)
         return region_loss(neck, prototypes, labels, seen, self.region_of, self.recipe.losses.arcface_scale)
 
     def _visibility_loss(self, features: Features, batch: Batch) -> Tensor:
@@ -176,16 +182,35 @@ class Objective(nn.Module):
     def _distillation_loss(self, neck: Tensor, rows: Tensor) -> Tensor:
         """The target comes from the clean crop; the student sees the occluded one [ours]."""
         assert self.targets is not None
-        return 1 - functional.cosine_similarity(neck, self.targets[rows]).mean()
+        return 1 - functional.cosine_similarity(self._comparable(neck), self.targets[rows]).mean()
 
     def _relation_loss(self, neck: Tensor, rows: Tensor) -> Tensor:
         """Keep the clean crop's similarities to all training crops (after Park et al., "RKD", CVPR 2019)."""
         assert self.recipe.distillation is not None and self.targets is not None
         scale = 1 / self.recipe.distillation.temperature
         target = scale * self.targets[rows] @ self.targets.T  # (N, crops)
-        student = scale * functional.normalize(neck) @ self.targets.T  # (N, crops)
-        log_target, log_student = functional.log_softmax(target, 1), functional.log_softmax(student, 1)
-        return functional.kl_div(log_student, log_target, reduction="batchmean", log_target=True)
+        student = scale * functional.normalize(self._comparable(neck)) @ self.targets.T  # (N, crops)
+        return _divergence(student, target)
+
+    def _mask_distillation_loss(self, neck: Tensor, mask: Tensor, batch: Batch) -> Tensor:
+        """Masked similarities to the batch's clean crops should be the start's between the clean pictures [ours].
+
+        The same divergence as of the relation loss, over the other crops of the batch that no occluder covers.
+        """
+        assert self.recipe.distillation is not None and self.targets is not None
+        scale, targets = 1 / self.recipe.distillation.temperature, self.targets[batch.rows]  # (N, T)
+        itself = torch.eye(len(targets), dtype=torch.bool, device=targets.device)
+        gallery = _uncovered(batch)  # (N,)
+        if gallery.sum() < 2:
+            return mask.sum() * 0  # nothing to compare with
+        target = (scale * targets @ targets.T).masked_fill(itself, -LOWEST)[:, gallery]  # (N, G)
+        student = scale * joint_similarity(functional.normalize(neck), mask)  # (N, N)
+        return _divergence(student.masked_fill(itself, -LOWEST)[:, gallery], target)
+
+    def _comparable(self, neck: Tensor) -> Tensor:
+        """The dims that have a target: those of the backbone, without region heads; (N, D) → (N, T)."""
+        assert self.targets is not None
+        return neck[:, : self.targets.shape[1]]
 
     def _donors(self, batch: Batch) -> Tensor:
         """Identities to ignore, int64 (N,): the donors, or -1 for none."""
@@ -195,3 +220,14 @@ class Objective(nn.Module):
         """The teacher saw the clean crop; the student sees the occluded one."""
         assert self.to_teacher is not None and isinstance(self.teacher, Tensor)
         return 1 - functional.cosine_similarity(self.to_teacher(neck), self.teacher[rows]).mean()
+
+
+def _divergence(student: Tensor, target: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of the softmaxes over each row's logits, (N, M) each; a scalar."""
+    log_target, log_student = functional.log_softmax(target, 1), functional.log_softmax(student, 1)
+    return functional.kl_div(log_student, log_target, reduction="batchmean", log_target=True)
+
+
+def _uncovered(batch: Batch) -> Tensor:
+    """Which crops no occluder covers, bool (N,)."""
+    return batch.covers.flatten(1).amax(1) == 0

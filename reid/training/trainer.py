@@ -81,8 +81,9 @@ class Trainer:
         self.prototypes = Prototypes(identities, dimensions, recipe.prototypes.sampled, self.device)
         supervision = None if text is None else TextSupervision(text["text"], dimensions, text.get("projection"))
         region_of = None if self.model.regions is None else self.model.regions.region_of
-        if start is not None and start.shape[1] != dimensions:
-            raise RecipeError(f"distillation.network: expected a network of {dimensions} dims, got {start.shape[1]}")
+        if start is not None and start.shape[1] != self.model.backbone.dimensions:
+            expected = self.model.backbone.dimensions
+            raise RecipeError(f"distillation.network: expected a network of {expected} dims, got {start.shape[1]}")
         self.objective = Objective(recipe, dimensions, teacher, supervision, region_of).to(self.device)
         self.optimisers = self._optimisers()
         self.scaler = torch.amp.GradScaler(recipe.device, enabled=recipe.amp == "float16")
@@ -101,7 +102,7 @@ class Trainer:
             self.model.backbone,
             self._clean_images(crops[np.arange(0, len(crops), max(1, len(crops) // CALIBRATION_CROPS))]),
         )
-        feature = self._clean_features(crops) if self.clean is None else self.clean.to(self.device)  # (N, D)
+        feature = self._start_features(crops)  # (N, D)
         pids = torch.from_numpy(crops.pids).to(self.device)
         with torch.no_grad():
             assert self.model.neck.running_mean is not None and self.model.neck.running_var is not None
@@ -112,7 +113,8 @@ class Trainer:
             sums = torch.zeros_like(self.prototypes.weight).index_add_(0, pids[named], neck[named])
             self.prototypes.weight.copy_(functional.normalize(sums))
             if self.clean is not None:
-                self.objective.set_targets(neck, pids, self.prototypes.weight)
+                targets, centres = neck[:, : self.clean.shape[1]], self.prototypes.weight[:, : self.clean.shape[1]]
+                self.objective.set_targets(functional.normalize(targets), pids, functional.normalize(centres))
         if self.average is not None:
             self.average.module.load_state_dict(self.model.state_dict())
         self.start_parameters = [one.detach().clone() for one in self.model.backbone.parameters()]
@@ -269,6 +271,16 @@ class Trainer:
                 f"step {self.steps - 1}: the loss was not finite {self.skipped_in_a_row} times in a row: "
                 "lower schedule.learning_rate, or set amp to none"
             )
+
+    def _start_features(self, crops: CropSet) -> Tensor:
+        """Features of clean crops by the frozen start where there is one, region heads by the model: (N, D)."""
+        dimensions = self.model.neck.num_features
+        if self.clean is not None and self.clean.shape[1] == dimensions:
+            return self.clean.to(self.device)
+        features = self._clean_features(crops).clone()  # (N, D), not of inference mode
+        if self.clean is not None:
+            features[:, : self.clean.shape[1]] = self.clean.to(self.device)
+        return features
 
     def _clean_features(self, crops: CropSet) -> Tensor:
         """Backbone features of clean crops, float32 (N, D)."""

@@ -40,10 +40,9 @@ def write_recipe(tmp_path):
         ),
         pytest.param({"mask": {"trust_weight": 1}}, "mask.trust_weight: only masks of kind", id="trust in nothing"),
         pytest.param({"mask": {"kind": "regions"}}, "mask.kind: masks of regions need", id="masks of no regions"),
-        pytest.param({"regions": {}}, "mask.kind: lite masks do not use regions", id="regions without their masks"),
         pytest.param({"mask": {"kind": "none"}}, "losses.triplet_by_mask: there is no mask", id="weights of no mask"),
         pytest.param(
-            {"mask": {"pair_weight": 0}}, "mask: expected a pair_weight, arcface_weight or trust_weight", id="idle mask"
+            {"mask": {"pair_weight": 0}}, "mask: expected a pair_weight, arcface_weight, trust_weight or", id="idle mask"
         ),
         pytest.param({"losses": {"plain": 0, "masked": 0, "triplet": 0}}, "losses: expected plain", id="no loss"),
         pytest.param({"occlusion": {"pasted": 0}}, "occlusion: expected a source of occlusion", id="no occluder"),

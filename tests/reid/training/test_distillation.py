@@ -1,5 +1,7 @@
 """A network learns occlusion from its own start: targets, losses, pictures without identities, a whole run."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -63,6 +65,40 @@ def test_only_named_crops_have_a_target_between_their_own_and_their_identitys():
     torch.testing.assert_close(one.targets[3], clean[3])
 
 
+def mask_distillation(one, neck, mask, covers):
+    rows = torch.arange(len(neck))
+    batch = replace(batch_of([0] * len(neck)), rows=rows, covers=covers)
+    return one._mask_distillation_loss(neck, mask, batch)
+
+
+def test_a_mask_that_hides_what_occlusion_changed_has_nothing_to_learn():
+    clean, covers = unit(5, 32), torch.zeros(5, 16, 8)
+    one = objective(clean, range(5), clean)
+    covers[0, :8] = 1
+    assert mask_distillation(one, 2 * clean, torch.full((5, 32), 0.5), covers).item() == pytest.approx(0, abs=1e-5)
+    occluded = clean.clone()
+    occluded[0, 16:] = clean[1, 16:]
+    logits, losses = torch.zeros(32, requires_grad=True), []
+    optimiser = torch.optim.Adam([logits], 0.1)
+    for _ in range(60):
+        mask = torch.cat([torch.sigmoid(logits)[None], torch.full((4, 32), 0.5)])
+        loss = mask_distillation(one, occluded, mask, covers)
+        losses.append(loss.item())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert losses[-1] < 0.5 * losses[0]
+    assert logits[16:].mean() < logits[:16].mean()  # trusts what is still the person's own
+
+
+def test_without_two_clean_crops_a_mask_learns_nothing():
+    clean, covers = unit(3, 8), torch.ones(3, 16, 8)
+    covers[0] = 0
+    mask = torch.full((3, 8), 0.5).requires_grad_()
+    mask_distillation(objective(clean, range(3), clean), clean, mask, covers).backward()
+    assert mask.grad.abs().max() == 0
+
+
 @pytest.fixture
 def pictures(tmp_path):
     """Three pictures of people of different sizes, the second one with a mask, and a folder that has neither."""
@@ -103,7 +139,12 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
     ("changes", "message"),
     [
         pytest.param({"distillation": None, "losses": {}}, "unlabelled: needs the section", id="no teacher"),
-        pytest.param({"mask": {"kind": "lite"}}, "unlabelled: masks, region heads and clip need", id="masks"),
+        pytest.param({"clip": {}}, "unlabelled: clip needs identities", id="clip"),
+        pytest.param(
+            {"unlabelled": [], "distillation": None, "losses": {}, "mask": {"kind": "lite", "distillation_weight": 1}},
+            "mask.distillation_weight: needs the section distillation",
+            id="mask without a start",
+        ),
         pytest.param(
             {"unlabelled": [], "regions": {"dimensions": 0}}, "regions.weight: there are no", id="no heads"
         ),
