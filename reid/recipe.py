@@ -266,6 +266,21 @@ class DistillationSection(Section):
     identity_share: float = Field(default=0.0, ge=0, le=1)
 
 
+class DiscriminantSection(Section):
+    """A linear map after the neck, fitted in closed form to the training identities; see `model/discriminant.py`.
+
+    It is fitted to the start network before training, so that targets and prototypes lie in its space, and by
+    `reidpipe leave-one-out` and `reidpipe fit-discriminant` to the trained network.
+
+    Attributes:
+        shrinkage: of the covariance within identities, in multiples of its mean variance.
+        power: of each axis's weight, the share of its variance that identities explain; 0 whitens.
+    """
+
+    shrinkage: float = Field(default=1.0, ge=0, le=LARGEST)
+    power: float = Field(default=0.5, ge=0, le=8)
+
+
 class AugmentationSection(Section):
     """Image quality of the training views; box, side and colour vary always.
 
@@ -353,6 +368,7 @@ class Recipe(BaseModel):
         occlusion: synthetic occlusion; null for none.
         augmentation: degradation of the training views.
         distillation: self-distillation of occlusion; null for none.
+        discriminant: a discriminant map after the neck; null for none.
         teacher: knowledge distillation; null for none.
         clip: text supervision; null for none.
         held_out: identities for validation.
@@ -380,6 +396,7 @@ class Recipe(BaseModel):
     occlusion: OcclusionSection | None = OcclusionSection()
     augmentation: AugmentationSection = AugmentationSection()
     distillation: DistillationSection | None = None
+    discriminant: DiscriminantSection | None = None
     teacher: TeacherSection | None = None
     clip: ClipSection | None = None
     held_out: HeldOutSection = HeldOutSection()
@@ -406,6 +423,8 @@ class Recipe(BaseModel):
             raise ValueError(f"leave_one_out.tests: expected {len(self.train)}, one per folder of train")
         if self.mask.kind == "regions" and (self.regions is None or self.regions.dimensions == 0):
             raise ValueError("mask.kind: masks of regions need a section regions")
+        if self.discriminant is not None and self.regions is not None and self.regions.dimensions > 0:
+            raise ValueError("discriminant: mixes the dims of all region heads: set regions.dimensions to 0")
         if self.mask.distillation_weight > 0 and self.distillation is None:
             raise ValueError("mask.distillation_weight: needs the section distillation")
         if self.mask.trust_weight > 0 and self.mask.kind != "regions":

@@ -71,6 +71,22 @@ def leave_one_out_command(recipe: Path, out: Path, force: bool) -> None:
     click.echo(table(rows))
 
 
+@click.command("fit-discriminant")
+@click.argument("checkpoint", type=FILE)
+@click.option("--config", "recipe", type=FILE, required=True, help="recipe with a section discriminant")
+@click.option("--out", type=FILE, required=True, help="checkpoint to write")
+@force_option
+def fit_discriminant_command(checkpoint: Path, recipe: Path, out: Path, force: bool) -> None:
+    """Fit the last layer of a trained CHECKPOINT to people in closed form.
+
+    The map brings out what tells the people of the recipe's training folders apart.
+    """
+    from ...reid.training.fit_discriminant import fit_checkpoint
+
+    fit_checkpoint(checkpoint, recipe, out, force)
+    click.echo(f"checkpoint: {out}")
+
+
 @contextmanager
 def _training_display() -> Iterator[TrainingDisplay]:
     """Show progress and log messages of a training on the terminal."""

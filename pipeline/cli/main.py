@@ -14,7 +14,13 @@ import click
 
 from ..credentials import CleanLogRecord, without_credentials
 from ..errors import CRASH_EXIT_CODE, INTERRUPTED_EXIT_CODE, OutputError, ReidpipeError, SourceError
-from .appearance import ablate_command, export_model_command, leave_one_out_command, train_command
+from .appearance import (
+    ablate_command,
+    export_model_command,
+    fit_discriminant_command,
+    leave_one_out_command,
+    train_command,
+)
 from .appearance_evaluation import evaluate_reid_command, explain_command
 from .bench import bench_command
 from .common import FILE, CommandError, as_json_option, by_camera, print_json, table_of, terminal, trust_weights_option
@@ -212,6 +218,7 @@ for _command in (
     train_command,
     ablate_command,
     leave_one_out_command,
+    fit_discriminant_command,
     evaluate_reid_command,
     explain_command,
     export_model_command,

@@ -13,6 +13,7 @@ from ..backbones.protocol import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB, TokenBackb
 from ..backbones.registry import Backbone, create_backbone
 from ..backbones.weights import read_state
 from ..errors import WeightsError
+from .discriminant import Discriminant
 from .mask_generators import create_mask_generator
 from .regions import RegionMask, Regions
 
@@ -33,6 +34,7 @@ class ModelSpec:
         regions: dims of each region's head; 0 for no heads.
         evidence: whether a visibility map weights the pooling; always so where there are region heads.
         graph: the operations of the backbone "openvino"; empty for all others.
+        discriminant: whether a discriminant map follows the neck.
     """
 
     backbone: str = "osnet"
@@ -42,13 +44,14 @@ class ModelSpec:
     regions: int = 0
     evidence: bool = False
     graph: str = ""
+    discriminant: bool = False
 
 
 class Features(NamedTuple):
     """The outputs that the losses need.
 
     feature: float32 (N, D), before the neck, for the triplet loss.
-    neck: float32 (N, D), after the neck, for prototypes, masks and the metric.
+    neck: float32 (N, D), after neck and discriminant map, for prototypes, masks and the metric.
     maps: the backbone's four maps, float (N, c_l, H_l, W_l), detached.
     heads: see `BackboneOutput`, float (N, h, P); None where the backbone has no heads.
     visibility: log-odds that the person is visible in each cell, float32 (N, 16, 8); None without regions.
@@ -66,7 +69,7 @@ class Features(NamedTuple):
 
 
 class ReidModel(nn.Module):
-    """Backbone, BNNeck [DPM], mask generator and optional regions.
+    """Backbone, BNNeck [DPM], mask generator, and optional regions and discriminant map.
 
     The mask generator reads detached maps, so its gradient does not reach the backbone [ours].
 
@@ -79,7 +82,13 @@ class ReidModel(nn.Module):
     std: Tensor
     mean_mask: Tensor
 
-    def __init__(self, backbone: Backbone, mask: nn.Module | None, regions: Regions | None = None) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        mask: nn.Module | None,
+        regions: Regions | None = None,
+        discriminant: bool = False,
+    ) -> None:
         """Assemble a network.
 
         Args:
@@ -87,6 +96,7 @@ class ReidModel(nn.Module):
             mask: from the maps, and the visibility map where there are regions, to a mask (N, D); or a RegionMask
                 together with regions; None for masks of 0.5.
             regions: part-based pooling of the deepest map; it replaces the backbone's feature.
+            discriminant: add a map after the neck, see `discriminant.py`; it is the identity until it is fitted.
         """
         super().__init__()
         self.backbone = backbone
@@ -95,6 +105,7 @@ class ReidModel(nn.Module):
         self.regions = regions
         self.neck = nn.BatchNorm1d(backbone.dimensions if regions is None else regions.dimensions)
         self.neck.bias.requires_grad_(False)  # stays 0, so that the hyperspheres of both losses share a centre [DPM]
+        self.discriminant = Discriminant(self.neck.num_features) if discriminant else None
         self.mask = mask
         self.register_buffer("mean_mask", torch.full((self.neck.num_features,), 0.5))
 
@@ -128,7 +139,12 @@ class ReidModel(nn.Module):
         feature = feature.float()  # the backbone may run in bfloat16, the metric always in float32
         precision = self.mask.precision if isinstance(self.mask, RegionMask) else None
         detached = tuple(one.detach() for one in maps)
-        return Features(feature, self.neck(feature), detached, heads, visibility, seen, precision)
+        return Features(feature, self.compared(feature), detached, heads, visibility, seen, precision)
+
+    def compared(self, feature: Tensor) -> Tensor:
+        """Feature → what is compared, float32 (N, D) each: neck, then the discriminant map if there is one."""
+        neck: Tensor = self.neck(feature)
+        return neck if self.discriminant is None else self.discriminant(neck)
 
     def masks(self, features: Features) -> Tensor:
         """The masks of N crops, float32 (N, D) in (0, 1)."""
@@ -193,9 +209,10 @@ def create_model(spec: ModelSpec, pretrained: str | None = None) -> ReidModel:
     if spec.mask == "regions" and regions is not None:
         mask = RegionMask(regions.region_of)
     elif spec.mask in ("full", "lite"):
-        read = backbone.map_channels if regions is None else (*backbone.map_channels, 1)  # the visibility map, too [ours]
+        visibility = () if regions is None else (1,)  # the generator reads the visibility map, too [ours]
+        read = (*backbone.map_channels, *visibility)
         mask = create_mask_generator(spec.mask, read, (regions or backbone).dimensions)
-    return ReidModel(backbone, mask, regions)
+    return ReidModel(backbone, mask, regions, spec.discriminant)
 
 
 def normalise(

@@ -26,6 +26,7 @@ from ..guard import Guard, begins_with
 from ..model.network import ReidModel, read_model
 from ..recipe import LeaveOneOutSection, Recipe, read_recipe
 from .checkpoint import is_own_checkpoint, save
+from .fit_discriminant import fit_to_recipe
 from .held_out import embed_images
 from .runs import train_unless_finished
 from .train import Listener
@@ -100,11 +101,12 @@ def run_leave_one_out(
         name = recipe.train[number].name
         report(f"training without {name}")
         run = out / f"{number + 1}-without-{name}"
-        runs.append(read_model(train_unless_finished(leave_out(recipe, number), run, listeners, guard, force)))
+        kept = leave_out(recipe, number)
+        runs.append(read_model(train_unless_finished(kept, run, listeners, guard, force)))
         report(f"testing on {folder.name}")
         data = _read(folder, section)
         rows += [_baseline_row(baseline, data, True) for baseline in baselines]
-        rows += [_row(average(runs[-1:], recipe, share), data, True, share) for share in section.start_shares]
+        rows += [_row(average(runs[-1:], kept, share), data, True, share) for share in section.start_shares]
         _write(out, rows)
     share = best_share(rows)
     model = average(runs, recipe, share)
@@ -145,7 +147,8 @@ def average(models: Sequence[ReidModel], recipe: Recipe, start_share: float) -> 
 
     Args:
         models: of one architecture.
-        recipe: that they were trained by; `backbone.pretrained` is the start.
+        recipe: that they were trained by; `backbone.pretrained` is the start, and its section `discriminant`, if it has
+            one, says how the map is fitted to the averaged model.
         start_share: share of the start's weights in the backbone, in [0, 1).
 
     Returns:
@@ -162,6 +165,8 @@ def average(models: Sequence[ReidModel], recipe: Recipe, start_share: float) -> 
             start = create_backbone(backbone.name, width=backbone.width, pretrained=backbone.pretrained)
             for parameter, first in zip(model.backbone.parameters(), start.parameters(), strict=True):
                 parameter.lerp_(first, start_share)
+    if recipe.discriminant is not None:
+        fit_to_recipe(model, recipe)
     return model.eval()
 
 

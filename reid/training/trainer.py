@@ -69,7 +69,15 @@ class Trainer:
         self.device = torch.device(recipe.device)
         backbone, dims = recipe.backbone, recipe.regions.dimensions if recipe.regions else 0
         cameras, evidence = cameras if backbone.cameras else 0, recipe.regions is not None
-        spec = ModelSpec(backbone.name, backbone.width, recipe.mask.kind, cameras, dims, evidence)
+        spec = ModelSpec(
+            backbone.name,
+            backbone.width,
+            recipe.mask.kind,
+            cameras,
+            dims,
+            evidence,
+            discriminant=recipe.discriminant is not None,
+        )
         model = create_model(spec, backbone.pretrained)
         self.spec = replace(spec, graph=model.backbone.graph)
         # channels last: half the time on a CPU
@@ -108,8 +116,14 @@ class Trainer:
             assert self.model.neck.running_mean is not None and self.model.neck.running_var is not None
             self.model.neck.running_mean.copy_(feature.mean(0))
             self.model.neck.running_var.copy_(feature.var(0))
-            neck = functional.normalize(self.model.eval().neck(feature))  # (N, D)
             named = pids < len(self.prototypes)  # (N,)
+            if self.model.discriminant is not None and self.recipe.discriminant is not None:
+                rows, section = named.cpu().numpy(), self.recipe.discriminant
+                domains = None if crops.sources is None else crops.sources[rows]
+                self.model.discriminant.fit(
+                    self.model.eval().neck(feature)[named], crops.pids[rows], domains, section.shrinkage, section.power
+                )
+            neck = functional.normalize(self.model.eval().compared(feature))  # (N, D)
             sums = torch.zeros_like(self.prototypes.weight).index_add_(0, pids[named], neck[named])
             self.prototypes.weight.copy_(functional.normalize(sums))
             if self.clean is not None:

@@ -42,7 +42,7 @@ def write_recipe(tmp_path):
         pytest.param({"mask": {"kind": "regions"}}, "mask.kind: masks of regions need", id="masks of no regions"),
         pytest.param({"mask": {"kind": "none"}}, "losses.triplet_by_mask: there is no mask", id="weights of no mask"),
         pytest.param(
-            {"mask": {"pair_weight": 0}}, "mask: expected a pair_weight, arcface_weight, trust_weight or", id="idle mask"
+            {"mask": {"pair_weight": 0}}, "mask: expected a pair_weight, arcface_weight, trust", id="idle mask"
         ),
         pytest.param({"losses": {"plain": 0, "masked": 0, "triplet": 0}}, "losses: expected plain", id="no loss"),
         pytest.param({"occlusion": {"pasted": 0}}, "occlusion: expected a source of occlusion", id="no occluder"),
@@ -114,7 +114,7 @@ def test_what_a_checkpoint_compares_holds_no_folder_and_no_machine(write_recipe)
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_in_the_repository_is_valid(path):
     recipe = read_recipe(path)
-    if path.stem != "accurate":  # whose length was chosen on another domain, and whose last epoch is kept
+    if not path.stem.startswith("accurate"):  # whose length was chosen on another domain, and whose last epoch is kept
         assert recipe.held_out.identities > 0  # or nothing would choose its best checkpoint
 
 

@@ -1,3 +1,4 @@
+import copy
 import json
 
 import numpy as np
@@ -7,13 +8,18 @@ from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
 from reidpipe.reid import RecipeError
+from reidpipe.reid.export import export_model
 from reidpipe.reid.model.network import read_model
 from reidpipe.reid.recipe import Recipe, read_recipe
 from reidpipe.reid.training import leave_one_out
+from reidpipe.reid.training.fit_discriminant import fit_to_recipe
 from reidpipe.reid.training.leave_one_out import average, best_share, leave_out, run_leave_one_out, table
 from reidpipe.reid.training.log import TrainingLog
 
 from ..tiny_network import TinyBackbone
+
+NOTHING: dict[str, object] = {}
+DISCRIMINANT = {"discriminant": {"shrinkage": 0.5}}
 
 
 @pytest.fixture
@@ -34,7 +40,7 @@ def study(tmp_path, write_recipe, write_crops):
         write_crops(tmp_path / "train" / name, identities=3, seed=10 + number)
     write_crops(tmp_path / "occluded" / "south" / "half" / "query", identities=4, each=1, seed=1)
 
-    def write(**changes):
+    def write(sections=NOTHING, **changes):
         section = {
             "tests": ["north", "south"], "unseen": ["unseen"], "occluded": "occluded", "start_shares": [0.0, 0.5],
             **changes,
@@ -44,6 +50,7 @@ def study(tmp_path, write_recipe, write_crops):
             schedule={"epochs": 1, "steps_per_epoch": 1},
             held_out={"identities": 0},
             leave_one_out=section,
+            **sections,
         )
 
     return write
@@ -119,6 +126,37 @@ def test_the_average_is_of_the_runs_and_the_start(tmp_path, study, start):
     same = average(runs[:1], read_recipe(study()), 0.0)
     for name, value in runs[0].state_dict().items():
         np.testing.assert_array_equal(same.state_dict()[name], value)
+
+
+def test_the_map_is_fitted_to_the_people_that_stay_and_in_the_end_to_all(tmp_path, study, start):
+    fitted = []
+    run_leave_one_out(study(DISCRIMINANT, start_shares=[0.5]), tmp_path / "out")
+    model = read_model(tmp_path / "out" / "average.pt")
+    for number, kept in ((1, "south"), (2, "north")):
+        recipe_of_run = read_recipe(next((tmp_path / "out").glob(f"{number}-without-*")) / "recipe.yaml")
+        assert [path.name for path in recipe_of_run.train] == [kept]
+        fitted.append(read_model(next((tmp_path / "out").glob(f"{number}-without-*")) / "best.pt").discriminant.map)
+    again = copy.deepcopy(model)
+    fit_to_recipe(again, read_recipe(study(DISCRIMINANT)))
+    torch.testing.assert_close(again.discriminant.map, model.discriminant.map)
+    assert not torch.allclose(fitted[0], fitted[1])
+
+
+def test_the_command_adds_a_map_to_a_checkpoint_and_it_is_exported(tmp_path, study, start):
+    run_leave_one_out(study(start_shares=[0.0]), tmp_path / "out")
+    plain, mapped = tmp_path / "out" / "average.pt", tmp_path / "mapped.pt"
+    arguments = ["fit-discriminant", str(plain), "--out", str(mapped), "--config"]
+    found = CliRunner().invoke(main, [*arguments, str(study())])
+    assert found.exit_code == 2
+    assert "discriminant: is missing" in found.output
+    found = CliRunner().invoke(main, [*arguments, str(study(DISCRIMINANT))])
+    assert found.exit_code == 0, found.output
+    model = read_model(mapped)
+    images = torch.randint(0, 256, (3, 256, 128, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        before, after = (one.features(one.normalise(images)).neck for one in (read_model(plain), model))
+    torch.testing.assert_close(after, before @ model.discriminant.map)
+    export_model(model, tmp_path / "model.onnx")  # raises if the file computes something else
 
 
 @pytest.mark.parametrize(
