@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 
@@ -20,7 +21,7 @@ def usable_streams() -> Iterator[None]:
     """
     _occupy_closed_numbers()
     before = sys.stdout, sys.stderr
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         # Typed as always there; but they are None if they were closed when the interpreter started.
         output, messages = (cast(TextIO, stream or nowhere) for stream in before)
         for stream in (output, messages):

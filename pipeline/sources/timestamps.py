@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
+LOWEST_FPS, HIGHEST_FPS = 0.001, 1000.0  # larger ones in headers are the clock's ticks per second, not a frame rate
 SMALLEST_STEP_SECONDS = 0.001  # added to repeated timestamps: one tick of the coarsest container, Matroska
 JUMP_BACK_SECONDS = 1.0  # a larger step back is not jitter but a clock that was reset
 LONGEST_PAUSE_SECONDS = 7 * 86_400.0  # a larger step ahead is no pause of a recorder but a clock that was set
@@ -25,9 +26,9 @@ class Clock:
 
     A frame without a timestamp (raw H.264 has none) follows the one before at the nominal rate. A timestamp that
     does not lie between its neighbours, though these are in order, is damaged and replaced by their mean. After a small
-    step back, frames advance by the smallest step until the timestamps catch up. After a large one, or one ahead by more
-    than a week, the recorder's clock was reset, and time continues at the nominal rate: no damage moves the footage out
-    of the calendar.
+    step back, frames advance by the smallest step until the timestamps catch up. After a large one, or one of more than
+    a week ahead, the recorder's clock was reset, and time continues at the nominal rate: no damage moves the footage
+    out of the calendar.
     """
 
     def __init__(self, time_base: TimeBase | None, fps: float) -> None:

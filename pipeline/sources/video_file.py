@@ -22,10 +22,9 @@ from av.video.stream import VideoStream
 from ...reid.wording import counted
 from ..errors import SourceError
 from ..types import Image
-from .timestamps import LONGEST_PAUSE_SECONDS, Clock
+from .timestamps import HIGHEST_FPS, LONGEST_PAUSE_SECONDS, LOWEST_FPS, Clock
 
 DEFAULT_FPS = 25.0  # if the file does not state it; libav assumes the same for raw streams
-LOWEST_FPS, HIGHEST_FPS = 0.001, 1000.0  # as in a config; larger numbers in headers are the clock's ticks per second, not a frame rate
 LONGEST_SECONDS = 366 * 86_400.0  # a header that states more is damaged
 CUT_SECONDS = 0.5  # a file that ends this much earlier than its header states was cut off
 TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})  # libav renders plain text as video
