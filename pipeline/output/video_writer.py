@@ -20,7 +20,7 @@ from ..types import Image
 
 TICKS = 90_000  # per second; a multiple of all common frame rates
 QUALITY = {"crf": "23", "preset": "veryfast"}  # x264's default quality; slower presets save a tenth of the size
-LONGEST_PAUSE = 3600 * TICKS  # a recorder may pause for days, but MP4 holds 6.6 hours over the frames that x264 reorders
+LONGEST_PAUSE = 3600 * TICKS  # recorders pause for days, but MP4 holds 6.6 hours over the frames that x264 reorders
 KEY_SECONDS = 2.0  # between key frames: how far back a player may have to decode when seeking
 THREADS = 2  # per file; all cameras' files are encoded at once, while the next frame is drawn
 MADE_BY = f"annotated by {MARK}"  # the comment in every file, which shows that it may be replaced

@@ -3,7 +3,6 @@
     python -m tests.fuzz.mutated_onnx KIND FOLDER RESULTS COUNT
 """
 
-import random
 import sys
 import time
 import traceback
@@ -15,30 +14,7 @@ from reidpipe.pipeline.stages.detect import open_detector
 from reidpipe.reid.embedder import Embedder
 from reidpipe.reid.errors import WeightsError
 
-BYTES_OF_A_WORD = 4
-
-
-def mutated(content: bytes, seed: int) -> bytes:
-    """One of the usual kinds of damage, mostly in the graph: at the start and the end of the file."""
-    chance = random.Random(seed)
-    damaged = bytearray(content)
-    kind = chance.choice(["flip", "flip", "flip", "cut", "zero", "repeat", "remove", "number"])
-    for _ in range(chance.choice([1, 2, 8, 64])):
-        at = chance.randrange(len(damaged)) if chance.random() < 0.5 else chance.randrange(min(2000, len(damaged)))
-        if kind == "flip":
-            damaged[at] ^= 1 << chance.randrange(8)
-        elif kind == "number":
-            damaged[at] = chance.choice([0, 1, 0x7F, 0x80, 0xFF])
-        elif kind == "zero":
-            damaged[at : at + BYTES_OF_A_WORD] = bytes(len(damaged[at : at + BYTES_OF_A_WORD]))
-        elif kind == "cut":
-            del damaged[max(1, at) :]
-        elif kind == "repeat":
-            damaged[at:at] = damaged[at : at + 64]
-        elif kind == "remove" and len(damaged) > 128:
-            del damaged[at : at + chance.randrange(1, 64)]
-    return bytes(damaged)
-
+from .mutation import mutated
 
 def load(kind: str, path: Path) -> None:
     """Open a network as a run does, and try it."""
