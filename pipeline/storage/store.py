@@ -204,6 +204,8 @@ class Store:
             tables = inspect(connection).get_table_names()
             number = select(table(VERSION_TABLE, column("version_num", String)))
             revision = connection.scalar(number) if VERSION_TABLE in tables else None
+            if self.file is not None:
+                self._refuse_programs(connection)
         if not tables and not create:
             raise StoreError(f"{self.name}: the database is empty: run the pipeline first, or give the right path")
         if tables and revision is None:
@@ -212,6 +214,13 @@ class Store:
             raise StoreError(f"{self.name}: written by a newer reidpipe (its tables are {revision}, ours {REVISION}): "
                              "update reidpipe, or give another database")
         return tables, revision
+
+    def _refuse_programs(self, connection: Connection) -> None:
+        """Refuse views and triggers of an SQLite file: they run when tables are read or written, and may never end."""
+        found = connection.exec_driver_sql("SELECT type, name FROM sqlite_master WHERE type IN ('view', 'trigger')")
+        for kind, name in found:
+            raise StoreError(f"{self.name}: it has a {kind} named {name[:40]!r}, which reidpipe did not make: "
+                             "restore a copy, or give reidpipe a database of its own")
 
     def unfinished_runs(self) -> list[int]:
         """Numbers of the runs that are marked as running although their process has died."""

@@ -31,7 +31,8 @@ SCHEMES = (
     "create view extra as select 1", "drop table observations", "drop table reidpipe_revision", "delete from cameras",
     "alter table runs drop column config", "alter table cameras rename column name to title",
     "create trigger t after update on runs begin delete from observations; end",
-    "drop table runs; create view runs as with recursive c(x) as (select 1 union all select 1 from c) select x from c",
+    "drop table runs; "
+    "create view runs as with recursive c(id) as (select 1 union all select 1 from c) select id from c",
 )
 COMMANDS = (
     ("runs",), ("runs", "--json"), ("export", "trajectories", "OUT/a.csv", "--force"),
@@ -93,7 +94,7 @@ def outcome_of(arguments: tuple[str, ...], folder: Path, database: Path) -> str:
 
 
 def main() -> None:
-    """Write `seed command outcome seconds` (of the processor's time) for each; the seed and command are written before it is tried."""
+    """Write `seed command outcome seconds` (of the processor) for each; seed and command before it is tried."""
     folder, results, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     (folder / "truth").mkdir()
     (folder / "truth" / "door.txt").write_text("1,1,10,20,40,100,1,-1,-1,-1\n")

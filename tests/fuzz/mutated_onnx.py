@@ -16,6 +16,7 @@ from reidpipe.reid.errors import WeightsError
 
 from .mutation import mutated
 
+
 def load(kind: str, path: Path) -> None:
     """Open a network as a run does, and try it."""
     if kind == "detector":
@@ -25,7 +26,7 @@ def load(kind: str, path: Path) -> None:
 
 
 def main() -> None:
-    """Write `seed outcome seconds` for each copy, of the processor's time; the seed is written before the copy is tried."""
+    """Write `seed outcome seconds` (of the processor) for each copy; the seed is written before it is tried."""
     kind, folder, results, count = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
     content = (folder / f"{kind}.onnx").read_bytes()
     path = folder / f"{kind}-mutated.onnx"
