@@ -13,7 +13,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from reidpipe.pipeline.cli.main import main as reidpipe
+from reidpipe.pipeline.cli import main as commands
 from reidpipe.pipeline.config.schema import CameraConfig, Config
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import CameraReport
@@ -84,7 +84,7 @@ def damage(path: Path, seed: int) -> None:
 def outcome_of(arguments: tuple[str, ...], folder: Path, database: Path) -> str:
     """Run one command; a word for how it ended."""
     filled = [word.replace("OUT", str(folder / "out")).replace("TRUTH", str(folder / "truth")) for word in arguments]
-    done = CliRunner().invoke(reidpipe, [*filled, "--database", str(database)])
+    done = CliRunner().invoke(commands.main, [*filled, "--database", str(database)])
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         return f"traceback-{type(done.exception).__name__}"
     lines = [line for line in done.stderr.splitlines() if not line.startswith("reidpipe: warning")]
@@ -99,7 +99,6 @@ def main() -> None:
     (folder / "truth").mkdir()
     (folder / "truth" / "door.txt").write_text("1,1,10,20,40,100,1,-1,-1,-1\n")
     write_original(folder / "original.db", write_video(folder / "door.mp4", 20))
-    commands = list(COMMANDS)
     with results.open("w") as report:
         for seed in range(count):
             place = folder / f"copy-{seed}"
@@ -108,7 +107,7 @@ def main() -> None:
             shutil.copy(folder / "original.db", database)
             damage(database, seed)
             # Rendering decodes and encodes; one copy in ten is enough.
-            for arguments in commands if seed % 10 == 0 else [one for one in commands if one[0] != "render"]:
+            for arguments in COMMANDS if seed % 10 == 0 else [one for one in COMMANDS if one[0] != "render"]:
                 print(seed, ":".join(arguments[:3]), end=" ", file=report, flush=True)
                 began = time.process_time()
                 outcome = outcome_of(arguments, place, database)

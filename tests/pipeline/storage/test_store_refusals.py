@@ -98,6 +98,18 @@ def test_a_database_that_would_run_someones_statements_is_refused(tmp_path, stat
             open_database(tmp_path / "a.db")
 
 
+def test_damage_that_is_no_text_is_reported(tmp_path):
+    """SQLite names the damaged part of its schema in its message, which Python cannot decode."""
+    small_run(tmp_path / "a.db")
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        connection.execute("pragma journal_mode = delete")
+    content = (tmp_path / "a.db").read_bytes()
+    (tmp_path / "a.db").write_bytes(content.replace(b"CREATE TABLE runs", b"CREATE TABLE r\xd2ns"))
+    for open_database in (Store.open, verify_database):
+        with pytest.raises(StoreError, match=r"a\.db: it is damaged"):
+            open_database(tmp_path / "a.db")
+
+
 def test_a_newer_database_is_refused(tmp_path):
     small_run(tmp_path / "a.db")
     connection = sqlite3.connect(tmp_path / "a.db")
