@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COPIES = int(os.environ.get("REIDPIPE_FUZZ_DATABASES", "60"))
+COPIES = int(os.environ.get("REIDPIPE_FUZZ_DATABASES", "40"))
 LONGEST_SECONDS = 10.0  # of the processor's time for a command: other programs may slow the machine down
 
 

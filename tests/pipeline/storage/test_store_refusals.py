@@ -104,7 +104,7 @@ def test_damage_that_is_no_text_is_reported(tmp_path):
     with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
         connection.execute("pragma journal_mode = delete")
     content = (tmp_path / "a.db").read_bytes()
-    (tmp_path / "a.db").write_bytes(content.replace(b"CREATE TABLE runs", b"CREATE TABLE r\xd2ns"))
+    (tmp_path / "a.db").write_bytes(content.replace(b"CREATE TABLE runs", b"CREATE TABL\xd2 runs"))
     for open_database in (Store.open, verify_database):
         with pytest.raises(StoreError, match=r"a\.db: it is damaged"):
             open_database(tmp_path / "a.db")
