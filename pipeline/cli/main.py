@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +27,8 @@ from .detector import evaluate_detector_command, train_detector_command
 from .evaluate import evaluate_command, sweep_command
 from .render import render_command
 from .results import export_group, runs_command
-from .signals import stop_on_interrupt
+from .signals import endings_as_interrupt, stop_on_interrupt
+from .streams import discard, usable_streams
 
 if TYPE_CHECKING:
     from ..run import Outcome
@@ -40,17 +39,18 @@ class _Commands(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - whatever click passes
         """Run the command line; the texts of --help, too, may meet a full disk."""
-        _accept_any_text()
-        try:
-            return super().main(*args, **extra)
-        except OSError as error:
-            CommandError(_discard_output(error), OutputError.exit_code).show()
-            sys.exit(OutputError.exit_code)
+        with usable_streams():
+            try:
+                return super().main(*args, **extra)
+            except OSError as error:
+                CommandError(_discard_output(error), OutputError.exit_code).show()
+                sys.exit(OutputError.exit_code)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             try:
-                return super().invoke(ctx)
+                with endings_as_interrupt():
+                    return super().invoke(ctx)
             finally:
                 _flush_output()
         except ReidpipeError as error:
@@ -71,13 +71,6 @@ class _Commands(click.Group):
             raise CommandError(report_crash(error), CRASH_EXIT_CODE) from error
 
 
-def _accept_any_text() -> None:
-    """Print letters that the terminal's encoding lacks as escapes: names of cameras and files may hold any."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
 def _flush_output() -> None:
     """Report a full disk while an exit code can still be set.
 
@@ -94,7 +87,7 @@ def _flush_output() -> None:
 
 def _discard_output(error: OSError) -> str:
     """Give up standard output, where the interpreter would fail again at its end; returns the message about it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    discard(sys.stdout)
     return f"standard output cannot be written: {error.strerror}"
 
 

@@ -20,7 +20,6 @@ from .common import (
     run_option,
     table_of,
 )
-from .signals import endings_as_interrupt
 
 if TYPE_CHECKING:
     from ..output.render import Rendering
@@ -57,7 +56,7 @@ def render_command(
     from .progress import Display
 
     inputs = [] if config_path is None else [config_path]
-    with endings_as_interrupt(), open_store(database, config_path) as store:
+    with open_store(database, config_path) as store:
         if quiet or as_json:
             rendering = render_run(store, folder, run, only, not no_mosaic, None, inputs, force)
         else:

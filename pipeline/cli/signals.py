@@ -31,14 +31,20 @@ def stop_on_interrupt() -> Iterator[threading.Event]:
 
 @contextmanager
 def endings_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM and SIGHUP as Ctrl-C, so that no partial file stays behind."""
+    """Treat SIGTERM and SIGHUP as Ctrl-C in any command, so that no partial file stays behind."""
     with _handling(signal.default_int_handler, signal.SIGTERM, signal.SIGHUP):
         yield
 
 
 @contextmanager
 def _handling(handler: Handler, *numbers: int) -> Iterator[None]:
-    """Handle signals by one function; SIGHUP not if it is ignored, as under nohup."""
+    """Handle signals by one function; SIGHUP not if it is ignored, as under nohup.
+
+    A program that calls commands in another thread keeps its own handlers: only the main thread may set them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     terminals = [number for number in (1, 2) if os.isatty(number)]
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -224,7 +224,8 @@ def _on_floor(
 
 def _rounded(values: Sequence[float | None] | NDArray[np.floating], digits: int) -> list[float | None]:
     """Rounded Python numbers, which have a short decimal form; None for NaN and None."""
-    numbers = np.array(values, np.float64).round(digits)  # None becomes NaN
+    with np.errstate(over="ignore"):  # of a damaged database
+        numbers = np.array(values, np.float64).round(digits)  # None becomes NaN
     return [None if math.isnan(number) else number for number in numbers.tolist()]
 
 

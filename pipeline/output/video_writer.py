@@ -20,6 +20,7 @@ from ..types import Image
 
 TICKS = 90_000  # per second; a multiple of all common frame rates
 QUALITY = {"crf": "23", "preset": "veryfast"}  # x264's default quality; slower presets save a tenth of the size
+LONGEST_PAUSE = 3600 * TICKS  # recorders pause for days, but MP4 holds 6.6 hours over the frames that x264 reorders
 KEY_SECONDS = 2.0  # between key frames: how far back a player may have to decode when seeking
 THREADS = 2  # per file; all cameras' files are encoded at once, while the next frame is drawn
 MADE_BY = f"annotated by {MARK}"  # the comment in every file, which shows that it may be replaced
@@ -42,7 +43,7 @@ class VideoWriter:
     Args:
         path: the file, with any extension; its index is at the front, so that it plays while it is loading.
         size_wh: (width, height) of the frames; H.264 needs even sizes, so odd ones get a repeated last row or column.
-        fps: nominal rate; frames keep their own times.
+        fps: nominal rate; frames keep their own times, but longer pauses are shortened to one hour.
         name: what messages call the file.
 
     Raises:
@@ -56,6 +57,7 @@ class VideoWriter:
         self._odd_wh = size_wh[0] % 2, size_wh[1] % 2
         self._interval = max(1, round(TICKS / fps))
         self._last_pts = -1
+        self._skipped = 0  # ticks of shortened pauses
         try:
             self._container = av.open(
                 str(path.absolute()), "w", format="mp4", options={"movflags": "+faststart"})
@@ -100,7 +102,10 @@ class VideoWriter:
         picture = self._reformatter.reformat(
             av.VideoFrame.from_ndarray(image, "bgr24"), format="yuv420p",
             dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, threads=1)
-        self._last_pts = max(self._last_pts + 1, round(seconds * TICKS))
+        pts = round(seconds * TICKS) - self._skipped
+        shortened = min(pts, self._last_pts + LONGEST_PAUSE)
+        self._skipped += pts - shortened
+        self._last_pts = max(self._last_pts + 1, shortened)
         picture.pts, picture.time_base = self._last_pts, Fraction(1, TICKS)
         try:
             self._mux(self._stream.encode(picture))

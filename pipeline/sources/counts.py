@@ -75,9 +75,8 @@ class FootageCounts:
 
     def mirror(self, state: Mapping[str, Any]) -> None:
         """Take over another process's counts, which has logged its problems."""
-        self.decoded, self.thinned, self.damaged = (int(state[key]) for key in ("decoded", "thinned", "damaged"))
-        self.status, self._problems = state["status"], list(map(str, state["problems"]))
-        self._broken_off = bool(state["broken_off"])
+        self.decoded, self.thinned, self.damaged = state["decoded"], state["thinned"], state["damaged"]
+        self.status, self._problems, self._broken_off = state["status"], state["problems"], state["broken_off"]
 
     def finish(self, *, reached_end: bool, seconds: float) -> None:
         """Record how reading ended.

@@ -21,7 +21,7 @@ import numpy as np
 from ..config.schema import CameraConfig
 from ..errors import SourceError
 from .counts import FootageCounts, describe
-from .isolation import SLOTS, DisconnectedError, Link, Message
+from .messages import SLOTS, DisconnectedError, Link, Message
 from .opening import Source, header_problem, open_here
 
 MEMORY_BYTES = 6 << 30  # address space of a decoder: 8K footage needs less than 2 GiB

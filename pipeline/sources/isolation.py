@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
+import math
 import mmap
 import os
 import signal
@@ -21,19 +22,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
+from pydantic import BaseModel
 
 from ..config.schema import CameraConfig, SourcesConfig
 from ..errors import SourceError
 from ..types import Frame, Image
 from .counts import FootageCounts
+from .messages import SLOTS, DisconnectedError, Header, Link, Message, Opened, Progress, in_order
 
-SLOTS = 2  # frames in shared memory: one is filled while the other is read
-MESSAGE_BYTES = 1 << 18  # larger than any message; Unix sockets take about 200 KiB at once
 WAIT_SECONDS = 0.2  # between two checks of the stop event
-LARGEST_SIDE_PX = 1 << 16  # of a frame, as reported by a decoder
+DAMAGED = "its decoder sent damaged data"  # as one does that hostile footage has taken over
 
 # The decoder's modules come from where this process found them, whatever its own start would set up.
 START = """
@@ -43,54 +44,7 @@ from reidpipe.pipeline.sources.decoder import serve
 serve(int(sys.argv[2]))
 """
 
-Message = dict[str, Any]
-
-
-class DisconnectedError(Exception):
-    """The other end of a link is closed."""
-
-
-class Link:
-    """One end of the connection between a camera and its decoder; every message is one JSON object."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._sending = threading.Lock()
-
-    def send(self, message: Message, file: int | None = None) -> None:
-        """Send a message, with an open file if given.
-
-        Raises:
-            DisconnectedError: the other end is closed.
-        """
-        content = json.dumps(message).encode()
-        with self._sending:
-            self._connection.settimeout(None)
-            try:
-                socket.send_fds(self._connection, [content], [] if file is None else [file])
-            except OSError as error:
-                raise DisconnectedError from error
-
-    def receive(self, timeout_seconds: float | None = None) -> Message | None:
-        """The next message; None if the other end is closed.
-
-        Raises:
-            TimeoutError: none came in time.
-        """
-        return self.receive_with_file(timeout_seconds)[0]
-
-    def receive_with_file(self, timeout_seconds: float | None = None) -> tuple[Message | None, int]:
-        """The next message, and the file that came with it, -1 without one; as `receive`."""
-        self._connection.settimeout(timeout_seconds)
-        try:
-            content, files, _, _ = socket.recv_fds(self._connection, MESSAGE_BYTES, 1)
-        except ConnectionResetError:  # once, if the other end closed with messages unread; its own come after it
-            return self.receive_with_file(timeout_seconds)
-        return (json.loads(content) if content else None), (files[0] if files else -1)
-
-    def close(self) -> None:
-        """Close this end; a decoder at the other end is killed."""
-        self._connection.close()
+Answer = TypeVar("Answer", bound=BaseModel)
 
 
 class DecoderServer:
@@ -173,13 +127,11 @@ class IsolatedSource:
         self.camera = camera
         self.counts = FootageCounts(camera)
         self._link = _connected(camera)
-        opened = _answer(self._link, {"camera": camera, "config": config.model_dump(mode="json")}, camera, settings)
-        self.width, self.height = int(opened["width"]), int(opened["height"])
-        if not (0 < self.width < LARGEST_SIDE_PX and 0 < self.height < LARGEST_SIDE_PX):
-            raise SourceError(f"camera {camera}: frames of {self.width}x{self.height} pixels cannot be read")
-        self.fps, self.start_seconds = float(opened["fps"]), float(opened["start_seconds"])
-        self.frame_count: int | None = opened["frame_count"]
-        self.duration_seconds: float | None = opened["duration_seconds"]
+        request = {"camera": camera, "config": config.model_dump(mode="json")}
+        opened = _answer(self._link, request, Opened, camera, settings)
+        self.width, self.height, self.fps = opened.width, opened.height, opened.fps
+        self.start_seconds = opened.start_seconds
+        self.frame_count, self.duration_seconds = opened.frame_count, opened.duration_seconds
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
         """Receive the decoded frames; damage and crashes are counted, never raised.
@@ -188,27 +140,33 @@ class IsolatedSource:
             stop: once set, no further frame is yielded.
         """
         reached_end = False
-        seconds = 0.0
+        moment, seconds = -math.inf, 0.0
         try:
             slots = self._shared_memory()  # (SLOTS, H, W, 3)
             while not stop.is_set():
                 try:
                     message = self._link.receive(WAIT_SECONDS)
+                    progress = None if message is None or "died" in message else in_order(message, moment)
                 except TimeoutError:
                     continue
-                if message is None or "died" in message:
+                except ValueError:
+                    self.counts.break_off(f"{DAMAGED} after {seconds:.1f} s of footage")
+                    return
+                if progress is None:
                     self.counts.break_off(f"{_death(message)} after {seconds:.1f} s of footage")
                     return
-                self._take_notes(message)
-                if "frame" in message:
-                    index, moment, slot = message["frame"]
+                _relog(progress)
+                if progress.counts is not None:
+                    self.counts.mirror(progress.counts.model_dump())
+                if progress.frame is not None:
+                    index, moment, slot = progress.frame
                     seconds = moment - self.start_seconds
                     image: Image = slots[slot].copy()
                     with suppress(DisconnectedError):  # it may have ended; what it sent before is still to be read
                         self._link.send({"free": slot})
                     yield Frame(self.camera, index, moment, image)
-                elif "ended" in message:
-                    reached_end = True
+                reached_end = progress.ended
+                if reached_end:
                     return
         finally:
             self._link.close()
@@ -228,12 +186,6 @@ class IsolatedSource:
             os.close(file)
         return np.frombuffer(memory, np.uint8).reshape(SLOTS, self.height, self.width, 3)
 
-    def _take_notes(self, message: Message) -> None:
-        """Take over the decoder's log and counts."""
-        _relog(message)
-        if "counts" in message:
-            self.counts.mirror(message["counts"])
-
 
 def isolated_problems(files: Sequence[Path], settings: SourcesConfig) -> list[str]:
     """One line per video file whose header cannot be read, found by another process; see `unreadable`."""
@@ -242,24 +194,24 @@ def isolated_problems(files: Sequence[Path], settings: SourcesConfig) -> list[st
         problems: list[str] = []
         for path in files:
             try:
-                answer = _answer(link, {"header_of": str(path)}, "", settings)
+                problem = _answer(link, {"header_of": str(path)}, Header, "", settings).problem
             except SourceError as error:
                 link.close()
                 link = _connected("")
                 problems.append(f"{path}: {error}")
                 continue
-            if answer["problem"]:
-                problems.append(str(answer["problem"]))
+            if problem:
+                problems.append(problem)
         return problems
     finally:
         link.close()
 
 
-def _answer(link: Link, request: Message, camera: str, settings: SourcesConfig) -> Message:
+def _answer(link: Link, request: Message, kind: type[Answer], camera: str, settings: SourcesConfig) -> Answer:
     """What the decoder answers to a request.
 
     Raises:
-        SourceError: it refuses, crashes, or takes longer than `stall_seconds`.
+        SourceError: it refuses, crashes, answers no such thing, or takes longer than `stall_seconds`.
     """
     name = f"camera {camera}: " if camera else ""
     try:
@@ -271,26 +223,29 @@ def _answer(link: Link, request: Message, camera: str, settings: SourcesConfig) 
                 problem = f"{name}{_death(message)} when the footage was opened"
                 break
             if "refused" in message:
-                problem = str(message["refused"])
+                problem = " ".join(str(message["refused"]).split())
                 break
             if "log" not in message:
-                return message
-            _relog(message)
+                return kind.model_validate(message)
+            _relog(Progress.model_validate(message))
     except TimeoutError:
         problem = (f"{name}cannot be opened within {settings.stall_seconds:g} s: check the file and its disk, "
                    "or raise sources.stall_seconds")
+    except ValueError:
+        problem = f"{name}{DAMAGED} when the footage was opened"
     link.close()
     raise SourceError(problem)
 
 
-def _relog(message: Message) -> None:
-    for name, level, text in message.get("log", ()):
+def _relog(progress: Progress) -> None:
+    for name, level, text in progress.log:
         logging.getLogger(name).log(level, "%s", text)
 
 
 def _death(message: Message | None) -> str:
     """How a decoder ended, from the server's last message."""
-    number = -int(message["died"]) if message else 0
+    died = message["died"] if message else 0
+    number = -died if isinstance(died, int) else 0
     if number == signal.SIGKILL:
         return "its decoder was killed, probably because memory ran out,"
     name = signal.Signals(number).name if number in set(signal.Signals) else ""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
+LOWEST_FPS, HIGHEST_FPS = 0.001, 1000.0  # larger ones in headers are the clock's ticks per second, not a frame rate
 SMALLEST_STEP_SECONDS = 0.001  # added to repeated timestamps: one tick of the coarsest container, Matroska
 JUMP_BACK_SECONDS = 1.0  # a larger step back is not jitter but a clock that was reset
+LONGEST_PAUSE_SECONDS = 7 * 86_400.0  # a larger step ahead is no pause of a recorder but a clock that was set
 
 
 class TimeBase(Protocol):
@@ -24,15 +26,16 @@ class Clock:
 
     A frame without a timestamp (raw H.264 has none) follows the one before at the nominal rate. A timestamp that
     does not lie between its neighbours, though these are in order, is damaged and replaced by their mean. After a small
-    step back, frames advance by the smallest step until the timestamps catch up. After a large one, the recorder's
-    clock was reset, and time continues at the nominal rate.
+    step back, frames advance by the smallest step until the timestamps catch up. After a large one, or one of more than
+    a week ahead, the recorder's clock was reset, and time continues at the nominal rate: no damage moves the footage
+    out of the calendar.
     """
 
     def __init__(self, time_base: TimeBase | None, fps: float) -> None:
         self._time_base = time_base
         self._interval_seconds = 1.0 / fps
         self._first_pts: int | None = None
-        self._shift_seconds = 0.0
+        self._origin: tuple[int, float] | None = None  # a timestamp and its seconds, from which the next are measured
         self._last_pts: int | None = None
         self._last_seconds: float | None = None
 
@@ -47,9 +50,7 @@ class Clock:
 
     def of_stream(self, pts: int) -> float:
         """Seconds since the start of the stream at a timestamp, unrepaired."""
-        if self._time_base is None or self._first_pts is None:
-            return self.end_seconds
-        return (pts - self._first_pts) * self._time_base.numerator / self._time_base.denominator
+        return self.end_seconds if self._first_pts is None else self._between(self._first_pts, pts)
 
     def seconds(self, pts: int | None, next_pts: int | None) -> float:
         """The time of the next frame in seconds since the first; call it once per frame.
@@ -59,18 +60,25 @@ class Clock:
             next_pts: that of the frame after it; None if there is none.
         """
         pts = self._between_neighbours(pts, next_pts)
-        if pts is None:
+        if pts is None or self._time_base is None:
             now = self.end_seconds
         else:
             if self._last_seconds is None:
-                self.starts_at(pts)
-            elif self._first_pts is None:  # the frames so far had no timestamp
-                self._first_pts, self._shift_seconds = pts, self.end_seconds
-            now = self.of_stream(pts) + self._shift_seconds
-        if self._last_seconds is not None and now <= self._last_seconds:
-            now = self._repaired(now, self._last_seconds)
+                self._start(pts)
+            if self._origin is None:  # the frames so far had no timestamp
+                self._first_pts, self._origin = pts, (pts, self.end_seconds)
+            now = self._origin[1] + self._between(self._origin[0], pts)
+        if self._last_seconds is not None and not 0 < now - self._last_seconds <= LONGEST_PAUSE_SECONDS:
+            now = self._repaired(pts, now, self._last_seconds)
         self._last_seconds = now
         return now
+
+    def _start(self, pts: int) -> None:
+        """Measure from the first frame, or from damage before it unless that has lost its time, too."""
+        self.starts_at(pts)
+        if self._first_pts is None or self._between(self._first_pts, pts) > LONGEST_PAUSE_SECONDS:
+            self._first_pts = pts
+        self._origin = self._first_pts, 0.0
 
     def _between_neighbours(self, pts: int | None, next_pts: int | None) -> int | None:
         last, self._last_pts = self._last_pts, pts
@@ -79,10 +87,17 @@ class Clock:
         self._last_pts = (last + next_pts) // 2
         return self._last_pts
 
-    def _repaired(self, now: float, last: float) -> float:
-        if last - now <= JUMP_BACK_SECONDS:
+    def _between(self, first_pts: int, pts: int) -> float:
+        """Seconds from one timestamp to another."""
+        if self._time_base is None:
+            return self.end_seconds
+        return (pts - first_pts) * self._time_base.numerator / self._time_base.denominator
+
+    def _repaired(self, pts: int | None, now: float, last: float) -> float:
+        if 0 <= last - now <= JUMP_BACK_SECONDS:
             return last + SMALLEST_STEP_SECONDS
-        self._shift_seconds += self.end_seconds - now
+        if pts is not None:
+            self._origin = pts, self.end_seconds
         return self.end_seconds
 
 

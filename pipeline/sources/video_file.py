@@ -22,10 +22,10 @@ from av.video.stream import VideoStream
 from ...reid.wording import counted
 from ..errors import SourceError
 from ..types import Image
-from .timestamps import Clock
+from .timestamps import HIGHEST_FPS, LONGEST_PAUSE_SECONDS, LOWEST_FPS, Clock
 
 DEFAULT_FPS = 25.0  # if the file does not state it; libav assumes the same for raw streams
-HIGHEST_FPS = 1000.0  # larger numbers in headers are the clock's ticks per second, not a frame rate
+LONGEST_SECONDS = 366 * 86_400.0  # a header that states more is damaged
 CUT_SECONDS = 0.5  # a file that ends this much earlier than its header states was cut off
 TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})  # libav renders plain text as video
 MP4_MARKS = frozenset({b"ftyp", b"mdat", b"moov", b"moof", b"wide", b"free"})
@@ -126,9 +126,10 @@ class VideoReader:
     @property
     def end_seconds(self) -> float:
         """Seconds from the first frame to the start of the next file."""
+        end = self._clock.end_seconds
         damage_end = self._last_damage_seconds + 1.0 / self.fps if self.damaged else 0.0
-        declared = self.duration_seconds or 0.0
-        return max(self._clock.end_seconds, damage_end, declared if self._broke_off else 0.0)
+        declared = (self.duration_seconds or 0.0) if self._broke_off else 0.0
+        return max([end, *(one for one in (damage_end, declared) if one - end <= LONGEST_PAUSE_SECONDS)])
 
     @property
     def problem(self) -> str:
@@ -284,13 +285,19 @@ def _nominal_fps(stream: VideoStream) -> float:
     timed = stream.start_time is not None
     rates = (stream.average_rate, stream.guessed_rate) if timed else (stream.guessed_rate, stream.average_rate)
     for rate in rates:
-        if rate and 0 < float(rate) <= HIGHEST_FPS:
+        if rate and LOWEST_FPS <= float(rate) <= HIGHEST_FPS:
             return float(rate)
     return DEFAULT_FPS
 
 
 def _duration_seconds(container: InputContainer, stream: VideoStream) -> float | None:
-    """What the header states for the video track; a duration that may be the sound's is ignored."""
+    """What the header states for the video track; None if that is nothing, or nothing that can be."""
+    stated = _stated_seconds(container, stream)
+    return stated if 0 < stated <= LONGEST_SECONDS else None
+
+
+def _stated_seconds(container: InputContainer, stream: VideoStream) -> float:
+    """The length that the header states, 0 for none; a duration that may be the sound's is ignored."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     tag = stream.metadata.get("DURATION", "")  # Matroska: 00:00:26.800000000
@@ -298,6 +305,6 @@ def _duration_seconds(container: InputContainer, stream: VideoStream) -> float |
     minutes, _, seconds = rest.partition(":")
     try:
         return int(hours) * 3600.0 + int(minutes) * 60.0 + float(seconds)
-    except ValueError:
+    except (ValueError, OverflowError):
         only_track = len(container.streams) == 1
-        return container.duration / av.time_base if container.duration and only_track else None
+        return container.duration / av.time_base if container.duration and only_track else 0.0

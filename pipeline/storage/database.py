@@ -168,8 +168,10 @@ def make_engine(url: URL, busy_seconds: float) -> Engine:
     return engine
 
 
-def explain(url: URL, error: SQLAlchemyError) -> StoreError:
-    """One line that a user can act on, for any error of the database."""
+def explain(url: URL, error: SQLAlchemyError | UnicodeDecodeError) -> StoreError:
+    """One line that a user can act on, for any error of the database, or one whose text SQLite took from damage."""
+    if isinstance(error, UnicodeDecodeError):
+        return StoreError(f"{shown(url)}: {ADVICE['SQLITE_CORRUPT']}")
     cause = getattr(error, "orig", None) or error
     name = getattr(cause, "sqlite_errorname", "")
     for beginning, advice in ADVICE.items():

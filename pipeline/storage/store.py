@@ -20,6 +20,7 @@ from sqlalchemy import URL, Connection, Engine, String, column, insert, inspect,
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...reid.files import OWNER, Modes
+from ...reid.wording import shortened
 from ..credentials import config_without_credentials
 from ..errors import ReidpipeError, StoreError
 from .damage import find_damage
@@ -148,7 +149,7 @@ class Store:
         try:
             with self._engine.connect() as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeDecodeError) as error:
             raise explain(self._url, error) from error
 
     @contextmanager
@@ -157,7 +158,7 @@ class Store:
         try:
             with self._engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():
                 yield connection
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeDecodeError) as error:
             raise explain(self._url, error) from error
 
     @contextmanager
@@ -204,14 +205,24 @@ class Store:
             tables = inspect(connection).get_table_names()
             number = select(table(VERSION_TABLE, column("version_num", String)))
             revision = connection.scalar(number) if VERSION_TABLE in tables else None
+            if self.file is not None:
+                self._refuse_programs(connection)
         if not tables and not create:
             raise StoreError(f"{self.name}: the database is empty: run the pipeline first, or give the right path")
         if tables and revision is None:
             raise StoreError(f"{self.name}: this database is another program's: give reidpipe one of its own")
         if revision not in (None, REVISION) and revision not in _known_revisions():
-            raise StoreError(f"{self.name}: written by a newer reidpipe (its tables are {revision}, ours {REVISION}): "
+            its = shortened(str(revision))
+            raise StoreError(f"{self.name}: written by a newer reidpipe (its tables are {its}, ours {REVISION}): "
                              "update reidpipe, or give another database")
         return tables, revision
+
+    def _refuse_programs(self, connection: Connection) -> None:
+        """Refuse views and triggers of an SQLite file: they run when tables are read or written, and may never end."""
+        found = connection.exec_driver_sql("SELECT type, name FROM sqlite_master WHERE type IN ('view', 'trigger')")
+        for kind, name in found:
+            raise StoreError(f"{self.name}: it has a {kind} named {shortened(name)!r}, which reidpipe did not make: "
+                             "restore a copy, or give reidpipe a database of its own")
 
     def unfinished_runs(self) -> list[int]:
         """Numbers of the runs that are marked as running although their process has died."""

@@ -20,7 +20,7 @@ from reidpipe.reid.recipe import Recipe, read_recipe
 from .generated import documents
 
 EXAMPLES = int(os.environ.get("REIDPIPE_FUZZ_EXAMPLES", "2000"))
-LONGEST_SECONDS = 10.0
+LONGEST_SECONDS = 10.0  # of the processor's time: other programs may slow the machine down
 LONGEST_LINE = 1500  # a path of 1,000 characters is still shown
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 FILE = Path("file.yaml")
@@ -47,7 +47,7 @@ def test_any_file_is_read_or_refused_in_one_line(read, kind, error):
     @given(documents)
     def check(content):
         FILE.write_bytes(content)
-        began = time.monotonic()
+        began = time.process_time()
         try:
             assert isinstance(read(FILE), kind)
         except error as refused:
@@ -56,6 +56,6 @@ def test_any_file_is_read_or_refused_in_one_line(read, kind, error):
             message.encode()  # it can be printed
             assert not CONTROL.search(message), repr(message)
             assert max(map(len, message.split("\n"))) <= LONGEST_LINE, message
-        assert time.monotonic() - began < LONGEST_SECONDS
+        assert time.process_time() - began < LONGEST_SECONDS
 
     check()

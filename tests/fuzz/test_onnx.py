@@ -13,7 +13,7 @@ import pytest
 from ..pipeline.networks import write_detector, write_embedder
 
 COPIES = int(os.environ.get("REIDPIPE_FUZZ_NETWORKS", "150"))
-LONGEST_SECONDS = 10.0
+LONGEST_SECONDS = 10.0  # of the processor's time: other programs may slow the machine down
 
 
 @pytest.mark.parametrize("kind", ["detector", "embedder"])
@@ -27,7 +27,7 @@ def test_damaged_networks_are_refused_and_crash_nothing(kind, tmp_path):
     command = [sys.executable, "-m", "tests.fuzz.mutated_onnx", kind, tmp_path, results, str(COPIES)]
     with (tmp_path / "log.txt").open("wb") as log:  # libraries print parts of the damaged file
         child = subprocess.run(
-            command, cwd=root, stdout=log, stderr=log, timeout=60 + COPIES * LONGEST_SECONDS, check=False)  # fmt: skip
+            command, cwd=root, stdout=log, stderr=log, timeout=600 + COPIES * LONGEST_SECONDS, check=False)  # fmt: skip
     printed = (tmp_path / "log.txt").read_text(errors="replace")[-3000:]
     rows = [line.split() for line in results.read_text().splitlines()]
     assert child.returncode == 0, f"seed {rows[-1][0]} ended the process with {child.returncode}\n{printed}"

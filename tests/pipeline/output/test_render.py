@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -262,8 +263,6 @@ def test_an_unwritable_folder_is_refused(two, tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_reported_with_the_name_of_the_video():
-    from fractions import Fraction
-
     image = np.random.default_rng(0).integers(0, 255, (180, 320, 3), np.uint8)
     with (
         pytest.raises(OutputError, match=r"shop/door\.mp4 cannot be written: No space left"),
@@ -271,6 +270,16 @@ def test_a_full_disk_is_reported_with_the_name_of_the_video():
     ):
         for number in range(100):
             writer.write(image, number / 10)
+
+
+def test_a_pause_of_days_does_not_end_the_video(tmp_path):
+    image = np.zeros((180, 320, 3), np.uint8)
+    with VideoWriter(tmp_path / "a.mp4", SIZE, Fraction(10), tmp_path / "a.mp4") as writer:
+        for seconds in (0, 0.1, 1800, 500_000, 500_000.1, *range(900_000, 9_000_000, 900_000)):
+            writer.write(image, seconds)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        shown = sorted(float(packet.pts * packet.time_base) for packet in container.demux() if packet.pts is not None)
+    assert shown == pytest.approx([0, 0.1, 1800, 5400, 5400.1, *(5400.1 + 3600 * number for number in range(1, 10))])
 
 
 def test_an_interrupted_rendering_leaves_nothing_behind_and_old_videos_alone(two, tmp_path):

@@ -207,6 +207,17 @@ def test_a_segment_that_is_cut_off_keeps_its_length_in_time(tmp_path):
     assert seconds_of(frames)[-5:] == pytest.approx([2.0, 2.1, 2.2, 2.3, 2.4])
 
 
+def test_a_timestamp_beyond_the_calendar_moves_neither_its_file_nor_the_next(tmp_path):
+    far_ms = 8 * 10**15
+    write_video(tmp_path / "cam_1.mkv", 5, times_ms=[0, 100, 200, far_ms, far_ms + 100])
+    write_video(tmp_path / "cam_2.mkv", 5)
+    source = open_camera(tmp_path / "cam_*.mkv")
+    assert source.duration_seconds is None, "a header that states thousands of years is damaged"
+    frames = read(source)
+    assert numbers(frames) == [0, 1, 2, 3, 4] * 2
+    assert seconds_of(frames) == pytest.approx(np.arange(10) / 10, abs=0.01)
+
+
 def test_footage_that_vanishes_after_opening_is_a_failed_camera(video):
     source = open_camera(video)
     video.unlink()

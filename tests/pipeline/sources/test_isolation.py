@@ -1,5 +1,6 @@
 """A decoder that crashes, hangs, needs too much memory or reads what it should not ends its own camera only."""
 
+import json
 import os
 import re
 import signal
@@ -12,12 +13,13 @@ import pytest
 
 from reidpipe.pipeline.config.schema import CameraConfig, SourcesConfig
 from reidpipe.pipeline.errors import SourceError
-from reidpipe.pipeline.sources import decoder
+from reidpipe.pipeline.sources import decoder, isolation
+from reidpipe.pipeline.sources.messages import Link
 from reidpipe.pipeline.sources.opening import open_source, open_sources
 from reidpipe.pipeline.sources.time_order import CameraReader, in_time_order
 from reidpipe.pipeline.stopwatch import Stopwatch
 
-from ..media import assert_adds_up, numbers, open_camera, read, write_images, write_video
+from ..media import assert_adds_up, numbers, open_camera, read, seconds_of, write_images, write_video
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux")
 
@@ -171,6 +173,60 @@ def test_both_ways_of_decoding_give_the_same_frames(long_video, settings):
 def test_warnings_of_a_decoder_reach_the_log(tmp_path, caplog):
     read(open_camera(write_images(tmp_path / "in")))
     assert "images have no frame rate" in caplog.text
+
+
+# --- decoders that footage has taken over ----------------------------------------------------------------------------
+
+SOUND = {"width": 64, "height": 48, "fps": 10.0, "start_seconds": 0.0, "frame_count": 20, "duration_seconds": 2.0}
+COUNTS = {"decoded": 1, "thinned": 0, "damaged": 0, "status": "complete", "problems": [], "broken_off": False}
+
+
+def frame(seconds, index=0, slot=0):
+    return {"frame": [index, seconds, slot], "counts": COUNTS}
+
+
+@pytest.fixture
+def hostile(monkeypatch):
+    """Connect the next camera to a decoder that sends these messages, whatever it is asked."""
+
+    def connect(*messages):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for message in messages:
+            theirs.send(message if isinstance(message, bytes) else json.dumps(message).encode())
+        monkeypatch.setattr(isolation, "_connected", lambda camera: Link(ours))
+        held.append(theirs)
+
+    held = []
+    yield connect
+    for one in held:
+        one.close()
+
+
+@pytest.mark.parametrize("answer", [
+    b"", b"\x00\xff", b"[1]", b"null", b"9" * 5000, b'{"a":' * 2000, {}, {"width": "wide"}, SOUND | {"width": 10**9},
+    SOUND | {"height": 0}, SOUND | {"fps": float("nan")}, SOUND | {"fps": 1e-320}, SOUND | {"fps": 1e308},
+    SOUND | {"start_seconds": 1e300}, SOUND | {"frame_count": 10**30}, SOUND | {"duration_seconds": float("inf")},
+    {"refused": ["a", "list"]}, {"refused": "two\nlines"}, {"died": "long ago"}, {"log": 3}, {"log": [[1]]},
+], ids=lambda answer: str(answer)[:40])  # fmt: skip
+def test_a_senseless_answer_of_a_decoder_ends_its_camera_only(hostile, answer):
+    hostile(answer)
+    opened, failed = open_sources({"entrance": CameraConfig(source="x.mp4")}, SourcesConfig(stall_seconds=1))
+    assert opened == {}
+    assert str(failed["entrance"])
+    assert "\n" not in str(failed["entrance"])
+
+
+@pytest.mark.parametrize("message", [
+    b"[]", b"\xff", {"frame": 3}, {"frame": [0, 0.5]}, frame(0.5, slot=2), frame(0.5, slot=-1), frame(0.5, index=-1),
+    frame(float("nan")), frame(float("inf")), frame(1e300), frame(0.1), frame(0.0), {"counts": 1},
+    {"counts": COUNTS | {"decoded": 10**30}}, {"counts": COUNTS | {"status": "perfect"}}, {"log": [["a", "b", "c"]]},
+], ids=lambda message: str(message)[:40])  # fmt: skip
+def test_senseless_messages_of_a_decoder_keep_the_frames_before(hostile, message):
+    hostile(SOUND, frame(0.1), message, frame(0.9))
+    source = open_camera("x.mp4")
+    assert seconds_of(read(source)) == [0.1]
+    assert (source.counts.status, source.counts.decoded) == ("partial", 1)
+    assert "its decoder sent damaged data after 0.1 s" in source.counts.error
 
 
 # --- files that name other files --------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidpipe.pipeline.sources.timestamps import Clock, Thinning
+from reidpipe.pipeline.sources.timestamps import LONGEST_PAUSE_SECONDS, Clock, Thinning
 
 MILLISECOND = Fraction(1, 1000)
+DAY_MS = 86_400_000
 
 
 def times(clock, *pts):
@@ -21,6 +22,14 @@ def test_seconds_always_increase(pts, fps):
     seconds = times(Clock(MILLISECOND, fps), *pts)
     assert np.all(np.diff([0.0, *seconds])[1:] > 0)
     assert all(second >= 0 for second in seconds[:1])
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=50), st.none() | st.integers(-(2**63), 2**63 - 1))
+def test_damaged_timestamps_never_leave_the_calendar(pts, damage_before):
+    clock = Clock(MILLISECOND, 10)
+    if damage_before is not None:
+        clock.starts_at(damage_before)
+    assert all(second <= (place + 1) * LONGEST_PAUSE_SECONDS for place, second in enumerate(times(clock, *pts)))
 
 
 @given(st.sets(st.integers(0, 10**7), min_size=1, max_size=50), st.integers(-(10**9), 10**9))
@@ -40,6 +49,9 @@ def test_good_timestamps_are_kept_whatever_they_start_at(pts, start):
         pytest.param([0, 100, -(10**9), 300], [0, 0.1, 0.2, 0.3], id="one far back"),
         pytest.param([0, 100, 9000, 9100], [0, 0.1, 9.0, 9.1], id="a gap stays"),
         pytest.param([5000, 5100, 0, 100, 200], [0, 0.1, 0.2, 0.3, 0.4], id="clock set anew"),
+        pytest.param([0, 100, DAY_MS, DAY_MS + 100], [0, 0.1, 86_400, 86_400.1], id="a day's pause stays"),
+        pytest.param([0, 100, 8 * DAY_MS, 8 * DAY_MS + 100], [0, 0.1, 0.2, 0.3], id="clock set ahead"),
+        pytest.param([0, 100, 8 * 10**15, 8 * 10**15 + 100, 300], [0, 0.1, 0.2, 0.3, 0.4], id="two far ahead"),
         pytest.param([0, None, None, 300], [0, 0.1, 0.2, 0.3], id="some without"),
         pytest.param([None, None, 700, 800], [0, 0.1, 0.2, 0.3], id="the first without"),
         pytest.param([None, None], [0, 0.1], id="none at all"),

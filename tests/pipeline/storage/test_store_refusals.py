@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from reidpipe.pipeline.credentials import without_credentials
 from reidpipe.pipeline.errors import StoreError
 from reidpipe.pipeline.storage.database import parse_database, shown
-from reidpipe.pipeline.storage.store import Store
+from reidpipe.pipeline.storage.store import Store, verify_database
 
 from ..stored_runs import rows, small_run
 
@@ -76,6 +77,37 @@ def test_another_programs_database_is_left_alone(tmp_path):
     before = (tmp_path / "a.db").read_bytes()
     assert "another program's" in refusal(tmp_path / "a.db", create=True)
     assert (tmp_path / "a.db").read_bytes() == before
+
+
+NEVER_ENDING = "with recursive c(id) as (select 1 union all select 1 from c) select id, id as heartbeat_at from c"
+
+
+@pytest.mark.parametrize("statement", [
+    f"create view runs as {NEVER_ENDING}",
+    "create view more as select 1",
+    "create trigger t after insert on cameras begin delete from observations; end",
+])
+def test_a_database_that_would_run_someones_statements_is_refused(tmp_path, statement):
+    Store.open(tmp_path / "a.db", create=True).close()
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
+        if "view runs" in statement:
+            connection.execute("drop table runs")
+        connection.execute(statement)
+    for open_database in (Store.open, verify_database):
+        with pytest.raises(StoreError, match=r"it has a (view|trigger) named '(runs|more|t)', which reidpipe did not"):
+            open_database(tmp_path / "a.db")
+
+
+def test_damage_that_is_no_text_is_reported(tmp_path):
+    """SQLite names the damaged part of its schema in its message, which Python cannot decode."""
+    small_run(tmp_path / "a.db")
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        connection.execute("pragma journal_mode = delete")
+    content = (tmp_path / "a.db").read_bytes()
+    (tmp_path / "a.db").write_bytes(content.replace(b"CREATE TABLE runs", b"CREATE TABL\xd2 runs"))
+    for open_database in (Store.open, verify_database):
+        with pytest.raises(StoreError, match=r"a\.db: it is damaged"):
+            open_database(tmp_path / "a.db")
 
 
 def test_a_newer_database_is_refused(tmp_path):
