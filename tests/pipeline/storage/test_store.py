@@ -30,20 +30,20 @@ def test_a_run_is_stored_whole(tmp_path):
     assert rows(path, "select camera_id, track_id, first_seconds, last_seconds, observations, identity_id "
                       "from tracklets order by id") == [
         (1, 1, 1000.0, 1000.9, 10, 1), (1, 2, 1000.0, 1000.4, 5, 2), (2, 1, 1000.0, 1000.6, 7, 1)]
-    assert rows(path, "select count(*), min(x1), max(y2) from observations") == [(22, 10.0, 129.0)]
+    assert rows(path, "select count(*), min(x1), max(y2) from boxes") == [(22, 10.0, 129.0)]
     assert rows(path, "select camera_id, count(*) from frames group by 1") == [(1, 10), (2, 10)]
     assert rows(path, "select kind, count(*), sum(length(embedding)) from appearances group by 1") == [
-        ("crop", 12, 12 * DIMS * 2), ("tracklet", 2, 2 * DIMS * 2)]
+        ("crop", 12, 12 * DIMS), ("tracklet", 2, 2 * DIMS)]
     assert rows(path, "select similarity, shared_mask, gap_seconds, by from links order by id") == [
         (None, None, None, "model"), (0.75, 0.5, 0.3, "model"), (None, None, None, "model")]
     assert rows(path, "pragma journal_mode") == [("wal",)]
 
 
-def test_only_the_best_crops_are_kept_as_jpeg(tmp_path):
+def test_only_the_best_crops_are_kept_as_small_pictures(tmp_path):
     small_run(tmp_path / "a.db")
-    stored = rows(tmp_path / "a.db", "select frame_index, quality, jpeg from crops where tracklet_id = 1")
-    assert [(frame, quality) for frame, quality, _ in stored] == [(2, 0.2), (3, 0.3), (4, 0.4), (5, 0.5)]
-    assert all(jpeg.startswith(b"\xff\xd8") for _, _, jpeg in stored)
+    stored = rows(tmp_path / "a.db", "select frame_index, quality, image from crops where tracklet_id = 1")
+    assert [(frame, quality) for frame, quality, _ in stored] == [(4, 0.4), (5, 0.5)]
+    assert all(image[8:12] == b"WEBP" for _, _, image in stored)
 
 
 def test_the_same_footage_gives_the_same_rows(tmp_path):
