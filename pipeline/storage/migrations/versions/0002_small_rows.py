@@ -76,7 +76,7 @@ def pack_appearances() -> None:
 def pack_embedding(stored: bytes) -> bytes:
     """Int8, the largest number at 127."""
     row = np.frombuffer(stored, "<f2").astype(np.float32)
-    return np.rint(row / np.abs(row).max() * 127).astype(np.int8).tobytes()
+    return bytes(np.rint(row / np.abs(row).max() * 127).astype(np.int8))
 
 
 def pack_mask(stored: bytes) -> bytes:
@@ -85,8 +85,8 @@ def pack_mask(stored: bytes) -> bytes:
     return bytes(row[:1] if (row == row[0]).all() else row)
 
 
-def in_parts(query: sa.TextClause) -> Iterator[list[sa.Row[Any]]]:
+def in_parts(query: sa.TextClause) -> Iterator[list[tuple[Any, ...]]]:
     """The rows of a query, some thousands at once.  Updates of rows already read do not disturb it."""
     rows = op.get_bind().execute(query)
     while part := rows.fetchmany(ROWS_AT_ONCE):
-        yield list(part)
+        yield [tuple(row) for row in part]
