@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...reid import Appearance
 from ..types import Image
 
-CROP_HEIGHT_PX = 192  # of a stored crop; enough to judge a link by eye
+CROP_HEIGHT_PX = 160  # of a stored crop; enough to judge a link by eye
 WEBP_QUALITY = 60
 INT8_MAX, UINT8_MAX = 127, 255
 
