@@ -192,8 +192,8 @@ class Store:
         for run, writer, heartbeat_at in running:
             if is_alive(writer, heartbeat_at):
                 host, process, _ = writer.rsplit(":", 2)
-                raise StoreError(f"{self.name}: run {run} is writing to it (process {process} on {host}): wait until it "
-                                 "has ended, stop it, or use another database")
+                raise StoreError(f"{self.name}: run {run} is writing to it (process {process} on {host}): wait until "
+                                 "it has ended, stop it, or use another database")
 
     def compact(self) -> int:
         """Give the room of deleted rows back to the file system; returns how many bytes (0 if it is not SQLite).

@@ -71,7 +71,7 @@ def test_a_second_run_at_the_same_time_is_refused_and_the_first_goes_on(tmp_path
     path = tmp_path / "a.db"
     with Store.open(path, create=True) as store, store.start_run("{}", [camera()]) as run:
         with Store.open(path, create=True) as other:
-            with pytest.raises(StoreError, match=r"run 1 is writing to it \(process \d+ on .*\): wait until it has ended"):
+            with pytest.raises(StoreError, match=r"run 1 is writing to it \(process \d+ on .*\): wait until"):
                 other.start_run("{}", [camera()])
             with pytest.raises(StoreError, match="run 1 is writing to it"):
                 verify_database(path)
