@@ -31,9 +31,9 @@ def prune_command(
     config_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Delete old pictures, embeddings and boxes, and give their room back.
+    """Delete old pictures, embeddings and boxes.
 
-    Without limits on the command line, those of the config's `retention` section are used.
+    Their room is given back to the disk. Without limits on the command line, those of the config's `retention` section are used.
     """
     from ..config.loader import load_config
     from ..config.schema import RetentionConfig
