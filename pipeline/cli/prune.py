@@ -33,7 +33,8 @@ def prune_command(
 ) -> None:
     """Delete old pictures, embeddings and boxes.
 
-    Their room is given back to the disk. Without limits on the command line, those of the config's `retention` section are used.
+    Their room is given back to the disk. Without limits on the command line, those of the config's `retention` section
+    are used.
     """
     from ..config.loader import load_config
     from ..config.schema import RetentionConfig
