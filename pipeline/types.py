@@ -44,6 +44,7 @@ class Observations:
         xyxy: float32 (N, 4) pixels, clipped to the image.
         confidence: float32 (N,) in [0, 1].
         visible: float32 (N,) in [0, 1], estimated share of the box that no nearer person covers.
+        interpolated: bool (N,), boxes filled in between two detections of their track; by default none is.
     """
 
     camera: str
@@ -53,6 +54,11 @@ class Observations:
     xyxy: NDArray[np.float32]
     confidence: NDArray[np.float32]
     visible: NDArray[np.float32]
+    interpolated: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+
+    def __post_init__(self) -> None:
+        if not len(self.interpolated) and len(self.track_ids):
+            object.__setattr__(self, "interpolated", np.zeros(len(self.track_ids), np.bool_))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from .common import FILE, CommandError, as_json_option, by_camera, print_json, t
 from .crash import report_crash, wants_traceback
 from .detector import evaluate_detector_command, train_detector_command
 from .evaluate import evaluate_command, sweep_command
+from .prune import prune_command
 from .render import render_command
 from .results import export_group, runs_command
 from .signals import endings_as_interrupt, stop_on_interrupt
@@ -208,6 +209,7 @@ for _command in (
     evaluate_command,
     sweep_command,
     runs_command,
+    prune_command,
     train_command,
     ablate_command,
     leave_one_out_command,

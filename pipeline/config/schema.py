@@ -172,6 +172,21 @@ class LinkingConfig(Section):
     )
 
 
+Days = Annotated[float, Field(ge=0, le=36_500)]
+
+
+class RetentionConfig(Section):
+    """How long `reidpipe prune` keeps results; their age counts from their time in the footage."""
+
+    crops_days: Days | None = Field(default=None, description="pictures of people; by default they are kept")
+    appearances_days: Days | None = Field(
+        default=None, description="embeddings and masks, without which a run cannot be linked again; by default kept"
+    )
+    observations_days: Days | None = Field(
+        default=None, description="boxes, without which nothing can be exported or rendered; by default kept"
+    )
+
+
 class Config(Section):
     """The whole config file."""
 
@@ -187,6 +202,7 @@ class Config(Section):
     tracker: TrackerConfig = TrackerConfig()
     appearance: AppearanceConfig = AppearanceConfig()
     linking: LinkingConfig = LinkingConfig()
+    retention: RetentionConfig = RetentionConfig()
     threads: int = Field(
         default=0,
         ge=0,

@@ -8,7 +8,7 @@ One row per box, ordered by seconds, then camera, then track:
 | camera, track | the camera's name, and the tracklet's number within the camera |
 | time, seconds | ISO 8601 UTC to the millisecond (a UTC timestamp in Parquet), and UTC epoch seconds |
 | frame | 0-based index of the frame in its camera's footage |
-| x1, y1, x2, y2 | the box in pixels |
+| x1, y1, x2, y2 | the box in pixels, stored to 1/64 pixel |
 | foot_x, foot_y | the foot point: the middle of the box's lower edge, in pixels |
 | floor_x, floor_y | the foot point on the floor, in metres; empty for a camera without homography |
 | confidence, visible | the detector's confidence, and the share of the box that no nearer person covers |
@@ -57,7 +57,7 @@ Columns = dict[str, Sequence[Cell]]  # by name, all of one length
 ROWS_AT_ONCE = 20_000  # some tens of MiB in memory, and a reasonable Parquet row group
 MOST_LINE = 100_000  # characters; a visit's list of tracks can be long
 MOT_LINE = re.compile(r"\d+,\d+(,-?\d+\.\d\d){4},\d\.\d{4},-1,-1,-1\n")
-PIXEL_DIGITS, FLOOR_DIGITS, SHARE_DIGITS, SECONDS_DIGITS = 2, 3, 4, 6  # boxes are float32 and hold no more
+PIXEL_DIGITS, FLOOR_DIGITS, SHARE_DIGITS, SECONDS_DIGITS = 2, 3, 4, 6  # boxes are stored to 1/64 pixel
 
 OBSERVATION_KINDS: dict[str, Kind] = {
     "identity": "whole", "camera": "text", "track": "whole", "time": "time", "seconds": "real", "frame": "whole",
@@ -169,7 +169,7 @@ def observation_columns(
     """The boxes of a run, in tables of up to ROWS_AT_ONCE rows."""
     rows = observation_rows(store, run)
     while chunk := list(islice(rows, ROWS_AT_ONCE)):
-        (identity, camera, track, seconds, frame, x1, y1, x2, y2, confidence, visible, similarity) = zip(
+        (identity, camera, track, seconds, frame, x1, y1, x2, y2, confidence, visible, similarity, _) = zip(
             *chunk, strict=True)
         foot = foot_points(np.array([x1, y1, x2, y2]).T)  # (N, 2)
         floor = _on_floor(foot, camera, floors)  # (N, 2)

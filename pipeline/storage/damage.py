@@ -50,7 +50,7 @@ def _wrong_value(column: Column[object]) -> str:
     if column.name.endswith("seconds"):
         wrong += f" OR {name} NOT BETWEEN {BEFORE_CHRIST_SECONDS} AND {YEAR_10000_SECONDS}"
     if column.name in ("embedding", "mask"):
-        wrong += f" OR length({name}) <> 2 * dims OR dims < 1"
+        wrong += f" OR length({name}) NOT IN (dims{', 1' if column.name == 'mask' else ''}) OR dims < 1"
     return wrong
 
 

@@ -189,6 +189,14 @@ def use_write_ahead_log(engine: Engine) -> None:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
 
 
+def compact_file(engine: Engine) -> None:
+    """Rewrite an SQLite file without the room of deleted rows, and empty its log."""
+    with engine.connect().execution_options(begin="") as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.exec_driver_sql("VACUUM")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def _configure_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # else the driver begins transactions late, and none for CREATE TABLE
     connection.execute("PRAGMA foreign_keys = ON")

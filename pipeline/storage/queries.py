@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, TypeVarTuple
 
-import numpy as np
 from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, select
 
 from ...reid import Appearance
 from ..errors import StoreError
+from .packing import unpack_appearance
 from .schema import (
     AnalysedFrame,
     AppearanceRow,
@@ -85,6 +85,7 @@ class ObservationRow(NamedTuple):
     confidence: float
     visible: float
     similarity: float | None
+    interpolated: bool
 
 
 class TrackletSummary(NamedTuple):
@@ -103,7 +104,7 @@ class TrackletSummary(NamedTuple):
 
 
 class CropImage(NamedTuple):
-    """One stored crop of a tracklet, as a JPEG file."""
+    """One stored crop of a tracklet, as a WebP file (JPEG in databases of reidpipe 0.1)."""
 
     identity: int | None
     camera: str
@@ -111,7 +112,7 @@ class CropImage(NamedTuple):
     frame: int
     seconds: float
     quality: float
-    jpeg: bytes
+    image: bytes
 
 
 class StoredAppearance(NamedTuple):
@@ -186,18 +187,19 @@ def observation_rows(store: Store, run: int | None = None, camera: str | None = 
     """Every box of a run (or of one camera), by seconds, then camera, then track; streamed."""
     last = last_links()
     query = _of_run(
-        select(Identity.number, Camera.name, TrackletRow.track_id, Observation.seconds, Observation.frame_index,
+        select(Identity.number, Camera.name, TrackletRow.track_id, AnalysedFrame.seconds, Observation.frame_index,
                Observation.x1, Observation.y1, Observation.x2, Observation.y2,
-               Observation.confidence, Observation.visible, LinkRow.similarity)
-        .select_from(Observation).join(TrackletRow).join(Camera)
+               Observation.confidence, Observation.visible, LinkRow.similarity, Observation.interpolated)
+        .select_from(Observation).join(TrackletRow).join(Camera).join(AnalysedFrame, frame_of_box())
         .outerjoin(Identity, TrackletRow.identity_id == Identity.id)
         .outerjoin(last, last.c.tracklet_id == TrackletRow.id)
         .outerjoin(LinkRow, LinkRow.id == last.c.link_id),
         find_run(store, run).run, camera)
     with store.reading() as connection:
         rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(
-            query.order_by(Observation.seconds, Camera.name, TrackletRow.track_id))
-        yield from map(ObservationRow._make, rows)
+            query.order_by(AnalysedFrame.seconds, Camera.name, TrackletRow.track_id))
+        for *values, interpolated in rows:
+            yield ObservationRow._make((*values, bool(interpolated)))
 
 
 def tracklet_rows(store: Store, run: int | None = None) -> Iterator[TrackletSummary]:
@@ -222,7 +224,7 @@ def crop_images(store: Store, run: int | None = None, identity: int | None = Non
     """The stored crops of a run (or of one person), by camera and track, best first; streamed."""
     query = _of_run(
         select(Identity.number, Camera.name, TrackletRow.track_id, CropRow.frame_index, CropRow.seconds,
-               CropRow.quality, CropRow.jpeg)
+               CropRow.quality, CropRow.image)
         .select_from(CropRow).join(TrackletRow).join(Camera)
         .outerjoin(Identity, TrackletRow.identity_id == Identity.id),
         find_run(store, run).run)
@@ -249,10 +251,7 @@ def stored_appearances(
         rows = connection.execution_options(yield_per=256).execute(
             query.order_by(AppearanceRow.seconds, AppearanceRow.id))
         for identity, camera, track, seconds, embedding, mask in rows:
-            row = np.frombuffer(embedding, "<f2").astype(np.float32)[None]  # (1, D)
-            row /= np.linalg.norm(row)  # float16 also rounds the length
-            appearance = Appearance(row, np.frombuffer(mask, "<f2").astype(np.float32)[None])
-            yield StoredAppearance(identity, camera, track, seconds, appearance)
+            yield StoredAppearance(identity, camera, track, seconds, unpack_appearance(embedding, mask))
 
 
 def analysed_frames(store: Store, camera: str, run: int | None = None) -> set[int]:
@@ -266,6 +265,11 @@ def _of_run(query: Select[*Columns], run: int, camera: str | None = None) -> Sel
     """Restrict a query that joins the cameras to one run, and to one camera if given."""
     query = query.where(Camera.run_id == run)
     return query if camera is None else query.where(Camera.name == camera)
+
+
+def frame_of_box() -> ColumnElement[bool]:
+    """The condition that joins a tracklet's boxes with their frames, which have the time."""
+    return (AnalysedFrame.camera_id == TrackletRow.camera_id) & (AnalysedFrame.frame_index == Observation.frame_index)
 
 
 def last_links() -> Subquery:

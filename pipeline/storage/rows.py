@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection, Insert, bindparam, insert, select, update
+from sqlalchemy import Connection, Insert, bindparam, func, insert, select, update
 
 from ...reid import Appearance
 from ..credentials import without_credentials
 from ..types import CameraReport, Crop, Link, Observations, TrackKey, Tracklet
+from .packing import encode_crop, pack_appearance
 from .schema import (
     AnalysedFrame,
     AppearanceRow,
@@ -27,8 +25,7 @@ from .schema import (
     TrackletRow,
 )
 
-BEST_CROPS = 4  # enough to judge a link by eye
-JPEG_QUALITY = 85
+BEST_CROPS = 2  # enough to judge a link by eye; pictures take most of the database's room
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class PackedTracklet:
     """A finished tracklet with the images that are stored only, so that queued ones need little memory.
 
     Attributes:
-        appearances: (kind, seconds, embedding as float16 bytes, mask as float16 bytes).
+        appearances: (kind, seconds, embedding, mask), the last two as packed bytes.
         crops: the best ones, best first.
     """
 
@@ -68,24 +65,25 @@ class RowWriter:
         self._run_id = run_id
         self._camera_ids = camera_ids
         self._open: dict[TrackKey, int] = {}
+        self._newest: dict[str, int] = {}  # index of the last frame stored, by camera
 
     def write_observations(self, connection: Connection, frames: Sequence[Observations]) -> None:
         """Insert analysed frames, boxes, and tracklets at their first box."""
         if not frames:
             return
-        connection.execute(insert(AnalysedFrame), [
-            {"camera_id": self._camera_ids[frame.camera], "frame_index": frame.frame_index} for frame in frames])
+        self._write_frames(connection, frames)
         rows: list[dict[str, float]] = []
         last: dict[int, float] = {}
         for frame in frames:
             boxes = zip(frame.track_ids.tolist(), frame.xyxy.tolist(), frame.confidence.tolist(),
-                        frame.visible.tolist(), strict=True)
-            for track_id, (x1, y1, x2, y2), confidence, visible in boxes:
+                        frame.visible.tolist(), frame.interpolated.tolist(), strict=True)
+            for track_id, (x1, y1, x2, y2), confidence, visible, interpolated in boxes:
                 tracklet_id = self._tracklet(connection, (frame.camera, track_id), frame.seconds)
-                last[tracklet_id] = frame.seconds
+                last[tracklet_id] = max(frame.seconds, last.get(tracklet_id, frame.seconds))
                 rows.append({
-                    "tracklet_id": tracklet_id, "frame_index": frame.frame_index, "seconds": frame.seconds,
-                    "x1": x1, "y1": y1, "x2": x2, "y2": y2, "confidence": confidence, "visible": visible})
+                    "tracklet_id": tracklet_id, "frame_index": frame.frame_index,
+                    "x1": x1, "y1": y1, "x2": x2, "y2": y2, "confidence": confidence, "visible": visible,
+                    "interpolated": int(interpolated)})
         if not rows:
             return
         connection.execute(insert(Observation), rows)
@@ -111,7 +109,7 @@ class RowWriter:
                 for kind, seconds, embedding, mask in tracklet.appearances]
             crops += [
                 {"tracklet_id": tracklet_id, "frame_index": crop.frame_index, "seconds": crop.seconds,
-                 "quality": float(crop.quality), "jpeg": encode_jpeg(crop.image)}
+                 "quality": float(crop.quality), "image": encode_crop(crop.image)}
                 for crop in tracklet.crops]
         if appearances:
             connection.execute(insert(AppearanceRow), appearances)
@@ -139,6 +137,21 @@ class RowWriter:
                 decoded=report.decoded, analysed=report.analysed, thinned=report.thinned,
                 dropped=report.dropped, damaged=report.damaged, status=report.status,
                 error=without_credentials(report.error)))
+
+    def _write_frames(self, connection: Connection, frames: Sequence[Observations]) -> None:
+        """Insert the frames that are not stored yet; interpolated boxes come later than the boxes of their frame."""
+        new: list[dict[str, float]] = []
+        for frame in frames:
+            camera_id = self._camera_ids[frame.camera]
+            if frame.camera not in self._newest:
+                stored = select(func.max(AnalysedFrame.frame_index)).where(AnalysedFrame.camera_id == camera_id)
+                newest = connection.scalar(stored)
+                self._newest[frame.camera] = -1 if newest is None else newest
+            if frame.frame_index > self._newest[frame.camera]:
+                self._newest[frame.camera] = frame.frame_index
+                new.append({"camera_id": camera_id, "frame_index": frame.frame_index, "seconds": frame.seconds})
+        if new:
+            connection.execute(insert(AnalysedFrame), new)
 
     def _tracklet(self, connection: Connection, key: TrackKey, first_seconds: float) -> int:
         """The row id of a tracklet, inserted if there is none."""
@@ -171,16 +184,6 @@ def insert_row(connection: Connection, statement: Insert) -> int:
     return key[0]
 
 
-def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
-    """Encode uint8 (h, w, 3) BGR as a JPEG file."""
-    done, buffer = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not done:
-        raise ValueError(f"image: expected uint8 (h, w, 3), got {image.dtype} {image.shape}")
-    return bytes(buffer)
-
-
 def _pack(kind: str, seconds: list[float], appearance: Appearance) -> list[tuple[str, float, bytes, bytes]]:
-    embedding = appearance.embedding.astype("<f2")
-    mask = appearance.mask.astype("<f2")
-    return [(kind, moment, one.tobytes(), other.tobytes())
-            for moment, one, other in zip(seconds, embedding, mask, strict=True)]
+    packed = pack_appearance(appearance) if len(appearance) else []
+    return [(kind, moment, embedding, mask) for moment, (embedding, mask) in zip(seconds, packed, strict=True)]

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION = "0001"  # the newest migration; a database of this revision is opened without Alembic
+REVISION = "0002"  # the newest migration; a database of this revision is opened without Alembic
 BLOB_BYTES = 2**24 - 1  # MySQL's plain BLOB ends at 64 KiB, which a large crop exceeds; other databases ignore the size
 
 
@@ -37,6 +38,34 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Naive UTC to aware datetime."""
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Fixed(TypeDecorator[float]):
+    """A number with a fixed number of parts of 1, stored as an integer: SQLite then needs 1 to 3 bytes instead of 8.
+
+    Args:
+        parts: stored units per 1, e.g. 64 for sixty-fourths.
+    """
+
+    impl = Integer
+    cache_ok = True
+
+    def __init__(self, parts: int) -> None:
+        super().__init__()
+        self.parts = parts
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> int | None:
+        """To the nearest stored unit."""
+        return None if value is None else round(value * self.parts)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> float | None:
+        """Stored units to the number."""
+        return None if value is None else value / self.parts
+
+
+PIXEL_PARTS = 64  # finer than exports print boxes; coordinates that a network gives in 1/16 pixel stay exact
+CONFIDENCE_PARTS = 10_000
+VISIBLE_PARTS = 9_600  # the visible share is measured in 1/96, and stays exact
 
 
 class Base(DeclarativeBase):
@@ -99,6 +128,7 @@ class AnalysedFrame(Base):
 
     camera_id: Mapped[int] = mapped_column(ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True)
     frame_index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seconds: Mapped[float | None]  # UTC epoch; unknown for frames without boxes that were stored by revision 0001
 
 
 class Identity(Base):
@@ -128,20 +158,23 @@ class TrackletRow(Base):
 
 
 class Observation(Base):
-    """One box. The key is also the order on disk, so that a tracklet is read sequentially."""
+    """One box. The key is also the order on disk, so that a tracklet is read sequentially.
+
+    Its time is that of its frame. The view `boxes` shows the numbers in pixels and shares, for use in SQL.
+    """
 
     __tablename__ = "observations"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
     tracklet_id: Mapped[int] = mapped_column(ForeignKey("tracklets.id", ondelete="CASCADE"), primary_key=True)
     frame_index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    seconds: Mapped[float]
-    x1: Mapped[float]
-    y1: Mapped[float]
-    x2: Mapped[float]
-    y2: Mapped[float]
-    confidence: Mapped[float]
-    visible: Mapped[float]
+    x1: Mapped[float] = mapped_column(Fixed(PIXEL_PARTS))
+    y1: Mapped[float] = mapped_column(Fixed(PIXEL_PARTS))
+    x2: Mapped[float] = mapped_column(Fixed(PIXEL_PARTS))
+    y2: Mapped[float] = mapped_column(Fixed(PIXEL_PARTS))
+    confidence: Mapped[float] = mapped_column(Fixed(CONFIDENCE_PARTS))
+    visible: Mapped[float] = mapped_column(Fixed(VISIBLE_PARTS))
+    interpolated: Mapped[int] = mapped_column(default=0)  # 1: no detection, but filled in between two of its track
 
 
 class AppearanceRow(Base):
@@ -155,8 +188,8 @@ class AppearanceRow(Base):
     kind: Mapped[str] = mapped_column(String(16))
     seconds: Mapped[float]  # of the crop; for kind `tracklet`, its first
     dims: Mapped[int]
-    embedding: Mapped[bytes]  # float16 (dims,), little-endian
-    mask: Mapped[bytes]  # float16 (dims,), little-endian
+    embedding: Mapped[bytes]  # int8 (dims,), of any length: see packing.py
+    mask: Mapped[bytes]  # uint8 (dims,), 255 is 1; or one byte, if all dimensions have the same
 
 
 class LinkRow(Base):
@@ -183,4 +216,4 @@ class CropRow(Base):
     frame_index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     seconds: Mapped[float]
     quality: Mapped[float]
-    jpeg: Mapped[bytes]
+    image: Mapped[bytes]  # a WebP file; JPEG if it was stored by revision 0001

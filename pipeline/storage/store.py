@@ -25,6 +25,7 @@ from ..credentials import config_without_credentials
 from ..errors import ReidpipeError, StoreError
 from .damage import find_damage
 from .database import (
+    compact_file,
     database_file,
     explain,
     make_engine,
@@ -127,10 +128,14 @@ class Store:
             config_json: the whole config; credentials in it are not stored.
             cameras: in the order in which results list them.
             lock_seconds: longest lock by another program that the run survives.
+
+        Raises:
+            StoreError: another run is writing to the database, or it cannot be written.
         """
         now = datetime.now(UTC)
         camera_ids: dict[str, int] = {}
         with self.writing() as connection:
+            self.require_no_run(connection)
             run_id = insert_row(connection, insert(Run).values(
                 started_at=now, heartbeat_at=now, status="running", version=version("reidpipe"),
                 config=json.dumps(config_without_credentials(json.loads(config_json))), writer=PROCESS))
@@ -176,6 +181,35 @@ class Store:
             if problem:
                 raise StoreError(f"{self.name}: it is damaged: {problem}: restore a copy, or move it away") from error
             raise
+
+    def require_no_run(self, connection: Connection) -> None:
+        """Check that no run is writing to the database; inside a transaction that writes, none can begin either.
+
+        Raises:
+            StoreError: one is.
+        """
+        running = connection.execute(
+            select(Run.id, Run.writer, Run.heartbeat_at).where(Run.status == "running").order_by(Run.id))
+        for run, writer, heartbeat_at in running:
+            if is_alive(writer, heartbeat_at):
+                host, process, _ = writer.rsplit(":", 2)
+                raise StoreError(f"{self.name}: run {run} is writing to it (process {process} on {host}): wait until "
+                                 "it has ended, stop it, or use another database")
+
+    def compact(self) -> int:
+        """Give the room of deleted rows back to the file system; returns how many bytes (0 if it is not SQLite).
+
+        Raises:
+            StoreError: another program uses the database, or the disk has no room for the copy that SQLite makes.
+        """
+        if self.file is None:
+            return 0
+        before = self.file.stat().st_size
+        try:
+            compact_file(self._engine)
+        except SQLAlchemyError as error:
+            raise explain(self._url, error) from error
+        return max(0, before - self.file.stat().st_size)
 
     def close(self) -> None:
         """Close all connections."""
@@ -263,6 +297,9 @@ class Store:
                     Camera.run_id.in_(dead), Camera.status == "running").values(status="partial"))
         except StoreError as error:  # a read-only copy can still be read
             logger.debug("runs %s stay open: %s", dead, error)
+        else:
+            logger.warning("%s: run %s was cut off before its end; what it stored until then is kept, as partial",
+                           self.name, ", ".join(map(str, dead)))
 
 
 def verify_database(database: str | Path) -> None:
@@ -278,6 +315,8 @@ def verify_database(database: str | Path) -> None:
         _, revision = store.tables_and_revision(create=True)
         if revision == REVISION:
             store.unfinished_runs()  # reads the tables of which a damaged file may have lost pages
+            with store.reading() as connection:
+                store.require_no_run(connection)
 
 
 def _migrations() -> AlembicConfig:

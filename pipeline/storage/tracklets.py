@@ -13,16 +13,17 @@ from sqlalchemy import select
 from ...reid import Appearance
 from ..stages.observe import PATH_SECONDS, foot_points, to_floor
 from ..types import Tracklet
-from .queries import ROWS_AT_ONCE, find_run, list_cameras, stored_appearances
-from .schema import Camera, Observation, TrackletRow
+from .queries import ROWS_AT_ONCE, find_run, frame_of_box, list_cameras, stored_appearances
+from .schema import AnalysedFrame, Camera, Observation, TrackletRow
 from .store import Store
 
 
 def stored_tracklets(store: Store, run: int | None = None) -> list[Tracklet]:
     """All tracklets of a run, by first second, camera and track, without their crops.
 
-    Appearance rows are as they are stored, in half precision: similarities differ from the run's by less than 0.001.
-    Paths are computed from the boxes by the camera's homography, as during the run.
+    Appearance rows are as they are stored, in one byte per number: similarities differ from the run's by less than
+    0.005. Paths are computed from the boxes, which are stored to 1/64 pixel, by the camera's homography, as during the
+    run.
 
     Raises:
         StoreError: there is no such run.
@@ -46,9 +47,10 @@ def _boxes_by_tracklet(
     """Camera, track and span of every tracklet, how many boxes it has, and rows (N, 5) of seconds and x1 to y2."""
     query = (
         select(TrackletRow.id, Camera.name, TrackletRow.track_id, TrackletRow.first_seconds, TrackletRow.last_seconds,
-               TrackletRow.observations, Observation.seconds,
+               TrackletRow.observations, AnalysedFrame.seconds,
                Observation.x1, Observation.y1, Observation.x2, Observation.y2)
-        .select_from(Observation).join(TrackletRow).join(Camera).where(Camera.run_id == run)
+        .select_from(Observation).join(TrackletRow).join(Camera).join(AnalysedFrame, frame_of_box())
+        .where(Camera.run_id == run)
         .order_by(TrackletRow.id, Observation.frame_index))
     with store.reading() as connection:
         rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)

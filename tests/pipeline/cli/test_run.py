@@ -59,7 +59,7 @@ def rows(database, query):
 OBSERVATIONS = """
     select cameras.name, tracklets.track_id, frame_index, seconds, x1, y1, x2, y2, confidence, visible,
     identities.number
-    from observations join tracklets on tracklets.id = tracklet_id join cameras on cameras.id = camera_id
+    from boxes join tracklets on tracklets.id = tracklet_id join cameras on cameras.id = tracklets.camera_id
     left join identities on identities.id = identity_id
     where cameras.run_id = {} order by seconds, cameras.name, tracklets.track_id
 """

@@ -54,7 +54,7 @@ def test_csv_has_one_row_per_box_in_order_of_time(store, tmp_path):
     assert list(rows[0]) == list(OBSERVATION_KINDS)
     assert rows[0] == {
         "identity": "1", "camera": "aisle", "track": "1", "time": "2026-01-31T12:00:00.000Z",
-        "seconds": "1769860800.0", "frame": "0", "x1": "101.0", "y1": "20.1", "x2": "141.0", "y2": "120.25",
+        "seconds": "1769860800.0", "frame": "0", "x1": "101.0", "y1": "20.09", "x2": "141.0", "y2": "120.25",
         "foot_x": "121.0", "foot_y": "120.25", "floor_x": "1.21", "floor_y": "3.405",
         "confidence": "0.9", "visible": "0.8", "similarity": ""}
     assert (rows[2]["identity"], rows[2]["track"], rows[2]["floor_x"], rows[2]["similarity"]) == ("", "9", "", "")
@@ -86,7 +86,7 @@ def test_mot_has_a_file_per_camera_with_identities_only(store, tmp_path):
     assert export_trajectories(store, tmp_path / "mot", "mot") == 28
     assert sorted(path.name for path in (tmp_path / "mot").iterdir()) == ["aisle.txt", "front_door.txt"]
     lines = (tmp_path / "mot" / "front_door.txt").read_text().splitlines()
-    assert lines[0] == "1,1,101.00,20.10,40.00,100.15,0.9000,-1,-1,-1"
+    assert lines[0] == "1,1,101.00,20.09,40.00,100.16,0.9000,-1,-1,-1"
     assert len(lines) == 5
 
 

@@ -112,15 +112,15 @@ def test_tracklets_come_with_their_last_link(store):
 
 def test_crops_come_best_first(store):
     assert [(crop.identity, crop.frame, crop.quality) for crop in crop_images(store)] == [
-        (1, 1, 0.9), (1, 2, 0.5), (1, 0, 0.2)]
+        (1, 1, 0.9), (1, 2, 0.5)]
     assert list(crop_images(store, identity=2)) == []
 
 
 def test_appearances_are_returned_up_to_rounding(store):
     (whole,) = stored_appearances(store)
     assert whole[:4] == (1, "door", 1, 1000.0)
-    np.testing.assert_allclose(whole.appearance.embedding, appearance(1).embedding, atol=1e-3)
-    np.testing.assert_allclose(whole.appearance.mask, appearance(1).mask, atol=1e-3)
+    np.testing.assert_allclose(whole.appearance.embedding, appearance(1).embedding, atol=4e-3)
+    np.testing.assert_allclose(whole.appearance.mask, appearance(1).mask, atol=2e-3)
     assert [row.seconds for row in stored_appearances(store, kind="crop")] == [1000.0, 1000.1, 1000.2]
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import event
 
 from reidpipe.pipeline.errors import LockedError, StoreError
 from reidpipe.pipeline.storage import writer
-from reidpipe.pipeline.storage.store import CameraRow, Store
+from reidpipe.pipeline.storage.store import CameraRow, Store, verify_database
 from reidpipe.pipeline.types import Link
 
 from ..stored_runs import DIMS, LINK, boxes, camera, rows, small_run, tracklet, until
@@ -30,20 +30,20 @@ def test_a_run_is_stored_whole(tmp_path):
     assert rows(path, "select camera_id, track_id, first_seconds, last_seconds, observations, identity_id "
                       "from tracklets order by id") == [
         (1, 1, 1000.0, 1000.9, 10, 1), (1, 2, 1000.0, 1000.4, 5, 2), (2, 1, 1000.0, 1000.6, 7, 1)]
-    assert rows(path, "select count(*), min(x1), max(y2) from observations") == [(22, 10.0, 129.0)]
+    assert rows(path, "select count(*), min(x1), max(y2) from boxes") == [(22, 10.0, 129.0)]
     assert rows(path, "select camera_id, count(*) from frames group by 1") == [(1, 10), (2, 10)]
     assert rows(path, "select kind, count(*), sum(length(embedding)) from appearances group by 1") == [
-        ("crop", 12, 12 * DIMS * 2), ("tracklet", 2, 2 * DIMS * 2)]
+        ("crop", 12, 12 * DIMS), ("tracklet", 2, 2 * DIMS)]
     assert rows(path, "select similarity, shared_mask, gap_seconds, by from links order by id") == [
         (None, None, None, "model"), (0.75, 0.5, 0.3, "model"), (None, None, None, "model")]
     assert rows(path, "pragma journal_mode") == [("wal",)]
 
 
-def test_only_the_best_crops_are_kept_as_jpeg(tmp_path):
+def test_only_the_best_crops_are_kept_as_small_pictures(tmp_path):
     small_run(tmp_path / "a.db")
-    stored = rows(tmp_path / "a.db", "select frame_index, quality, jpeg from crops where tracklet_id = 1")
-    assert [(frame, quality) for frame, quality, _ in stored] == [(2, 0.2), (3, 0.3), (4, 0.4), (5, 0.5)]
-    assert all(jpeg.startswith(b"\xff\xd8") for _, _, jpeg in stored)
+    stored = rows(tmp_path / "a.db", "select frame_index, quality, image from crops where tracklet_id = 1")
+    assert [(frame, quality) for frame, quality, _ in stored] == [(4, 0.4), (5, 0.5)]
+    assert all(image[8:12] == b"WEBP" for _, _, image in stored)
 
 
 def test_the_same_footage_gives_the_same_rows(tmp_path):
@@ -67,17 +67,18 @@ def test_a_second_run_goes_beside_the_first(tmp_path):
     assert rows(tmp_path / "a.db", "select run_id, number from identities") == [(1, 1), (1, 2), (2, 1), (2, 2)]
 
 
-def test_two_runs_may_be_written_at_once(tmp_path):
-    with (
-        Store.open(tmp_path / "a.db", create=True) as first_store, first_store.start_run("{}", [camera()]) as first,
-        Store.open(tmp_path / "a.db", create=True) as second_store, second_store.start_run("{}", [camera()]) as second,
-    ):
-        for frame in range(1000):
-            first.add_observations(boxes(frame, [1, 2]))
-            second.add_observations(boxes(frame, [2, 1]))
-    assert rows(tmp_path / "a.db", "select run_id, sum(observations) from tracklets t join cameras c "
-                                   "on t.camera_id = c.id group by 1") == [(1, 2000), (2, 2000)]
-    assert rows(tmp_path / "a.db", "select status from runs") == [("complete",), ("complete",)]
+def test_a_second_run_at_the_same_time_is_refused_and_the_first_goes_on(tmp_path):
+    path = tmp_path / "a.db"
+    with Store.open(path, create=True) as store, store.start_run("{}", [camera()]) as run:
+        with Store.open(path, create=True) as other:
+            with pytest.raises(StoreError, match=r"run 1 is writing to it \(process \d+ on .*\): wait until"):
+                other.start_run("{}", [camera()])
+            with pytest.raises(StoreError, match="run 1 is writing to it"):
+                verify_database(path)
+        run.add_observations(boxes(0, [1]))
+    verify_database(path)
+    assert rows(path, "select id, status from runs") == [(1, "complete")]
+    assert rows(path, "select count(*) from observations") == [(1,)]
 
 
 def test_little_work_is_safe_within_a_second(tmp_path):
@@ -252,7 +253,7 @@ def test_readers_read_while_a_run_writes(tmp_path):
 
 KILLED = """
 import sys, time
-from reidpipe.pipeline.storage.store import CameraRow, Store
+from reidpipe.pipeline.storage.store import CameraRow, Store, verify_database
 store = Store.open(sys.argv[1], create=True)
 run = store.start_run("{}", [CameraRow("door", "x.mp4", 1, 1, 1.0, 0.0)])
 print("started", flush=True)
@@ -260,18 +261,20 @@ time.sleep(60)
 """
 
 
-def test_a_killed_run_is_partial_at_the_next_opening_but_a_living_one_is_not(tmp_path):
+def test_a_killed_run_is_partial_at_the_next_opening_but_a_living_one_is_not(tmp_path, caplog):
     path = tmp_path / "a.db"
     process = subprocess.Popen([sys.executable, "-c", KILLED, path], stdout=subprocess.PIPE)
     try:
         process.stdout.readline()
-        Store.open(path).close()
+        with Store.open(path) as store, pytest.raises(StoreError, match=f"process {process.pid} on"):
+            store.start_run("{}", [camera()])
         assert rows(path, "select status from runs") == [("running",)]
         os.kill(process.pid, signal.SIGKILL)
     finally:
         process.kill()
         process.communicate()
     Store.open(path).close()
+    assert "run 1 was cut off before its end" in caplog.text
     assert rows(path, "select status, finished_at = heartbeat_at from runs") == [("partial", 1)]
     assert rows(path, "select status from cameras") == [("partial",)]
 

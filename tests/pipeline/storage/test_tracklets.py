@@ -46,10 +46,10 @@ def test_a_tracklet_is_read_as_it_was_built(tmp_path):
     for one, other in zip(read, expected, strict=True):
         assert (one.key, one.first_seconds, one.last_seconds, one.observations) == (
             other.key, other.first_seconds, other.last_seconds, other.observations)
-        np.testing.assert_array_equal(one.path, other.path)
-        np.testing.assert_allclose(one.appearance.embedding, other.appearance.embedding, atol=1e-3)
-        np.testing.assert_allclose(one.appearance.mask, other.appearance.mask, atol=1e-3)
-    np.testing.assert_array_equal(read[0].floor_path, expected[0].floor_path)
+        np.testing.assert_allclose(one.path, other.path, atol=1 / 64)  # pixels
+        np.testing.assert_allclose(one.appearance.embedding, other.appearance.embedding, atol=4e-3)
+        np.testing.assert_allclose(one.appearance.mask, other.appearance.mask, atol=2e-3)
+    np.testing.assert_allclose(read[0].floor_path, expected[0].floor_path, rtol=1e-3)
     assert len(read[0].floor_path) == 5  # 2.7 s, one row per half second
     assert read[1].floor_path is None
 
