@@ -1,0 +1,167 @@
+"""Link tracklets to identities as they come, at a cost and with a memory that do not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...reid import concatenate, masked_similarity, shared_mask_share
+from ..config.schema import LinkingConfig
+from ..types import Link, TrackKey, Tracklet
+from .candidates import KnownIdentities
+from .recent import UNDECIDED, Mask, Recent
+from .revision import Revision
+from .spans import spans_of
+
+REVISED_SECONDS = 120.0  # decisions about tracklets that ended longer ago are final
+KEPT_SECONDS = 600.0  # tracklets that ended longer ago are kept as summaries of their identities only
+MOST_RECENT = 2048  # tracklets, however crowded it is; the matrices over all pairs of them then take 20 MB
+REMOVED_AT_ONCE = 64  # removing copies these matrices
+BATCH_SECONDS = 5.0  # tracklets that end within this time are linked together
+
+
+class Linker:
+    """Takes tracklets in the order in which they end, and gives links; a later link of a tracklet replaces earlier ones.
+
+    A tracklet that has not ended yet may be given early, and again when it is longer; its later versions must come
+    within `KEPT_SECONDS`. Memory is bounded by the number of people who can still come back. The same tracklets in the
+    same batches give the same links.
+    """
+
+    def __init__(self, config: LinkingConfig, cameras: Sequence[str], dimensions: int) -> None:
+        self._config = config
+        self._camera_numbers = {name: number for number, name in enumerate(cameras)}
+        self._known = KnownIdentities(config, dimensions)
+        self._recent = Recent(config, self._known, dimensions)
+        self._next_number = 1
+        self._now = -np.inf
+
+    def add(self, tracklets: Sequence[Tracklet]) -> list[Link]:
+        """Link tracklets, and revise recent decisions.
+
+        Args:
+            tracklets: of any of the cameras; those without an appearance row or with too few observations get no
+                identity.
+
+        Returns:
+            The links that are new or have changed.
+        """
+        chosen = [one for one in tracklets if len(one.appearance) and one.observations >= self._config.min_observations]
+        if not chosen:
+            return []
+        chosen.sort(key=lambda one: (one.first_seconds, one.camera, one.track_id))
+        self._append(chosen)
+        recent, first_new = self._recent, self._next_number
+        new = np.arange(len(recent)) >= len(recent) - len(chosen)
+        revision = Revision(recent, self._config.similarity, first_new, new)
+        revision.run()
+        recent.split_absences(revision.next_number)
+        self._next_number = recent.number_by_appearance(first_new)
+        return self._changed_links() + self._age()
+
+    def finish(self) -> list[Link]:
+        """Make all decisions final; returns the links that have changed."""
+        return self._close(self._recent.is_open)
+
+    def _append(self, tracklets: Sequence[Tracklet]) -> None:
+        """Add tracklets; a longer version replaces the earlier one."""
+        recent = self._recent
+        keys = [one.key for one in tracklets]
+        rows = {key: row for row, key in enumerate(recent.keys)}
+        earlier = np.array([rows.get(key, -1) for key in keys])
+        replaced = earlier >= 0
+        identity, written = (
+            np.where(replaced, values[earlier] if len(values) else UNDECIDED, UNDECIDED)
+            for values in (recent.identity, recent.written)
+        )
+        stated = replaced & (recent.stated[earlier] if len(recent) else False)
+        if replaced.any():
+            recent.keep(~np.isin(np.arange(len(recent)), earlier[replaced]))
+        appearance = concatenate([one.appearance for one in tracklets])
+        recent.append(keys, spans_of(tracklets, self._camera_numbers), appearance, identity, written, stated)
+        for row in range(len(recent) - len(keys), len(recent)):
+            if (~recent.compatible[row] & (recent.identity == recent.identity[row])).any():
+                recent.identity[row] = UNDECIDED  # its longer version
+        self._now = max(self._now, float(recent.spans.last.max()))
+
+    def _age(self) -> list[Link]:
+        """Make older decisions final, and keep the oldest tracklets as summaries of their identities only."""
+        recent = self._recent
+        links = self._close(recent.is_open & (recent.spans.last < self._now - REVISED_SECONDS))
+        old = recent.spans.last < self._now - KEPT_SECONDS
+        crowd = len(recent) - MOST_RECENT
+        if crowd > 0:
+            old[np.argsort(recent.spans.last, kind="stable")[: crowd + REMOVED_AT_ONCE]] = True
+        if old.sum() >= REMOVED_AT_ONCE:
+            links += self._close(recent.is_open & old)
+            recent.summarise(old, self._now)
+        return links
+
+    def _changed_links(self) -> list[Link]:
+        """Links of the tracklets whose identity is not the one that was written last."""
+        return self._write(np.flatnonzero(self._recent.identity != self._recent.written))
+
+    def _close(self, rows: Mask) -> list[Link]:
+        """Make decisions final; what was linked without evidence, as an identity's first, may not be it any more."""
+        self._recent.is_open[rows] = False
+        unstated = np.flatnonzero(rows & ~self._recent.stated)
+        return [link for link in self._write(unstated) if link.similarity is not None]
+
+    def _write(self, rows: NDArray[np.int64]) -> list[Link]:
+        recent = self._recent
+        links = [link_of(recent, self._known, row) for row in rows.tolist()]
+        recent.written[rows] = recent.identity[rows]
+        recent.stated[rows] = [link.similarity is not None for link in links]
+        return links
+
+
+def link_of(recent: Recent, known: KnownIdentities, row: int) -> Link:
+    """The link of a recent tracklet to its identity, with its evidence."""
+    identity = int(recent.identity[row])
+    camera, track_id = recent.keys[row]
+    rows = recent.members(identity)
+    rows = rows[rows != row]
+    spans = recent.spans
+    earlier = rows[spans.first[rows] < spans.first[row]]
+    last_seen = max(known.last_seen(np.array([identity])).max(), spans.last[earlier].max(initial=-np.inf))
+    if not np.isfinite(last_seen):
+        return Link(camera, track_id, identity, None, None, None)
+    own = recent.appearance[[row]]
+    others = concatenate([recent.appearance[rows], known.views(identity)])
+    return Link(
+        camera,
+        track_id,
+        identity,
+        recent.similarity_to(row, identity),
+        float(shared_mask_share(own, others)[0, masked_similarity(own, others, recent.mode)[0].argmax()]),
+        float(spans.first[row] - last_seen),
+    )
+
+
+def link_tracklets(tracklets: Sequence[Tracklet], config: LinkingConfig) -> list[Link]:
+    """Link tracklets that are all there, in the order in which they ended, as a run does.
+
+    Args:
+        tracklets: of all cameras, in any order.
+        config: the `linking` section of a config.
+
+    Returns:
+        One link per tracklet with an identity, by first second; identities are numbered from 1 by first appearance.
+    """
+    ordered = sorted(tracklets, key=lambda one: (one.last_seconds, one.camera, one.track_id))
+    dimensions = max((one.appearance.dimensions for one in ordered), default=1)
+    linker = Linker(config, sorted({one.camera for one in ordered}), dimensions)
+    links: dict[TrackKey, Link] = {}
+    for _, batch in groupby(ordered, key=lambda one: one.last_seconds // BATCH_SECONDS):
+        links |= {(link.camera, link.track_id): link for link in linker.add(list(batch))}
+    links |= {(link.camera, link.track_id): link for link in linker.finish()}
+    by_start = sorted(ordered, key=lambda one: (one.first_seconds, one.camera, one.track_id))
+    found = [links[one.key] for one in by_start if one.key in links]
+    numbers: dict[int, int] = {}
+    for link in found:
+        numbers.setdefault(link.identity, len(numbers) + 1)
+    return [replace(link, identity=numbers[link.identity]) for link in found]
