@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from ..config.messages import describe_error
 from ..config.schema import LinkingConfig
 from ..errors import ConfigError
-from ..linking.assignment import link_tracklets
+from ..linking.linker import link_tracklets
 from ..storage.queries import find_run, run_config
 from ..storage.store import Store
 from ..storage.tracklets import stored_tracklets

@@ -13,7 +13,7 @@ from ...reid import Appearance, masked_similarity
 from ..config.schema import LinkingConfig
 from .constraints import reachable
 from .spans import Spans
-from .views import NEAREST_VIEWS, rank_views
+from .views import NEAREST_VIEWS, mean_of_nearest, nearest_views
 
 if TYPE_CHECKING:
     from ...reid.search.candidates import Candidates as Index
@@ -97,18 +97,18 @@ class KnownIdentities:
         place, known = self._places(numbers)
         return np.where(known, self._last_seconds[place], -np.inf)
 
-    def blocked(self, numbers: NDArray[np.int64], span: Spans) -> NDArray[np.bool_]:
-        """Whether identities cannot be one tracklet, as far as their last presence kept here shows, bool (L,).
+    def blocked(self, numbers: NDArray[np.int64], spans: Spans) -> NDArray[np.bool_]:
+        """Whether L identities cannot be N tracklets, as far as their last presence kept here shows, bool (N, L).
 
         Whoever began before that presence ended is refused, because what else happened then is not known any more.
 
         Args:
             numbers: int64 (L,), of any identities.
-            span: of one tracklet.
+            spans: of N tracklets.
         """
         place, known = self._places(numbers)
-        seconds = span.first - self._last_seconds[place]
-        reached = reachable(seconds, span.start_xy, self._last_xy[place], self._config.max_speed)
+        seconds = spans.first[:, None] - self._last_seconds[place]  # (N, L)
+        reached = reachable(seconds, spans.start_xy[:, None], self._last_xy[place], self._config.max_speed)
         return np.asarray(known & ((seconds <= 0) | ~reached), np.bool_)
 
     def views(self, number: int) -> Appearance:
@@ -174,10 +174,15 @@ class KnownIdentities:
         possible = (seconds > 0) & (seconds <= self._config.max_gap_seconds)
         possible &= reachable(seconds, spans.start_xy[:, None], self._last_xy[place], self._config.max_speed)
         for one, usable in enumerate(possible):
-            best = rank_views(self._owner[rows[one, usable]], similarity[one, usable])
-            order = np.argsort(-best.means(), kind="stable")[:CANDIDATES]
-            found.numbers[one, : len(order)] = best.numbers[order]
-            found.views[one, : len(order)] = best.views[order]
+            owner = self._owner[rows[one, usable]]
+            if not len(owner):
+                continue
+            order = np.argsort(owner, kind="stable")
+            starts = np.flatnonzero(np.diff(owner[order], prepend=-1))
+            views = nearest_views(similarity[one, usable][None, order], starts)[0]  # (L, NEAREST_VIEWS)
+            best = np.argsort(-mean_of_nearest(views), kind="stable")[:CANDIDATES]
+            found.numbers[one, : len(best)] = owner[order][starts][best]
+            found.views[one, : len(best)] = views[best]
         return found
 
     def _places(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -18,7 +18,7 @@ from .revision import Revision
 from .spans import spans_of
 
 REVISED_SECONDS = 120.0  # decisions about tracklets that ended longer ago are final
-KEPT_SECONDS = 600.0  # tracklets that ended longer ago are kept as summaries of their identities only
+KEPT_SECONDS = 300.0  # tracklets that ended longer ago are kept as summaries of their identities only
 MOST_RECENT = 2048  # tracklets, however crowded it is; the matrices over all pairs of them then take 20 MB
 REMOVED_AT_ONCE = 64  # removing copies these matrices
 BATCH_SECONDS = 5.0  # tracklets that end within this time are linked together
@@ -131,13 +131,18 @@ def link_of(recent: Recent, known: KnownIdentities, row: int) -> Link:
     if not np.isfinite(last_seen):
         return Link(camera, track_id, identity, None, None, None)
     own = recent.appearance[[row]]
-    others = concatenate([recent.appearance[rows], known.views(identity)])
+    numbers, similarity = recent.options(np.array([row]), np.array([identity]))
+    views = [recent.appearance[rows[[recent.similarity[row, rows].argmax()]]]] if len(rows) else []
+    if known.holds(identity):
+        views.append(known.views(identity))
+    others = concatenate(views)
+    nearest = 0 if len(others) == 1 else masked_similarity(own, others, recent.mode)[0].argmax()
     return Link(
         camera,
         track_id,
         identity,
-        recent.similarity_to(row, identity),
-        float(shared_mask_share(own, others)[0, masked_similarity(own, others, recent.mode)[0].argmax()]),
+        float(similarity[0, np.searchsorted(numbers, identity)]),
+        float(shared_mask_share(own, others[[nearest]])[0, 0]),
         float(spans.first[row] - last_seen),
     )
 

@@ -11,9 +11,9 @@ from ...reid import Appearance, concatenate, masked_similarity
 from ..config.schema import LinkingConfig
 from ..types import TrackKey
 from .candidates import Found, KnownIdentities
-from .constraints import compatible
+from .constraints import compatible, gap_seconds
 from .spans import Spans, joined
-from .views import Ranked, rank_views
+from .views import NEAREST_VIEWS, mean_of_nearest, nearest_views
 
 UNDECIDED = -1
 FORBIDDEN = -np.inf  # similarity of a tracklet to an identity that it cannot be
@@ -33,6 +33,8 @@ class Recent:
         identity: int64 (T,), their identities; UNDECIDED without one.
         written: int64 (T,), the identities that the last links stated; UNDECIDED without a link.
         stated: bool (T,), whether the last link stated evidence.
+        own_similarity: float64 (T,), to the rest of the tracklet's identity when it was last compared; FORBIDDEN
+            without one.
         is_open: bool (T,), whether the decision can still change.
         similarity: float32 (T, T), row to column; -inf on the diagonal.
         compatible: bool (T, T), whether time and place allow two tracklets to be one person; true on the diagonal.
@@ -48,6 +50,7 @@ class Recent:
         self.identity = np.zeros(0, np.int64)
         self.written = np.zeros(0, np.int64)
         self.stated = np.zeros(0, np.bool_)
+        self.own_similarity = np.zeros(0, np.float64)
         self.is_open = np.zeros(0, np.bool_)
         self.similarity = np.zeros((0, 0), np.float32)
         self.compatible = np.zeros((0, 0), np.bool_)
@@ -83,6 +86,7 @@ class Recent:
         self.identity = np.concatenate([self.identity, identity])
         self.written = np.concatenate([self.written, written])
         self.stated = np.concatenate([self.stated, stated])
+        self.own_similarity = np.concatenate([self.own_similarity, np.full(len(keys), FORBIDDEN)])
         self.is_open = np.concatenate([self.is_open, np.ones(len(keys), np.bool_)])
 
     def keep(self, kept: Mask) -> None:
@@ -91,6 +95,7 @@ class Recent:
         self.spans, self.appearance, self.candidates = self.spans[kept], self.appearance[kept], self.candidates[kept]
         self.identity, self.written = self.identity[kept], self.written[kept]
         self.stated, self.is_open = self.stated[kept], self.is_open[kept]
+        self.own_similarity = self.own_similarity[kept]
         self.similarity, self.compatible = self.similarity[kept][:, kept], self.compatible[kept][:, kept]
 
     def summarise(self, old: Mask, now_seconds: float) -> None:
@@ -115,43 +120,53 @@ class Recent:
         """Whether all tracklets of an identity are open, so that it can become part of another one."""
         return not self._known.holds(number) and bool(self.is_open[self.identity == number].all())
 
-    def options(self, row: int, own: int) -> tuple[Numbers, NDArray[np.float64]]:
-        """The identities with which a tracklet can be compared, by rising number, int64 (L,) and float64 (L,).
+    def options(self, rows: Rows, own: Numbers, waived: Mask | None = None) -> tuple[Numbers, NDArray[np.float64]]:
+        """Similarity of R tracklets to L identities, by rising number, int64 (L,) and float64 (R, L).
 
-        Similarities do not count the tracklet itself; FORBIDDEN are identities that time or place rule out.
+        Similarities do not count the tracklet itself. FORBIDDEN are identities that time or place rule out, and those
+        with which there is nothing to compare.
 
         Args:
-            row: of the tracklet.
-            own: the identity that it has or had; what `known` holds of it was compared with the tracklet before.
+            rows: int64 (R,).
+            own: int64 (R,), the identities that they have or had; what `known` holds of these was compared with the
+                tracklets before.
+            waived: bool (R, T), whose presence rules out nothing.
         """
-        candidates = self.candidates.numbers[row]  # (k,)
-        numbers = np.concatenate([self.identity, np.repeat(candidates, self.candidates.views.shape[2])])
-        views = np.concatenate([self.similarity[row], self.candidates.views[row].ravel()])
-        usable = (numbers >= 0) & np.isfinite(views)
-        ranked = rank_views(numbers[usable], views[usable])
-        similarity = ranked.means()
-        refusing = self.identity[~self.compatible[row]]
-        refused = self._known.blocked(ranked.numbers, self.spans[[row]]) & (ranked.numbers != own)
-        refused |= np.isin(ranked.numbers, refusing)
-        refused |= self._away_too_long(row, ranked)
+        decided = np.flatnonzero(self.identity != UNDECIDED)
+        decided = decided[np.argsort(self.identity[decided], kind="stable")]  # (d,), by identity
+        identity = self.identity[decided]
+        starts = np.flatnonzero(np.diff(identity, prepend=UNDECIDED))  # (l,)
+        candidates = self.candidates[rows]
+        numbers = np.union1d(identity[starts], candidates.numbers[candidates.numbers >= 0])  # (L,)
+        views = np.full((len(rows), len(numbers), 2 * NEAREST_VIEWS), np.nan)
+        place = np.searchsorted(numbers, identity[starts])  # (l,)
+        views[:, place, :NEAREST_VIEWS] = nearest_views(self.similarity[rows[:, None], decided], starts)
+        row, column = np.nonzero(candidates.numbers >= 0)
+        there = np.searchsorted(numbers, candidates.numbers[row, column])
+        views[row, there, NEAREST_VIEWS:] = candidates.views[row, column]
+        similarity = mean_of_nearest(views)
+        refused = self._known.blocked(numbers, self.spans[rows]) & (numbers != own[:, None])  # (R, L)
+        clashing = ~self.compatible[rows[:, None], decided]  # (R, d)
+        if waived is not None:
+            clashing &= ~waived[:, decided]
+        if len(starts):
+            refused[:, place] |= np.logical_or.reduceat(clashing, starts, axis=1)
+        refused |= self._away_too_long(rows, numbers, decided, starts, place)
         similarity[refused] = FORBIDDEN
-        return ranked.numbers, similarity
+        return numbers, similarity
 
-    def similarity_to(self, row: int, number: int) -> float:
-        """Similarity of a tracklet to one identity, as in `options`; FORBIDDEN if there is nothing to compare."""
-        numbers, similarity = self.options(row, int(self.identity[row]))
-        place = int(np.searchsorted(numbers, number))
-        return float(similarity[place]) if place < len(numbers) and numbers[place] == number else FORBIDDEN
-
-    def _away_too_long(self, row: int, ranked: Ranked) -> Mask:
-        """Whether each identity was last seen, or will next be seen, too long from a tracklet, bool (L,)."""
+    def _away_too_long(
+        self, rows: Rows, numbers: Numbers, decided: Rows, starts: Rows, place: Rows
+    ) -> Mask:
+        """Whether each identity was last seen, or will next be seen, too long from a tracklet, bool (R, L)."""
         spans, limit = self.spans, self._config.max_gap_seconds
         if spans.last.max() - spans.first.min() <= limit:
-            return np.zeros(len(ranked.numbers), np.bool_)  # candidates were searched within the limit
-        gap = np.maximum(spans.first[row] - spans.last, spans.first - spans.last[row])  # (T,)
-        others = (self.identity >= 0) & (np.arange(len(self)) != row)
-        nearest = spans.first[row] - self._known.last_seen(ranked.numbers)  # (L,)
-        np.minimum.at(nearest, np.searchsorted(ranked.numbers, self.identity[others]), gap[others])
+            return np.zeros((len(rows), len(numbers)), np.bool_)  # candidates were searched within the limit
+        gap = gap_seconds(spans[rows], spans[decided])  # (R, d)
+        gap[rows[:, None] == decided] = np.inf
+        nearest = spans.first[rows, None] - self._known.last_seen(numbers)  # (R, L)
+        if len(starts):
+            nearest[:, place] = np.minimum(nearest[:, place], np.minimum.reduceat(gap, starts, axis=1))
         return np.asarray(nearest > limit, np.bool_)
 
     def split_absences(self, next_number: int) -> int:
