@@ -22,6 +22,7 @@ KEPT_SECONDS = 300.0  # tracklets that ended longer ago are kept as summaries of
 MOST_RECENT = 2048  # tracklets, however crowded it is; the matrices over all pairs of them then take 20 MB
 REMOVED_AT_ONCE = 64  # removing copies these matrices
 BATCH_SECONDS = 5.0  # tracklets that end within this time are linked together
+EARLY_SECONDS = 30.0  # tracklets are linked when they have become so long, before they end
 
 
 class Linker:
@@ -40,17 +41,19 @@ class Linker:
         self._next_number = 1
         self._now = -np.inf
 
-    def add(self, tracklets: Sequence[Tracklet]) -> list[Link]:
+    def add(self, tracklets: Sequence[Tracklet], now_seconds: float) -> list[Link]:
         """Link tracklets, and revise recent decisions.
 
         Args:
             tracklets: of any of the cameras; those without an appearance row or with too few observations get no
                 identity.
+            now_seconds: how far the footage is, UTC epoch seconds; it never goes back.
 
         Returns:
             The links that are new or have changed.
         """
         chosen = [one for one in tracklets if len(one.appearance) and one.observations >= self._config.min_observations]
+        self._now = max(self._now, now_seconds)
         if not chosen:
             return []
         chosen.sort(key=lambda one: (one.first_seconds, one.camera, one.track_id))
@@ -86,7 +89,6 @@ class Linker:
         for row in range(len(recent) - len(keys), len(recent)):
             if (~recent.compatible[row] & (recent.identity == recent.identity[row])).any():
                 recent.identity[row] = UNDECIDED  # its longer version
-        self._now = max(self._now, float(recent.spans.last.max()))
 
     def _age(self) -> list[Link]:
         """Make older decisions final, and keep the oldest tracklets as summaries of their identities only."""
@@ -148,7 +150,7 @@ def link_of(recent: Recent, known: KnownIdentities, row: int) -> Link:
 
 
 def link_tracklets(tracklets: Sequence[Tracklet], config: LinkingConfig) -> list[Link]:
-    """Link tracklets that are all there, in the order in which they ended, as a run does.
+    """Link tracklets that are all there, as a run does while it goes on.
 
     Args:
         tracklets: of all cameras, in any order.
@@ -157,12 +159,18 @@ def link_tracklets(tracklets: Sequence[Tracklet], config: LinkingConfig) -> list
     Returns:
         One link per tracklet with an identity, by first second; identities are numbered from 1 by first appearance.
     """
-    ordered = sorted(tracklets, key=lambda one: (one.last_seconds, one.camera, one.track_id))
+
+    def linked_seconds(one: Tracklet) -> float:
+        return min(one.last_seconds, one.first_seconds + EARLY_SECONDS)
+
+    ordered = sorted(tracklets, key=lambda one: (linked_seconds(one), one.camera, one.track_id))
     dimensions = max((one.appearance.dimensions for one in ordered), default=1)
     linker = Linker(config, sorted({one.camera for one in ordered}), dimensions)
     links: dict[TrackKey, Link] = {}
-    for _, batch in groupby(ordered, key=lambda one: one.last_seconds // BATCH_SECONDS):
-        links |= {(link.camera, link.track_id): link for link in linker.add(list(batch))}
+    for _, batch in groupby(ordered, key=lambda one: linked_seconds(one) // BATCH_SECONDS):
+        together = list(batch)
+        changed = linker.add(together, linked_seconds(together[-1]))
+        links |= {(link.camera, link.track_id): link for link in changed}
     links |= {(link.camera, link.track_id): link for link in linker.finish()}
     by_start = sorted(ordered, key=lambda one: (one.first_seconds, one.camera, one.track_id))
     found = [links[one.key] for one in by_start if one.key in links]
