@@ -1,4 +1,4 @@
-"""Assign tracklets of all cameras to identities, by masked similarity under space-time constraints."""
+"""Link tracklets with all of them at hand, at a cost that grows with their number: a baseline for the linker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_SWEEPS = 8  # assignments settle after two or three sweeps; the limit only g
 NEAREST_VIEWS = 3  # an identity is seen from many sides: only its most similar tracklets count
 
 
-def link_tracklets(tracklets: Sequence[Tracklet], config: LinkingConfig) -> list[Link]:
+def link_globally(tracklets: Sequence[Tracklet], config: LinkingConfig) -> list[Link]:
     """Assign every tracklet that can be recognised to an identity, and state the evidence.
 
     Tracklets that one camera sees at the same time are different people, so they form a round that is assigned at once:

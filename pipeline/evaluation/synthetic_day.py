@@ -154,6 +154,11 @@ class SyntheticDay:
     def __len__(self) -> int:
         return len(self.person)
 
+    @property
+    def dimensions(self) -> int:
+        """D, the length of one embedding."""
+        return self._measured.means.shape[1]
+
     def batches(self, batch_seconds: float) -> Iterator[list[Tracklet]]:
         """The tracklets, those that end within the same time together; appearances are drawn as they are needed."""
         ends = np.flatnonzero(np.diff(self.last // batch_seconds, append=-1)) + 1

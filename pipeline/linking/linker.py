@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from ...reid import concatenate, masked_similarity, shared_mask_share
+from ...reid import Appearance, concatenate, masked_similarity, shared_mask_share
 from ..config.schema import LinkingConfig
 from ..types import Link, TrackKey, Tracklet
 from .candidates import KnownIdentities
@@ -65,6 +65,22 @@ class Linker:
         recent.split_absences(revision.next_number)
         self._next_number = recent.number_by_appearance(first_new)
         return self._changed_links() + self._age()
+
+    def remember(self, appearance: Appearance, last_seconds: NDArray[np.float64]) -> None:
+        """Know N people who were seen elsewhere, once each, as identities that may come back.
+
+        Args:
+            appearance: N rows.
+            last_seconds: float64 (N,), when they were seen.
+        """
+        numbers = self._next_number + np.arange(len(appearance))
+        nowhere = np.full((len(appearance), 2), np.nan, np.float32)
+        self._known.add(numbers, appearance, last_seconds, nowhere)
+        self._next_number += len(appearance)
+
+    def held(self) -> tuple[int, int]:
+        """How many recent tracklets, and how many identities in summary, it holds."""
+        return len(self._recent), len(self._known)
 
     def finish(self) -> list[Link]:
         """Make all decisions final; returns the links that have changed."""
