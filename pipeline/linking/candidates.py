@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,21 @@ class KnownIdentities:
     def __len__(self) -> int:
         return len(self._numbers) - 1
 
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """All that is kept, as arrays; the index is built again from them."""
+        return {
+            "numbers": self._numbers, "last_seconds": self._last_seconds, "last_xy": self._last_xy,
+            "owner": self._owner, "embedding": self._embedding, "mask": self._mask,
+            "trained_rows": np.array(self._trained_rows)}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from what `state` gave."""
+        self._numbers, self._last_seconds = state["numbers"], state["last_seconds"].copy()
+        self._last_xy, self._owner = state["last_xy"].copy(), state["owner"].copy()
+        self._embedding, self._mask = state["embedding"], state["mask"]
+        self._trained_rows = int(state["trained_rows"])
+        self._index, self._all_rows = None, None
+
     def holds(self, number: int) -> bool:
         """Whether an identity is kept here."""
         return bool(self._places(np.array([number]))[1][0])
@@ -145,7 +161,7 @@ class KnownIdentities:
         ):
             if seconds >= self._last_seconds[own]:
                 self._last_seconds[own], self._last_xy[own] = seconds, last_xy[row - rows[0]]
-            self._leave_out_a_view(number, row)
+            self._leave_out_a_view(int(number), int(row))
 
     def forget(self, now_seconds: float, needed: NDArray[np.int64]) -> None:
         """Remove who cannot come back any more, except for `needed` identities, int64 (L,)."""

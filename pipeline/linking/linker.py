@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ EARLY_SECONDS = 30.0  # tracklets are linked when they have become so long, befo
 
 
 class Linker:
-    """Takes tracklets in the order in which they end, and gives links; a later link of a tracklet replaces earlier ones.
+    """Takes tracklets in the order in which they end, and gives links; a later link replaces an earlier one.
 
     A tracklet that has not ended yet may be given early, and again when it is longer; its later versions must come
     within `KEPT_SECONDS`. Memory is bounded by the number of people who can still come back. The same tracklets in the
@@ -65,6 +66,21 @@ class Linker:
         recent.split_absences(revision.next_number)
         self._next_number = recent.number_by_appearance(first_new)
         return self._changed_links() + self._age()
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """All that decides what comes next, as arrays of bounded size, to be stored between two calls of `add`."""
+        own = {"next_number": np.array(self._next_number), "now": np.array(self._now)}
+        recent = {f"recent.{name}": array for name, array in self._recent.state().items()}
+        return own | recent | {f"known.{name}": array for name, array in self._known.state().items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue, with the same settings and cameras, as the linker would have that gave this state."""
+        self._next_number, self._now = int(state["next_number"]), float(state["now"])
+        parts = {
+            part: {name.removeprefix(f"{part}."): array for name, array in state.items() if name.startswith(f"{part}.")}
+            for part in ("recent", "known")}
+        self._known.restore(parts["known"])
+        self._recent.restore(parts["recent"], list(self._camera_numbers))
 
     def remember(self, appearance: Appearance, last_seconds: NDArray[np.float64]) -> None:
         """Know N people who were seen elsewhere, once each, as identities that may come back.

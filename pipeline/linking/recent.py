@@ -1,8 +1,10 @@
-"""The tracklets of the last minutes, with what is compared again and again: similarities and constraints of all pairs."""
+"""The tracklets of the last minutes, with similarities and constraints of all their pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from .constraints import compatible, gap_seconds
 from .spans import Spans, joined
 from .views import NEAREST_VIEWS, mean_of_nearest, nearest_views
 
+KEPT_ARRAYS = ("identity", "written", "stated", "own_similarity", "is_open", "similarity", "compatible")
 UNDECIDED = -1
 FORBIDDEN = -np.inf  # similarity of a tracklet to an identity that it cannot be
 
@@ -58,6 +61,24 @@ class Recent:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """All that is kept, as arrays; a tracklet's camera is in its span."""
+        spans = {f"spans.{field.name}": getattr(self.spans, field.name) for field in fields(Spans)}
+        return spans | {name: getattr(self, name) for name in KEPT_ARRAYS} | {
+            "track_ids": np.array([track_id for _, track_id in self.keys], np.int64),
+            "embedding": self.appearance.embedding, "mask": self.appearance.mask,
+            "candidates.numbers": self.candidates.numbers, "candidates.views": self.candidates.views}
+
+    def restore(self, state: Mapping[str, NDArray[Any]], cameras: Sequence[str]) -> None:
+        """Continue from what `state` gave; `cameras` are the names by number."""
+        self.spans = Spans(*(state[f"spans.{field.name}"] for field in fields(Spans)))
+        for name in KEPT_ARRAYS:
+            setattr(self, name, state[name].copy())
+        track_ids, numbers = state["track_ids"].tolist(), self.spans.camera.tolist()
+        self.keys = [(cameras[number], track_id) for number, track_id in zip(numbers, track_ids, strict=True)]
+        self.appearance = Appearance(state["embedding"], state["mask"])
+        self.candidates = Found(state["candidates.numbers"].copy(), state["candidates.views"].copy())
 
     def append(
         self,
