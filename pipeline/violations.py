@@ -1,11 +1,13 @@
-"""Find identities of a stored run that nobody can be: in one camera twice at a time, in two places, or away too long."""
+"""Find identities of a stored run that nobody can be: twice in one camera, in two places, or away for too long."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from sqlalchemy import Connection, Row, func, select
+from pydantic_core import from_json
+from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import aliased
 
 from .config.schema import LinkingConfig
@@ -41,13 +43,14 @@ def find_violations(store: Store, run: int | None = None) -> list[Violation]:
     number = find_run(store, run).run
     with store.reading() as connection:
         config = _linking(connection, number)
-        found = [Violation(*pair[:1], "twice in one camera at a time", *pair[1:])
-                 for pair in _at_once(connection, number, same_camera=True)]
+        found = [
+            Violation(identity, "twice in one camera at a time", one, other)
+            for identity, one, other in _at_once(connection, number, same_camera=True)]
         neighbours = _neighbours(connection, number)
         at_once = _at_once(connection, number, same_camera=False)
     found += [
-        Violation(pair[0], f"away for {gap:.0f} s, longer than max_gap_seconds", *pair[1:])
-        for *pair, gap in neighbours if gap > config.max_gap_seconds]
+        Violation(identity, f"away for {gap:.0f} s, longer than max_gap_seconds", one, other)
+        for identity, one, other, gap in neighbours if gap > config.max_gap_seconds]
     if any(camera.homography is not None for camera in list_cameras(store, number)):
         pairs = at_once + [(identity, one, other) for identity, one, other, gap in neighbours if gap > 0]
         found += _on_floor(store, number, pairs, config.max_speed)
@@ -55,8 +58,6 @@ def find_violations(store: Store, run: int | None = None) -> list[Violation]:
 
 
 def _linking(connection: Connection, run: int) -> LinkingConfig:
-    from pydantic_core import from_json
-
     config = connection.execute(
         select(LinkSet.config).where(LinkSet.run_id == run, LinkSet.selected == 1)).scalar_one()
     return validated_linking(from_json(config), f"the links of run {run}")
@@ -80,16 +81,16 @@ def _at_once(connection: Connection, run: int, same_camera: bool) -> list[Pair]:
 
 def _neighbours(connection: Connection, run: int) -> list[tuple[int, TrackKey, TrackKey, float]]:
     """Each identity's tracklets in time order: a tracklet, the next one, and the seconds without any between them."""
-    own = {"partition_by": TrackletRow.identity_id, "order_by": (TrackletRow.first_seconds, TrackletRow.id)}
-    rows: list[Row[tuple[int, str, int, float, float | None]]] = list(connection.execute(
-        select(Identity.number, Camera.name, TrackletRow.track_id, TrackletRow.first_seconds,
-               func.max(TrackletRow.last_seconds).over(**own, rows=(None, -1)))
+    seen_until = func.max(TrackletRow.last_seconds).over(
+        partition_by=TrackletRow.identity_id, order_by=(TrackletRow.first_seconds, TrackletRow.id), rows=(None, -1))
+    rows = list(connection.execute(
+        select(Identity.number, Camera.name, TrackletRow.track_id, TrackletRow.first_seconds, seen_until)
         .join(Identity, Identity.id == TrackletRow.identity_id).join(Camera, Camera.id == TrackletRow.camera_id)
         .where(Identity.run_id == run)
         .order_by(Identity.number, TrackletRow.first_seconds, TrackletRow.id)).all())
     return [
         (row[0], (before[1], before[2]), (row[1], row[2]), row[3] - row[4])
-        for before, row in zip(rows, rows[1:], strict=False) if row[4] is not None]
+        for before, row in pairwise(rows) if row[4] is not None]
 
 
 def _on_floor(store: Store, run: int, pairs: list[Pair], max_speed: float) -> list[Violation]:
@@ -97,7 +98,8 @@ def _on_floor(store: Store, run: int, pairs: list[Pair], max_speed: float) -> li
     tracklets = stored_tracklets(store, run)
     place = {one.key: row for row, one in enumerate(tracklets)}
     spans = spans_of(tracklets, {name: number for number, name in enumerate(sorted({one.camera for one in tracklets}))})
-    one, other = (spans[np.array([place[pair[side]] for pair in pairs], np.int64)] for side in (1, 2))
+    one = spans[np.array([place[earlier] for _, earlier, _ in pairs], np.int64)]
+    other = spans[np.array([place[later] for _, _, later in pairs], np.int64)]
     seconds = other.first - one.last  # (K,)
     known = (one.points > 0) & (other.points > 0)
     too_fast = known & ~reachable(seconds, one.end_xy, other.start_xy, max_speed)
@@ -105,6 +107,6 @@ def _on_floor(store: Store, run: int, pairs: list[Pair], max_speed: float) -> li
     rows = np.flatnonzero(known & (seconds <= 0))
     apart[rows] = metres_apart(one[rows], other[rows]) > FLOOR_SLACK_METRES
     return [
-        Violation(pair[0], what, *pair[1:])
+        Violation(identity, what, earlier, later)
         for what, wrong in (("walks too fast", too_fast), ("in two places at once", apart))
-        for pair, bad in zip(pairs, wrong.tolist(), strict=True) if bad]
+        for (identity, earlier, later), bad in zip(pairs, wrong.tolist(), strict=True) if bad]

@@ -188,7 +188,7 @@ def linking_command(
     console.print(
         table_of(
             f"{found.tracklets:,} tracklets of {found.people:,} people in {found.hours:g} h",
-            ("hour", "tracklets", "seconds", "CPU seconds", "CPU ms per tracklet", "recent tracklets", "identities kept"),
+            ("hour", "tracklets", "seconds", "CPU seconds", "CPU ms per tracklet", "recent", "identities kept"),
             [
                 (
                     one.hour,
@@ -220,7 +220,7 @@ def linking_command(
         )
     )
     console.print(
-        f"linking: {found.wall_seconds:.0f} s, {found.cpu_seconds:.0f} CPU seconds; peak memory {found.peak_mib:.0f} MiB"
+        f"linking: {found.wall_seconds:.0f} s, {found.cpu_seconds:.0f} CPU seconds; peak: {found.peak_mib:.0f} MiB"
     )
     if found.last_of_second is not None:
         console.print(f"CPU time per tracklet, last hour / second hour: {found.last_of_second:.2f}")

@@ -79,8 +79,8 @@ def _key_and_value(text: str) -> tuple[str, str]:
 
 def _print_relinked(found: Relinked) -> None:
     console = terminal()
-    rows = [("becomes one", ", ".join(map(str, old)), number) for number, old in found.joined]
-    rows += [("is divided", number, ", ".join(map(str, new))) for number, new in found.divided]
+    rows = [("becomes one", ", ".join(map(str, old)), str(number)) for number, old in found.joined]
+    rows += [("is divided", str(number), ", ".join(map(str, new))) for number, new in found.divided]
     if rows:
         console.print(table_of(
             f"run {found.run}: what changes", ("change", "identities before", "identities after"),

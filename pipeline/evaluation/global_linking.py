@@ -11,9 +11,9 @@ from scipy.optimize import linear_sum_assignment
 
 from ...reid import Appearance, concatenate, masked_similarity, shared_mask_share
 from ..config.schema import LinkingConfig
-from ..types import Link, Tracklet
 from ..linking.constraints import compatible, gap_seconds
 from ..linking.spans import spans_of
+from ..types import Link, Tracklet
 
 Matrix = NDArray[np.float32]
 

@@ -157,7 +157,7 @@ class SyntheticDay:
     @property
     def dimensions(self) -> int:
         """D, the length of one embedding."""
-        return self._measured.means.shape[1]
+        return int(self._measured.means.shape[1])
 
     def batches(self, batch_seconds: float) -> Iterator[list[Tracklet]]:
         """The tracklets, those that end within the same time together; appearances are drawn as they are needed."""

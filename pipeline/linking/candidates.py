@@ -17,9 +17,9 @@ from .spans import Spans
 from .views import NEAREST_VIEWS, mean_of_nearest, nearest_views
 
 if TYPE_CHECKING:
-    from ...reid.search.candidates import Candidates as Index
+    from ...reid.search.candidates import Candidates
 
-MOST_VIEWS = 8  # representative appearances kept per identity; of two alike, the older one goes
+MOST_VIEWS = 8  # representative appearances kept per identity; of the two most similar, the older one goes
 CANDIDATES = 8  # identities that a tracklet may become, besides those of other recent tracklets
 SEARCHED_ROWS = 64  # nearest rows from which the candidates are taken
 EXACT_ROWS = 4096  # with more rows, an index finds the nearest ones
@@ -83,7 +83,7 @@ class KnownIdentities:
         self._embedding = np.eye(1, dimensions, dtype=np.float16)  # (R, D)
         self._mask = np.ones((1, dimensions), np.float16)  # (R, D)
         self._trained_rows = 0  # how many rows the index was trained on; 0 without one
-        self._index: Index | None = None
+        self._index: Candidates | None = None
         self._all_rows: Appearance | None = None  # in single precision, while they are few
 
     def __len__(self) -> int:
@@ -233,7 +233,7 @@ class KnownIdentities:
         similarity = [masked_similarity(query[[one]], self._rows(own), "joint") for one, own in enumerate(rows)]
         return np.concatenate(similarity), rows
 
-    def _indexed(self) -> Index:
+    def _indexed(self) -> Candidates:
         """The index with all rows. What it was trained on depends on the rows and their number only."""
         from ...reid.search.candidates import SAMPLE_ROWS, Candidates
 

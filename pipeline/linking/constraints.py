@@ -36,7 +36,7 @@ def compatible(one: Spans, other: Spans, max_speed: float) -> Mask:
     on_floor = (one.points[:, None] > 0) & (other.points > 0)
     rows, columns = np.nonzero(allowed & on_floor & (gap <= 0))  # (K,), (K,)
     allowed[rows, columns] = metres_apart(one[rows], other[columns]) <= FLOOR_SLACK_METRES
-    return allowed
+    return np.asarray(allowed, np.bool_)
 
 
 def reachable(

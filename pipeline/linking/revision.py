@@ -1,8 +1,8 @@
 """Decide, and decide again, to which identities the open tracklets belong: local moves until none is better.
 
 Tracklets that one camera sees at the same time are different people, so they form a round that is assigned at once: an
-optimal assignment (Kuhn, 1955) to the identities, or to new ones. Then identities that turn out to be one person are merged,
-and the rounds of tracklets that would now rather be somebody else are assigned again [ours].
+optimal assignment (Kuhn, 1955) to the identities, or to new ones. Then identities that turn out to be one person are
+merged, and the rounds of tracklets that would now rather be somebody else are assigned again [ours].
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Revision:
                 self._note_move(row, was, becomes)
 
     def _best(self, numbers: Numbers, similarity: NDArray[np.float64]) -> Numbers:
-        """The best of L identities for N tracklets, each of which takes another one, int64 (N,); UNDECIDED for new ones.
+        """The best of L identities for N tracklets, one for each, int64 (N,); UNDECIDED for new ones.
 
         Args:
             numbers: int64 (L,).
@@ -75,7 +75,8 @@ class Revision:
         gain = np.maximum(similarity[:, useful] - self._threshold, IMPOSSIBLE)  # (N, l)
         # The last N columns are new identities: they gain nothing, but more than an identity below the threshold.
         _, columns = linear_sum_assignment(np.hstack([gain, np.zeros((len(gain), len(gain)))]), maximize=True)
-        return np.concatenate([numbers[useful], np.full(len(gain), UNDECIDED)])[columns]
+        choices = np.concatenate([numbers[useful], np.full(len(gain), UNDECIDED)])
+        return np.asarray(choices[columns], np.int64)
 
     def _note_move(self, row: int, was: int, becomes: int) -> None:
         """Note whose decision is stale after one tracklet moved from one identity to another."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 
 from ..types import Link, TrackKey
 from .rows import insert_row
@@ -55,8 +55,9 @@ def write_links(
             "shared_mask": link.shared_mask, "gap_seconds": link.gap_seconds, "by": link.by, "created_at": now})
     connection.execute(insert(LinkRow), rows)
     if shown:
+        by_id = update(TrackletRow).where(TrackletRow.id == bindparam("tracklet"))
         connection.execute(
-            update(TrackletRow).where(TrackletRow.id == bindparam("tracklet")).values(identity_id=bindparam("identity")),
+            by_id.values(identity_id=bindparam("identity")),
             [{"tracklet": row["tracklet_id"], "identity": row["identity_id"]} for row in rows])
 
 
@@ -90,12 +91,12 @@ def _tracklet_ids(
     tracks: dict[str, list[int]] = {}
     for link in links:
         tracks.setdefault(link.camera, []).append(link.track_id)
-    found = {}
+    found: dict[TrackKey, int] = {}
     for camera, track_ids in tracks.items():
         for some in _in_parts(track_ids):
-            rows = connection.execute(select(TrackletRow.track_id, TrackletRow.id).where(
-                TrackletRow.camera_id == camera_ids[camera], TrackletRow.track_id.in_(some)))
-            found |= {(camera, track_id): row_id for track_id, row_id in rows.all()}
+            query = select(TrackletRow.track_id, TrackletRow.id).where(
+                TrackletRow.camera_id == camera_ids[camera], TrackletRow.track_id.in_(some))
+            found |= {(camera, track_id): row_id for track_id, row_id in _pairs(connection, query)}
     return found
 
 
@@ -106,13 +107,17 @@ def _identity_ids(connection: Connection, link_set_id: int, numbers: list[int]) 
     for some in _in_parts(numbers):
         query = select(Identity.number, Identity.id).where(
             Identity.link_set_id == link_set_id, Identity.number.in_(some))
-        found |= {number: row_id for number, row_id in connection.execute(query).all()}
+        found |= dict(_pairs(connection, query))
         missing = [number for number in some if number not in found]
         if missing:
             connection.execute(insert(Identity), [
                 {"run_id": run_id, "link_set_id": link_set_id, "number": number} for number in missing])
-            found |= {number: row_id for number, row_id in connection.execute(query).all()}
+            found |= dict(_pairs(connection, query))
     return found
+
+
+def _pairs(connection: Connection, query: Select[int, int]) -> list[tuple[int, int]]:
+    return [(first, second) for first, second in connection.execute(query)]
 
 
 def _in_parts(values: list[int]) -> Iterator[list[int]]:

@@ -55,7 +55,8 @@ def add_link_set(store: Store, run: int, linking_json: str, links: Sequence[Link
         links: one per tracklet with an identity.
     """
     with store.writing() as connection:
-        camera_ids = dict(connection.execute(select(Camera.name, Camera.id).where(Camera.run_id == run)).tuples().all())
+        cameras = connection.execute(select(Camera.name, Camera.id).where(Camera.run_id == run))
+        camera_ids = {name: row_id for name, row_id in cameras}  # noqa: C416 - rows are no tuples to the type checker
         link_set_id = new_link_set(connection, run, linking_json)
         write_links(connection, link_set_id, camera_ids, links, shown=False)
         number = connection.execute(select(LinkSet.number).where(LinkSet.id == link_set_id)).scalar_one()
@@ -88,6 +89,7 @@ def _select(connection: Connection, run: int, number: int) -> None:
         .where(chosen).group_by(LinkRow.tracklet_id))
     rows = connection.execute(select(LinkRow.tracklet_id, LinkRow.identity_id).where(LinkRow.id.in_(valid))).all()
     if rows:
+        by_id = update(TrackletRow).where(TrackletRow.id == bindparam("tracklet"))
         connection.execute(
-            update(TrackletRow).where(TrackletRow.id == bindparam("tracklet")).values(identity_id=bindparam("identity")),
+            by_id.values(identity_id=bindparam("identity")),
             [{"tracklet": tracklet, "identity": identity} for tracklet, identity in rows])

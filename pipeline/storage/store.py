@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from sqlalchemy import URL, Connection, Engine, String, column, insert, inspect, select, table, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -131,7 +131,7 @@ class Store:
         """
         now = datetime.now(UTC)
         camera_ids: dict[str, int] = {}
-        config = config_without_credentials(json.loads(config_json))
+        config = cast("dict[str, object]", config_without_credentials(json.loads(config_json)))
         with self.writing() as connection:
             run_id = insert_row(connection, insert(Run).values(
                 started_at=now, heartbeat_at=now, status="running", version=version("reidpipe"),
