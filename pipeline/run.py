@@ -16,7 +16,7 @@ import supervision as sv
 from ..reid.files import MODES
 from ..trackers import TRACKERS, Tracker, TrackerSettings
 from .config.schema import Config
-from .linking.assignment import link_tracklets
+from .linking.linker import BATCH_SECONDS, Linker
 from .listener import RunListener
 from .prepare import prepare
 from .sources.counts import camera_report
@@ -26,6 +26,7 @@ from .stages.detect import detect_ahead
 from .stages.embed import EmbedStage
 from .stages.tracklet_builder import TrackletBuilder
 from .stopwatch import Stopwatch
+from .storage.queries import find_run
 from .storage.store import CameraRow, Store
 from .storage.writer import RunWriter
 from .types import CameraReport, Crop, Frame, Tracklet
@@ -82,7 +83,9 @@ def run_pipeline(
         store.start_run(json.dumps(config.as_written()), camera_rows) as writer,
     ):
         embedding = EmbedStage(embedder, config.appearance, clock)
-        stages = _Stages({name: _Camera(config, source) for name, source in sources.items()}, embedding, writer, clock)
+        linker = Linker(config.linking, list(config.cameras), embedder.dimensions)
+        cameras = {name: _Camera(config, source) for name, source in sources.items()}
+        stages = _Stages(cameras, embedding, linker, writer, clock)
         try:
             readers = [CameraReader(source, stop, clock, config.sources.stall_seconds) for source in sources.values()]
             frames = in_time_order(readers)
@@ -93,23 +96,21 @@ def run_pipeline(
         finally:
             stop.set()  # on an error the decoding threads must end too
             embedding.shut_down()
-        with clock.stage("link"):
-            links = link_tracklets(stages.tracklets, config.linking)
-        writer.add_links(links)
         reports = failed | stages.reports()
         for report in reports.values():
             writer.report(report)
         complete = all(report.status == "complete" for report in reports.values())
         status: Literal["complete", "partial"] = "complete" if complete else "partial"
         writer.finish(status)
+        identities = find_run(store, writer.run).people
     return Outcome(
         run=writer.run,
         interrupted=interrupted,
         status=status,
         cameras=[reports[name] for name in config.cameras],
         observations=stages.observations,
-        tracklets=len(stages.tracklets),
-        identities=len({link.identity for link in links}),
+        tracklets=stages.tracklets,
+        identities=identities,
         seconds=time.perf_counter() - began,
         stage_seconds=clock.seconds,
     )
@@ -136,14 +137,21 @@ class _Camera:
 
 
 class _Stages:
-    """The stages between detection and linking, all run by one thread; only the embeddings are computed in another."""
+    """The stages after detection, all run by one thread; only the embeddings are computed in another."""
 
     def __init__(
-        self, cameras: Mapping[str, _Camera], embedding: EmbedStage, writer: RunWriter, clock: Stopwatch
+        self,
+        cameras: Mapping[str, _Camera],
+        embedding: EmbedStage,
+        linker: Linker,
+        writer: RunWriter,
+        clock: Stopwatch,
     ) -> None:
-        self._cameras, self._embedding, self._writer, self._clock = cameras, embedding, writer, clock
-        self.observations = 0
-        self.tracklets: list[Tracklet] = []  # without their images
+        self._cameras, self._embedding, self._linker = cameras, embedding, linker
+        self._writer, self._clock = writer, clock
+        self._unlinked: list[Tracklet] = []  # without their images
+        self._link_at_seconds = -math.inf
+        self.observations = self.tracklets = 0
 
     def process(self, frame: Frame, people: sv.Detections) -> int:
         """Take one frame's detections through all stages; returns how many people are tracked in it."""
@@ -158,13 +166,19 @@ class _Stages:
             self._embedding.add((frame.camera, track_id), crop)
         self._close(frame.camera, camera.builder.close(camera.tracker.open_ids))
         self._store_tracklets()
+        if frame.seconds >= self._link_at_seconds:
+            self._link(frame.seconds)
         return len(observations.track_ids)
 
     def finish(self) -> None:
-        """Close all tracks, and wait for the last embeddings."""
+        """Close all tracks, wait for the last embeddings, and make all links final."""
         for name, camera in self._cameras.items():
             self._close(name, camera.builder.close(open_ids=()))
         self._store_tracklets(flush=True)
+        self._link(self._link_at_seconds)
+        with self._clock.stage("link"):
+            self._writer.add_links(self._linker.finish())
+        self._writer.settle_links()
 
     def reports(self) -> dict[str, CameraReport]:
         """One report per camera; call it when the decoding threads have ended."""
@@ -181,8 +195,16 @@ class _Stages:
             camera, track_id = embedded.key
             tracklet = self._cameras[camera].builder.build(track_id, embedded.crops, embedded.appearance)
             self._writer.add_tracklet(tracklet)
-            # Linking needs no images; keeping them would make memory grow with the footage.
-            self.tracklets.append(replace(tracklet, crops=[], crop_appearance=None))
+            self.tracklets += 1
+            self._unlinked.append(replace(tracklet, crops=[], crop_appearance=None))
+
+    def _link(self, now_seconds: float) -> None:
+        """Link the tracklets that have ended since the last time."""
+        with self._clock.stage("link"):
+            links = self._linker.add(self._unlinked, now_seconds)
+        self._writer.add_links(links)
+        self._unlinked = []
+        self._link_at_seconds = now_seconds + BATCH_SECONDS
 
 
 def _camera_row(config: Config, name: str, source: Source | None) -> CameraRow:

@@ -21,10 +21,21 @@ from .appearance import (
 )
 from .appearance_evaluation import evaluate_reid_command, explain_command
 from .bench import bench_command
-from .common import FILE, CommandError, as_json_option, by_camera, print_json, table_of, terminal, trust_weights_option
+from .common import (
+    FILE,
+    CommandError,
+    as_json_option,
+    by_camera,
+    print_json,
+    run_option,
+    table_of,
+    terminal,
+    trust_weights_option,
+)
 from .crash import report_crash, wants_traceback
 from .detector import evaluate_detector_command, train_detector_command
 from .evaluate import evaluate_command, sweep_command
+from .link import check_identities, link_command
 from .prune import prune_command
 from .render import render_command
 from .results import export_group, runs_command
@@ -166,13 +177,25 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
 
 
 @main.command("check")
-@click.argument("config_path", metavar="FILE", type=FILE)
+@click.argument("config_path", metavar="[FILE]", type=FILE, required=False)
+@click.option("--database", help="check that no identity of a stored run violates a constraint")
+@run_option
 @trust_weights_option
 @as_json_option
-def check_command(config_path: Path, trust_weights: bool, as_json: bool) -> None:
-    """Validate a config and open every camera's source."""
+def check_command(
+    config_path: Path | None, database: str | None, run: int | None, trust_weights: bool, as_json: bool
+) -> None:
+    """Validate a config and open every camera's source.
+
+    With --database: prove that no identity is twice in one camera at a time, in two places, or away for too long.
+    """
     from ..check import check_config
 
+    if (config_path is None) == (database is None):
+        raise click.UsageError("Give either FILE or --database.")
+    if database is not None:
+        return check_identities(database, run, as_json)
+    assert config_path is not None  # by the check above
     report = check_config(config_path, trust_weights)
     if as_json:
         print_json({"ok": report.ok, "cameras": report.cameras, "problems": report.problems})
@@ -200,6 +223,7 @@ def check_command(config_path: Path, trust_weights: bool, as_json: bool) -> None
         raise CommandError("; ".join(report.problems), report.errors[0].exit_code)
     if not report.ok:
         raise SourceError(by_camera([(one.camera, one.error) for one in report.cameras if one.error]))
+    return None
 
 
 for _command in (
@@ -208,6 +232,7 @@ for _command in (
     render_command,
     evaluate_command,
     sweep_command,
+    link_command,
     runs_command,
     prune_command,
     train_command,

@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 from ..config.schema import Config
 from ..errors import WeightsError
 from ..trust import require_data_only
 from ..types import CameraReport, Frame
+
+Result = TypeVar("Result")
 
 KIB_PER_MIB = 1024
 WARM_UP_FRAMES = 16  # excluded from the rate: networks compile and caches fill during them
@@ -100,10 +103,10 @@ def benchmark_pipeline(
         passes = [partial(_pipeline, config, trust_weights), partial(_bare, config, trust_weights)]
         if baseline is not None:
             passes.append(partial(_baseline, config, _exported(baseline, Path(folder), trust_weights)))
-        measured = [[_in_own_process(measure) for measure in passes] for _ in range(rounds)]
+        measured = [[in_own_process(measure) for measure in passes] for _ in range(rounds)]
         growth = None
         if twice:
-            doubled = _in_own_process(partial(_pipeline, _played_twice(config, Path(folder)), trust_weights))
+            doubled = in_own_process(partial(_pipeline, _played_twice(config, Path(folder)), trust_weights))
             growth = doubled.peak_mib / median(row[0].peak_mib for row in measured)
     rates = [[one.frames_per_second for one in row] for row in measured]
     return Benchmark(
@@ -114,13 +117,14 @@ def benchmark_pipeline(
     )
 
 
-def _in_own_process(measure: Callable[[], Measurement]) -> Measurement:
+def in_own_process(measure: Callable[[], Result]) -> Result:
     """Measure in a fresh process, so that peak memory and warmed-up libraries do not carry over."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measure).result()
 
 
-def _peak_mib() -> float:
+def peak_mib() -> float:
+    """Peak resident memory of this process, MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / KIB_PER_MIB / (KIB_PER_MIB if sys.platform == "darwin" else 1)  # macOS counts bytes
 
@@ -132,7 +136,7 @@ def _pipeline(config: Config, trust_weights: bool) -> Measurement:
     with tempfile.TemporaryDirectory() as folder:
         own = config.model_copy(update={"database": str(Path(folder) / "bench.db")})
         outcome = run_pipeline(own, rate, threading.Event(), trust_weights)
-    return Measurement("pipeline", rate.frames, rate.per_second(), _peak_mib(), outcome.stage_seconds)
+    return Measurement("pipeline", rate.frames, rate.per_second(), peak_mib(), outcome.stage_seconds)
 
 
 def _bare(config: Config, trust_weights: bool) -> Measurement:
@@ -148,7 +152,7 @@ def _bare(config: Config, trust_weights: bool) -> Measurement:
     readers = [CameraReader(source, stop, clock) for source in sources.values()]
     for frame, people in detect_ahead(in_time_order(readers), detector, config.detector.batch, clock):
         rate.analysed(frame, len(people))
-    return Measurement("bare", rate.frames, rate.per_second(), _peak_mib(), clock.seconds)
+    return Measurement("bare", rate.frames, rate.per_second(), peak_mib(), clock.seconds)
 
 
 def _baseline(config: Config, weights: str) -> Measurement:
@@ -168,7 +172,7 @@ def _baseline(config: Config, weights: str) -> Measurement:
                 rate.steady_since = time.perf_counter()
         steady_seconds += time.perf_counter() - rate.steady_since
     steady = rate.frames - (WARM_UP_FRAMES + 1) * len(config.cameras)
-    return Measurement("baseline", rate.frames, steady / steady_seconds, _peak_mib())
+    return Measurement("baseline", rate.frames, steady / steady_seconds, peak_mib())
 
 
 def _exported(weights: str, folder: Path, trust_weights: bool) -> str:

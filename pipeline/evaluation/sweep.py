@@ -11,14 +11,12 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
-from pydantic_core import from_json
 
-from ..config.messages import describe_error
 from ..config.schema import LinkingConfig
 from ..errors import ConfigError
-from ..linking.assignment import link_tracklets
-from ..storage.queries import find_run, run_config
+from ..linking.linker import link_tracklets
+from ..relink import run_linking, validated_linking
+from ..storage.queries import find_run
 from ..storage.store import Store
 from ..storage.tracklets import stored_tracklets
 from ..types import Tracklet
@@ -109,7 +107,7 @@ def sweep_run(
     settings = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     if len(settings) > MAX_SETTINGS:
         raise ConfigError(f"the grid has {len(settings)} settings: expected at most {MAX_SETTINGS}: use larger steps")
-    configs = [_validated({**own.model_dump(), **setting}, "the grid") for setting in settings]
+    configs = [validated_linking({**own.model_dump(), **setting}, "the grid") for setting in settings]
     scenes = run_scenes(store, truth, number, min_visible, labelled_only)
     scene, tracklets = join(list(scenes.cameras.values())), stored_tracklets(store, number)
     shown = scene.matched_people()
@@ -121,25 +119,6 @@ def sweep_run(
     detection, perfect, _ = decompose(scene, shown)
     return Sweep(
         number, len(scenes.numbers), detection.idf1, perfect.idf1, current, _best(points, current), points, seconds)
-
-
-def run_linking(store: Store, run: int) -> LinkingConfig:
-    """The `linking` section that a run was made with.
-
-    Raises:
-        ConfigError: a newer or older reidpipe wrote keys that this one does not know.
-    """
-    section = from_json(run_config(store, run)).get("linking", {})
-    return _validated(section, f"the config of run {run}")
-
-
-def _validated(section: Mapping[str, object], where: str) -> LinkingConfig:
-    try:
-        return LinkingConfig.model_validate(section)
-    except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        detail["loc"] = ("linking", *detail["loc"])
-        raise ConfigError(f"{where}: {describe_error(detail)}") from error
 
 
 def parse_values(key: str, text: str) -> list[Value]:

@@ -1,49 +1,74 @@
-"""Decide whether one person could have walked both tracklets' floor paths."""
+"""Decide which pairs of tracklets time and place allow to be one person, for whole arrays of pairs."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import Tracklet
+from .spans import Spans
 
 FLOOR_SLACK_METRES = 4.0  # floor positions are off by metres if shelves hide the feet
 
-FloorPath = NDArray[np.float32]  # (P, 3): seconds since the tracklet's first, x and y in metres
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 
-def walkable(one: Tracklet, other: Tracklet, max_speed: float) -> bool:
-    """Whether one person, walking at most at `max_speed`, can be both tracklets.
+def gap_seconds(one: Spans, other: Spans) -> Floats:
+    """Seconds between every two of N and M spans, float64 (N, M); zero or negative where they overlap."""
+    return np.maximum(one.first[:, None] - other.last, other.first - one.last[:, None])
+
+
+def compatible(one: Spans, other: Spans, max_speed: float) -> Mask:
+    """Whether one person can be both tracklets, bool (N, M).
+
+    Nobody is twice in one camera at a time; in two places at once; or walks faster than `max_speed`. A pair is refused
+    only if it is impossible even with both floor positions off by `FLOOR_SLACK_METRES`; without floor positions,
+    cameras may overlap.
 
     Args:
-        one, other: tracklets of any cameras; without a floor path, everything is walkable.
+        one, other: N and M tracklets.
         max_speed: metres per second.
-
-    Returns:
-        False only if it is impossible even with both floor positions off by `FLOOR_SLACK_METRES`.
     """
-    if one.floor_path is None or other.floor_path is None or not len(one.floor_path) or not len(other.floor_path):
-        return True
-    if one.first_seconds > other.first_seconds:
-        return walkable(other, one, max_speed)
-    gap_seconds = other.first_seconds - one.last_seconds
-    if gap_seconds <= 0:  # seen by two cameras at once
-        delay = other.first_seconds - one.first_seconds
-        until = min(one.last_seconds, other.last_seconds) - other.first_seconds
-        return bool(np.median(_distances(one.floor_path, other.floor_path, delay, until)) <= FLOOR_SLACK_METRES)
-    metres = float(np.linalg.norm(other.floor_path[0, 1:] - one.floor_path[-1, 1:]))
-    return metres - FLOOR_SLACK_METRES <= max_speed * gap_seconds
+    gap = gap_seconds(one, other)  # (N, M)
+    allowed = ~((one.camera[:, None] == other.camera) & (gap <= 0))
+    allowed &= reachable(one.first[:, None] - other.last, one.start_xy[:, None], other.end_xy, max_speed)
+    allowed &= reachable(other.first - one.last[:, None], one.end_xy[:, None], other.start_xy, max_speed)
+    on_floor = (one.points[:, None] > 0) & (other.points > 0)
+    rows, columns = np.nonzero(allowed & on_floor & (gap <= 0))  # (K,), (K,)
+    allowed[rows, columns] = metres_apart(one[rows], other[columns]) <= FLOOR_SLACK_METRES
+    return np.asarray(allowed, np.bool_)
 
 
-def _distances(one: FloorPath, other: FloorPath, delay: float, until: float) -> NDArray[np.float64]:
-    """Metres between two simultaneous paths at each point of the later one, (K,) with K >= 1.
+def reachable(
+    seconds: Floats, one_xy: NDArray[np.float32], other_xy: NDArray[np.float32], max_speed: float
+) -> Mask:
+    """Whether one can walk from one place to another in time, bool (...,); True if no time passes or a place is NaN.
 
     Args:
-        one, other: the floor paths, the later one second.
-        delay: seconds by which `other` starts later.
-        until: seconds of `other` until the first of the two ends.
+        seconds: float64 (...,).
+        one_xy, other_xy: float32 (..., 2), metres.
+        max_speed: metres per second.
     """
-    seconds = other[:, 0]
-    during = other[(seconds <= until) | (seconds == seconds[0])]  # (K, 3)
-    x, y = (np.interp(during[:, 0] + delay, one[:, 0], one[:, axis]) for axis in (1, 2))
-    return np.asarray(np.hypot(x - during[:, 1], y - during[:, 2]), np.float64)
+    metres = np.linalg.norm(one_xy - other_xy, axis=-1)  # (...,)
+    return np.asarray((seconds <= 0) | ~(metres - FLOOR_SLACK_METRES > max_speed * seconds), np.bool_)
+
+
+def metres_apart(one: Spans, other: Spans) -> Floats:
+    """Median distance of K pairs of simultaneous paths, at the points of the one that starts later, float64 (K,)."""
+    if not len(one):
+        return np.zeros(0)
+    swapped = one.first > other.first  # (K,)
+    delay = np.abs(other.first - one.first)[:, None]  # (K, 1)
+    until = np.minimum(one.last, other.last)[:, None] - np.maximum(one.first, other.first)[:, None]  # (K, 1)
+    early = np.where(swapped[:, None, None], other.path, one.path).astype(np.float64)  # (K, P, 3)
+    late = np.where(swapped[:, None, None], one.path, other.path).astype(np.float64)  # (K, P, 3)
+    points = np.where(swapped, one.points, other.points)[:, None]  # (K, 1)
+    number = np.arange(late.shape[1])
+    during = (number < points) & ((late[:, :, 0] <= until) | (number == 0))  # (K, P)
+    # One interpolation for all pairs: every pair has its own stretch of one long time axis.
+    moments = np.clip(late[:, :, 0] + delay, early[:, :1, 0], early[:, -1:, 0])
+    offset = (np.arange(len(early)) * (early[:, -1, 0].max() + 1.0))[:, None]  # (K, 1)
+    axis = (early[:, :, 0] + offset).ravel()
+    x, y = (np.interp((moments + offset).ravel(), axis, early[:, :, place].ravel()) for place in (1, 2))
+    metres = np.hypot(x - late[:, :, 1].ravel(), y - late[:, :, 2].ravel()).reshape(during.shape)
+    return np.asarray(np.nanmedian(np.where(during, metres, np.nan), axis=1), np.float64)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -195,6 +198,20 @@ def compact_file(engine: Engine) -> None:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.exec_driver_sql("VACUUM")
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def foreign_keys_off(connection: Connection) -> Iterator[None]:
+    """Enforce no references on an SQLite connection that is not yet in a transaction; other databases need no such."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    own = cast("sqlite3.Connection", connection.connection.driver_connection)
+    own.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        own.execute("PRAGMA foreign_keys = ON")
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:

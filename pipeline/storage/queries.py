@@ -20,6 +20,7 @@ from .schema import (
     CropRow,
     Identity,
     LinkRow,
+    LinkSet,
     Observation,
     Run,
     TrackletRow,
@@ -273,15 +274,19 @@ def frame_of_box() -> ColumnElement[bool]:
 
 
 def last_links() -> Subquery:
-    """(tracklet_id, link_id): the valid link of every tracklet."""
-    return select(LinkRow.tracklet_id, func.max(LinkRow.id).label("link_id")).group_by(LinkRow.tracklet_id).subquery()
+    """(tracklet_id, link_id): the valid link of every tracklet with an identity."""
+    return (
+        select(LinkRow.tracklet_id, func.max(LinkRow.id).label("link_id"))
+        .join(TrackletRow, (TrackletRow.id == LinkRow.tracklet_id) & (TrackletRow.identity_id == LinkRow.identity_id))
+        .group_by(LinkRow.tracklet_id).subquery())
 
 
 def _summarise(connection: Connection, row: Row[*tuple[Any, ...]]) -> RunSummary:
     people, tracklets, observations = _counts(connection, Camera.run_id == row.id)
     cameras = connection.execute(select(func.count()).where(Camera.run_id == row.id)).scalar_one()
     links = connection.execute(
-        select(func.count()).select_from(LinkRow).join(Identity).where(Identity.run_id == row.id)).scalar_one()
+        select(func.count()).select_from(LinkRow).join(Identity).join(LinkSet)
+        .where(LinkSet.run_id == row.id, LinkSet.selected == 1)).scalar_one()
     return RunSummary(
         row.id, row.status, iso_time(row.started_at.timestamp()),
         None if row.finished_at is None else iso_time(row.finished_at.timestamp()),

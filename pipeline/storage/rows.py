@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import cast
 
 from sqlalchemy import Connection, Insert, bindparam, func, insert, select, update
 
 from ...reid import Appearance
 from ..credentials import without_credentials
-from ..types import CameraReport, Crop, Link, Observations, TrackKey, Tracklet
+from ..types import CameraReport, Crop, Observations, TrackKey, Tracklet
 from .packing import encode_crop, pack_appearance
 from .schema import (
     AnalysedFrame,
     AppearanceRow,
     Camera,
     CropRow,
-    Identity,
-    LinkRow,
     Observation,
     TrackletRow,
 )
@@ -61,8 +58,7 @@ def pack_tracklet(tracklet: Tracklet) -> PackedTracklet:
 class RowWriter:
     """Writes the rows of one run; caches the row ids of open tracklets."""
 
-    def __init__(self, run_id: int, camera_ids: dict[str, int]) -> None:
-        self._run_id = run_id
+    def __init__(self, camera_ids: dict[str, int]) -> None:
         self._camera_ids = camera_ids
         self._open: dict[TrackKey, int] = {}
         self._newest: dict[str, int] = {}  # index of the last frame stored, by camera
@@ -116,20 +112,6 @@ class RowWriter:
         if crops:
             connection.execute(insert(CropRow), crops)
 
-    def write_links(self, connection: Connection, links: Sequence[Link]) -> None:
-        """Insert links, and identities at their first link."""
-        now = datetime.now(UTC)
-        for link in links:
-            tracklet_id = self._find_tracklet(connection, (link.camera, link.track_id))
-            if tracklet_id is None:
-                raise ValueError(f"link: expected a stored tracklet, got {link.track_id} of {link.camera}")
-            identity_id = self._identity(connection, link.identity)
-            connection.execute(insert(LinkRow).values(
-                tracklet_id=tracklet_id, identity_id=identity_id, similarity=link.similarity,
-                shared_mask=link.shared_mask, gap_seconds=link.gap_seconds, by=link.by, created_at=now))
-            connection.execute(
-                update(TrackletRow).where(TrackletRow.id == tracklet_id).values(identity_id=identity_id))
-
     def write_reports(self, connection: Connection, reports: Sequence[CameraReport]) -> None:
         """Update the cameras with their reports."""
         for report in reports:
@@ -169,13 +151,6 @@ class RowWriter:
     def _find_tracklet(self, connection: Connection, key: TrackKey) -> int | None:
         return self._open.get(key) or connection.scalar(select(TrackletRow.id).where(
             TrackletRow.camera_id == self._camera_ids[key[0]], TrackletRow.track_id == key[1]))
-
-    def _identity(self, connection: Connection, number: int) -> int:
-        found = connection.scalar(
-            select(Identity.id).where(Identity.run_id == self._run_id, Identity.number == number))
-        if found is not None:
-            return found
-        return insert_row(connection, insert(Identity).values(run_id=self._run_id, number=number))
 
 
 def insert_row(connection: Connection, statement: Insert) -> int:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION = "0002"  # the newest migration; a database of this revision is opened without Alembic
+REVISION = "0003"  # the newest migration; a database of this revision is opened without Alembic
 BLOB_BYTES = 2**24 - 1  # MySQL's plain BLOB ends at 64 KiB, which a large crop exceeds; other databases ignore the size
 
 
@@ -131,15 +131,30 @@ class AnalysedFrame(Base):
     seconds: Mapped[float | None]  # UTC epoch; unknown for frames without boxes that were stored by revision 0001
 
 
-class Identity(Base):
-    """One person over all cameras of a run."""
+class LinkSet(Base):
+    """One linking of a run's tracklets: by the run itself, or later with other settings."""
 
-    __tablename__ = "identities"
+    __tablename__ = "link_sets"
     __table_args__ = (UniqueConstraint("run_id", "number"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
-    number: Mapped[int]  # 1-based within the run
+    number: Mapped[int]  # 1-based within the run; 1 is the run's own
+    created_at: Mapped[datetime]
+    config: Mapped[str] = mapped_column(Text)  # JSON, the `linking` section
+    selected: Mapped[int]  # 1 for the set that results show, else 0; exactly one per run
+
+
+class Identity(Base):
+    """One person over all cameras of a run, by one set of links."""
+
+    __tablename__ = "identities"
+    __table_args__ = (UniqueConstraint("link_set_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    number: Mapped[int]  # 1-based within the set
+    link_set_id: Mapped[int] = mapped_column(ForeignKey("link_sets.id", ondelete="CASCADE"))
 
 
 class TrackletRow(Base):
@@ -154,7 +169,8 @@ class TrackletRow(Base):
     first_seconds: Mapped[float]
     last_seconds: Mapped[float]
     observations: Mapped[int]
-    identity_id: Mapped[int | None] = mapped_column(ForeignKey("identities.id", ondelete="SET NULL"), index=True)
+    identity_id: Mapped[int | None] = mapped_column(  # of the selected set
+        ForeignKey("identities.id", ondelete="SET NULL"), index=True)
 
 
 class Observation(Base):
@@ -193,7 +209,7 @@ class AppearanceRow(Base):
 
 
 class LinkRow(Base):
-    """Why a tracklet got its identity. Rows are only added: a tracklet's last link is valid."""
+    """Why a tracklet got its identity. A tracklet's last link to the identity that it has is valid."""
 
     __tablename__ = "links"
 

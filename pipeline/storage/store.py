@@ -9,12 +9,12 @@ import os
 import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from sqlalchemy import URL, Connection, Engine, String, column, insert, inspect, select, table, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +28,7 @@ from .database import (
     compact_file,
     database_file,
     explain,
+    foreign_keys_off,
     make_engine,
     parse_database,
     reading_only,
@@ -36,6 +37,7 @@ from .database import (
     shown,
     use_write_ahead_log,
 )
+from .link_rows import new_link_set
 from .rows import insert_row
 from .schema import REVISION, Camera, Run
 from .writer import LOCK_SECONDS, RunWriter
@@ -134,11 +136,13 @@ class Store:
         """
         now = datetime.now(UTC)
         camera_ids: dict[str, int] = {}
+        config = cast("dict[str, object]", config_without_credentials(json.loads(config_json)))
         with self.writing() as connection:
             self.require_no_run(connection)
             run_id = insert_row(connection, insert(Run).values(
                 started_at=now, heartbeat_at=now, status="running", version=version("reidpipe"),
-                config=json.dumps(config_without_credentials(json.loads(config_json))), writer=PROCESS))
+                config=json.dumps(config), writer=PROCESS))
+            link_set_id = new_link_set(connection, run_id, json.dumps(config.get("linking", {})))
             for camera in cameras:
                 camera_ids[camera.name] = insert_row(connection, insert(Camera).values(
                     run_id=run_id, name=camera.name, source=config_without_credentials(camera.source),
@@ -146,7 +150,7 @@ class Store:
                     start_seconds=camera.start_seconds,
                     homography=None if camera.homography is None else json.dumps(camera.homography),
                     decoded=0, analysed=0, thinned=0, dropped=0, damaged=0, status="running", error=""))
-        return RunWriter(self.writing, run_id, camera_ids, lock_seconds)
+        return RunWriter(self.writing, run_id, link_set_id, camera_ids, lock_seconds)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -158,10 +162,17 @@ class Store:
             raise explain(self._url, error) from error
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A connection in a transaction, committed at the end; errors roll it back and are raised as StoreError."""
+    def writing(self, foreign_keys: bool = True) -> Iterator[Connection]:
+        """A connection in a transaction, committed at the end; errors roll it back and are raised as StoreError.
+
+        Without foreign keys, a migration can replace a table without losing the rows that refer to it.
+        """
         try:
-            with self._engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():
+            with (
+                self._engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection,
+                nullcontext() if foreign_keys else foreign_keys_off(connection),
+                connection.begin(),
+            ):
                 yield connection
         except (SQLAlchemyError, UnicodeDecodeError) as error:
             raise explain(self._url, error) from error
@@ -284,7 +295,7 @@ class Store:
         from alembic import command
 
         config = _migrations()
-        with self.writing() as connection:
+        with self.writing(foreign_keys=False) as connection:
             config.attributes["connection"] = connection
             config.attributes["version_table"] = VERSION_TABLE
             command.upgrade(config, "head")

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, update
 
 from ..errors import LockedError, StoreError
 from ..types import CameraReport, Link, Observations, Tracklet
+from .link_rows import settle_links, write_links
 from .rows import PackedTracklet, RowWriter, pack_tracklet
 from .schema import Camera, Run
 
@@ -40,7 +41,11 @@ class _Finish:
     status: Status
 
 
-Item = Observations | PackedTracklet | list[Link] | CameraReport | _Finish
+class _Settle:
+    """All tracklets are linked."""
+
+
+Item = Observations | PackedTracklet | list[Link] | CameraReport | _Settle | _Finish
 
 
 def _bytes(item: Item) -> int:
@@ -88,13 +93,14 @@ class RunWriter:
         self,
         writing: Callable[[], AbstractContextManager[Connection]],
         run_id: int,
+        link_set_id: int,
         camera_ids: dict[str, int],
         lock_seconds: float = LOCK_SECONDS,
     ) -> None:
         self.run = run_id
         self._writing = writing
-        self._camera_ids = camera_ids
-        self._rows = RowWriter(run_id, camera_ids)
+        self._camera_ids, self._link_set_id = camera_ids, link_set_id
+        self._rows = RowWriter(camera_ids)
         self._lock_seconds = lock_seconds
         self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._room = _Room(QUEUE_BYTES)
@@ -119,6 +125,10 @@ class RunWriter:
             self._check_camera(link.camera)
         if links:
             self._put(links)
+
+    def settle_links(self) -> None:
+        """Note that all tracklets are linked: superseded links go, and people are numbered by first appearance."""
+        self._put(_Settle())
 
     def report(self, report: CameraReport) -> None:
         """Store how a camera's footage was used."""
@@ -186,7 +196,7 @@ class RunWriter:
             try:
                 more = self._write(batch)
             except LockedError as error:
-                self._rows = RowWriter(self.run, self._camera_ids)  # ids of rows that were rolled back are void
+                self._rows = RowWriter(self._camera_ids)  # ids of rows that were rolled back are void
                 if locked_since is None:
                     locked_since = time.monotonic()
                     logger.warning("%s; results are kept in memory and written when it is free", error)
@@ -221,7 +231,10 @@ class RunWriter:
         with self._writing() as connection:
             self._rows.write_observations(connection, [item for item in batch if isinstance(item, Observations)])
             self._rows.write_tracklets(connection, [item for item in batch if isinstance(item, PackedTracklet)])
-            self._rows.write_links(connection, [link for item in batch if isinstance(item, list) for link in item])
+            links = [link for item in batch if isinstance(item, list) for link in item]
+            write_links(connection, self._link_set_id, self._camera_ids, links, shown=True)
+            if any(isinstance(item, _Settle) for item in batch):
+                settle_links(connection, self._link_set_id)
             self._rows.write_reports(connection, [item for item in batch if isinstance(item, CameraReport)])
             if batch and isinstance(batch[-1], _Finish):
                 self._close(connection, batch[-1].status)

@@ -14,7 +14,7 @@ from reidpipe.pipeline.config.schema import LinkingConfig
 from reidpipe.pipeline.errors import ConfigError
 from reidpipe.pipeline.evaluation.sweep import parse_values, sweep_csv, sweep_run
 from reidpipe.pipeline.evaluation.tracking import evaluate_run
-from reidpipe.pipeline.linking.assignment import link_tracklets
+from reidpipe.pipeline.linking.linker import link_tracklets
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import Observations, Tracklet
 from reidpipe.reid import Appearance

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from reidpipe.pipeline.storage.link_sets import list_link_sets
+from reidpipe.pipeline.storage.queries import tracklet_rows
 from reidpipe.pipeline.storage.schema import REVISION, Base
 from reidpipe.pipeline.storage.store import MIGRATIONS, VERSION_TABLE, Store
+from tests.pipeline.stored_runs import small_run
+
+BACK_TO_0002 = (
+    "PRAGMA foreign_keys = OFF",
+    "CREATE TABLE old (id INTEGER NOT NULL, run_id INTEGER NOT NULL, number INTEGER NOT NULL, "
+    "CONSTRAINT fk_identities_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE, "
+    "CONSTRAINT pk_identities PRIMARY KEY (id), CONSTRAINT uq_identities_run_id_number UNIQUE (run_id, number))",
+    "INSERT INTO old SELECT id, run_id, number FROM identities",
+    "DROP TABLE identities",
+    "ALTER TABLE old RENAME TO identities",
+    "DROP TABLE link_sets",
+    f"UPDATE {VERSION_TABLE} SET version_num = '0002'",
+)
 
 
 def test_migrated_tables_equal_the_declared_ones(tmp_path):
@@ -29,3 +46,19 @@ def test_opening_again_changes_nothing(tmp_path):
     before = (tmp_path / "a.db").read_bytes()
     Store.open(tmp_path / "a.db", create=True).close()
     assert (tmp_path / "a.db").read_bytes() == before
+
+
+def test_links_of_an_older_database_become_the_first_set(tmp_path):
+    """Replacing the table of identities must not lose the rows that refer to it."""
+    small_run(tmp_path / "a.db")
+    with Store.open(tmp_path / "a.db") as store:
+        before = list(tracklet_rows(store))
+    connection = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    for statement in BACK_TO_0002:
+        connection.execute(statement)
+    connection.close()
+    with Store.open(tmp_path / "a.db") as store, store.reading() as connection:
+        assert list(tracklet_rows(store)) == before
+        assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        assert [(one.number, one.selected, one.identities) for one in list_link_sets(store)] == [(1, True, 2)]

@@ -99,6 +99,19 @@ def test_a_later_link_replaces_the_earlier_one(tmp_path):
     assert rows(tmp_path / "a.db", "select by from links order by id") == [("model",), ("person",)]
 
 
+def test_at_the_end_superseded_links_go_and_people_are_numbered_by_first_appearance(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store, store.start_run("{}", [camera()]) as run:
+        for frame in range(4):
+            run.add_observations(boxes(frame, [1] if frame < 2 else [1, 2, 3]))
+        run.add_links([Link("door", 2, 1, None, None, None), Link("door", 1, 2, None, None, None)])
+        run.add_links([Link("door", 3, 3, None, None, None), Link("door", 2, 4, 0.5, 0.5, 1.0)])
+        run.settle_links()
+    shown = "select track_id, number from tracklets t join identities i on t.identity_id = i.id order by track_id"
+    assert rows(tmp_path / "a.db", shown) == [(1, 1), (2, 3), (3, 2)]
+    assert rows(tmp_path / "a.db", "select count(*) from links") == [(3,)]
+    assert rows(tmp_path / "a.db", "select number from identities order by 1") == [(1,), (2,), (3,)]
+
+
 def test_an_exception_leaves_a_partial_run_with_what_came_before(tmp_path):
     with (
         pytest.raises(RuntimeError, match="failure"),

@@ -1,10 +1,9 @@
-"""Assign tracklets of all cameras to identities, by masked similarity under space-time constraints."""
+"""Link tracklets with all of them at hand, at a cost that grows with their number: a baseline for the linker."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +11,9 @@ from scipy.optimize import linear_sum_assignment
 
 from ...reid import Appearance, concatenate, masked_similarity, shared_mask_share
 from ..config.schema import LinkingConfig
+from ..linking.constraints import compatible, gap_seconds
+from ..linking.spans import spans_of
 from ..types import Link, Tracklet
-from .constraints import walkable
 
 Matrix = NDArray[np.float32]
 
@@ -22,7 +22,7 @@ MAX_SWEEPS = 8  # assignments settle after two or three sweeps; the limit only g
 NEAREST_VIEWS = 3  # an identity is seen from many sides: only its most similar tracklets count
 
 
-def link_tracklets(tracklets: Sequence[Tracklet], config: LinkingConfig) -> list[Link]:
+def link_globally(tracklets: Sequence[Tracklet], config: LinkingConfig) -> list[Link]:
     """Assign every tracklet that can be recognised to an identity, and state the evidence.
 
     Tracklets that one camera sees at the same time are different people, so they form a round that is assigned at once:
@@ -49,18 +49,8 @@ def link_tracklets(tracklets: Sequence[Tracklet], config: LinkingConfig) -> list
 
 def _possible(tracklets: Sequence[Tracklet], config: LinkingConfig) -> NDArray[np.bool_]:
     """bool (T, T): whether time and place allow two tracklets to be one person."""
-    first = np.array([t.first_seconds for t in tracklets])
-    last = np.array([t.last_seconds for t in tracklets])
-    numbers = {name: number for number, name in enumerate(sorted({t.camera for t in tracklets}))}
-    camera = np.array([numbers[t.camera] for t in tracklets])
-    gap = np.maximum(first[:, None] - last[None], first[None] - last[:, None])  # (T, T), negative where they overlap
-    possible = (gap <= config.max_gap_seconds) & ~((camera[:, None] == camera) & (gap <= 0))
-    on_floor = [row for row, tracklet in enumerate(tracklets) if tracklet.floor_path is not None]
-    for one, other in combinations(on_floor, 2):
-        if possible[one, other]:
-            reachable = walkable(tracklets[one], tracklets[other], config.max_speed)
-            possible[one, other] = possible[other, one] = reachable
-    return np.asarray(possible, np.bool_)
+    spans = spans_of(tracklets, {name: number for number, name in enumerate(sorted({t.camera for t in tracklets}))})
+    return compatible(spans, spans, config.max_speed) & (gap_seconds(spans, spans) <= config.max_gap_seconds)
 
 
 def _rounds(tracklets: Sequence[Tracklet]) -> list[NDArray[np.int64]]:

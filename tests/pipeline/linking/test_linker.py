@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reidpipe.pipeline.config.schema import LinkingConfig
-from reidpipe.pipeline.linking.assignment import link_tracklets
+from reidpipe.pipeline.linking.linker import link_tracklets
 from reidpipe.pipeline.types import Tracklet
 from reidpipe.reid import Appearance
 

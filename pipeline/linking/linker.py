@@ -1,0 +1,212 @@
+"""Link tracklets to identities as they come, at a cost and with a memory that do not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...reid import Appearance, concatenate, masked_similarity, shared_mask_share
+from ..config.schema import LinkingConfig
+from ..types import Link, TrackKey, Tracklet
+from .candidates import KnownIdentities
+from .recent import UNDECIDED, Mask, Recent
+from .revision import Revision
+from .spans import spans_of
+
+REVISED_SECONDS = 120.0  # decisions about tracklets that ended longer ago are final
+KEPT_SECONDS = 300.0  # tracklets that ended longer ago are kept as summaries of their identities only
+MOST_RECENT = 2048  # tracklets, however crowded it is; the matrices over all pairs of them then take 20 MB
+REMOVED_AT_ONCE = 64  # removing copies these matrices
+BATCH_SECONDS = 5.0  # tracklets that end within this time are linked together
+EARLY_SECONDS = 30.0  # tracklets are linked when they have become so long, before they end
+
+
+class Linker:
+    """Takes tracklets in the order in which they end, and gives links; a later link replaces an earlier one.
+
+    A tracklet that has not ended yet may be given early, and again when it is longer; its later versions must come
+    within `KEPT_SECONDS`. Memory is bounded by the number of people who can still come back. The same tracklets in the
+    same batches give the same links.
+    """
+
+    def __init__(self, config: LinkingConfig, cameras: Sequence[str], dimensions: int) -> None:
+        self._config = config
+        self._camera_numbers = {name: number for number, name in enumerate(cameras)}
+        self._known = KnownIdentities(config, dimensions)
+        self._recent = Recent(config, self._known, dimensions)
+        self._next_number = 1
+        self._now = -np.inf
+
+    def add(self, tracklets: Sequence[Tracklet], now_seconds: float) -> list[Link]:
+        """Link tracklets, and revise recent decisions.
+
+        Args:
+            tracklets: of any of the cameras; those without an appearance row or with too few observations get no
+                identity.
+            now_seconds: how far the footage is, UTC epoch seconds; it never goes back.
+
+        Returns:
+            The links that are new or have changed.
+        """
+        chosen = [one for one in tracklets if len(one.appearance) and one.observations >= self._config.min_observations]
+        self._now = max(self._now, now_seconds)
+        if not chosen:
+            return []
+        chosen.sort(key=lambda one: (one.first_seconds, one.camera, one.track_id))
+        self._append(chosen)
+        recent, first_new = self._recent, self._next_number
+        new = np.arange(len(recent)) >= len(recent) - len(chosen)
+        revision = Revision(recent, self._config.similarity, first_new, new)
+        revision.run()
+        recent.split_absences(revision.next_number)
+        self._next_number = recent.number_by_appearance(first_new)
+        return self._changed_links() + self._age()
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """All that decides what comes next, as arrays of bounded size, to be stored between two calls of `add`."""
+        own = {"next_number": np.array(self._next_number), "now": np.array(self._now)}
+        recent = {f"recent.{name}": array for name, array in self._recent.state().items()}
+        return own | recent | {f"known.{name}": array for name, array in self._known.state().items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue, with the same settings and cameras, as the linker would have that gave this state."""
+        self._next_number, self._now = int(state["next_number"]), float(state["now"])
+        parts = {
+            part: {name.removeprefix(f"{part}."): array for name, array in state.items() if name.startswith(f"{part}.")}
+            for part in ("recent", "known")}
+        self._known.restore(parts["known"])
+        self._recent.restore(parts["recent"], list(self._camera_numbers))
+
+    def remember(self, appearance: Appearance, last_seconds: NDArray[np.float64]) -> None:
+        """Know N people who were seen elsewhere, once each, as identities that may come back.
+
+        Args:
+            appearance: N rows.
+            last_seconds: float64 (N,), when they were seen.
+        """
+        numbers = self._next_number + np.arange(len(appearance))
+        nowhere = np.full((len(appearance), 2), np.nan, np.float32)
+        self._known.add(numbers, appearance, last_seconds, nowhere)
+        self._next_number += len(appearance)
+
+    def held(self) -> tuple[int, int]:
+        """How many recent tracklets, and how many identities in summary, it holds."""
+        return len(self._recent), len(self._known)
+
+    def finish(self) -> list[Link]:
+        """Make all decisions final; returns the links that have changed."""
+        return self._close(self._recent.is_open)
+
+    def _append(self, tracklets: Sequence[Tracklet]) -> None:
+        """Add tracklets; a longer version replaces the earlier one."""
+        recent = self._recent
+        keys = [one.key for one in tracklets]
+        rows = {key: row for row, key in enumerate(recent.keys)}
+        earlier = np.array([rows.get(key, -1) for key in keys])
+        replaced = earlier >= 0
+        identity, written = (
+            np.where(replaced, values[earlier] if len(values) else UNDECIDED, UNDECIDED)
+            for values in (recent.identity, recent.written)
+        )
+        stated = replaced & (recent.stated[earlier] if len(recent) else False)
+        if replaced.any():
+            recent.keep(~np.isin(np.arange(len(recent)), earlier[replaced]))
+        appearance = concatenate([one.appearance for one in tracklets])
+        recent.append(keys, spans_of(tracklets, self._camera_numbers), appearance, identity, written, stated)
+        for row in range(len(recent) - len(keys), len(recent)):
+            if (~recent.compatible[row] & (recent.identity == recent.identity[row])).any():
+                recent.identity[row] = UNDECIDED  # its longer version
+
+    def _age(self) -> list[Link]:
+        """Make older decisions final, and keep the oldest tracklets as summaries of their identities only."""
+        recent = self._recent
+        links = self._close(recent.is_open & (recent.spans.last < self._now - REVISED_SECONDS))
+        old = recent.spans.last < self._now - KEPT_SECONDS
+        crowd = len(recent) - MOST_RECENT
+        if crowd > 0:
+            old[np.argsort(recent.spans.last, kind="stable")[: crowd + REMOVED_AT_ONCE]] = True
+        if old.sum() >= REMOVED_AT_ONCE:
+            links += self._close(recent.is_open & old)
+            recent.summarise(old, self._now)
+        return links
+
+    def _changed_links(self) -> list[Link]:
+        """Links of the tracklets whose identity is not the one that was written last."""
+        return self._write(np.flatnonzero(self._recent.identity != self._recent.written))
+
+    def _close(self, rows: Mask) -> list[Link]:
+        """Make decisions final; what was linked without evidence, as an identity's first, may not be it any more."""
+        self._recent.is_open[rows] = False
+        unstated = np.flatnonzero(rows & ~self._recent.stated)
+        return [link for link in self._write(unstated) if link.similarity is not None]
+
+    def _write(self, rows: NDArray[np.int64]) -> list[Link]:
+        recent = self._recent
+        links = [link_of(recent, self._known, row) for row in rows.tolist()]
+        recent.written[rows] = recent.identity[rows]
+        recent.stated[rows] = [link.similarity is not None for link in links]
+        return links
+
+
+def link_of(recent: Recent, known: KnownIdentities, row: int) -> Link:
+    """The link of a recent tracklet to its identity, with its evidence."""
+    identity = int(recent.identity[row])
+    camera, track_id = recent.keys[row]
+    rows = recent.members(identity)
+    rows = rows[rows != row]
+    spans = recent.spans
+    earlier = rows[spans.first[rows] < spans.first[row]]
+    last_seen = max(known.last_seen(np.array([identity])).max(), spans.last[earlier].max(initial=-np.inf))
+    if not np.isfinite(last_seen):
+        return Link(camera, track_id, identity, None, None, None)
+    own = recent.appearance[[row]]
+    numbers, similarity = recent.options(np.array([row]), np.array([identity]))
+    views = [recent.appearance[rows[[recent.similarity[row, rows].argmax()]]]] if len(rows) else []
+    if known.holds(identity):
+        views.append(known.views(identity))
+    others = concatenate(views)
+    nearest = 0 if len(others) == 1 else masked_similarity(own, others, recent.mode)[0].argmax()
+    return Link(
+        camera,
+        track_id,
+        identity,
+        float(similarity[0, np.searchsorted(numbers, identity)]),
+        float(shared_mask_share(own, others[[nearest]])[0, 0]),
+        float(spans.first[row] - last_seen),
+    )
+
+
+def link_tracklets(tracklets: Sequence[Tracklet], config: LinkingConfig) -> list[Link]:
+    """Link tracklets that are all there, as a run does while it goes on.
+
+    Args:
+        tracklets: of all cameras, in any order.
+        config: the `linking` section of a config.
+
+    Returns:
+        One link per tracklet with an identity, by first second; identities are numbered from 1 by first appearance.
+    """
+
+    def linked_seconds(one: Tracklet) -> float:
+        return min(one.last_seconds, one.first_seconds + EARLY_SECONDS)
+
+    ordered = sorted(tracklets, key=lambda one: (linked_seconds(one), one.camera, one.track_id))
+    dimensions = max((one.appearance.dimensions for one in ordered), default=1)
+    linker = Linker(config, sorted({one.camera for one in ordered}), dimensions)
+    links: dict[TrackKey, Link] = {}
+    for _, batch in groupby(ordered, key=lambda one: linked_seconds(one) // BATCH_SECONDS):
+        together = list(batch)
+        changed = linker.add(together, linked_seconds(together[-1]))
+        links |= {(link.camera, link.track_id): link for link in changed}
+    links |= {(link.camera, link.track_id): link for link in linker.finish()}
+    by_start = sorted(ordered, key=lambda one: (one.first_seconds, one.camera, one.track_id))
+    found = [links[one.key] for one in by_start if one.key in links]
+    numbers: dict[int, int] = {}
+    for link in found:
+        numbers.setdefault(link.identity, len(numbers) + 1)
+    return [replace(link, identity=numbers[link.identity]) for link in found]
