@@ -66,6 +66,12 @@ class Found:
         self.views[rows, worst[rows]] = np.nan
         self.views[rows, worst[rows], 0] = similarity[rows]
 
+    def leave_out(self, gone: NDArray[np.bool_]) -> None:
+        """Remove candidates, bool (N · k,), such as identities that are forgotten."""
+        places = gone.reshape(self.numbers.shape)
+        self.numbers[places] = -1
+        self.views[places] = np.nan
+
 
 class KnownIdentities:
     """What is kept of identities whose tracklets are final and no longer recent.

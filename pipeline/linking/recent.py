@@ -128,6 +128,7 @@ class Recent:
             self.candidates.take_view(int(self.identity[row]), self.similarity[:, row])
         self.keep(~old)
         self._known.forget(now_seconds, self.identity)
+        self.candidates.leave_out(np.isinf(self._known.last_seen(self.candidates.numbers.ravel())))
 
     def members(self, number: int) -> Rows:
         """Rows of an identity, int64 (m,)."""
@@ -181,8 +182,8 @@ class Recent:
     ) -> Mask:
         """Whether each identity was last seen, or will next be seen, too long from a tracklet, bool (R, L)."""
         spans, limit = self.spans, self._config.max_gap_seconds
-        if spans.last.max() - spans.first.min() <= limit:
-            return np.zeros((len(rows), len(numbers)), np.bool_)  # candidates were searched within the limit
+        if self._is_within(limit, numbers):
+            return np.zeros((len(rows), len(numbers)), np.bool_)
         gap = gap_seconds(spans[rows], spans[decided])  # (R, d)
         gap[rows[:, None] == decided] = np.inf
         nearest = spans.first[rows, None] - self._known.last_seen(numbers)  # (R, L)
@@ -190,13 +191,19 @@ class Recent:
             nearest[:, place] = np.minimum(nearest[:, place], np.minimum.reduceat(gap, starts, axis=1))
         return np.asarray(nearest > limit, np.bool_)
 
+    def _is_within(self, limit_seconds: float, numbers: Numbers) -> bool:
+        """Whether no absence can be too long: of the recent tracklets, and since these identities were seen before."""
+        seen = self._known.last_seen(numbers)
+        earliest = min(self.spans.first.min(), seen[np.isfinite(seen)].min(initial=np.inf))
+        return bool(self.spans.last.max() - earliest <= limit_seconds)
+
     def split_absences(self, next_number: int) -> int:
         """Make new identities of those who are away for longer than the limit; returns the next free number.
 
         They appear when the tracklet that lay between joins another identity.
         """
         spans, limit = self.spans, self._config.max_gap_seconds
-        if not len(self) or spans.last.max() - spans.first.min() <= limit:
+        if not len(self) or self._is_within(limit, self.identity):
             return next_number
         order = np.lexsort((spans.first, self.identity))  # (T,)
         identity = self.identity[order]

@@ -86,6 +86,15 @@ def violations(tracklets, found, config):
     return bad
 
 
+def test_a_person_who_was_forgotten_is_nobodys_candidate():
+    """Found by the next test, with another seed: a candidate that is forgotten was joined after 993 seconds."""
+    worker = Linker(LinkingConfig(similarity=0.0, max_gap_seconds=100.0), CAMERAS, DIMENSIONS)
+    with summarised_at_once():
+        feed(worker, [seen("a", 1, 0.0, 5.0, 1), seen("c", 2, 1000.0, 9.0, 1)], batch=1)
+    assert worker.held() == (1, 0)
+    assert worker._recent.candidates.numbers.max() == -1
+
+
 @settings(max_examples=60, deadline=None)
 @given(crowds(), st.sampled_from([10.0, 100.0, 3600.0]), st.sampled_from([0.0, 0.5, 0.8]), st.integers(1, 9))
 def test_no_identity_violates_a_constraint(tracklets, max_gap_seconds, similarity, batch):
