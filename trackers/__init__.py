@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .. import offline  # noqa: F401 - switches off telemetry, so it comes before any dependency
+from .masked import MaskedTracker
 from .protocol import Tracker, TrackerSettings
 from .ultralytics import UltralyticsTracker
 
 __all__ = ["TRACKERS", "Tracker", "TrackerSettings", "UltralyticsTracker"]
 
 TRACKERS: dict[str, Callable[[TrackerSettings], Tracker]] = {
+    "masked": MaskedTracker,
     "bytetrack": lambda settings: UltralyticsTracker("bytetrack", settings),
     "botsort": lambda settings: UltralyticsTracker("botsort", settings),
     "ocsort": lambda settings: UltralyticsTracker("ocsort", settings),
