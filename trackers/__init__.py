@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .. import offline  # noqa: F401 - switches off telemetry, so it comes before any dependency
+from .geometry import visible_shares
 from .masked import MaskedTracker
-from .protocol import Tracker, TrackerSettings
+from .protocol import Embed, TrackedFrame, Tracker, TrackerSettings
 from .ultralytics import UltralyticsTracker
 
-__all__ = ["TRACKERS", "Tracker", "TrackerSettings", "UltralyticsTracker"]
+__all__ = [
+    "TRACKERS", "Embed", "MaskedTracker", "TrackedFrame", "Tracker", "TrackerSettings", "UltralyticsTracker",
+    "visible_shares",
+]
 
 TRACKERS: dict[str, Callable[[TrackerSettings], Tracker]] = {
     "masked": MaskedTracker,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 KEPT_VIEWS = 16  # of a track; older ones are forgotten, because light and pose change
-SMALLEST = np.float32(1e-6)
+SMALLEST = np.float32(1e-6)  # added to masks: views with nothing in common are not similar, instead of 0/0
 
 
 @dataclass(slots=True)
@@ -49,21 +49,16 @@ class Views:
 
 
 def view_similarity(first: Views, second: Views, masked: bool) -> float:
-    """Similarity of the mean appearances of two tracks, in [-1, 1]; each needs a view.
+    """How similar the person in the first views is to the person in the second, in [-1, 1]; each needs a view.
 
-    Masked: the cosine weighted by both masks, as reid's `joint` mode, so that an occluded person is compared by what
-    both sides show. Plain: the cosine.
+    The mean over the first views of the similarity to the nearest second one, because people turn. Masked: the cosine
+    weighted by both masks, as reid's `joint` mode, so that an occluded person is compared by what both sides show.
+    Plain: the cosine.
     """
-    (one, of_one), (other, of_other) = _mean(first, masked), _mean(second, masked)
-    weight = of_one * of_other if masked else np.ones_like(one)
-    shared = float((weight * one * one).sum() * (weight * other * other).sum())
-    return float((weight * one * other).sum() / max(shared, 1e-20) ** 0.5)
-
-
-def _mean(views: Views, masked: bool) -> tuple[Floats, Floats]:
-    """Mask-weighted mean of the embeddings (D,), and of the masks weighted by themselves (D,)."""
-    embedding, mask = np.stack(views.embedding), np.stack(views.mask) + SMALLEST  # (V, D)
+    one, other = np.stack(first.embedding), np.stack(second.embedding)  # (V, D), (W, D)
     if not masked:
-        return embedding.mean(0), mask.mean(0)
-    total = mask.sum(0)
-    return (mask * embedding).sum(0) / total, (mask * mask).sum(0) / total
+        return float((one @ other.T).max(1).mean())
+    of_one, of_other = np.stack(first.mask) + SMALLEST, np.stack(second.mask) + SMALLEST
+    dot = (of_one * one) @ (of_other * other).T  # (V, W)
+    energy = ((of_one * one**2) @ of_other.T) * (of_one @ (of_other * other**2).T)
+    return float((dot / np.sqrt(np.maximum(energy, SMALLEST**2))).max(1).mean())

@@ -13,6 +13,7 @@ POSITION_NOISE = 1 / 20  # standard deviation of a detected side, in heights of 
 SIZE_NOISE = 1 / 10  # width and height change when a part of the person is hidden
 START_SPEED = 0.5  # standard deviation of a new track's velocity, heights per second
 ACCELERATION = 0.6  # of a person, heights per second and root second
+REPLAY_SECONDS = 0.08  # between two boxes that fill a gap in the motion
 SIZE_CHANGE = 0.15  # of width and height, heights per second and root second
 
 
@@ -62,6 +63,15 @@ class Motion:
         gain = self.covariance[..., 0] / (self.covariance[..., 0, 0] + noise**2)[..., None]  # (N, 4, 2)
         mean = self.mean + gain * (measured - self.mean[..., 0])[..., None]
         return Motion(mean, self.covariance - gain[..., None] * self.covariance[..., None, 0, :])
+
+    def through(self, first: NDArray[np.floating], last: NDArray[np.floating], seconds: float) -> Motion:
+        """The state after a gap, as if the boxes between two, (4,) each, had been observed (Cao et al., CVPR 2023)."""
+        steps = max(round(seconds / REPLAY_SECONDS), 1)
+        motion = self
+        for step in range(1, steps):
+            between = first + (last - first) * (step / steps)
+            motion = motion.predict(seconds / steps).correct(between[None], np.ones(1))
+        return motion.predict(seconds / steps)
 
     def __getitem__(self, rows: NDArray[np.integer] | slice) -> Motion:
         return Motion(self.mean[rows], self.covariance[rows])

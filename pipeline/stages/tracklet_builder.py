@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...reid import Appearance, concatenate, merge_tracklet
-from ...trackers import TrackedFrame
+from ...trackers import TrackedFrame, visible_shares
 from ..config.schema import AppearanceConfig
 from ..types import Crop, Observations, Tracklet
 from .embed import EmbeddedCrop, FrameCrops
-from .observe import PATH_SECONDS, crop_quality, foot_points, to_floor, visible_shares
+from .observe import PATH_SECONDS, crop_quality, foot_points, to_floor
 
 
 @dataclass(slots=True)
