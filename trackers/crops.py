@@ -52,7 +52,7 @@ class CropChooser:
         step = 0.0 if self._seconds is None else seconds - self._seconds
         self._seconds = seconds
         rate = self._settings.crops_per_second
-        self._budget = min(self._budget + rate * step * len(ids), max(rate * SAVED_SECONDS, 1.0) * len(ids))
+        self._budget = min(self._budget + rate * step * len(ids), max(rate * SAVED_SECONDS, 1.0) * max(len(ids), 1))
         interval = self._settings.interval_seconds
         for one in ids:  # nobody is in plain view at once: people are cut by the border when they walk in
             self._last.setdefault(one, seconds - interval / 2 if one not in urgent else -np.inf)

@@ -1,8 +1,8 @@
 """Decide by appearance whether tracks are still who they were: swap, rejoin or split them [ours].
 
-Whenever a track may have changed over to another person (it overlapped with another, was not seen for a moment, has just
-begun, or looks different), views from after that are compared with views from before, its own and those of the others
-involved.
+Whenever a track may have changed over to another person (it overlapped with another, was not seen for a moment, has
+just begun, or looks different), views from after that are compared with views from before, its own and those of the
+others involved.
 """
 
 from __future__ import annotations

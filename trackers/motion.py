@@ -92,4 +92,4 @@ def _centre_size(xyxy: NDArray[np.floating]) -> Floats:
 def _scaled(share: tuple[float, float], measured: Floats) -> Floats:
     """Noise of position and size in pixels, (N, 4), for shares of the height of boxes (N, 4)."""
     height = measured[:, 3:].clip(1)
-    return height * np.repeat(share, 2)
+    return np.asarray(height * np.repeat(share, 2), np.float64)

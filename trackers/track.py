@@ -32,7 +32,7 @@ class Doubt:
     by_appearance: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Track:
     """A person in one camera.
 

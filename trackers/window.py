@@ -49,7 +49,7 @@ class Window:
         self._frames.append(_Held(seconds, xyxy, confidence, dict(rows)))
 
     def relabel(self, ids: Mapping[int, int], since: float) -> None:
-        """Give ids other ones, all at once, in the held frames from `since` on; the old ones to 0 removes their boxes."""
+        """Give ids other ones, all at once, in the held frames from `since` on; 0 removes an id's boxes."""
         for frame in self._frames:
             if frame.seconds >= since:
                 kept = {one: row for one, row in frame.rows.items() if one not in ids}

@@ -126,7 +126,7 @@ class TrackerConfig(Section):
     new_track_confidence: Share = Field(default=0.5, description="lowest confidence of a box that starts a track")
     high_confidence: Share = Field(default=0.35, description="boxes of at least this confidence are matched first")
     low_confidence: Share = Field(default=0.1, description="boxes of at least this confidence may continue a track")
-    match_cost: Share = Field(default=0.7, description="largest cost of a match: 1 - IoU; ultralytics' trackers fuse it with confidence")
+    match_cost: Share = Field(default=0.7, description="largest cost (1 - IoU) of a match")
     lost_seconds: float = Field(
         default=2.0, gt=0, le=3600, description="a track that is not observed for longer than this ends"
     )

@@ -79,17 +79,18 @@ class RowWriter:
         last: dict[int, float] = {}
         for frame in frames:
             boxes = zip(frame.track_ids.tolist(), frame.xyxy.tolist(), frame.confidence.tolist(),
-                        frame.visible.tolist(), strict=True)
-            for track_id, (x1, y1, x2, y2), confidence, visible in boxes:
+                        frame.visible.tolist(), frame.interpolated.tolist(), strict=True)
+            for track_id, (x1, y1, x2, y2), confidence, visible, interpolated in boxes:
                 tracklet_id = self._tracklet(connection, (frame.camera, track_id), frame.seconds)
                 last[tracklet_id] = frame.seconds
                 rows.append({
                     "tracklet_id": tracklet_id, "frame_index": frame.frame_index, "seconds": frame.seconds,
-                    "x1": x1, "y1": y1, "x2": x2, "y2": y2, "confidence": confidence, "visible": visible})
+                    "x1": x1, "y1": y1, "x2": x2, "y2": y2, "confidence": confidence, "visible": visible,
+                    "interpolated": interpolated})
         if not rows:
             return
         connection.execute(insert(Observation), rows)
-        counts = Counter(row["tracklet_id"] for row in rows)
+        counts = Counter(row["tracklet_id"] for row in rows if not row["interpolated"])
         connection.execute(
             update(TrackletRow).where(TrackletRow.id == bindparam("tracklet")).values(
                 last_seconds=bindparam("last"), observations=TrackletRow.observations + bindparam("more")),

@@ -17,10 +17,11 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION = "0001"  # the newest migration; a database of this revision is opened without Alembic
+REVISION = "0002"  # the newest migration; a database of this revision is opened without Alembic
 BLOB_BYTES = 2**24 - 1  # MySQL's plain BLOB ends at 64 KiB, which a large crop exceeds; other databases ignore the size
 
 
@@ -142,6 +143,7 @@ class Observation(Base):
     y2: Mapped[float]
     confidence: Mapped[float]
     visible: Mapped[float]
+    interpolated: Mapped[bool] = mapped_column(server_default=false())  # fills a gap; confidence 0
 
 
 class AppearanceRow(Base):
