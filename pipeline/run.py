@@ -6,15 +6,13 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
 import supervision as sv
 
 from ..reid.files import MODES
-from ..trackers import TRACKERS, Tracker, TrackerSettings
 from .config.schema import Config
 from .linking.linker import BATCH_SECONDS, Linker
 from .listener import RunListener
@@ -23,13 +21,13 @@ from .sources.counts import camera_report
 from .sources.opening import Source
 from .sources.time_order import CameraReader, in_time_order
 from .stages.detect import detect_ahead
-from .stages.embed import EmbedStage
-from .stages.tracklet_builder import TrackletBuilder
+from .stages.embed import CropEmbedder
+from .stages.track import TrackStage
 from .stopwatch import Stopwatch
 from .storage.queries import find_run
 from .storage.store import CameraRow, Store
 from .storage.writer import RunWriter
-from .types import CameraReport, Crop, Frame, Tracklet
+from .types import CameraReport, Frame, Observations, Tracklet
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,8 @@ class Outcome:
         interrupted: whether it was stopped before the end of the footage.
         status: "complete", or "partial" if a camera failed, footage was damaged or the run was interrupted.
         cameras: one report per camera, in the config's order.
-        observations, tracklets, identities: how many were stored.
+        observations, tracklets, identities: how many were stored; interpolated boxes do not count.
+        crops: how many crops were embedded.
         seconds: wall-clock time.
         stage_seconds: busy seconds per stage, summed over all threads.
     """
@@ -53,6 +52,7 @@ class Outcome:
     observations: int
     tracklets: int
     identities: int
+    crops: int
     seconds: float
     stage_seconds: dict[str, float]
 
@@ -82,10 +82,8 @@ def run_pipeline(
         Store.open(config.database, create=True, modes=MODES[config.access]) as store,
         store.start_run(json.dumps(config.as_written()), camera_rows) as writer,
     ):
-        embedding = EmbedStage(embedder, config.appearance, clock)
         linker = Linker(config.linking, list(config.cameras), embedder.dimensions)
-        cameras = {name: _Camera(config, source) for name, source in sources.items()}
-        stages = _Stages(cameras, embedding, linker, writer, clock)
+        stages = _Stages(config, sources, embedder, linker, writer, clock)
         try:
             readers = [CameraReader(source, stop, clock, config.sources.stall_seconds) for source in sources.values()]
             frames = in_time_order(readers)
@@ -95,7 +93,6 @@ def run_pipeline(
             interrupted = stop.is_set()
         finally:
             stop.set()  # on an error the decoding threads must end too
-            embedding.shut_down()
         reports = failed | stages.reports()
         for report in reports.values():
             writer.report(report)
@@ -111,44 +108,28 @@ def run_pipeline(
         observations=stages.observations,
         tracklets=stages.tracklets,
         identities=identities,
+        crops=stages.crops,
         seconds=time.perf_counter() - began,
         stage_seconds=clock.seconds,
     )
 
 
-class _Camera:
-    """The stages of one camera, and how many of its frames went through them."""
-
-    def __init__(self, config: Config, source: Source) -> None:
-        camera, tracker = config.cameras[source.camera], config.tracker
-        rate = min(source.fps / camera.every, camera.fps or math.inf)  # analysed frames per second
-        settings = TrackerSettings(
-            tracker.new_track_confidence,
-            tracker.high_confidence,
-            tracker.low_confidence,
-            tracker.match_cost,
-            lost_seconds=max(tracker.lost_seconds, 2 / rate),  # at any rate, a track survives one missed frame
-        )
-        homography = None if camera.homography is None else np.array(camera.homography)
-        self.source = source
-        self.tracker: Tracker = TRACKERS[tracker.name](settings)
-        self.builder = TrackletBuilder(source.camera, config.appearance, homography)
-        self.analysed = 0
-
-
 class _Stages:
-    """The stages after detection, all run by one thread; only the embeddings are computed in another."""
+    """The stages after detection, all run by one thread."""
 
     def __init__(
         self,
-        cameras: Mapping[str, _Camera],
-        embedding: EmbedStage,
+        config: Config,
+        sources: Mapping[str, Source],
+        embedder: CropEmbedder,
         linker: Linker,
         writer: RunWriter,
         clock: Stopwatch,
     ) -> None:
-        self._cameras, self._embedding, self._linker = cameras, embedding, linker
-        self._writer, self._clock = writer, clock
+        self._writer, self._sources, self._linker, self._clock = writer, sources, linker, clock
+        self._cameras = {
+            name: TrackStage(name, config, _rate(config, source), (source.width, source.height), embedder, clock)
+            for name, source in sources.items()}
         self._unlinked: list[Tracklet] = []  # without their images
         self._link_at_seconds = -math.inf
         self.observations = self.tracklets = 0
@@ -156,25 +137,15 @@ class _Stages:
     def process(self, frame: Frame, people: sv.Detections) -> int:
         """Take one frame's detections through all stages; returns how many people are tracked in it."""
         camera = self._cameras[frame.camera]
-        with self._clock.stage("track"):
-            tracked = camera.tracker.update(people, frame.seconds)
-            observations, crops = camera.builder.update(frame, tracked)
-        self._writer.add_observations(observations)
-        self.observations += len(observations.track_ids)
-        camera.analysed += 1
-        for track_id, crop in crops:
-            self._embedding.add((frame.camera, track_id), crop)
-        self._close(frame.camera, camera.builder.close(camera.tracker.open_ids))
-        self._store_tracklets()
+        self._store(*camera.update(frame, people))
         if frame.seconds >= self._link_at_seconds:
             self._link(frame.seconds)
-        return len(observations.track_ids)
+        return camera.people
 
     def finish(self) -> None:
-        """Close all tracks, wait for the last embeddings, and make all links final."""
-        for name, camera in self._cameras.items():
-            self._close(name, camera.builder.close(open_ids=()))
-        self._store_tracklets(flush=True)
+        """Settle the last frames, close all tracks, and make all links final."""
+        for camera in self._cameras.values():
+            self._store(*camera.finish())
         self._link(self._link_at_seconds)
         with self._clock.stage("link"):
             self._writer.add_links(self._linker.finish())
@@ -182,18 +153,19 @@ class _Stages:
 
     def reports(self) -> dict[str, CameraReport]:
         """One report per camera; call it when the decoding threads have ended."""
-        return {name: camera_report(camera.source.counts, camera.analysed) for name, camera in self._cameras.items()}
+        return {name: camera_report(source.counts, self._cameras[name].frames)
+                for name, source in self._sources.items()}
 
-    def _close(self, camera: str, closed: Iterable[tuple[int, Crop | None]]) -> None:
-        for track_id, last_crop in closed:
-            if last_crop is not None:
-                self._embedding.add((camera, track_id), last_crop)
-            self._embedding.close((camera, track_id))
+    @property
+    def crops(self) -> int:
+        """How many crops were embedded."""
+        return sum(camera.crops for camera in self._cameras.values())
 
-    def _store_tracklets(self, flush: bool = False) -> None:
-        for embedded in self._embedding.finished(flush):
-            camera, track_id = embedded.key
-            tracklet = self._cameras[camera].builder.build(track_id, embedded.crops, embedded.appearance)
+    def _store(self, frames: list[Observations], tracklets: list[Tracklet]) -> None:
+        for observations in frames:
+            self._writer.add_observations(observations)
+            self.observations += int((~observations.interpolated).sum())
+        for tracklet in tracklets:
             self._writer.add_tracklet(tracklet)
             self.tracklets += 1
             self._unlinked.append(replace(tracklet, crops=[], crop_appearance=None))
@@ -205,6 +177,12 @@ class _Stages:
         self._writer.add_links(links)
         self._unlinked = []
         self._link_at_seconds = now_seconds + BATCH_SECONDS
+
+
+def _rate(config: Config, source: Source) -> float:
+    """Analysed frames per second."""
+    camera = config.cameras[source.camera]
+    return min(source.fps / camera.every, camera.fps or math.inf)
 
 
 def _camera_row(config: Config, name: str, source: Source | None) -> CameraRow:

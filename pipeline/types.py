@@ -42,9 +42,8 @@ class Observations:
         seconds: UTC epoch seconds of the frame.
         track_ids: int64 (N,), unique within the camera and the run.
         xyxy: float32 (N, 4) pixels, clipped to the image.
-        confidence: float32 (N,) in [0, 1].
+        confidence: float32 (N,) in [0, 1]; 0 for boxes that were not detected but interpolated.
         visible: float32 (N,) in [0, 1], estimated share of the box that no nearer person covers.
-        interpolated: bool (N,), boxes filled in between two detections of their track; by default none is.
     """
 
     camera: str
@@ -54,11 +53,11 @@ class Observations:
     xyxy: NDArray[np.float32]
     confidence: NDArray[np.float32]
     visible: NDArray[np.float32]
-    interpolated: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
-    def __post_init__(self) -> None:
-        if not len(self.interpolated) and len(self.track_ids):
-            object.__setattr__(self, "interpolated", np.zeros(len(self.track_ids), np.bool_))
+    @property
+    def interpolated(self) -> NDArray[np.bool_]:
+        """Which boxes fill a gap between two detections, bool (N,)."""
+        return np.asarray(self.confidence == 0, np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class Tracklet:
         camera: the camera's name.
         track_id: 1-based, unique within the camera and the run.
         first_seconds, last_seconds: UTC epoch seconds of the first and last observation.
-        observations: number of boxes.
+        observations: number of detected boxes.
         appearance: one row, the mask-weighted mean over its crops; no row if no crop was good enough.
         crops: its embedded crops, in time order.
         crop_appearance: one row per crop.

@@ -112,5 +112,22 @@ def detector_recall(folder: Path, weights: Path, confidence: float, size: int, e
         click.echo(f"{name}: found {hits} of {people} ({hits / max(people, 1):.1%}), {strays} boxes match nobody")
 
 
+@main.command("trackers")
+@click.argument("config", type=click.Path(path_type=Path, exists=True))
+@click.argument("truth", type=click.Path(path_type=Path, exists=True))
+def trackers(config: Path, truth: Path) -> None:
+    """All trackers on one store: its config and its folder of ground truth."""
+    from dataclasses import astuple, fields
+
+    from .tracker_comparison import Row, compare_trackers
+
+    click.echo("| " + " | ".join(field.name for field in fields(Row)) + " |")
+    click.echo("|---" * len(fields(Row)) + "|")
+    for row in compare_trackers(config, truth):
+        cells = [f"{value:.3f}" if isinstance(value, float) and value <= 1 else f"{value:.0f}"
+                 if isinstance(value, float) else str(value) for value in astuple(row)]
+        click.echo("| " + " | ".join(cells) + " |")
+
+
 if __name__ == "__main__":
     main()

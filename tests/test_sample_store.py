@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,12 +50,13 @@ def test_people_keep_their_identity_across_cameras(small_store):
     assert 4 <= outcome["identities"] <= 12
 
 
-def test_the_export_has_one_row_per_observation_with_its_time(small_store, tmp_path):
+def test_the_export_has_one_row_per_box_with_its_time(small_store, tmp_path):
     path, outcome = small_store
     reidpipe("export", "trajectories", tmp_path / "all.csv", "--cameras", path)
     with (tmp_path / "all.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == outcome["observations"]
+    assert sum(row["interpolated"] == "0" for row in rows) == outcome["observations"]
+    assert all((row["confidence"] == "0.0") == (row["interpolated"] == "1") for row in rows)
     assert rows[0]["time"].startswith("2026-03-02T09:00:0")
     assert all(row["floor_x"] and row["floor_y"] for row in rows)
     shared = {
@@ -69,9 +72,28 @@ def test_visits_add_up_to_the_observations(small_store, tmp_path):
     reidpipe("export", "trajectories", tmp_path / "all.csv", "--cameras", path)
     reidpipe("export", "trajectories", "--summary", tmp_path / "visits.csv", "--cameras", path)
     with (tmp_path / "all.csv").open() as file:
-        identified = sum(bool(row["identity"]) for row in csv.DictReader(file))
+        identified = sum(bool(row["identity"]) and row["interpolated"] == "0" for row in csv.DictReader(file))
     with (tmp_path / "visits.csv").open() as file:
         assert sum(int(row["observations"]) for row in csv.DictReader(file)) == identified
+
+
+def test_a_run_with_the_defaults_imports_neither_torch_nor_ultralytics(tmp_path):
+    text = (ROOT / "configs" / "tiny.yaml").read_text().replace("../sample_videos", str(ROOT / "sample_videos"))
+    lines = [f"{line}\n    every: 20" if "source:" in line else line
+             for line in text.splitlines() if not line.startswith("database:")]
+    path = tmp_path / "small.yaml"
+    path.write_text("\n".join([*lines, f"database: {tmp_path / 'small.db'}"]))
+    script = (
+        "import sys, threading\n"
+        "from pathlib import Path\n"
+        "from reidpipe.pipeline.config.loader import load_config\n"
+        "from reidpipe.pipeline.listener import Silent\n"
+        "from reidpipe.pipeline.run import run_pipeline\n"
+        f"outcome = run_pipeline(load_config(Path({str(path)!r})), Silent(), threading.Event())\n"
+        "assert outcome.observations > 0\n"
+        "print({'torch', 'ultralytics'} & set(sys.modules))\n")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "set()", done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", ["store.yaml", "tiny.yaml"])

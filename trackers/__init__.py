@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .. import offline  # noqa: F401 - switches off telemetry, so it comes before any dependency
-from .protocol import Tracker, TrackerSettings
+from .geometry import visible_shares
+from .masked import MaskedTracker
+from .protocol import Embed, TrackedFrame, Tracker, TrackerSettings
 from .ultralytics import UltralyticsTracker
 
-__all__ = ["TRACKERS", "Tracker", "TrackerSettings", "UltralyticsTracker"]
+__all__ = [
+    "TRACKERS", "Embed", "MaskedTracker", "TrackedFrame", "Tracker", "TrackerSettings", "UltralyticsTracker",
+    "visible_shares",
+]
 
 TRACKERS: dict[str, Callable[[TrackerSettings], Tracker]] = {
+    "masked": MaskedTracker,
     "bytetrack": lambda settings: UltralyticsTracker("bytetrack", settings),
     "botsort": lambda settings: UltralyticsTracker("botsort", settings),
     "ocsort": lambda settings: UltralyticsTracker("ocsort", settings),

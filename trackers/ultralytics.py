@@ -11,9 +11,9 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
-from .protocol import TrackerSettings
-
-TIMESTAMP_SLACK_SECONDS = 0.002  # containers round timestamps to a millisecond
+from .crops import CropChooser
+from .protocol import TIMESTAMP_SLACK_SECONDS, Embed, TrackedFrame, TrackerSettings
+from .window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ class UltralyticsTracker:
     """One of ultralytics' trackers, for one static camera.
 
     Sources: ByteTrack (Zhang et al., ECCV 2022), BoT-SORT (Aharon et al., 2022; without camera motion compensation, and
-    without its own appearance model because appearance is left to the linker), OC-SORT (Cao et al., CVPR 2023).
+    without its own appearance model), OC-SORT (Cao et al., CVPR 2023). They do not use appearance: crops are embedded
+    for the linker only.
 
     ultralytics ends lost tracks after a number of frames, which is no measure of time in footage with gaps. Here tracks
     end by the frames' timestamps instead.
@@ -68,26 +69,42 @@ class UltralyticsTracker:
         self._tracker = algorithms[algorithm](options)
         self._lost_seconds = settings.lost_seconds
         self._last_seconds: dict[int, float] = {}  # of every open track, when it was last observed
+        self._window = Window(settings.fill_seconds, settings.fill_seconds)
+        self._crops = CropChooser(settings)
+        self._people = 0
 
     @property
     def open_ids(self) -> AbstractSet[int]:
         """See `Tracker.open_ids`."""
-        return self._last_seconds.keys()
+        return self._last_seconds.keys() | self._window.ids
 
-    def update(self, detections: sv.Detections, seconds: float) -> sv.Detections:
+    @property
+    def people(self) -> int:
+        """See `Tracker.people`."""
+        return self._people
+
+    def update(self, detections: sv.Detections, seconds: float, embed: Embed) -> list[TrackedFrame]:
         """Track the people of one frame; see `Tracker.update`."""
         self._end_tracks(seconds)
         boxes = _Boxes(
             np.ascontiguousarray(detections.xyxy, np.float32),
             np.ascontiguousarray(detections.confidence, np.float32),
         )
-        rows = np.asarray(self._tracker.update(boxes), np.float64).reshape(-1, 8)  # x1 y1 x2 y2 id score class row
-        tracked = detections[rows[:, 7].astype(np.int64)]
-        tracked.tracker_id = rows[:, 4].astype(np.int64)  # (M,)
-        observed = self._last_seconds | dict.fromkeys(tracked.tracker_id.tolist(), seconds)
+        found = np.asarray(self._tracker.update(boxes), np.float64).reshape(-1, 8)  # x1 y1 x2 y2 id score class row
+        ids, rows = found[:, 4].astype(np.int64).tolist(), found[:, 7].astype(np.int64)
+        observed = self._last_seconds | dict.fromkeys(ids, seconds)
         open_tracks = (*self._tracker.tracked_stracks, *self._tracker.lost_stracks)
         self._last_seconds = {track.track_id: observed.get(track.track_id, seconds) for track in open_tracks}
-        return tracked
+        self._people = len(ids)
+        chosen = self._crops.choose(seconds, ids, self._crops.quality(boxes.xyxy[rows]), {})
+        if len(chosen):
+            embed(rows[chosen])
+        self._window.add(seconds, boxes.xyxy, boxes.conf, dict(zip(ids, rows.tolist(), strict=True)))
+        return self._window.release(seconds)
+
+    def finish(self) -> list[TrackedFrame]:
+        """Return the frames that are still held back."""
+        return self._window.release(np.inf)
 
     def _end_tracks(self, seconds: float) -> None:
         """Forget the tracks that were last observed too long ago."""

@@ -118,13 +118,31 @@ class DetectorConfig(Section):
 class TrackerConfig(Section):
     """Tracking within one camera."""
 
-    name: Literal["bytetrack", "botsort", "ocsort"] = Field(default="botsort", description="the tracking algorithm")
+    name: Literal["masked", "bytetrack", "botsort", "ocsort"] = Field(
+        default="masked",
+        description="the tracking algorithm: ours (`masked`), which also uses appearance and needs no PyTorch, or one "
+        "of ultralytics'",
+    )
     new_track_confidence: Share = Field(default=0.5, description="lowest confidence of a box that starts a track")
     high_confidence: Share = Field(default=0.35, description="boxes of at least this confidence are matched first")
     low_confidence: Share = Field(default=0.1, description="boxes of at least this confidence may continue a track")
-    match_cost: Share = Field(default=0.7, description="largest cost of a match: 1 - IoU, fused with confidence")
+    match_cost: Share = Field(default=0.7, description="largest cost (1 - IoU) of a match")
     lost_seconds: float = Field(
-        default=1.0, gt=0, le=3600, description="a track that is not observed for longer than this ends"
+        default=2.0, gt=0, le=3600, description="a track that is not observed for longer than this ends"
+    )
+    fill_seconds: float = Field(
+        default=1.0, ge=0, le=10,
+        description="gaps of a track up to this are filled by interpolated boxes, which are marked and never count as "
+        "observations; 0: never",
+    )
+    appearance: Literal["masked", "plain", "none"] = Field(
+        default="masked",
+        description="how `masked` compares crops to keep people apart: by what both masks show, by everything, or not "
+        "at all",
+    )
+    crops_per_second: float = Field(
+        default=2.0, ge=0, le=1000,
+        description="budget: most crops embedded per second and tracked person, for tracking and linking together",
     )
 
 
@@ -136,9 +154,9 @@ class AppearanceConfig(Section):
         description="`accurate` or `dpmpp` (both bundled; the second is faster and has a mask, but knows little beyond "
         "the cameras of its training), or the path of an exported ONNX model",
     )
-    batch: int = Field(default=8, ge=1, le=1024, description="crops per batch")
     interval_seconds: float = Field(
-        default=1.0, gt=0, le=86_400, description="each track is embedded at most once per interval, by its best crop"
+        default=1.0, gt=0, le=86_400,
+        description="each track in plain view is embedded once per interval; more often where it decides who is who",
     )
     crops_per_tracklet: int = Field(
         default=16, ge=1, le=1000, description="most embeddings kept per tracklet, those of the best crops"

@@ -12,6 +12,7 @@ One row per box, ordered by seconds, then camera, then track:
 | foot_x, foot_y | the foot point: the middle of the box's lower edge, in pixels |
 | floor_x, floor_y | the foot point on the floor, in metres; empty for a camera without homography |
 | confidence, visible | the detector's confidence, and the share of the box that no nearer person covers |
+| interpolated | 1 for a box that was not detected but fills a gap of up to a second or so; its confidence is 0 |
 | similarity | the tracklet's similarity to its identity's other tracklets; empty for the first one |
 
 The summary has one row per visit (see visits.py): identity, camera, enter_time, leave_time, enter_seconds,
@@ -62,7 +63,8 @@ PIXEL_DIGITS, FLOOR_DIGITS, SHARE_DIGITS, SECONDS_DIGITS = 2, 3, 4, 6  # boxes a
 OBSERVATION_KINDS: dict[str, Kind] = {
     "identity": "whole", "camera": "text", "track": "whole", "time": "time", "seconds": "real", "frame": "whole",
     "x1": "real", "y1": "real", "x2": "real", "y2": "real", "foot_x": "real", "foot_y": "real",
-    "floor_x": "real", "floor_y": "real", "confidence": "real", "visible": "real", "similarity": "real",
+    "floor_x": "real", "floor_y": "real", "confidence": "real", "visible": "real", "interpolated": "whole",
+    "similarity": "real",
 }
 VISIT_KINDS: dict[str, Kind] = {
     "identity": "whole", "camera": "text", "enter_time": "time", "leave_time": "time",
@@ -169,7 +171,7 @@ def observation_columns(
     """The boxes of a run, in tables of up to ROWS_AT_ONCE rows."""
     rows = observation_rows(store, run)
     while chunk := list(islice(rows, ROWS_AT_ONCE)):
-        (identity, camera, track, seconds, frame, x1, y1, x2, y2, confidence, visible, similarity, _) = zip(
+        (identity, camera, track, seconds, frame, x1, y1, x2, y2, confidence, visible, interpolated, similarity) = zip(
             *chunk, strict=True)
         foot = foot_points(np.array([x1, y1, x2, y2]).T)  # (N, 2)
         floor = _on_floor(foot, camera, floors)  # (N, 2)
@@ -181,6 +183,7 @@ def observation_columns(
             "foot_x": _rounded(foot[:, 0], PIXEL_DIGITS), "foot_y": _rounded(foot[:, 1], PIXEL_DIGITS),
             "floor_x": _rounded(floor[:, 0], FLOOR_DIGITS), "floor_y": _rounded(floor[:, 1], FLOOR_DIGITS),
             "confidence": _rounded(confidence, SHARE_DIGITS), "visible": _rounded(visible, SHARE_DIGITS),
+            "interpolated": [int(one) for one in interpolated],
             "similarity": _rounded(similarity, SHARE_DIGITS),
         }
 

@@ -47,13 +47,15 @@ class Painter:
         self._trace = sv.TraceAnnotator(
             palette, sv.Position.BOTTOM_CENTER, max(2, round(TRACE_SECONDS * rate)), self._thickness)
         self._box = sv.RoundBoxAnnotator(palette, self._thickness, roundness=ROUNDNESS)
+        self._thin_box = sv.RoundBoxAnnotator(palette, 1, roundness=ROUNDNESS)
 
     def paint(self, image: Image, people: sv.Detections, seconds: float) -> None:
         """Draw into a frame, in place.
 
         Args:
             image: uint8 (H, W, 3) BGR of the painter's size.
-            people: xyxy in pixels of this frame, tracker_id, and as class_id the identity, 0 for none.
+            people: xyxy in pixels of this frame, tracker_id, as class_id the identity, 0 for none, and confidence; with
+                confidence 0, a box is interpolated and gets a thin line.
             seconds: UTC epoch seconds of the frame.
         """
         order = np.argsort(people.xyxy[:, 3], kind="stable")  # nearer people are drawn over people behind them
@@ -62,7 +64,9 @@ class Painter:
         colours = colour_indexes(identities)  # (N,)
         self._trace.annotate(image, people, custom_color_lookup=colours)  # annotators draw in place
         people.xyxy = self._inside(people.xyxy)
-        self._box.annotate(image, people, custom_color_lookup=colours)
+        detected = np.asarray(people.confidence) > 0  # (N,)
+        for annotator, rows in ((self._thin_box, ~detected), (self._box, detected)):
+            annotator.annotate(image, people[rows], custom_color_lookup=colours[rows])
         badge = self._badge(seconds)
         badge_width = sum(label.size_wh[0] for label in badge)
         self._put_labels(image, people.xyxy, identities, (0, 0, badge_width, badge[0].size_wh[1]))

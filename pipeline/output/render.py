@@ -149,7 +149,7 @@ class _Boxes:
         self._next = next(rows, None)
 
     def of(self, frame: Frame) -> sv.Detections:
-        """The people of a frame: xyxy, tracker_id, and as class_id the identity, 0 for none.  Call it in time order."""
+        """The people of a frame, as a painter takes them. Call it in time order."""
         while self._next is not None and self._next.seconds <= frame.seconds + SLACK_SECONDS:
             if self._next.camera in self._waiting:
                 self._waiting[self._next.camera].append(self._next)
@@ -161,6 +161,7 @@ class _Boxes:
                 found.append(row)
         return sv.Detections(
             xyxy=np.array([row[5:9] for row in found], np.float32).reshape(-1, 4),
+            confidence=np.array([row.confidence for row in found], np.float32),
             class_id=np.array([row.identity or 0 for row in found], np.int64),
             tracker_id=np.array([row.track for row in found], np.int64))
 

@@ -1,24 +1,23 @@
-"""Embed crops of all cameras in batches, in a worker thread."""
+"""Cut the crops that a tracker asks for out of the frame, and embed them."""
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ...reid import SHIPPED_WEIGHTS, Appearance, Embedder, concatenate
+from ...reid import SHIPPED_WEIGHTS, Appearance, Embedder
 from ...reid.wording import did_you_mean
 from ..config.schema import AppearanceConfig
 from ..errors import WeightsError
 from ..stopwatch import Stopwatch
-from ..types import Crop, Image, TrackKey
+from ..types import Frame, Image
 
 BUNDLED = {"accurate": SHIPPED_WEIGHTS, "dpmpp": SHIPPED_WEIGHTS.with_name("appearance.onnx")}
-BATCHES_IN_FLIGHT = 4  # bounds the crops that wait in memory if the network is the bottleneck
 
 
 class CropEmbedder(Protocol):
@@ -48,84 +47,48 @@ def open_embedder(config: AppearanceConfig, threads: int) -> CropEmbedder:
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddedCrops:
-    """The embedded crops of one finished track.
+class EmbeddedCrop:
+    """One crop, uint8 (h, w, 3) BGR, not a view of the frame, and its appearance of one row."""
 
-    Attributes:
-        key: the track.
-        crops: T crops, in time order; none if no view of the person was good enough.
-        appearance: T rows.
-    """
-
-    key: TrackKey
-    crops: list[Crop]
+    image: Image
     appearance: Appearance
 
 
-class EmbedStage:
-    """Embeds crops of all cameras in full batches; results are read in order, so that timing cannot change them."""
+class FrameCrops:
+    """The embedded crops of one frame: made on demand, then kept without the frame.
 
-    def __init__(self, embedder: CropEmbedder, config: AppearanceConfig, clock: Stopwatch) -> None:
+    Args:
+        frame: the frame; only `embed` needs it.
+        xyxy: float32 (N, 4) pixels, its boxes.
+        embedder: embeds all crops that are asked for at once.
+        clock: measures the stage "embed".
+    """
+
+    def __init__(self, frame: Frame, xyxy: NDArray[np.float32], embedder: CropEmbedder, clock: Stopwatch) -> None:
+        self.index, self.seconds = frame.index, frame.seconds
+        self.height, self.width = frame.image.shape[:2]
+        self.crops: dict[int, EmbeddedCrop] = {}  # by row of the boxes
+        self._cut: Callable[[int], Image] | None = lambda row: _cut(frame.image, xyxy[row])
         self._embedder, self._clock = embedder, clock
-        self._batch_size, self._max_crops = config.batch, config.crops_per_tracklet
-        self._waiting: list[tuple[TrackKey, Crop]] = []
-        self._in_flight: deque[tuple[list[tuple[TrackKey, Crop]], Future[Appearance]]] = deque()
-        self._embedded: dict[TrackKey, list[tuple[Crop, Appearance]]] = {}  # one row per crop
-        self._closed: list[TrackKey] = []
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="embed")
 
-    def add(self, key: TrackKey, crop: Crop) -> None:
-        """Queue one crop of a track; blocks only while too many batches are in flight."""
-        self._waiting.append((key, crop))
-        if len(self._waiting) >= self._batch_size:
-            self._send()
-
-    def close(self, key: TrackKey) -> None:
-        """Mark a track as finished: no further crop of it will be added."""
-        self._closed.append(key)
-
-    def finished(self, flush: bool = False) -> list[EmbeddedCrops]:
-        """Take the closed tracks whose crops are all embedded, in the order in which they were closed.
-
-        Args:
-            flush: also embed crops that do not fill a batch, so that every closed track is returned.
-        """
-        if not self._closed:
-            return []  # called after every frame, and most frames end no track
-        if flush and self._waiting:
-            self._send()
-        while self._in_flight and (flush or len(self._in_flight) >= BATCHES_IN_FLIGHT):
-            self._receive()
-        busy = {key for batch, _ in self._in_flight for key, _ in batch} | {key for key, _ in self._waiting}
-        ready = [key for key in self._closed if key not in busy]
-        self._closed = [key for key in self._closed if key in busy]
-        return [self._take(key) for key in ready]
-
-    def shut_down(self) -> None:
-        """End the worker thread; waiting crops are discarded."""
-        self._worker.shutdown(wait=True, cancel_futures=True)
-
-    def _take(self, key: TrackKey) -> EmbeddedCrops:
-        embedded = self._embedded.pop(key, [])
-        rows = [Appearance.empty(self._embedder.dimensions), *(row for _, row in embedded)]
-        return EmbeddedCrops(key, [crop for crop, _ in embedded], concatenate(rows))
-
-    def _send(self) -> None:
-        batch, self._waiting = self._waiting, []
-        if len(self._in_flight) >= BATCHES_IN_FLIGHT:
-            self._receive()
-        future = self._worker.submit(self._embed, [crop.image for _, crop in batch])
-        self._in_flight.append((batch, future))
-
-    def _embed(self, crops: list[Image]) -> Appearance:
+    def embed(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Embed the boxes in rows (K,): embeddings and masks, float32 (K, D); before `release` only."""
+        assert self._cut is not None
+        images = [self._cut(row) for row in rows.tolist()]
         with self._clock.stage("embed"):
-            return self._embedder.embed(crops)
+            appearance = self._embedder.embed(images)
+        for place, (row, image) in enumerate(zip(rows.tolist(), images, strict=True)):
+            self.crops[row] = EmbeddedCrop(image, appearance[place : place + 1])
+        return appearance.embedding, appearance.mask
 
-    def _receive(self) -> None:
-        batch, future = self._in_flight.popleft()
-        appearance = future.result()
-        for row, (key, crop) in enumerate(batch):
-            embedded = self._embedded.setdefault(key, [])
-            embedded.append((crop, appearance[row : row + 1]))
-            if len(embedded) > self._max_crops:
-                del embedded[int(np.argmin([kept.quality for kept, _ in embedded]))]
+    def release(self) -> None:
+        """Let go of the frame, so that many frames can be held back."""
+        self._cut = None
+
+
+def _cut(image: Image, xyxy: NDArray[np.float32]) -> Image:
+    """The person's part of the frame, copied so that the frame need not be kept."""
+    height, width = image.shape[:2]
+    left, top = np.floor(xyxy[:2].clip(0, [width - 1, height - 1])).astype(int)
+    right, bottom = np.ceil(xyxy[2:]).astype(int)
+    return image[top : max(bottom, top + 1), left : max(right, left + 1)].copy()

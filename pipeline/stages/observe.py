@@ -7,35 +7,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-GRID_COLUMNS, GRID_ROWS = 6, 16  # sample points per box; 96 measure a covered share to about 1 %
 BORDER_PX = 2.0  # a box this close to the frame's border is cut by it
 FULL_QUALITY_HEIGHT_PX = 160.0  # taller crops add nothing to an input of 256 rows
 PATH_SECONDS = 0.5  # between two points of a path; dense enough to show where somebody walked
 CUT_QUALITY = 0.5  # a person cut by the border is worth half
-
-
-def visible_shares(xyxy: Array) -> Array:
-    """The share of each box that no nearer person covers.
-
-    The person whose box ends lower in the frame is nearer, because cameras look down [ours]. Occlusion by shelves or
-    bags is not measured here; the appearance mask deals with it.
-
-    Args:
-        xyxy: float32 (N, 4) pixels.
-
-    Returns:
-        float32 (N,) in [0, 1].
-    """
-    columns = (np.arange(GRID_COLUMNS, dtype=np.float32) + 0.5) / GRID_COLUMNS
-    rows = (np.arange(GRID_ROWS, dtype=np.float32) + 0.5) / GRID_ROWS
-    left, top, right, bottom = xyxy.T
-    x = left[:, None] + (right - left)[:, None] * columns  # (N, columns)
-    y = top[:, None] + (bottom - top)[:, None] * rows  # (N, rows)
-    in_x = (x[:, None] >= left[:, None]) & (x[:, None] <= right[:, None])  # (N, N, columns)
-    in_y = (y[:, None] >= top[:, None]) & (y[:, None] <= bottom[:, None])  # (N, N, rows)
-    nearer = bottom[None] > bottom[:, None]  # (N, N), entry [i, j]: j stands in front of i
-    covered = (in_x[:, :, None, :] & in_y[:, :, :, None] & nearer[:, :, None, None]).any(1)  # (N, rows, columns)
-    return np.asarray(1 - covered.mean((1, 2)), np.float32)
 
 
 def crop_quality(xyxy: Array, confidence: Array, visible: Array, width: int, height: int) -> Array:

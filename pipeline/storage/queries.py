@@ -85,8 +85,8 @@ class ObservationRow(NamedTuple):
     y2: float
     confidence: float
     visible: float
-    similarity: float | None
     interpolated: bool
+    similarity: float | None
 
 
 class TrackletSummary(NamedTuple):
@@ -190,7 +190,7 @@ def observation_rows(store: Store, run: int | None = None, camera: str | None = 
     query = _of_run(
         select(Identity.number, Camera.name, TrackletRow.track_id, AnalysedFrame.seconds, Observation.frame_index,
                Observation.x1, Observation.y1, Observation.x2, Observation.y2,
-               Observation.confidence, Observation.visible, LinkRow.similarity, Observation.interpolated)
+               Observation.confidence, Observation.visible, Observation.interpolated, LinkRow.similarity)
         .select_from(Observation).join(TrackletRow).join(Camera).join(AnalysedFrame, frame_of_box())
         .outerjoin(Identity, TrackletRow.identity_id == Identity.id)
         .outerjoin(last, last.c.tracklet_id == TrackletRow.id)

@@ -83,7 +83,7 @@ class RowWriter:
         if not rows:
             return
         connection.execute(insert(Observation), rows)
-        counts = Counter(row["tracklet_id"] for row in rows)
+        counts = Counter(row["tracklet_id"] for row in rows if not row["interpolated"])
         connection.execute(
             update(TrackletRow).where(TrackletRow.id == bindparam("tracklet")).values(
                 last_seconds=bindparam("last"), observations=TrackletRow.observations + bindparam("more")),

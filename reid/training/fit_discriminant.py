@@ -56,7 +56,7 @@ def fit_to_recipe(model: ReidModel, recipe: Recipe) -> None:
     crops, _ = read_training_crops(recipe.model_copy(update={"unlabelled": ()}))
     if model.discriminant is None:
         model.discriminant = Discriminant(model.dimensions).to(model.neck.weight.device)
-    model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # half the time on a CPU
+    model.eval().to(memory_format=torch.channels_last)  # half the time on a CPU
     neck, amp = [], AMP_TYPES[recipe.amp]
     with torch.inference_mode(), torch.autocast(model.neck.weight.device.type, amp, enabled=amp != torch.float32):
         for start in range(0, len(crops), BATCH_CROPS):

@@ -56,7 +56,7 @@ def test_csv_has_one_row_per_box_in_order_of_time(store, tmp_path):
         "identity": "1", "camera": "aisle", "track": "1", "time": "2026-01-31T12:00:00.000Z",
         "seconds": "1769860800.0", "frame": "0", "x1": "101.0", "y1": "20.09", "x2": "141.0", "y2": "120.25",
         "foot_x": "121.0", "foot_y": "120.25", "floor_x": "1.21", "floor_y": "3.405",
-        "confidence": "0.9", "visible": "0.8", "similarity": ""}
+        "confidence": "0.9", "visible": "0.8", "interpolated": "0", "similarity": ""}
     assert (rows[2]["identity"], rows[2]["track"], rows[2]["floor_x"], rows[2]["similarity"]) == ("", "9", "", "")
     keys = [(float(row["seconds"]), row["camera"], int(row["track"])) for row in rows]
     assert keys == sorted(keys)

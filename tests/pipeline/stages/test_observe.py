@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from reidpipe.pipeline.stages.observe import crop_quality, foot_points, to_floor, visible_shares
+from reidpipe.pipeline.stages.observe import crop_quality, foot_points, to_floor
+from reidpipe.trackers import visible_shares
 
 
 def boxes(*rows):
