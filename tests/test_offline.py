@@ -96,6 +96,8 @@ def material(tmp_path_factory):
     shutil.copytree(folder / "crops", folder / "more_crops")
     sections = {"train": ["crops", "more_crops"], "held_out": {"identities": 0}, "leave_one_out": {"tests": [".", "."]}}
     (folder / "leave_one_out.yaml").write_text(yaml.safe_dump(RECIPE | sections))
+    (folder / "discriminant.yaml").write_text(
+        yaml.safe_dump(RECIPE | {"held_out": {"identities": 0}, "discriminant": {}}))
     spec = ModelSpec("plain-conv", width=0.25)
     torch.save(packed_model(spec, create_model(spec).state_dict()), folder / "best.pt")
     return folder
@@ -116,11 +118,14 @@ COMMANDS = {
         ["evaluate-detector", "--cameras", "store.yaml", "--reference", "person.onnx"],
         ["bench", "--cameras", "store.yaml", "--rounds", "1", "--baseline", "person.onnx"],
         ["bench", "search", "--sizes", "300", "--dimensions", "64", "--rounds", "1", "--threads", "1"],
+        ["link", "--database", "people.db"],
+        ["prune", "--crops", "1", "--database", "people.db"],
     ],
     "models": [
         ["train", "--config", "recipe.yaml", "--out", "trained"],
         ["ablate", "--config", "recipe.yaml", "--out", "ablated", "--seeds", "1", "--part", "triplet loss"],
         ["leave-one-out", "--config", "leave_one_out.yaml", "--out", "left"],
+        ["fit-discriminant", "best.pt", "--config", "discriminant.yaml", "--out", "mapped.pt"],
         ["export-model", "best.pt", "model.onnx"],
         ["evaluate-reid", "--data", ".", "--page", "../page.png"],
         ["explain", CROP, "--out", "explained.png"],

@@ -77,9 +77,9 @@ def leave_one_out_command(recipe: Path, out: Path, force: bool) -> None:
 @click.option("--out", type=FILE, required=True, help="checkpoint to write")
 @force_option
 def fit_discriminant_command(checkpoint: Path, recipe: Path, out: Path, force: bool) -> None:
-    """Fit the last layer of a trained CHECKPOINT to people in closed form.
+    """Fit the last layer of a CHECKPOINT to people.
 
-    The map brings out what tells the people of the recipe's training folders apart.
+    The linear map, computed in closed form, brings out what tells the people of the recipe's training folders apart.
     """
     from ...reid.training.fit_discriminant import fit_checkpoint
 

@@ -263,6 +263,11 @@ def _write_json(path: Path, kinds: dict[str, Kind], tables: Iterable[Columns]) -
     return count
 
 
+def _milliseconds(seconds: Sequence[object]) -> NDArray[np.int64]:
+    with np.errstate(invalid="ignore", over="ignore"):  # a damaged database may hold any number
+        return (np.array(seconds, np.float64) * 1000).round().astype(np.int64)
+
+
 def _write_parquet(path: Path, kinds: dict[str, Kind], tables: Iterable[Columns]) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -273,8 +278,8 @@ def _write_parquet(path: Path, kinds: dict[str, Kind], tables: Iterable[Columns]
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for columns in tables:
             arrays = [
-                pa.array((np.array(columns[name], np.float64) * 1000).round().astype(np.int64), types[kind])
-                if kind == "time" else pa.array(columns[name], types[kind])
+                pa.array(_milliseconds(columns[name]), types[kind]) if kind == "time"
+                else pa.array(columns[name], types[kind])
                 for name, kind in kinds.items()]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
             count += len(columns["identity"])

@@ -199,8 +199,8 @@ def observation_rows(store: Store, run: int | None = None, camera: str | None = 
     with store.reading() as connection:
         rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(
             query.order_by(AnalysedFrame.seconds, Camera.name, TrackletRow.track_id))
-        for *values, interpolated in rows:
-            yield ObservationRow._make((*values, bool(interpolated)))
+        for *values, interpolated, similarity in rows:
+            yield ObservationRow._make((*values, bool(interpolated), similarity))
 
 
 def tracklet_rows(store: Store, run: int | None = None) -> Iterator[TrackletSummary]:

@@ -140,10 +140,11 @@ def test_pictures_that_no_network_can_take_are_refused(size, config, tmp_path):
     assert f"frames of {size[0]}x{size[1]} pixels cannot be analysed" in checked[1][0]
 
 
-def test_a_check_accepts_a_database_that_is_in_use(config, tmp_path):
+def test_a_check_refuses_a_database_that_a_run_is_writing_as_a_run_does(config, tmp_path):
     path = config()
     with Store.open(tmp_path / "x.db", create=True) as store, store.start_run("{}", []):
-        assert reidpipe("check", path).exit_code == 0
+        assert reidpipe("check", path).exit_code == 5
+    assert reidpipe("check", path).exit_code == 0
 
 
 def test_a_run_follows_a_check_that_accepts(config, tmp_path):

@@ -128,7 +128,7 @@ def test_the_bundled_weights_load_and_are_small():
     assert (SHIPPED_WEIGHTS.parent / "MODEL_CARD.md").is_file()
     embedder = Embedder(threads=1)
     people = embedder.embed(random_crops(3))
-    assert people.dimensions == 1152
+    assert people.dimensions == 256
     assert embedder.evidence(random_crops(3)).shape == (3, 16, 8)
     similarity = masked_similarity(people, people)
     np.testing.assert_allclose(np.diag(similarity), 1, atol=1e-4)
