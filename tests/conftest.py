@@ -1,6 +1,7 @@
 """State of the whole process that one test could leave behind for the next."""
 
 import random
+import signal
 
 import cv2
 import numpy as np
@@ -8,6 +9,14 @@ import pytest
 import torch
 
 SEED = 0
+
+
+@pytest.fixture(autouse=True, scope="session")
+def signals_as_in_a_terminal():
+    """Programs that tests start inherit ignored signals: under nohup, or in CI, SIGHUP would not reach them."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(autouse=True)
