@@ -119,11 +119,13 @@ class Link:
     Attributes:
         camera, track_id: the tracklet.
         identity: 1-based number of the identity within the run.
-        similarity: masked similarity to the identity's other tracklets, in [-1, 1]; None for its first tracklet.
+        similarity: masked similarity to the identity's most similar other tracklets, in [-1, 1]; None for its first
+            tracklet.
         shared_mask: share of the mask that is reliable on both sides, in [0, 1]; None for its first tracklet.
         gap_seconds: time since the identity was last seen in any camera; negative while two cameras see it at once;
             None for its first tracklet.
         by: "model", or "person" if somebody corrected it.
+        probability: that the link is right, in [0, 1]; None for the identity's first tracklet.
     """
 
     camera: str
@@ -133,6 +135,7 @@ class Link:
     shared_mask: float | None
     gap_seconds: float | None
     by: str = "model"
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION = "0003"  # the newest migration; a database of this revision is opened without Alembic
+REVISION = "0006"  # the newest migration; a database of this revision is opened without Alembic
 BLOB_BYTES = 2**24 - 1  # MySQL's plain BLOB ends at 64 KiB, which a large crop exceeds; other databases ignore the size
 
 
@@ -219,6 +219,7 @@ class LinkRow(Base):
     similarity: Mapped[float | None]
     shared_mask: Mapped[float | None]
     gap_seconds: Mapped[float | None]
+    probability: Mapped[float | None]  # unknown for links that were stored by revision 0005 or before
     by: Mapped[str] = mapped_column(String(16))  # model, person
     created_at: Mapped[datetime]
 
