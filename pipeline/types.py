@@ -93,6 +93,8 @@ class Tracklet:
             half second.
         floor_path: float32 (P, 3): the same rows with x and y in metres on the floor; None if the camera has no
             homography.
+        taken_from: track and frame index: boxes of that track from that frame on, stored while both were thought one
+            person, are this tracklet's; None for none.
     """
 
     camera: str
@@ -105,6 +107,7 @@ class Tracklet:
     crop_appearance: Appearance | None = None
     path: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 3), np.float32))
     floor_path: NDArray[np.float32] | None = None
+    taken_from: tuple[int, int] | None = None
 
     @property
     def key(self) -> TrackKey:

@@ -144,6 +144,11 @@ class TrackerConfig(Section):
         default=2.0, ge=0, le=1000,
         description="budget: most crops embedded per second and tracked person, for tracking and linking together",
     )
+    split_similarity: float = Field(
+        default=0.4, ge=-1, le=1,
+        description="a track that has ended is split where somebody else seems to go on, because crops before and "
+        "after are less similar than this; -1: never",
+    )
 
 
 class AppearanceConfig(Section):

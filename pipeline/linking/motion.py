@@ -10,6 +10,7 @@ from .spans import Spans
 POSITION_METRES = 1.2  # standard deviation of a floor position, as shelves hide feet
 WALKED_METRES_PER_SECOND = 0.8  # of the position of somebody who walked on unseen
 AREA_METRES = 5.0  # standard deviation of where anybody is
+HANDOVER_SECONDS = 0.25
 LEAST = -4.0  # positions may be wrong for reasons that a normal distribution does not know
 
 
@@ -29,4 +30,5 @@ def motion_evidence(one: Spans, other: Spans) -> Floats:
     metres[rows, columns] = metres_apart(one[rows], other[columns])
     variance = np.minimum(POSITION_METRES**2 + (WALKED_METRES_PER_SECOND * gap.clip(0)) ** 2, AREA_METRES**2)
     ratio = np.log(AREA_METRES**2 / variance) - metres**2 / 2 * (1 / variance - 1 / AREA_METRES**2)
+    ratio[(one.camera[:, None] == other.camera) & (gap < HANDOVER_SECONDS)] = 0.0
     return np.where(np.isnan(ratio), 0.0, ratio.clip(min=LEAST))
