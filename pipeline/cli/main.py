@@ -21,6 +21,7 @@ from .appearance import (
 )
 from .appearance_evaluation import evaluate_reid_command, explain_command
 from .bench import bench_command
+from .calibrate import calibrate_command
 from .common import (
     FILE,
     CommandError,
@@ -232,6 +233,7 @@ for _command in (
     render_command,
     evaluate_command,
     sweep_command,
+    calibrate_command,
     link_command,
     runs_command,
     prune_command,
