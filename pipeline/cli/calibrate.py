@@ -59,6 +59,7 @@ def calibrate_command(
     """
     from ...reid.files import is_png_by, make_folder
     from ...reid.guard import MARK
+    from ...reid.wording import counted
     from ..evaluation.calibration import assess, fit, read_decisions
     from ..inputs import guard_of_run
     from ..storage.queries import find_run
@@ -94,12 +95,13 @@ def calibrate_command(
                 "missed_looks": found.missed_looks,
                 "false_looks": found.false_looks,
                 "reliability": found.reliability,
-                "fitted": weights,
+                "fitted": None if weights is None else weights.model_dump(),
             }
         )
     _print_assessment(found)
     if weights is not None:
-        terminal().print(f"fitted to {len(decisions)} runs: {weights}")
+        fitted_to = ", ".join(f"{name}: {value:.2f}" for name, value in weights.model_dump().items())
+        terminal().print(f"fitted to {counted(len(decisions), 'run')}: linking.calibration: {{{fitted_to}}}")
     return None
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...reid import concatenate, masked_similarity
-from ..config.schema import LinkingConfig
+from ..config.schema import CalibrationConfig, LinkingConfig
 from ..errors import ConfigError
-from ..linking.calibration import BUNDLED, Calibration, log_odds
+from ..linking.calibration import log_odds
 from ..linking.candidates import KnownIdentities
 from ..linking.constraints import gap_seconds
 from ..linking.recent import UNDECIDED, Recent
@@ -27,6 +27,7 @@ from .decomposition import main_people
 from .scene import join
 from .tracking import MIN_VISIBLE, run_scenes
 
+SMALLEST = 1e-9
 APART_SECONDS = 2.0  # crops of one moment are nearly one picture
 BINS = 10  # of a reliability diagram
 WEAKEST_PENALTY = 100.0  # C of the logistic regressions: a few hundred examples carry three weights
@@ -56,12 +57,12 @@ class Decisions:
     def __getitem__(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Decisions:
         return Decisions(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def odds(self, calibration: Calibration) -> NDArray[np.float64]:
+    def odds(self, calibration: CalibrationConfig) -> NDArray[np.float64]:
         """Log-odds by a calibration, float64 (N,)."""
         looks, places = calibration.similarity * self.similarity, calibration.motion * self.motion
         return calibration.bias + looks + places
 
-    def likeliest(self, calibration: Calibration) -> Decisions:
+    def likeliest(self, calibration: CalibrationConfig) -> Decisions:
         """Of each tracklet the earlier identity that it most probably is: what a linker decides about."""
         own = self[self.earlier]
         order = np.lexsort((-own.odds(calibration), own.tracklet))
@@ -140,10 +141,11 @@ def assess(store: Store, run: int | None, truth: Path | None) -> Assessment:
         ConfigError: the ground truth cannot be read, or matches too few tracklets.
     """
     number = find_run(store, run).run
-    rate, looks = run_linking(store, number).false_link_rate, read_looks(store, number)
-    needed = (log_odds(1 - rate) - BUNDLED.bias) / BUNDLED.similarity
+    config, looks = run_linking(store, number), read_looks(store, number)
+    rate, weights = config.false_link_rate, config.calibration
+    needed = (log_odds(1 - rate) - weights.bias) / max(weights.similarity, SMALLEST)
     decisions = None if truth is None else read_decisions(store, number, truth)
-    likeliest = None if decisions is None else decisions.likeliest(BUNDLED)
+    likeliest = None if decisions is None else decisions.likeliest(weights)
     return Assessment(
         number,
         rate,
@@ -151,9 +153,9 @@ def assess(store: Store, run: int | None, truth: Path | None) -> Assessment:
         looks,
         float((looks.one_person <= needed).mean()) if len(looks.one_person) else None,
         float((looks.two_people > needed).mean()) if len(looks.two_people) else None,
-        np.zeros(0) if likeliest is None else likeliest.odds(BUNDLED),
+        np.zeros(0) if likeliest is None else likeliest.odds(weights),
         np.zeros(0, np.bool_) if likeliest is None else likeliest.right,
-        None if decisions is None else reliability(decisions, BUNDLED, rate),
+        None if decisions is None else reliability(decisions, weights, rate),
     )
 
 
@@ -231,7 +233,7 @@ def decisions_of(tracklets: Sequence[Tracklet], people: dict[TrackKey, int], con
     return _stacked(found)
 
 
-def fit(decisions: Sequence[Decisions]) -> Calibration:
+def fit(decisions: Sequence[Decisions]) -> CalibrationConfig:
     """Fit the weights by two logistic regressions: over all pairs, then over each tracklet's likeliest identity.
 
     The first learns what tells people apart, with earlier and later tracklets; the second how sure decisions are that
@@ -251,14 +253,16 @@ def fit(decisions: Sequence[Decisions]) -> Calibration:
     late = pairs[~pairs.earlier]
     measured = np.stack([late.similarity, late.motion], 1)  # (N, 2)
     looks, places = LogisticRegression(C=WEAKEST_PENALTY).fit(measured, late.right).coef_[0]
-    weights = Calibration(float(looks), float(places), 0.0, BUNDLED.level)
+    usual = CalibrationConfig().level
+    weights = CalibrationConfig(similarity=float(looks), motion=float(places), bias=0.0, level=usual)
     likeliest = pairs.likeliest(weights)
     scaled = LogisticRegression(C=WEAKEST_PENALTY).fit(likeliest.odds(weights)[:, None], likeliest.right)
     scale, bias = float(scaled.coef_[0, 0]), float(scaled.intercept_[0])
-    return Calibration(scale * weights.similarity, scale * weights.motion, bias, BUNDLED.level)
+    return CalibrationConfig(
+        similarity=scale * weights.similarity, motion=scale * weights.motion, bias=bias, level=usual)
 
 
-def reliability(decisions: Decisions, calibration: Calibration, false_link_rate: float) -> Reliability:
+def reliability(decisions: Decisions, calibration: CalibrationConfig, false_link_rate: float) -> Reliability:
     """Compare stated probabilities with what is right, over each tracklet's likeliest identity."""
     likeliest = decisions.likeliest(calibration)
     probability = 1 / (1 + np.exp(-likeliest.odds(calibration)))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEIGHT_INCHES, WIDTH_INCHES, DOTS_PER_INCH = 5.0, 6.5, 110  # of one panel
-BARS = np.linspace(-1, 1, 41)
+BARS = np.linspace(-1, 1, 41).tolist()
 MOST_ODDS = 12.0
 
 
@@ -50,7 +50,7 @@ def _draw_looks(axes: Axes, found: Assessment) -> None:
 
 def _draw_decisions(axes: Axes, found: Assessment) -> None:
     odds = np.clip(found.odds, -MOST_ODDS, MOST_ODDS)
-    bars = np.linspace(-MOST_ODDS, MOST_ODDS, 33)
+    bars = np.linspace(-MOST_ODDS, MOST_ODDS, 33).tolist()
     for right, label, colour in ((True, "right", "C0"), (False, "wrong", "C3")):
         own = odds[found.right == right]
         axes.hist(own, bars, alpha=0.55, color=colour, label=f"{label} ({len(own)})")

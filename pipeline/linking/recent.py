@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...reid import Appearance, concatenate, masked_similarity
 from ..config.schema import LinkingConfig
 from ..types import TrackKey
-from .calibration import BUNDLED, cohort_levels
+from .calibration import cohort_levels
 from .candidates import Found, KnownIdentities
 from .constraints import compatible, gap_seconds
 from .motion import motion_evidence
@@ -26,6 +26,7 @@ FORBIDDEN = -np.inf  # log-odds of a tracklet for an identity that it cannot be
 Numbers = NDArray[np.int64]
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Floats = NDArray[Any]  # float32 or float64
 
 
 class Recent:
@@ -161,7 +162,7 @@ class Recent:
         Arguments as of `measure`.
         """
         numbers, similarity, motion = self.measure(rows, own, waived)
-        return numbers, BUNDLED.bias + BUNDLED.similarity * similarity + BUNDLED.motion * motion
+        return numbers, self._odds(similarity, motion)
 
     def measure(
         self, rows: Rows, own: Numbers, waived: Mask | None = None
@@ -206,14 +207,17 @@ class Recent:
     def pair_odds(self, rows: Rows) -> NDArray[np.float32]:
         """Log-odds that all T tracklets are the same people as R of them, float32 (T, R); FORBIDDEN on the diagonal."""
         similarity = self.similarity[:, rows] - (self.level[:, None] + self.level[rows]) / 2
-        odds = BUNDLED.bias + BUNDLED.similarity * similarity + BUNDLED.motion * self.motion[:, rows]
-        return np.asarray(odds, np.float32)
+        return np.asarray(self._odds(similarity, self.motion[:, rows]), np.float32)
+
+    def _odds(self, similarity: Floats, motion: Floats) -> Floats:
+        weights = self._config.calibration
+        return weights.bias + weights.similarity * similarity + weights.motion * motion
 
     def _levels(self) -> NDArray[np.float32]:
         if not self._config.self_calibration:
             return np.zeros(len(self.similarity), np.float32)
-        levels = cohort_levels(self.similarity, self.compatible, BUNDLED.level)
-        return np.asarray(levels - BUNDLED.level, np.float32)
+        usual = self._config.calibration.level
+        return np.asarray(cohort_levels(self.similarity, self.compatible, usual) - usual, np.float32)
 
     def _motion_of_nearest(self, rows: Rows, decided: Rows, starts: Rows) -> NDArray[np.float64]:
         """Motion evidence between R tracklets and each identity's tracklet that is nearest in time, float64 (R, l)."""
