@@ -23,6 +23,7 @@ BACK_TO_0002 = (
     "INSERT INTO old SELECT id, run_id, number FROM identities",
     "DROP TABLE identities",
     "ALTER TABLE old RENAME TO identities",
+    "ALTER TABLE links DROP COLUMN probability",
     "DROP TABLE link_sets",
     f"UPDATE {VERSION_TABLE} SET version_num = '0002'",
 )
