@@ -171,7 +171,7 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
     console = terminal()
     console.print(table)
     console.print(
-        f"identities: [bold]{outcome.identities}[/], tracklets: {outcome.tracklets}, "
+        f"identities: [bold]{outcome.identities}[/], tracklets: {outcome.tracklets} ({outcome.undecided} undecided), "
         f"observations: {outcome.observations}"
     )
     console.print(f"database: {without_credentials(database)}", soft_wrap=True)

@@ -215,6 +215,10 @@ class LinkingConfig(Section):
     min_observations: int = Field(
         default=5, ge=1, le=1_000_000, description="tracklets with fewer boxes get no identity"
     )
+    min_seconds: float = Field(
+        default=3.0, ge=0, le=3600,
+        description="an identity begins when its tracklets together last so long; until then they are undecided",
+    )
 
 
 Days = Annotated[float, Field(ge=0, le=36_500)]

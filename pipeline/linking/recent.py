@@ -143,6 +143,13 @@ class Recent:
         self._known.forget(now_seconds, self.identity)
         self.candidates.leave_out(np.isinf(self._known.last_seen(self.candidates.numbers.ravel())))
 
+    def are_seen_enough(self) -> Mask:
+        """Whether each tracklet's identity was seen for so long that it is worth a number, bool (T,)."""
+        numbers, place = np.unique(self.identity, return_inverse=True)
+        seconds = np.bincount(place, self.spans.last - self.spans.first, len(numbers))  # (l,)
+        seconds[np.isfinite(self._known.last_seen(numbers))] = np.inf
+        return np.asarray(seconds[place] >= self._config.min_seconds)
+
     def members(self, number: int) -> Rows:
         """Rows of an identity, int64 (m,)."""
         return np.flatnonzero(self.identity == number)
