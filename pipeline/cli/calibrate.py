@@ -53,7 +53,7 @@ def calibrate_command(
     run: int | None,
     as_json: bool,
 ) -> None:
-    """Show how sure links are: by looks alone, and against ground truth.
+    """Show how sure the links of a stored run are.
 
     Needs no footage and changes nothing in the database.
     """
