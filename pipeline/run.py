@@ -192,7 +192,7 @@ def _camera_row(config: Config, name: str, source: Source | None) -> CameraRow:
     camera = config.cameras[name]
     written = config.as_written()["cameras"][name]["source"]
     if source is None:
-        return CameraRow(name, written, 0, 0, 0.0, 0.0, camera.homography)
+        return CameraRow(name, written, 0, 0, 0.0, 0.0, camera.pixels_to_floor)
     return CameraRow(
-        name, written, source.width, source.height, source.fps, source.start_seconds, camera.homography
+        name, written, source.width, source.height, source.fps, source.start_seconds, camera.pixels_to_floor
     )

@@ -30,6 +30,11 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
+FloorPoint = tuple[Coordinate, Coordinate, Coordinate, Coordinate]  # x, y in pixels; x, y in metres
+FEWEST_POINTS, MOST_POINTS = 4, 1000  # of a homography given by points
+
+
 def _invertible(rows: list[list[float]]) -> list[list[float]]:
     """Refuse a matrix that maps the image to a line or a point: no position could be computed with it."""
     first, second, third = rows
@@ -39,6 +44,20 @@ def _invertible(rows: list[list[float]]) -> list[list[float]]:
     if not abs(determinant) > ILL_CONDITIONED * lengths:
         raise ValueError("cannot be inverted: it maps the whole image to a line or a point; calibrate the camera again")
     return rows
+
+
+def _fitted(points: list[FloorPoint]) -> list[list[float]]:
+    """The homography that fits points best, by least squares."""
+    import cv2
+    import numpy as np
+
+    if not FEWEST_POINTS <= len(points) <= MOST_POINTS:
+        raise ValueError(f"floor_points: expected {FEWEST_POINTS} to {MOST_POINTS} points, got {len(points)}")
+    given = np.array(points, np.float64)  # (N, 4)
+    found, _ = cv2.findHomography(given[:, :2], given[:, 2:])
+    if found is None or not np.isfinite(found).all():
+        raise ValueError("floor_points give no homography: expected points that do not lie on one line")
+    return _invertible([[float(value) for value in row] for row in found])
 
 
 Homography = Annotated[list[Row], Field(min_length=3, max_length=3), AfterValidator(_invertible)]
@@ -73,11 +92,25 @@ class CameraConfig(Section):
     homography: Homography | None = Field(
         default=None, description="3x3 matrix from image pixels to metres on a floor plan shared by all cameras"
     )
+    floor_points: list[FloorPoint] | None = Field(
+        default=None,
+        description="instead of a homography: four or more points on the floor, each as x and y in pixels, then x and "
+        "y in metres",
+    )
+
+    @property
+    def pixels_to_floor(self) -> list[list[float]] | None:
+        """The homography as it is given, or as the floor points give it; None without either."""
+        return self.homography if self.floor_points is None else _fitted(self.floor_points)
 
     @model_validator(mode="after")
-    def _either_every_or_fps(self) -> CameraConfig:
+    def _either_one_or_the_other(self) -> CameraConfig:
         if self.fps is not None and self.every != 1:
             raise ValueError("give either `every` or `fps`, not both")
+        if self.homography is not None and self.floor_points is not None:
+            raise ValueError("give either `homography` or `floor_points`, not both")
+        if self.floor_points is not None:
+            _fitted(self.floor_points)
         return self
 
 
