@@ -219,6 +219,7 @@ def test_brackets_in_the_folder_name_are_not_a_pattern(tmp_path):
         ("detector.weights", "weights/other.onnx", "{folder}/weights/other.onnx"),
         ("appearance.weights", "dpmpp", "dpmpp"),
         ("appearance.weights", "accurate", "accurate"),
+        ("appearance.weights", "fast", "fast"),
         ("appearance.weights", "mine.onnx", "{folder}/mine.onnx"),
     ],
 )
