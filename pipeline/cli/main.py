@@ -36,7 +36,7 @@ from .common import (
     trust_weights_option,
 )
 from .crash import report_crash, wants_traceback
-from .detector import evaluate_detector_command, train_detector_command
+from .detector import evaluate_detector_command, export_detector_command, train_detector_command
 from .evaluate import evaluate_command, sweep_command
 from .link import check_identities, link_command
 from .prune import prune_command
@@ -258,6 +258,7 @@ for _command in (
     explain_command,
     export_model_command,
     train_detector_command,
+    export_detector_command,
     evaluate_detector_command,
 ):
     main.add_command(_command)
