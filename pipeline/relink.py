@@ -12,6 +12,7 @@ from .config.messages import describe_error
 from .config.schema import LinkingConfig
 from .errors import ConfigError, StoreError
 from .linking.linker import link_tracklets
+from .storage.corrected import corrected_identities
 from .storage.link_sets import add_link_set
 from .storage.queries import find_run, run_config, tracklet_rows
 from .storage.store import Store
@@ -44,7 +45,7 @@ class Relinked:
 
 
 def relink(store: Store, run: int | None, settings: Mapping[str, object], dry_run: bool = False) -> Relinked:
-    """Link a run's tracklets again, as a new set of links that results then show.
+    """Link a run's tracklets again, as a new set of links that results then show; it obeys the corrections in force.
 
     Args:
         run: its number; the newest by default.
@@ -61,7 +62,9 @@ def relink(store: Store, run: int | None, settings: Mapping[str, object], dry_ru
     config = validated_linking({**run_linking(store, found.run).model_dump(), **settings}, "--set")
     links = link_tracklets(stored_tracklets(store, found.run), config)
     before = {(row.camera, row.track): row.identity for row in tracklet_rows(store, found.run) if row.identity}
-    after = {(link.camera, link.track_id): link.identity for link in links}
+    linked = {(link.camera, link.track_id): link.identity for link in links}
+    with store.reading() as connection:
+        after = corrected_identities(connection, found.run, linked)
     number = None if dry_run else add_link_set(store, found.run, config.model_dump_json(), links)
     return Relinked(
         found.run, number, config, len(set(before.values())), len(set(after.values())), len(after),
