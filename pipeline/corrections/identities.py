@@ -81,7 +81,7 @@ def list_identities(store: Store, run: int | None = None) -> list[IdentitySummar
             .where(of_run).group_by(Identity.number, Camera.name)
             .order_by(Identity.number, func.min(TrackletRow.first_seconds), Camera.name)).all()
         by_person = set(connection.scalars(
-            select(Identity.number.distinct())
+            select(Identity.number).distinct()
             .select_from(TrackletRow).join(Camera).join(Identity, Identity.id == TrackletRow.identity_id)
             .join(last, last.c.tracklet_id == TrackletRow.id).join(LinkRow, LinkRow.id == last.c.link_id)
             .where(of_run, LinkRow.by == "person")))

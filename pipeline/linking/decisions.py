@@ -192,10 +192,9 @@ def _unite(shown: Shown, groups: _Groups, identity: Numbers) -> None:
     sizes = np.bincount(groups.of[groups.of >= 0], minlength=len(groups.apart))
     for group in np.flatnonzero(sizes > 1).tolist():
         own = groups.rows(group)
-        alone = np.array([group])
         numbers = sorted(set(identity[own].tolist()) - {UNDECIDED}, key=lambda one: (one < 0, abs(one)))
-        targets = (one for one in numbers if not groups.clash(alone, groups.among(np.flatnonzero(identity == one))))
-        target = next(targets, None)
+        rest = {number: np.flatnonzero((identity == number) & (groups.of != group)) for number in numbers}
+        target = next((number for number in numbers if _may_unite(shown, groups, own, rest[number])), None)
         if target is None:
             target, new_part = new_part, new_part - 1
         for number in numbers:
@@ -215,15 +214,23 @@ def _may_unite(shown: Shown, groups: _Groups, one: Rows, other: Rows) -> bool:
 
 
 def _numbered(shown: Shown, identity: Numbers) -> Numbers:
-    """Give new parts the number that most of their tracklets have now, if it is theirs alone, or else a new one."""
-    taken = set(shown.linked.tolist()) | set(identity[identity >= 0].tolist())
-    next_number = max(taken | set(shown.current.tolist()) | {0}) + 1
+    """Give new parts a number: the linker's if nobody else has it, or that which they have now, or else a new one."""
+    taken = set(identity[identity >= 0].tolist())
+    linked = set(shown.linked.tolist())  # of whoever was united with others: not given to anybody else
+    next_number = max(taken | linked | set(shown.current.tolist()) | {0}) + 1
     for part in np.unique(identity[identity <= FIRST_PART])[::-1].tolist():
         rows = identity == part
-        numbers, counts = np.unique(shown.current[rows & (shown.current > 0)], return_counts=True)
-        likely = int(numbers[counts.argmax()]) if len(numbers) else UNDECIDED
-        if likely in taken or likely == UNDECIDED:
-            likely, next_number = next_number, next_number + 1
-        taken.add(likely)
-        identity[rows] = likely
+        number = _most_frequent(shown.linked[rows])
+        if number == UNDECIDED or number in taken:
+            number = _most_frequent(shown.current[rows])
+            if number == UNDECIDED or number in taken | linked:
+                number, next_number = next_number, next_number + 1
+        taken.add(number)
+        identity[rows] = number
     return identity
+
+
+def _most_frequent(numbers: Numbers) -> int:
+    """The number that most tracklets have; UNDECIDED if none has any."""
+    found, counts = np.unique(numbers[numbers > 0], return_counts=True)
+    return int(found[counts.argmax()]) if len(found) else UNDECIDED
