@@ -77,7 +77,9 @@ def run_linking(store: Store, run: int) -> LinkingConfig:
     Raises:
         ConfigError: a newer or older reidpipe wrote keys that this one does not know.
     """
-    return validated_linking(from_json(run_config(store, run)).get("linking", {}), f"the config of run {run}")
+    section = from_json(run_config(store, run)).get("linking", {})
+    section.pop("similarity", None)  # the threshold of earlier versions; a probability took its place
+    return validated_linking(section, f"the config of run {run}")
 
 
 def validated_linking(section: Mapping[str, object], where: str) -> LinkingConfig:

@@ -144,6 +144,11 @@ class TrackerConfig(Section):
         default=2.0, ge=0, le=1000,
         description="budget: most crops embedded per second and tracked person, for tracking and linking together",
     )
+    split_similarity: float = Field(
+        default=0.4, ge=-1, le=1,
+        description="a track that has ended is split where somebody else seems to go on, because crops before and "
+        "after are less similar than this; -1: never",
+    )
 
 
 class AppearanceConfig(Section):
@@ -173,8 +178,15 @@ class LinkingConfig(Section):
     mode: Literal["joint", "query", "plain"] = Field(
         default="joint", description="weights of the similarity: both masks (`joint`), one (`query`) or none (`plain`)"
     )
-    similarity: float = Field(
-        default=0.45, ge=-1, le=1, description="lowest similarity of a link; below it, a new identity begins"
+    false_link_rate: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="a link may be wrong with this probability; if it is less sure, a new identity begins",
+    )
+    self_calibration: bool = Field(
+        default=True,
+        description="compare similarities with those of people who are seen at the same time, and so are others",
     )
     max_gap_seconds: float = Field(
         default=3600.0, gt=0, le=1e9, description="a person away for longer becomes a new identity"

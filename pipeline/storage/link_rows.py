@@ -52,7 +52,8 @@ def write_links(
             raise ValueError(f"link: expected a stored tracklet, got {link.track_id} of {link.camera}")
         rows.append({
             "tracklet_id": tracklets[key], "identity_id": identities[link.identity], "similarity": link.similarity,
-            "shared_mask": link.shared_mask, "gap_seconds": link.gap_seconds, "by": link.by, "created_at": now})
+            "shared_mask": link.shared_mask, "gap_seconds": link.gap_seconds,
+            "probability": link.probability, "by": link.by, "created_at": now})
     connection.execute(insert(LinkRow), rows)
     if shown:
         by_id = update(TrackletRow).where(TrackletRow.id == bindparam("tracklet"))

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION = "0005"  # the newest migration; a database of this revision is opened without Alembic
+REVISION = "0006"  # the newest migration; a database of this revision is opened without Alembic
 NAME_LENGTH = 200  # characters, of people's names and of those who correct
 BLOB_BYTES = 2**24 - 1  # MySQL's plain BLOB ends at 64 KiB, which a large crop exceeds; other databases ignore the size
 
@@ -221,6 +221,7 @@ class LinkRow(Base):
     similarity: Mapped[float | None]
     shared_mask: Mapped[float | None]
     gap_seconds: Mapped[float | None]
+    probability: Mapped[float | None]  # unknown for links that were stored by revision 0005 or before
     by: Mapped[str] = mapped_column(String(16))  # model, person
     created_at: Mapped[datetime]
 

@@ -173,9 +173,7 @@ def _mean_and_std(values: Sequence[float], sign: str = "") -> str:
     return mean if len(values) < 2 else f"{mean} ± {float(np.std(values, ddof=1)):.1f}"
 
 
-def _scores(
-    recipe: Recipe, folder: Path, listeners: Sequence[Listener], guard: Guard, force: bool
-) -> dict[str, float]:
+def _scores(recipe: Recipe, folder: Path, listeners: Sequence[Listener], guard: Guard, force: bool) -> dict[str, float]:
     """Train unless finished; return the last epoch's mAP in percent, the mean over all held-out sets."""
     train_unless_finished(recipe, folder, listeners, guard, force)
     held_out = TrainingLog(folder / "log.jsonl").records()[-1]["held_out"].values()

@@ -58,7 +58,7 @@ def identities(store):
 
 def test_links_become_a_new_set_and_the_old_ones_are_kept(database):
     with Store.open(database) as store:
-        found = relink(store, None, {"similarity": 0.5})
+        found = relink(store, None, {"false_link_rate": 0.6})
         assert (found.link_set, found.before, found.after, found.joined) == (2, 3, 2, [(1, [1, 3])])
         assert identities(store) == {("door", 1): 1, ("door", 2): 2, ("hall", 1): 1}
         assert [(one.number, one.selected, one.identities, one.links) for one in list_link_sets(store)] == [
