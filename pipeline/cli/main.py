@@ -35,6 +35,7 @@ from .common import (
 from .crash import report_crash, wants_traceback
 from .detector import evaluate_detector_command, train_detector_command
 from .evaluate import evaluate_command, sweep_command
+from .identities.correct import identities_group
 from .link import check_identities, link_command
 from .prune import prune_command
 from .render import render_command
@@ -233,6 +234,7 @@ for _command in (
     evaluate_command,
     sweep_command,
     link_command,
+    identities_group,
     runs_command,
     prune_command,
     train_command,

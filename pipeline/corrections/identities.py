@@ -48,6 +48,7 @@ class TrackletOf(NamedTuple):
     similarity: float | None
     shared_mask: float | None
     gap_seconds: float | None
+    probability: float | None
     by: str | None
 
     @property
@@ -120,7 +121,8 @@ def identity_tracklets(store: Store, run: int | None, identity: int) -> list[Tra
     with store.reading() as connection:
         rows = connection.execute(
             select(Camera.name, TrackletRow.track_id, TrackletRow.first_seconds, TrackletRow.last_seconds,
-                   TrackletRow.observations, LinkRow.similarity, LinkRow.shared_mask, LinkRow.gap_seconds, LinkRow.by)
+                   TrackletRow.observations, LinkRow.similarity, LinkRow.shared_mask, LinkRow.gap_seconds,
+                   LinkRow.probability, LinkRow.by)
             .select_from(TrackletRow).join(Camera).join(Identity, Identity.id == TrackletRow.identity_id)
             .outerjoin(last, last.c.tracklet_id == TrackletRow.id).outerjoin(LinkRow, LinkRow.id == last.c.link_id)
             .where(Camera.run_id == number, Identity.number == identity)
