@@ -130,4 +130,4 @@ def identity_tracklets(store: Store, run: int | None, identity: int) -> list[Tra
     if not rows:
         raise CorrectionError(f"{store.name}: run {number} has no identity {identity}: "
                               "`reidpipe identities list` shows those that it has")
-    return [TrackletOf(*row) for row in rows]
+    return [TrackletOf._make(row) for row in rows]

@@ -36,7 +36,8 @@ def list_command(database: str | None, run: int | None, as_json: bool) -> None:
     if as_json:
         return print_json(found)
     terminal().print(table_of(
-        "identities", ("identity", "name", "first seen", "last seen", "tracklets", "observations", "cameras", "corrected"),
+        "identities",
+        ("identity", "name", "first seen", "last seen", "tracklets", "observations", "cameras", "corrected"),
         [(one.identity, one.name or "", iso_time(one.first_seconds), iso_time(one.last_seconds), one.tracklets,
           one.observations, ", ".join(one.cameras), "yes" if one.corrected else "") for one in found]))
     return None
