@@ -60,7 +60,7 @@ class LinkEvidence:
         gap_seconds: from the end of one to the beginning of the other; negative if both were seen at once.
         possible: whether time and place allow them to be one person.
         parts: of the log-odds; levels of people seen at once, which a run takes into account, too, are not among them.
-        probability: that the two are one person, by these parts.
+        probability: that the two are one person, by these parts; 0 if it is not possible.
     """
 
     one: TrackletSummary
@@ -157,11 +157,11 @@ def _evidence(
         Part("appearance: similarity", BUNDLED.similarity * similarity),
         Part("places on the floor, and time", BUNDLED.motion * motion),
         Part("how rarely two tracklets are one person", BUNDLED.bias)]
+    possible = bool(compatible(spans[:1], spans[1:], config.max_speed)[0, 0])
     return LinkEvidence(
         *tracklets, similarity, float(masked_similarity(own, others, "plain")[0, 0]),
         float(shared_mask_share(own, others)[0, 0]), float(gap_seconds(spans[:1], spans[1:])[0, 0]),
-        bool(compatible(spans[:1], spans[1:], config.max_speed)[0, 0]), parts,
-        probability(sum(part.log_odds for part in parts)))
+        possible, parts, probability(sum(part.log_odds for part in parts)) if possible else 0.0)
 
 
 def _spans(store: Store, run: int, tracklets: tuple[TrackletSummary, TrackletSummary]) -> Spans:

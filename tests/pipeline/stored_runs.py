@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from reidpipe.pipeline.storage.queries import tracklet_rows
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import CameraReport, Crop, Link, Observations, Tracklet
-from reidpipe.reid import Appearance
+from reidpipe.reid import Appearance, Embedder
 
 DIMS = 8
 LINK = Link("door", 1, 1, None, None, None)
@@ -106,3 +107,24 @@ def people_run(path: Path, config: str = "{}") -> None:
 def identities(store: Store) -> dict[tuple[str, int], int | None]:
     """The identity of each tracklet of the newest run."""
     return {(row.camera, row.track): row.identity for row in tracklet_rows(store)}
+
+
+COLOURS = {DOOR_1: (30, 30, 220), HALL_2: (40, 30, 210), DOOR_2: (210, 40, 40), HALL_1: (200, 40, 30)}  # BGR
+
+
+def coloured_run(path: Path, weights: Path) -> None:
+    """The tracklets of `people_run` as an appearance model sees them: door 1 and hall 2 are red, the others blue."""
+    embedder = Embedder(weights)
+    config = json.dumps({"appearance": {"weights": str(weights)}})
+    with Store.open(path, create=True) as store, store.start_run(config, [camera("door"), camera("hall")]) as run:
+        for (name, track), first in {DOOR_1: 0, DOOR_2: 0, HALL_1: 30, HALL_2: 60}.items():
+            picture = np.full((64, 32, 3), COLOURS[name, track], np.uint8)
+            own = embedder.embed([picture])
+            run.add_observations(Observations(
+                name, 100 * track + first, float(first), np.array([track]), np.array([[10, 20, 50, 120]], np.float32),
+                np.full(1, 0.5, np.float32), np.ones(1, np.float32)))
+            run.add_tracklet(Tracklet(
+                name, track, float(first), first + 9.0, 10, own, [Crop(first, float(first), 0.5, picture)], own))
+        run.add_links([
+            Link("door", 1, 1, None, None, None), Link("door", 2, 2, None, None, None),
+            Link("hall", 1, 2, 0.6, 0.5, 20.0), Link("hall", 2, 3, None, None, None)])
