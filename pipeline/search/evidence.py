@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from ...reid import Appearance, Embedder, concatenate, masked_similarity, shared_mask_share
 from ..config.schema import LinkingConfig
 from ..corrections.identities import identity_tracklets
-from ..errors import CorrectionError, StoreError
+from ..errors import CorrectionError
 from ..linking.calibration import BUNDLED, probability
 from ..linking.constraints import compatible, gap_seconds
 from ..linking.motion import motion_evidence
@@ -93,8 +93,8 @@ def explain_link(store: Store, run: int | None, one: End, other: End) -> LinkEvi
             identity, stand for the most similar two different tracklets.
 
     Raises:
-        StoreError: there is no such run, or nothing of the appearance of one is stored.
-        CorrectionError: no such tracklet or identity, or nothing to compare it with.
+        StoreError: there is no such run.
+        CorrectionError: no such tracklet or identity, or nothing to compare it with, or it was pruned.
     """
     number = find_run(store, run).run
     appearances = {(row.camera, row.track): row.appearance for row in stored_appearances(store, number)}
@@ -124,7 +124,8 @@ def deciding_crops(store: Store, run: int, found: LinkEvidence, embedder: Embedd
         embedder: the run's model.
 
     Raises:
-        StoreError: no crop of one of them is stored, or a damaged one.
+        StoreError: a stored crop is damaged.
+        CorrectionError: no crop of one of them is stored.
         WeightsError: the model has no evidence maps.
     """
     sides = [
@@ -132,7 +133,7 @@ def deciding_crops(store: Store, run: int, found: LinkEvidence, embedder: Embedd
         for side in (found.one, found.other)]
     for side, crops in zip((found.one, found.other), sides, strict=True):
         if not crops:
-            raise StoreError(f"{store.name}: no picture of {_named(side[:2])} is stored: it was pruned")
+            raise CorrectionError(f"{store.name}: no picture of {_named(side[:2])} is stored: it was pruned")
     images = [[decode_crop(crop.image) for crop in crops] for crops in sides]
     similarity = masked_similarity(embedder.embed(images[0]), embedder.embed(images[1]))
     best = np.unravel_index(similarity.argmax(), similarity.shape)
@@ -173,7 +174,7 @@ def _spans(store: Store, run: int, tracklets: tuple[TrackletSummary, TrackletSum
 
 def _required(store: Store, tracklets: dict[TrackKey, Tracklet], key: TrackKey) -> Tracklet:
     if key not in tracklets:
-        raise StoreError(f"{store.name}: the boxes of {_named(key)} are not stored any more: they were pruned")
+        raise CorrectionError(f"{store.name}: the boxes of {_named(key)} are not stored any more: they were pruned")
     return tracklets[key]
 
 
@@ -187,7 +188,7 @@ def _side(store: Store, run: int, end: End, appearances: dict[TrackKey, Appearan
             raise CorrectionError(f"{store.name}: run {run} has no {_named(end)}")
     with_appearance = [key for key in keys if key in appearances]
     if not with_appearance:
-        raise StoreError(f"{store.name}: no appearance of {_named(end)} is stored: no crop was good enough, or it was "
+        raise CorrectionError(f"{store.name}: no appearance of {_named(end)} is stored: no crop was good enough, or it was "
                          "pruned")
     return with_appearance
 

@@ -73,8 +73,8 @@ def identity_query(store: Store, run: int | None, identity: int) -> Appearance:
     """The appearances of an identity's tracklets, (N, D), as a query.
 
     Raises:
-        StoreError: there is no such run, or nothing of the identity's appearance is stored.
-        CorrectionError: there is no such identity.
+        StoreError: there is no such run.
+        CorrectionError: there is no such identity, or nothing of its appearance is stored.
     """
     rows = [one.appearance for one in stored_appearances(store, run) if one.identity == identity]
     if rows:
@@ -82,7 +82,7 @@ def identity_query(store: Store, run: int | None, identity: int) -> Appearance:
     if all(one.identity != identity for one in tracklet_rows(store, run)):
         raise CorrectionError(f"{store.name}: there is no identity {identity}: "
                               "`reidpipe identities list` shows those that there are")
-    raise StoreError(f"{store.name}: no appearance of identity {identity} is stored")
+    raise CorrectionError(f"{store.name}: no appearance of identity {identity} is stored")
 
 
 def rank_identities(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +138,9 @@ def _selected(connection: Connection, run: int) -> tuple[int, Mode]:
     """Row id of the selected set of links, and how it compares appearances."""
     link_set, config = connection.execute(
         select(LinkSet.id, LinkSet.config).where(LinkSet.run_id == run, LinkSet.selected == 1)).one()
-    return link_set, cast("Mode", json.loads(config).get("mode", "joint"))
+    section = json.loads(config)
+    mode = section.get("mode") if isinstance(section, dict) else None
+    return link_set, cast("Mode", mode if mode in get_args(Mode) else "joint")
 
 
 def _is_corrected(connection: Connection, link_set: int) -> bool:

@@ -36,10 +36,10 @@ def explain_link_command(
         number = find_run(store, run).run
         if out is not None:
             check_picture(guard_of_run(store, number, [], force), out)
+            make_folder(out.parent)
         found = explain_link(store, number, *ends)
         if out is not None:
             crops = deciding_crops(store, number, found, embedder_of_run(store, number, THREADS))
-            make_folder(out.parent)
             write_png(out, draw_link_evidence(found, crops, verdict_of(found)))
     if as_json:
         return print_json({

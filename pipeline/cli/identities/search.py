@@ -63,12 +63,12 @@ def search_command(
         number = find_run(store, run).run
         if sheet is not None:
             check_picture(guard_of_run(store, number, images, force), sheet)
+            make_folder(sheet.parent)  # a bad path fails before the search, not after it
         times = Clock.of_run(store, number).interval(interval) if interval else (float("-inf"), float("inf"))
         pictures, query = _query(store, number, images, person, identity)
         found = rank_identities(store, number, query, Wanted(cameras, *times), identity, most)
         if sheet is not None:
             title = f"run {number}: who looks like " + (f"identity {identity}" if identity else "the query")
-            make_folder(sheet.parent)
             write_png(sheet, draw_contact_sheet(store, number, title, pictures, found))
     if as_json:
         return print_json([_plain(one) for one in found])
