@@ -63,7 +63,8 @@ def _draw_identity(sheet: Sheet, top: int, rank: int, one: FoundIdentity, crops:
     sheet.write(f"{rank}.  identity {one.identity}", MARGIN_PX, top, 17, bold=True)
     lines = [
         *([one.name] if one.name else []), f"probability {one.probability:.2f}", f"similarity {one.similarity:.2f}",
-        f"shared mask {100 * one.shared_mask:.0f} %", f"{counted(len(one.visits), 'visit')}, {counted(len(one.tracklets), 'tracklet')}"]
+        f"shared mask {100 * one.shared_mask:.0f} %",
+        f"{counted(len(one.visits), 'visit')}, {counted(len(one.tracklets), 'tracklet')}"]
     for line, text in enumerate(lines):
         sheet.write(text, MARGIN_PX, top + 28 + 22 * line, 14, INK if line == 0 else FAINT, width_px=width)
     similarity = dict(one.tracklets)

@@ -188,8 +188,8 @@ def _side(store: Store, run: int, end: End, appearances: dict[TrackKey, Appearan
             raise CorrectionError(f"{store.name}: run {run} has no {_named(end)}")
     with_appearance = [key for key in keys if key in appearances]
     if not with_appearance:
-        raise CorrectionError(f"{store.name}: no appearance of {_named(end)} is stored: no crop was good enough, or it was "
-                         "pruned")
+        raise CorrectionError(f"{store.name}: no appearance of {_named(end)} is stored: no crop was good enough, or it "
+                              "was pruned")
     return with_appearance
 
 

@@ -174,6 +174,9 @@ def test_what_is_undone_or_forgotten_cannot_be_undone_again(store):
 
 
 def test_a_run_that_goes_on_cannot_be_corrected(tmp_path):
-    with Store.open(tmp_path / "b.db", create=True) as store, store.start_run("{}", []):
-        with pytest.raises(StoreError, match="still goes on"):
-            merge(store, None, 1, 2, "Ada")
+    with (
+        Store.open(tmp_path / "b.db", create=True) as store,
+        store.start_run("{}", []),
+        pytest.raises(StoreError, match="still goes on"),
+    ):
+        merge(store, None, 1, 2, "Ada")

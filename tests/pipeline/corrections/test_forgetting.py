@@ -28,9 +28,9 @@ def secrets(path):
     """What the file holds of door 2: its pictures, embeddings, boxes as SQLite packs them, and its name."""
     found = [row[0] for row in rows(path, f"SELECT image FROM crops WHERE tracklet_id IN ({OF_DOOR_2})")]
     found += [row[0] for row in rows(path, f"SELECT embedding FROM appearances WHERE tracklet_id IN ({OF_DOOR_2})")]
-    (x1, y1, x2, y2), = rows(path, f"SELECT x1, y1, x2, y2 FROM observations WHERE tracklet_id IN ({OF_DOOR_2}) LIMIT 1")
-    found.append(b"".join(one.to_bytes(2 if one < 2**15 else 3, "big") for one in (x1, y1, x2, y2)))
-    return [*found, "Zaphod Beeblebrox".encode(), b"wears a second head"]
+    (box, *_) = rows(path, f"SELECT x1, y1, x2, y2 FROM observations WHERE tracklet_id IN ({OF_DOOR_2})")
+    found.append(b"".join(one.to_bytes(2 if one < 2**15 else 3, "big") for one in box))
+    return [*found, b"Zaphod Beeblebrox", b"wears a second head"]
 
 
 def test_a_forgotten_person_is_in_no_byte_of_the_files(tmp_path):
