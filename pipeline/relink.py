@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 from pydantic_core import from_json
+from sqlalchemy import select
 
 from .config.messages import describe_error
 from .config.schema import LinkingConfig
@@ -15,6 +16,7 @@ from .linking.linker import link_tracklets
 from .storage.corrected import corrected_identities
 from .storage.link_sets import add_link_set
 from .storage.queries import find_run, run_config, tracklet_rows
+from .storage.schema import LinkSet
 from .storage.store import Store
 from .storage.tracklets import stored_tracklets
 from .types import TrackKey
@@ -77,9 +79,24 @@ def run_linking(store: Store, run: int) -> LinkingConfig:
     Raises:
         ConfigError: a newer or older reidpipe wrote keys that this one does not know.
     """
-    section = from_json(run_config(store, run)).get("linking", {})
+    return _stored_linking(from_json(run_config(store, run)).get("linking", {}), f"the config of run {run}")
+
+
+def shown_linking(store: Store, run: int) -> LinkingConfig:
+    """The `linking` section of the set of links that results show.
+
+    Raises:
+        ConfigError: a newer or older reidpipe wrote keys that this one does not know.
+    """
+    with store.reading() as connection:
+        config = connection.execute(
+            select(LinkSet.config).where(LinkSet.run_id == run, LinkSet.selected == 1)).scalar_one()
+    return _stored_linking(from_json(config), f"the links of run {run}")
+
+
+def _stored_linking(section: dict[str, object], where: str) -> LinkingConfig:
     section.pop("similarity", None)  # the threshold of earlier versions; a probability took its place
-    return validated_linking(section, f"the config of run {run}")
+    return validated_linking(section, where)
 
 
 def validated_linking(section: Mapping[str, object], where: str) -> LinkingConfig:

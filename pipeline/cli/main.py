@@ -21,6 +21,7 @@ from .appearance import (
 )
 from .appearance_evaluation import evaluate_reid_command, explain_group
 from .bench import bench_command
+from .calibrate import calibrate_command
 from .common import (
     FILE,
     CommandError,
@@ -235,6 +236,7 @@ for _command in (
     render_command,
     evaluate_command,
     sweep_command,
+    calibrate_command,
     link_command,
     identities_group,
     runs_command,

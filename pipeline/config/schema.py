@@ -172,6 +172,20 @@ class AppearanceConfig(Section):
     )
 
 
+class CalibrationConfig(Section):
+    """Weights of the probability that a link is right: a logistic regression, for one appearance model."""
+
+    similarity: float = Field(default=14.0, ge=0, le=1e6, description="log-odds per 1 of masked similarity")
+    motion: float = Field(
+        default=1.0, ge=0, le=1e6, description="weight of the log-likelihood ratio of the positions on the floor"
+    )
+    bias: float = Field(default=-7.4, ge=-1e6, le=1e6, description="log-odds where both are 0")
+    level: float = Field(
+        default=0.3, ge=-1, le=1,
+        description="usual similarity of a tracklet to the three most similar ones of people who surely are others",
+    )
+
+
 class LinkingConfig(Section):
     """Linking of tracklets to identities over all cameras."""
 
@@ -188,6 +202,7 @@ class LinkingConfig(Section):
         default=True,
         description="compare similarities with those of people who are seen at the same time, and so are others",
     )
+    calibration: CalibrationConfig = CalibrationConfig()
     max_gap_seconds: float = Field(
         default=3600.0, gt=0, le=1e9, description="a person away for longer becomes a new identity"
     )

@@ -6,18 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic_core import from_json
-from sqlalchemy import Connection, select
 
 from ...reid import Appearance, Embedder, concatenate, masked_similarity, shared_mask_share
 from ..config.schema import LinkingConfig
 from ..corrections.identities import identity_tracklets
 from ..errors import CorrectionError
-from ..linking.calibration import BUNDLED, probability
+from ..linking.calibration import probability
 from ..linking.constraints import compatible, gap_seconds
 from ..linking.motion import motion_evidence
 from ..linking.spans import Spans, spans_of
-from ..relink import validated_linking
+from ..relink import shown_linking
 from ..storage.packing import decode_crop
 from ..storage.queries import (
     CropImage,
@@ -27,7 +25,6 @@ from ..storage.queries import (
     stored_appearances,
     tracklet_rows,
 )
-from ..storage.schema import LinkSet
 from ..storage.store import Store
 from ..storage.tracklets import stored_tracklets
 from ..types import Image, TrackKey, Tracklet
@@ -98,7 +95,7 @@ def explain_link(store: Store, run: int | None, one: End, other: End) -> LinkEvi
     """
     number = find_run(store, run).run
     appearances = {(row.camera, row.track): row.appearance for row in stored_appearances(store, number)}
-    config = _linking(store, number)
+    config = shown_linking(store, number)
     sides = [_side(store, number, end, appearances) for end in (one, other)]
     query, gallery = (concatenate([appearances[key] for key in keys]) for keys in sides)
     similarity = masked_similarity(query, gallery, config.mode).astype(np.float64)  # (N, M)
@@ -154,10 +151,11 @@ def _evidence(
     spans = _spans(store, run, tracklets)
     similarity = float(masked_similarity(own, others, config.mode)[0, 0])
     motion = float(motion_evidence(spans[:1], spans[1:])[0, 0])
+    weights = config.calibration
     parts = [
-        Part("appearance: similarity", BUNDLED.similarity * similarity),
-        Part("places on the floor, and time", BUNDLED.motion * motion),
-        Part("how rarely two tracklets are one person", BUNDLED.bias)]
+        Part("appearance: similarity", weights.similarity * similarity),
+        Part("places on the floor, and time", weights.motion * motion),
+        Part("how rarely two tracklets are one person", weights.bias)]
     possible = bool(compatible(spans[:1], spans[1:], config.max_speed)[0, 0])
     return LinkEvidence(
         *tracklets, similarity, float(masked_similarity(own, others, "plain")[0, 0]),
@@ -191,20 +189,6 @@ def _side(store: Store, run: int, end: End, appearances: dict[TrackKey, Appearan
         raise CorrectionError(f"{store.name}: no appearance of {_named(end)} is stored: no crop was good enough, or it "
                               "was pruned")
     return with_appearance
-
-
-def _linking(store: Store, run: int) -> LinkingConfig:
-    """The settings of the set of links that is shown."""
-    with store.reading() as connection:
-        config = _selected_config(connection, run)
-    section = from_json(config)
-    section.pop("similarity", None)  # the threshold of earlier versions
-    return validated_linking(section, f"the links of run {run}")
-
-
-def _selected_config(connection: Connection, run: int) -> str:
-    return connection.execute(
-        select(LinkSet.config).where(LinkSet.run_id == run, LinkSet.selected == 1)).scalar_one()
 
 
 def _named(end: End) -> str:

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...reid import Appearance, concatenate, masked_similarity, merge_tracklet, shared_mask_share
+from ..config.schema import CalibrationConfig, LinkingConfig
 from ..corrections.identities import identity_names
 from ..errors import ConfigError, CorrectionError, StoreError
-from ..linking.calibration import BUNDLED, probability
+from ..linking.calibration import probability
 from ..linking.views import mean_of_nearest, nearest_views
 from ..output.visits import Visit, list_visits
+from ..relink import shown_linking
 from ..storage.queries import StoredAppearance, find_run, list_cameras, stored_appearances, tracklet_rows
 from ..storage.store import Store
 from ..types import TrackKey
@@ -64,9 +66,9 @@ class FoundIdentity:
     visits: list[Visit]
 
 
-def appearance_probability(similarity: float) -> float:
+def appearance_probability(similarity: float, calibration: CalibrationConfig) -> float:
     """Probability that two people are one, from their similarity: there is no cohort of a query, and no place."""
-    return probability(BUNDLED.bias + BUNDLED.similarity * similarity)
+    return probability(calibration.bias + calibration.similarity * similarity)
 
 
 def identity_query(store: Store, run: int | None, identity: int) -> Appearance:
@@ -101,16 +103,17 @@ def rank_identities(
 
     Raises:
         StoreError: there is no such run, or its embeddings are of another model.
-        ConfigError: the run has no such camera.
+        ConfigError: the run has no such camera, or its links were made with settings of another version.
     """
     number, wanted = find_run(store, run).run, wanted or Wanted()
     _check_cameras(store, number, wanted)
     one = merge_tracklet(query)
+    config = shown_linking(store, number)
     times = {row[:2]: row[2:4] for row in tracklet_rows(store, number)}
     chosen = (
         row for row in stored_appearances(store, number)
         if row.identity not in (None, without) and wanted.holds(row.camera, *times[row.camera, row.track]))
-    identity, keys, similarity, share = _compare(store, one, chosen)
+    identity, keys, similarity, share = _compare(store, one, chosen, config)
     order = np.argsort(identity, kind="stable")
     numbers, starts = np.unique(identity[order], return_index=True)
     if not len(numbers):
@@ -122,15 +125,15 @@ def rank_identities(
     for place in np.argsort(-means, kind="stable")[:most].tolist():
         own = np.flatnonzero(identity == numbers[place])
         own = own[np.argsort(-similarity[own], kind="stable")]
-        who = int(numbers[place])
+        who, mean = int(numbers[place]), float(means[place])
         found.append(FoundIdentity(
-            who, names.get(who), appearance_probability(float(means[place])), float(means[place]), float(share[own[0]]),
+            who, names.get(who), appearance_probability(mean, config.calibration), mean, float(share[own[0]]),
             [(keys[row], float(similarity[row])) for row in own.tolist()], visits.get(who, [])))
     return found
 
 
 def _compare(
-    store: Store, query: Appearance, rows: Iterator[StoredAppearance]
+    store: Store, query: Appearance, rows: Iterator[StoredAppearance], config: LinkingConfig
 ) -> tuple[NDArray[np.int64], list[TrackKey], NDArray[np.float64], NDArray[np.float64]]:
     """Of each of M tracklets: identity, key, similarity and shared mask share, (M,) each."""
     identities: list[int] = []
@@ -143,7 +146,7 @@ def _compare(
                              f"{query.dimensions}: the run was made with another appearance model")
         identities += [row.identity for row in some if row.identity is not None]
         keys += [(row.camera, row.track) for row in some]
-        similarity.append(masked_similarity(query, gallery)[0])
+        similarity.append(masked_similarity(query, gallery, config.mode)[0])
         share.append(shared_mask_share(query, gallery)[0])
     return (np.array(identities, np.int64), keys, np.concatenate(similarity).astype(np.float64),
             np.concatenate(share).astype(np.float64))

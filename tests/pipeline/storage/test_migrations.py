@@ -17,7 +17,6 @@ from tests.pipeline.stored_runs import small_run
 
 BACK_TO_0002 = (
     "PRAGMA foreign_keys = OFF",
-    "ALTER TABLE links DROP COLUMN probability",
     "DROP TABLE correction_tracklets",
     "DROP TABLE corrections",
     "CREATE TABLE old (id INTEGER NOT NULL, run_id INTEGER NOT NULL, number INTEGER NOT NULL, "
@@ -26,6 +25,7 @@ BACK_TO_0002 = (
     "INSERT INTO old SELECT id, run_id, number FROM identities",
     "DROP TABLE identities",
     "ALTER TABLE old RENAME TO identities",
+    "ALTER TABLE links DROP COLUMN probability",
     "DROP TABLE link_sets",
     f"UPDATE {VERSION_TABLE} SET version_num = '0002'",
 )
