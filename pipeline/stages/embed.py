@@ -37,7 +37,7 @@ class CropEmbedder(Protocol):
         ...
 
 
-def open_embedder(config: AppearanceConfig, threads: int) -> CropEmbedder:
+def open_embedder(config: AppearanceConfig, threads: int) -> Embedder:
     """Load the appearance model that the config names.
 
     Raises:
@@ -72,7 +72,7 @@ class FrameCrops:
         self.index, self.seconds = frame.index, frame.seconds
         self.height, self.width = frame.image.shape[:2]
         self.crops: dict[int, EmbeddedCrop] = {}  # by row of the boxes
-        self._cut: Callable[[int], Image] | None = lambda row: _cut(frame.image, xyxy[row])
+        self._cut: Callable[[int], Image] | None = lambda row: cut(frame.image, xyxy[row])
         self._embedder, self._clock = embedder, clock
 
     def embed(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -90,8 +90,8 @@ class FrameCrops:
         self._cut = None
 
 
-def _cut(image: Image, xyxy: NDArray[np.float32]) -> Image:
-    """The person's part of the frame, copied so that the frame need not be kept."""
+def cut(image: Image, xyxy: NDArray[np.float32]) -> Image:
+    """A box of an image, float32 (4,) pixels, copied so that the image need not be kept."""
     height, width = image.shape[:2]
     left, top = np.floor(xyxy[:2].clip(0, [width - 1, height - 1])).astype(int)
     right, bottom = np.ceil(xyxy[2:]).astype(int)
