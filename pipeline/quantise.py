@@ -97,9 +97,9 @@ def _frames(footage: Sequence[Path], image_size: int) -> Iterator[NDArray[np.flo
                 read, image = video.retrieve()
                 if read:
                     found += 1
-                    padded, _ = letterboxed(np.asarray(image, np.uint8), network_hw(*image.shape[:2], image_size))
-                    rgb = padded[..., ::-1].transpose(0, 3, 1, 2)
-                    yield np.ascontiguousarray(rgb, np.float32) / 255
+                    height, width = image.shape[:2]
+                    padded, _ = letterboxed(np.asarray(image, np.uint8), network_hw(height, width, image_size))
+                    yield np.ascontiguousarray(padded[..., ::-1].transpose(0, 3, 1, 2), np.float32) / np.float32(255)
         video.release()
         if not found:
             raise ConfigError(f"{path}: {counted(found, 'frame')} could be decoded: give videos of the cameras")

@@ -204,7 +204,8 @@ def check_command(
 
     With --database: prove that no identity is twice in one camera at a time, in two places, or away for too long.
     """
-    from ..check import check_config, draw_floors
+    from ..check import check_config
+    from ..output.floors import draw_floors
 
     if (config_path is None) == (database is None):
         raise click.UsageError("Give either FILE or --database.")

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from ..types import Image
 
+Floats = NDArray[np.floating]
+
 MOST_LINES = 40  # each way; the grid becomes coarser on a large floor
 STEPS_METRES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 POINTS = 200  # per line; straight lines stay straight, but parts behind the camera must not be drawn
@@ -17,7 +19,7 @@ FAR_SHARE = 0.15  # of the picture: the floor near the horizon is no help, and i
 COLOUR_BGR, AXIS_BGR, TEXT_BGR = (230, 190, 60), (60, 60, 230), (255, 255, 255)
 
 
-def draw_floor_grid(image: Image, homography: NDArray[np.float64]) -> Image:
+def draw_floor_grid(image: Image, homography: Floats) -> Image:
     """A copy of the frame with the lines of whole metres on the floor, x = 0 and y = 0 in red, and metres as numbers.
 
     Args:
@@ -43,7 +45,7 @@ def draw_floor_grid(image: Image, homography: NDArray[np.float64]) -> Image:
     return drawn
 
 
-def _seen_floor(width: int, height: int, homography: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+def _seen_floor(width: int, height: int, homography: Floats) -> tuple[Floats, Floats]:
     """Lowest and highest floor position in the frame, as far as it lies below the horizon."""
     x, y = np.meshgrid(np.linspace(0, width - 1, SAMPLES), np.linspace(0, height - 1, SAMPLES))
     pixels = np.column_stack([x.ravel(), y.ravel()])
@@ -55,20 +57,22 @@ def _seen_floor(width: int, height: int, homography: NDArray[np.float64]) -> tup
     return np.quantile(seen, FAR_SHARE, axis=0), np.quantile(seen, 1 - FAR_SHARE, axis=0)
 
 
-def _project(points: NDArray[np.float64], homography: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+def _project(points: Floats, homography: Floats) -> tuple[Floats, Floats]:
     """Points (N, 2) by a homography: (N, 2), and the third coordinate (N,), whose sign tells front from back."""
     projected = np.column_stack([points, np.ones(len(points))]) @ homography.T  # (N, 3)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return projected[:, :2] / projected[:, 2:], projected[:, 2]
 
 
-def _draw_line(image: Image, pixels: NDArray, visible: NDArray, colour: tuple[int, int, int], width_px: int) -> None:
+def _draw_line(
+    image: Image, pixels: Floats, visible: NDArray[np.bool_], colour: tuple[int, int, int], width_px: int
+) -> None:
     whole = np.clip(np.nan_to_num(pixels), -1e4, 1e4).round().astype(np.int32)
     for place in np.flatnonzero(visible[:-1] & visible[1:]).tolist():
         cv2.line(image, whole[place].tolist(), whole[place + 1].tolist(), colour, width_px, cv2.LINE_AA)
 
 
-def _label(image: Image, pixels: NDArray, text: str) -> None:
+def _label(image: Image, pixels: Floats, text: str) -> None:
     """Write a number where its line is in the frame, as low as possible: near the camera, where it is large."""
     height, width = image.shape[:2]
     inside = pixels[(pixels >= 0).all(1) & (pixels[:, 0] < width - 40) & (pixels[:, 1] < height - 4)]

@@ -5,8 +5,9 @@ import os
 import cv2
 import pytest
 
-from reidpipe.pipeline.check import check_config, draw_floors
+from reidpipe.pipeline.check import check_config
 from reidpipe.pipeline.errors import ConfigError, OutputError
+from reidpipe.pipeline.output.floors import draw_floors
 
 from .media import cut, write_images, write_video
 from .networks import write_detector, write_embedder
