@@ -206,6 +206,7 @@ def check_command(
     """
     from ..check import check_config
     from ..output.floors import draw_floors
+    from ..stages.embed import TERMS
 
     if (config_path is None) == (database is None):
         raise click.UsageError("Give either FILE or --database.")
@@ -237,6 +238,9 @@ def check_command(
                 ],
             )
         )
+        weights = report.config.appearance.weights
+        if weights in TERMS:
+            terminal().print(f"appearance model {weights}: {TERMS[weights]}")
     if report.errors:  # the exit code is that of the run
         raise CommandError("; ".join(report.problems), report.errors[0].exit_code)
     if not report.ok:

@@ -19,8 +19,17 @@ from ..types import Frame, Image
 
 BUNDLED = {
     "accurate": SHIPPED_WEIGHTS,
+    "permissive": SHIPPED_WEIGHTS.with_name("permissive.onnx"),
     "fast": SHIPPED_WEIGHTS.with_name("fast.onnx"),
     "dpmpp": SHIPPED_WEIGHTS.with_name("appearance.onnx"),
+}
+
+RESEARCH_ONLY = "for research only, as data that it was trained on (Market-1501, CUHK03) are"
+TERMS = {
+    "accurate": f"{RESEARCH_ONLY}; permissive has no such data",
+    "permissive": "trained on no data that is for research only",
+    "fast": RESEARCH_ONLY,
+    "dpmpp": RESEARCH_ONLY,
 }
 
 

@@ -220,6 +220,7 @@ def test_brackets_in_the_folder_name_are_not_a_pattern(tmp_path):
         ("appearance.weights", "dpmpp", "dpmpp"),
         ("appearance.weights", "accurate", "accurate"),
         ("appearance.weights", "fast", "fast"),
+        ("appearance.weights", "permissive", "permissive"),
         ("appearance.weights", "mine.onnx", "{folder}/mine.onnx"),
     ],
 )
