@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...reid.wording import counted
 from ..errors import ConfigError
 from .common import (
     CommandError,
@@ -107,7 +108,8 @@ def check_identities(database: str, run: int | None, as_json: bool) -> None:
     else:
         _print_violations(found)
     if found:
-        raise CommandError(f"{len(found)} violations of constraints: link the run again", 1)
+        raise CommandError(f"{counted(len(found), 'violation')} of constraints: link the run again, or undo the "
+                           "correction that made it", 1)
 
 
 def _print_violations(found: list[Violation]) -> None:

@@ -102,8 +102,8 @@ def merge(
         at_once = _seen_at_once(tracklets, others)
         if at_once is not None and not anyway:
             raise CorrectionError(
-                f"identities {kept} and {gone} are both in {at_once[0]} at {iso_time(at_once[1])}, as two people are: "
-                "split off what is wrong first, or merge them anyway")
+                f"identities {kept} and {gone} are both in {at_once[0]} for {at_once[2]:.1f} s from "
+                f"{iso_time(at_once[1])} on, as two people are: split off what is wrong first, or merge them anyway")
         against = _kept_apart(connection, number, tracklets, others)
         if against is not None:
             raise CorrectionError(f"identities {kept} and {gone} are different people by correction {against}: "
@@ -308,17 +308,16 @@ def _two(one: int, other: int) -> tuple[int, int]:
     return min(one, other), max(one, other)
 
 
-def _seen_at_once(one: Sequence[Member], other: Sequence[Member]) -> tuple[str, float] | None:
-    """The first camera and second in which one camera sees two identities at once."""
+def _seen_at_once(one: Sequence[Member], other: Sequence[Member]) -> tuple[str, float, float] | None:
+    """Where one camera sees two identities at once for longest: camera, first second, and how many seconds."""
     camera = [np.array([member.key[0] for member in side], object) for side in (one, other)]
     first = [np.array([member.first_seconds for member in side]) for side in (one, other)]
     last = [np.array([member.last_seconds for member in side]) for side in (one, other)]
     begins = np.maximum(first[0][:, None], first[1])  # (N, M)
-    at_once = (camera[0][:, None] == camera[1]) & (begins <= np.minimum(last[0][:, None], last[1]))
-    if not at_once.any():
-        return None
-    row = int(np.where(at_once, begins, np.inf).min(1).argmin())
-    return one[row].key[0], float(np.where(at_once, begins, np.inf).min())
+    shared = np.where(camera[0][:, None] == camera[1], np.minimum(last[0][:, None], last[1]) - begins, -np.inf)
+    row, column = np.unravel_index(shared.argmax(), shared.shape)
+    longest = float(shared[row, column])
+    return None if longest < 0 else (one[int(row)].key[0], float(begins[row, column]), longest)
 
 
 def _kept_apart(connection: Connection, run: int, one: Sequence[Member], other: Sequence[Member]) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
 from reidpipe.pipeline.corrections.decisions import merge, not_the_same, rename, split, undo
 from reidpipe.pipeline.corrections.forgetting import forget
@@ -12,7 +13,10 @@ from reidpipe.pipeline.errors import CorrectionError, StoreError
 from reidpipe.pipeline.relink import relink
 from reidpipe.pipeline.storage.link_sets import list_link_sets, select_link_set
 from reidpipe.pipeline.storage.queries import find_run
+from reidpipe.pipeline.storage.schema import Camera, LinkSet
 from reidpipe.pipeline.storage.store import Store
+from reidpipe.pipeline.storage.writer import RunWriter
+from reidpipe.pipeline.types import Link
 from tests.pipeline.stored_runs import DOOR_1, DOOR_2, HALL_1, HALL_2, identities, people_run
 
 
@@ -128,7 +132,7 @@ def test_corrections_of_corrections_are_undone_in_any_order(store):
 @pytest.mark.parametrize(("decide", "message"), [
     pytest.param(lambda store: merge(store, None, 1, 1, "Ada"), "identity 1 is itself", id="with itself"),
     pytest.param(lambda store: merge(store, None, 1, 9, "Ada"), "run 1 has no identity 9", id="unknown"),
-    pytest.param(lambda store: merge(store, None, 1, 2, "Ada"), "both in door at", id="seen at once"),
+    pytest.param(lambda store: merge(store, None, 1, 2, "Ada"), "both in door for 9.0 s", id="seen at once"),
     pytest.param(lambda store: split(store, None, 1, "Ada"), "either which tracklets", id="split of nothing"),
     pytest.param(lambda store: split(store, None, 1, "Ada", tracklets=[HALL_2]), "no track 2 of hall", id="not its"),
     pytest.param(lambda store: split(store, None, 2, "Ada", tracklets=[DOOR_2]), "all of the 1", id="all leave"),
@@ -180,3 +184,23 @@ def test_a_run_that_goes_on_cannot_be_corrected(tmp_path):
         pytest.raises(StoreError, match="still goes on"),
     ):
         merge(store, None, 1, 2, "Ada")
+
+
+def test_a_run_that_goes_on_after_corrections_obeys_them_at_its_end(store):
+    """A resumed run writes its links again, revised, and numbers people by first appearance."""
+    rename(store, None, 3, "Bob", "Ada")
+    merge(store, None, 1, 3, "Ada")
+    split(store, None, 1, "Ada", tracklets=[HALL_1])
+    with store.reading() as connection:
+        link_set = connection.scalar(select(LinkSet.id))
+        cameras = {row.name: row.id for row in connection.execute(select(Camera.name, Camera.id))}
+    with RunWriter(store.writing, 1, link_set, cameras) as writer:
+        writer.add_links([Link("hall", 2, 2, 0.9, 0.5, 3.0)])  # the model has hall 2 with door 2 now
+        writer.settle_links()
+    found = identities(store)
+    assert found[DOOR_1] == found[HALL_2]
+    assert len({found[DOOR_1], found[DOOR_2], found[HALL_1]}) == 3
+    assert identity_names(store) == {found[HALL_2]: "Bob"}
+    undo(store, None, "Ada")
+    undo(store, None, "Ada")
+    assert identities(store) == {DOOR_1: 1, HALL_1: 1, DOOR_2: 2, HALL_2: 2}
