@@ -54,7 +54,24 @@ class EmbeddedCrop:
     appearance: Appearance
 
 
-class FrameCrops:
+@dataclass(slots=True)
+class SettlingFrame:
+    """What is kept of a frame until the ids of its boxes are settled: its place, its size, and its embedded crops.
+
+    Attributes:
+        index, seconds: as of `Frame`.
+        height, width: pixels.
+        crops: by row of the frame's boxes.
+    """
+
+    index: int
+    seconds: float
+    height: int
+    width: int
+    crops: dict[int, EmbeddedCrop]
+
+
+class FrameCrops(SettlingFrame):
     """The embedded crops of one frame: made on demand, then kept without the frame.
 
     Args:
@@ -65,9 +82,7 @@ class FrameCrops:
     """
 
     def __init__(self, frame: Frame, xyxy: NDArray[np.float32], embedder: CropEmbedder, clock: Stopwatch) -> None:
-        self.index, self.seconds = frame.index, frame.seconds
-        self.height, self.width = frame.image.shape[:2]
-        self.crops: dict[int, EmbeddedCrop] = {}  # by row of the boxes
+        super().__init__(frame.index, frame.seconds, *frame.image.shape[:2], {})
         self._cut: Callable[[int], Image] | None = lambda row: _cut(frame.image, xyxy[row])
         self._embedder, self._clock = embedder, clock
 
