@@ -31,6 +31,9 @@ class _Point(NamedTuple):
     seconds_before: float
 
 
+POINT_NUMBERS = len(_Point._fields)
+
+
 @dataclass(slots=True)
 class _Track:
     """What is known of one track so far."""
@@ -103,7 +106,7 @@ class TrackletBuilder:
                 [(own, one.track_id, one.observations) for own, one in self._open.items()], np.int64).reshape(-1, 3),
             "span": np.array([(one.first_seconds, one.last_seconds) for one in tracks], np.float64).reshape(-1, 2),
             "path_count": counts_of(one.path for one in tracks),
-            "path": np.array([point for one in tracks for point in one.path], np.float64).reshape(-1, len(_Point._fields)),
+            "path": np.array([point for one in tracks for point in one.path], np.float64).reshape(-1, POINT_NUMBERS),
             "crop_count": counts_of(one.crops for one in tracks),
             "crop_frame": np.array([crop.frame_index for crop, _ in crops], np.int64),
             "crop_seconds": np.array([crop.seconds for crop, _ in crops], np.float64),
@@ -133,11 +136,13 @@ class TrackletBuilder:
         cuts = self._cuts(track, change_points(appearance, self._split_similarity))
         if not cuts:
             return [self._build(track)]
-        found = []
+        found: list[Tracklet] = []
         for first, end in pairwise([0, *cuts, len(track.path)]):
             part = self._part(track, first, end)
             built = self._build(part)
-            found.append(replace(built, taken_from=(found[-1].track_id, track.path[first].frame_index)) if first else built)
+            if first:
+                built = replace(built, taken_from=(found[-1].track_id, track.path[first].frame_index))
+            found.append(built)
         return found
 
     def _cuts(self, track: _Track, crops: list[int]) -> list[int]:
