@@ -123,9 +123,11 @@ def check_cameras(run: int, began_with: set[str], opened: set[str], errors: Mapp
 
 def packed(meta: Mapping[str, Any], states: Mapping[str, State]) -> bytes:
     """States of several parts, and JSON values, as an .npz file."""
-    arrays = {f"{part}/{name}": array for part, state in states.items() for name, array in state.items()}
+    arrays: dict[str, Any] = {
+        f"{part}/{name}": array for part, state in states.items() for name, array in state.items()}
+    arrays[META] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     file = io.BytesIO()
-    np.savez(file, **arrays, **{META: np.frombuffer(json.dumps(meta).encode(), np.uint8)})
+    np.savez(file, **arrays)
     return file.getvalue()
 
 

@@ -38,15 +38,15 @@ def tracks_of(state: Mapping[str, NDArray[Any]]) -> list[Track]:
     span, row_boxes = state["span"].tolist(), state["row_boxes"].tolist()
     return [
         Track(
-            track_id,
-            Motion(state["mean"][[one]], state["covariance"][[one]]),
-            Motion(state["observed_mean"][[one]], state["observed_covariance"][[one]]),
-            *span[one],
-            state["xyxy"][one],
-            *row_boxes[one],
-            views[one],
-            doubts[one],
-            [(seconds, fit) for seconds, fit in fits[one].tolist()],
+            track_id=track_id,
+            motion=Motion(state["mean"][[one]], state["covariance"][[one]]),
+            observed=Motion(state["observed_mean"][[one]], state["observed_covariance"][[one]]),
+            first_seconds=span[one][0], last_seconds=span[one][1],
+            xyxy=state["xyxy"][one],
+            row=row_boxes[one][0], boxes=row_boxes[one][1],
+            views=views[one],
+            doubt=doubts[one],
+            fits=[(seconds, fit) for seconds, fit in fits[one].tolist()],
         )
         for one, track_id in enumerate(state["track_id"].tolist())]
 
@@ -85,8 +85,9 @@ def _doubts_state(doubts: Sequence[Doubt | None]) -> State:
 
 def _doubts_of(state: Mapping[str, NDArray[Any]]) -> list[Doubt | None]:
     ids, met = parts(state["rival_id"], state["rival_count"]), parts(state["rival_met"], state["rival_count"])
+    rivals = [dict(zip(own.tolist(), map(tuple, of_own.tolist()), strict=True))
+              for own, of_own in zip(ids, met, strict=True)]
+    spans, kinds = state["doubt_span"].tolist(), state["doubt_kind"].tolist()
     return [
-        Doubt(*span, {one: (iou, when) for one, (iou, when) in zip(own.tolist(), of_own.tolist(), strict=True)}, *kind)
-        if there else None
-        for there, span, kind, own, of_own in zip(
-            state["doubt"].tolist(), state["doubt_span"].tolist(), state["doubt_kind"].tolist(), ids, met, strict=True)]
+        Doubt(began, ended, rivals[one], newborn, by_appearance) if state["doubt"][one] else None
+        for one, ((began, ended), (newborn, by_appearance)) in enumerate(zip(spans, kinds, strict=True))]

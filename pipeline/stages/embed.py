@@ -82,7 +82,8 @@ class FrameCrops(SettlingFrame):
     """
 
     def __init__(self, frame: Frame, xyxy: NDArray[np.float32], embedder: CropEmbedder, clock: Stopwatch) -> None:
-        super().__init__(frame.index, frame.seconds, *frame.image.shape[:2], {})
+        height, width = frame.image.shape[:2]
+        super().__init__(frame.index, frame.seconds, height, width, {})
         self._cut: Callable[[int], Image] | None = lambda row: _cut(frame.image, xyxy[row])
         self._embedder, self._clock = embedder, clock
 

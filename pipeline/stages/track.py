@@ -73,8 +73,9 @@ class TrackStage:
         """All that decides what comes next, as arrays, to be stored between two frames; None if the tracker cannot."""
         if not isinstance(self._tracker, ResumableTracker):
             return None
-        own = {"counts": np.array([self.frames, self.crops], np.int64)}
-        stages = {"tracker": self._tracker.state(), "builder": self._builder.state(), "held": self._held_state()}
+        own: dict[str, NDArray[Any]] = {"counts": np.array([self.frames, self.crops], np.int64)}
+        stages: dict[str, dict[str, NDArray[Any]]] = {
+            "tracker": self._tracker.state(), "builder": self._builder.state(), "held": self._held_state()}
         return own | {f"{stage}.{name}": array for stage, state in stages.items() for name, array in state.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:

@@ -126,9 +126,12 @@ class TrackletBuilder:
         paths = parts(state["path"], state["path_count"])
         self._open = {}
         for row, (tracker_id, track_id, observations) in enumerate(state["ids"].tolist()):
-            path = [_Point(*point[:3], int(point[3]), int(point[4]), point[5]) for point in paths[row].tolist()]
+            path = [
+                _Point(seconds, x, y, int(frame_index), int(before), seconds_before)
+                for seconds, x, y, frame_index, before, seconds_before in paths[row].tolist()]
+            first_seconds, last_seconds = state["span"][row].tolist()
             own = [crops[one] for one in crop_rows[row].tolist()]
-            self._open[tracker_id] = _Track(track_id, *state["span"][row].tolist(), observations, path, own)
+            self._open[tracker_id] = _Track(track_id, first_seconds, last_seconds, observations, path, own)
 
     def _split(self, track: _Track) -> list[Tracklet]:
         """The tracklets of a track that has ended: one, or more if it went over from one person to another."""

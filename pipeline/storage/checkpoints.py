@@ -131,7 +131,7 @@ def _give_back_boxes(
     for tracklet_id, before in newer:
         connection.execute(update(Observation).where(
             Observation.tracklet_id == tracklet_id, Observation.frame_index <= last_frame).values(tracklet_id=before))
-    return {before for _, before in newer if before <= newest["tracklets"]}
+    return {before for _, before in newer if before is not None and before <= newest["tracklets"]}
 
 
 def _measure_again(connection: Connection, camera_id: int, tracklet_id: int) -> None:

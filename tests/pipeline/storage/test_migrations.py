@@ -24,6 +24,11 @@ BACK_TO_0002 = (
     "DROP TABLE identities",
     "ALTER TABLE old RENAME TO identities",
     "DROP TABLE link_sets",
+    "DROP TABLE checkpoint_parts",
+    "DROP TABLE checkpoints",
+    "ALTER TABLE runs DROP COLUMN inputs",
+    "ALTER TABLE tracklets DROP COLUMN taken_from",
+    "ALTER TABLE links DROP COLUMN probability",
     f"UPDATE {VERSION_TABLE} SET version_num = '0002'",
 )
 
