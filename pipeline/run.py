@@ -62,6 +62,7 @@ class Outcome:
         seconds: wall-clock time.
         stage_seconds: busy seconds per stage, summed over all threads.
         start: how it began: "new", "resumed", or "ended" if there was nothing left to resume.
+        resumable: whether it has not reached its end and can be resumed.
     """
 
     run: int
@@ -75,6 +76,7 @@ class Outcome:
     seconds: float
     stage_seconds: dict[str, float]
     start: Literal["new", "resumed", "ended"] = "new"
+    resumable: bool = False
 
 
 def run_pipeline(
@@ -142,6 +144,7 @@ def run_pipeline(
         seconds=time.perf_counter() - began,
         stage_seconds=clock.seconds,
         start="new" if earlier is None else "resumed",
+        resumable=not ended,
     )
 
 

@@ -145,6 +145,8 @@ def run_command(config_path: Path, resume: bool, quiet: bool, trust_weights: boo
         print_json(outcome)
     elif not quiet:
         _print_outcome(outcome, config.database)
+    if outcome.resumable:
+        click.echo(f"reidpipe: run {outcome.run} can be continued: add --resume to the same command", err=True)
     if outcome.interrupted:
         sys.exit(INTERRUPTED_EXIT_CODE)
     broken = [(report.camera, report.error) for report in outcome.cameras if report.status != "complete"]
