@@ -4,11 +4,11 @@ import json
 import os
 import random
 import resource
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def ended(config, *options, **more):
 
 def tables(database):
     """All rows of all tables, without times of the clock on the wall."""
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection:
         names = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
         found = {}
         for name in names:
@@ -70,7 +70,7 @@ def tables(database):
 
 def count(database, query):
     try:
-        with sqlite3.connect(database) as connection:
+        with closing(sqlite3.connect(database)) as connection:
             return connection.execute(query).fetchone()[0]
     except sqlite3.OperationalError:  # no tables yet
         return 0
@@ -141,7 +141,9 @@ class BrokenOff:
 
     def copied(self, to, **sections):
         content = yaml.safe_load((self.folder / "store.yaml").read_text())
-        shutil.copy(self.folder / "people.db", to / "people.db")
+        with closing(sqlite3.connect(self.folder / "people.db")) as own, closing(
+                sqlite3.connect(to / "people.db")) as copy:
+            own.backup(copy)
         path = to / "store.yaml"
         path.write_text(yaml.safe_dump(content | {"database": str(to / "people.db")} | sections))
         return path
@@ -245,7 +247,7 @@ def test_a_run_is_not_resumed_with_other_files(broken_off, tmp_path, file, words
 
 def test_a_damaged_checkpoint_is_one_line(broken_off, tmp_path):
     config = broken_off.copied(tmp_path)
-    with sqlite3.connect(tmp_path / "people.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as connection:
         connection.execute("update checkpoint_parts set content = x'00112233'")
     assert "the checkpoint is damaged" in refused(config, 5)
 
