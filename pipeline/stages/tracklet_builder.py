@@ -32,6 +32,7 @@ class _Point(NamedTuple):
 
 
 POINT_NUMBERS = len(_Point._fields)
+MOST_POINTS = 1200  # ten minutes; of a longer track, older stretches become coarser, so that none grows without end
 
 
 @dataclass(slots=True)
@@ -203,6 +204,8 @@ class TrackletBuilder:
         if not track.path or seconds - track.path[-1].seconds >= PATH_SECONDS:
             before = track.observations, track.last_seconds
             track.path.append(_Point(seconds, float(foot[0]), float(foot[1]), frame.index, *before))
+            if len(track.path) > MOST_POINTS:
+                del track.path[1::2]
         track.last_seconds = seconds
         track.observations += detected  # an interpolated box is no observation
         return track

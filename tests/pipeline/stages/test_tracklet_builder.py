@@ -1,7 +1,7 @@
 """Settled boxes become observations and tracklets; each embedded crop follows its box to the right one."""
 
 import io
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -133,6 +133,21 @@ def test_the_path_is_in_pixels():
     np.testing.assert_allclose(tracklet.path, [[0, 120, 170], [0.5, 125, 170], [1, 130, 170], [1.5, 135, 170]])
     assert tracklet.path.dtype == np.float32
     assert tracklet.floor_path is None
+
+
+def test_the_path_of_a_track_that_never_ends_becomes_coarser_instead_of_longer():
+    builder = new_builder()
+    for index in range(20_000):  # at two frames per second
+        crops = FrameCrops(Frame("a", index, index / 2, np.zeros((240, 320, 3), np.uint8)), boxes(100),
+                           ColourEmbedder(), Stopwatch())
+        crops.release()
+        builder.update(crops, replace(tracked(0, (1, 100 + index % 50, 0)), seconds=index / 2))
+    (tracklet,) = builder.close(())
+    assert 600 <= len(tracklet.path) <= 1200
+    assert (tracklet.path[0, 0], tracklet.observations, tracklet.last_seconds) == (0, 20_000, 19_999 / 2)
+    seconds = tracklet.path[:, 0]
+    assert (np.diff(seconds) > 0).all()
+    assert (np.diff(seconds[-20:]) == 0.5).all()
 
 
 def test_the_floor_path_is_in_metres_if_the_camera_has_a_homography():
