@@ -86,7 +86,7 @@ class Crop:
         frame_index: the frame it was cut from.
         seconds: UTC epoch seconds of that frame.
         quality: in [0, 1]; larger is a better view of the person.
-        image: uint8 (h, w, 3) BGR, not a view of the frame.
+        image: uint8 (h, w, 3) BGR, its thumbnail, not a view of the frame.
     """
 
     frame_index: int

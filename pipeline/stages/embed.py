@@ -15,6 +15,7 @@ from ...reid.wording import did_you_mean
 from ..config.schema import AppearanceConfig
 from ..errors import WeightsError
 from ..stopwatch import Stopwatch
+from ..thumbnail import thumbnail
 from ..types import Frame, Image
 
 BUNDLED = {"accurate": SHIPPED_WEIGHTS, "dpmpp": SHIPPED_WEIGHTS.with_name("appearance.onnx")}
@@ -48,7 +49,7 @@ def open_embedder(config: AppearanceConfig, threads: int) -> CropEmbedder:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedCrop:
-    """One crop, uint8 (h, w, 3) BGR, not a view of the frame, and its appearance of one row."""
+    """One crop's thumbnail, uint8 (h, w, 3) BGR, not a view of the frame, and its appearance of one row."""
 
     image: Image
     appearance: Appearance
@@ -94,7 +95,7 @@ class FrameCrops(SettlingFrame):
         with self._clock.stage("embed"):
             appearance = self._embedder.embed(images)
         for place, (row, image) in enumerate(zip(rows.tolist(), images, strict=True)):
-            self.crops[row] = EmbeddedCrop(image, appearance[place : place + 1])
+            self.crops[row] = EmbeddedCrop(thumbnail(image), appearance[place : place + 1])
         return appearance.embedding, appearance.mask
 
     def release(self) -> None:
