@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,6 @@ class Earlier:
 
     run: int
     has_ended: bool
-    seconds: float | None
 
 
 def inputs_of(config: Config) -> str:
@@ -95,11 +96,13 @@ def run_to_resume(config: Config, inputs: str) -> Earlier | None:
 
 
 def earlier_run(store: Store, inputs: str) -> Earlier | None:
-    """The newest run with the same inputs; None if there is none."""
-    for one in runs_with_inputs(store):
-        if one.inputs == inputs:
-            return Earlier(one.run, one.has_ended, one.seconds)
-    return None
+    """The newest run with the same inputs, or of several unfinished ones the furthest; None if there is none."""
+    same = [one for one in runs_with_inputs(store) if one.inputs == inputs]
+    if not same:
+        return None
+    unfinished = takewhile(lambda one: not one.has_ended, same)
+    furthest = max(unfinished, key=lambda one: -math.inf if one.seconds is None else one.seconds, default=same[0])
+    return Earlier(furthest.run, furthest.has_ended)
 
 
 def check_cameras(run: int, began_with: set[str], opened: set[str], errors: Mapping[str, str]) -> None:

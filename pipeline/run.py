@@ -58,6 +58,7 @@ class Outcome:
         status: "complete", or "partial" if a camera failed, footage was damaged or the run was interrupted.
         cameras: one report per camera, in the config's order.
         observations, tracklets, identities: how many were stored; interpolated boxes do not count.
+        undecided: tracklets without an identity, because they were seen too shortly or poorly.
         crops: how many crops were embedded.
         seconds: wall-clock time.
         stage_seconds: busy seconds per stage, summed over all threads.
@@ -72,6 +73,7 @@ class Outcome:
     observations: int
     tracklets: int
     identities: int
+    undecided: int
     crops: int
     seconds: float
     stage_seconds: dict[str, float]
@@ -131,7 +133,7 @@ def run_pipeline(
         if ended:
             writer.settle_links()
         writer.finish(status, ended)
-        identities = find_run(store, writer.run).people
+        stored = find_run(store, writer.run)
     return Outcome(
         run=writer.run,
         interrupted=interrupted,
@@ -139,7 +141,8 @@ def run_pipeline(
         cameras=[reports[name] for name in config.cameras],
         observations=stages.observations,
         tracklets=stages.tracklets,
-        identities=identities,
+        identities=stored.people,
+        undecided=stored.tracklets - stored.links,
         crops=stages.crops,
         seconds=time.perf_counter() - began,
         stage_seconds=clock.seconds,
@@ -173,7 +176,8 @@ def _ended(config: Config, run: int) -> Outcome:
             for one in list_cameras(store, run)]
     return Outcome(
         run=run, interrupted=False, status=summary.status, cameras=cameras, observations=summary.observations,
-        tracklets=summary.tracklets, identities=summary.people, crops=0, seconds=0.0, stage_seconds={}, start="ended")
+        tracklets=summary.tracklets, identities=summary.people, undecided=summary.tracklets - summary.links, crops=0,
+        seconds=0.0, stage_seconds={}, start="ended")
 
 
 class _Stages:
@@ -297,7 +301,7 @@ def _camera_row(config: Config, name: str, source: Source | None) -> CameraRow:
     camera = config.cameras[name]
     written = config.as_written()["cameras"][name]["source"]
     if source is None:
-        return CameraRow(name, written, 0, 0, 0.0, 0.0, camera.homography)
+        return CameraRow(name, written, 0, 0, 0.0, 0.0, camera.pixels_to_floor)
     return CameraRow(
-        name, written, source.width, source.height, source.fps, source.start_seconds, camera.homography
+        name, written, source.width, source.height, source.fps, source.start_seconds, camera.pixels_to_floor
     )

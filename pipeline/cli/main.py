@@ -21,11 +21,14 @@ from .appearance import (
 )
 from .appearance_evaluation import evaluate_reid_command, explain_command
 from .bench import bench_command
+from .calibrate import calibrate_command
 from .common import (
     FILE,
+    FOLDER,
     CommandError,
     as_json_option,
     by_camera,
+    force_option,
     print_json,
     run_option,
     table_of,
@@ -175,7 +178,7 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
     console = terminal()
     console.print(table)
     console.print(
-        f"identities: [bold]{outcome.identities}[/], tracklets: {outcome.tracklets}, "
+        f"identities: [bold]{outcome.identities}[/], tracklets: {outcome.tracklets} ({outcome.undecided} undecided), "
         f"observations: {outcome.observations}"
     )
     console.print(f"database: {without_credentials(database)}", soft_wrap=True)
@@ -185,22 +188,33 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
 @click.argument("config_path", metavar="[FILE]", type=FILE, required=False)
 @click.option("--database", help="check that no identity of a stored run violates a constraint")
 @run_option
+@click.option("--draw", "drawn", type=FOLDER, metavar="FOLDER",
+              help="draw the floor grid into the first frame of each camera with a homography")
+@force_option
 @trust_weights_option
 @as_json_option
 def check_command(
-    config_path: Path | None, database: str | None, run: int | None, trust_weights: bool, as_json: bool
+    config_path: Path | None,
+    database: str | None,
+    run: int | None,
+    drawn: Path | None,
+    force: bool,
+    trust_weights: bool,
+    as_json: bool,
 ) -> None:
     """Validate a config and open every camera's source.
 
     With --database: prove that no identity is twice in one camera at a time, in two places, or away for too long.
     """
-    from ..check import check_config
+    from ..check import check_config, draw_floors
 
     if (config_path is None) == (database is None):
         raise click.UsageError("Give either FILE or --database.")
     if database is not None:
         return check_identities(database, run, as_json)
     assert config_path is not None  # by the check above
+    if drawn is not None:
+        draw_floors(config_path, drawn, force)
     report = check_config(config_path, trust_weights)
     if as_json:
         print_json({"ok": report.ok, "cameras": report.cameras, "problems": report.problems})
@@ -237,6 +251,7 @@ for _command in (
     render_command,
     evaluate_command,
     sweep_command,
+    calibrate_command,
     link_command,
     runs_command,
     prune_command,

@@ -1,41 +1,19 @@
-"""How likely two tracklets, or a tracklet and an identity, are one person: the calibrated evidence of looks and places.
+"""How likely a tracklet and an identity are one person: the calibrated evidence of looks and places.
 
 Log-odds are a logistic regression on two measurements: the masked similarity, relative to how similar each side is to
 people who surely are others (cohort normalisation, as of speaker verification: Matejka et al., Interspeech 2017), and
-the log-likelihood ratio of the positions on the floor, see `motion.py` [use here ours].
+the log-likelihood ratio of the positions on the floor, see `motion.py` [use here ours].  The weights are in the config.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 COHORT = 3  # most similar others whose mean is a tracklet's level
 COHORT_PRIOR = 3  # others at the usual level that are counted besides
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Weights of the logistic regression.
-
-    Attributes:
-        similarity: log-odds per 1 of similarity.
-        motion: log-odds per nat of the floor positions' log-likelihood ratio.
-        bias: log-odds where both are 0.
-        level: usual similarity of a tracklet to the three most similar of those people who surely are others.
-    """
-
-    similarity: float
-    motion: float
-    bias: float
-    level: float
-
-
-# Fitted by `reidpipe calibrate` to rendered stores whose seeds chose nothing else: see docs/method.md.
-BUNDLED = Calibration(similarity=14.0, motion=1.0, bias=-7.4, level=0.3)
 
 
 def log_odds(probability: float) -> float:

@@ -138,13 +138,16 @@ class Linker:
         return links
 
     def _changed_links(self) -> list[Link]:
-        """Links of the tracklets whose identity is not the one that was written last."""
-        return self._write(np.flatnonzero(self._recent.identity != self._recent.written))
+        """Links of the tracklets whose identity is not the one that was written last; of new ones, if they are sure."""
+        recent = self._recent
+        changed = recent.identity != recent.written
+        return self._write(np.flatnonzero(changed & (recent.are_seen_enough() | (recent.written != UNDECIDED))))
 
     def _close(self, rows: Mask) -> list[Link]:
         """Make decisions final; what was linked without evidence, as an identity's first, may not be it any more."""
         self._recent.is_open[rows] = False
         unstated = np.flatnonzero(rows & ~self._recent.stated)
+        unstated = unstated[self._recent.written[unstated] != UNDECIDED]
         return [link for link in self._write(unstated) if link.probability is not None]
 
     def _write(self, rows: NDArray[np.int64]) -> list[Link]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...reid import Appearance, concatenate, masked_similarity
 from ..config.schema import LinkingConfig
 from ..types import TrackKey
-from .calibration import BUNDLED, cohort_levels
+from .calibration import cohort_levels
 from .candidates import Found, KnownIdentities
 from .constraints import compatible, gap_seconds
 from .motion import motion_evidence
@@ -26,6 +26,7 @@ FORBIDDEN = -np.inf  # log-odds of a tracklet for an identity that it cannot be
 Numbers = NDArray[np.int64]
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Floats = NDArray[Any]  # float32 or float64
 
 
 class Recent:
@@ -142,6 +143,13 @@ class Recent:
         self._known.forget(now_seconds, self.identity)
         self.candidates.leave_out(np.isinf(self._known.last_seen(self.candidates.numbers.ravel())))
 
+    def are_seen_enough(self) -> Mask:
+        """Whether each tracklet's identity was seen for so long that it is worth a number, bool (T,)."""
+        numbers, place = np.unique(self.identity, return_inverse=True)
+        seconds = np.bincount(place, self.spans.last - self.spans.first, len(numbers))  # (l,)
+        seconds[np.isfinite(self._known.last_seen(numbers))] = np.inf
+        return np.asarray(seconds[place] >= self._config.min_seconds)
+
     def members(self, number: int) -> Rows:
         """Rows of an identity, int64 (m,)."""
         return np.flatnonzero(self.identity == number)
@@ -157,8 +165,19 @@ class Recent:
     def options(self, rows: Rows, own: Numbers, waived: Mask | None = None) -> tuple[Numbers, NDArray[np.float64]]:
         """Log-odds that R tracklets are L identities, by rising number: int64 (L,) and float64 (R, L).
 
-        They do not count the tracklet itself. FORBIDDEN are identities that time or place rule out, and those with
-        which there is nothing to compare.
+        FORBIDDEN are identities that time or place rule out, and those with which there is nothing to compare.
+        Arguments as of `measure`.
+        """
+        numbers, similarity, motion = self.measure(rows, own, waived)
+        return numbers, self._odds(similarity, motion)
+
+    def measure(
+        self, rows: Rows, own: Numbers, waived: Mask | None = None
+    ) -> tuple[Numbers, NDArray[np.float64], NDArray[np.float64]]:
+        """What speaks for R tracklets being L identities: numbers int64 (L,), similarity and motion, float64 (R, L).
+
+        Similarity is relative to the usual level of both sides, and FORBIDDEN as in `options`; motion is the evidence
+        of the identity's tracklet that is nearest in time. They do not count the tracklet itself.
 
         Args:
             rows: int64 (R,).
@@ -174,13 +193,14 @@ class Recent:
         numbers = np.union1d(identity[starts], candidates.numbers[candidates.numbers >= 0])  # (L,)
         views = np.full((len(rows), len(numbers), 2 * NEAREST_VIEWS), np.nan)
         place = np.searchsorted(numbers, identity[starts])  # (l,)
-        similarity = self.similarity[rows[:, None], decided] - self.level[decided] / 2  # (R, d)
-        views[:, place, :NEAREST_VIEWS] = nearest_views(similarity, starts)
+        to_decided = self.similarity[rows[:, None], decided] - self.level[decided] / 2  # (R, d)
+        views[:, place, :NEAREST_VIEWS] = nearest_views(to_decided, starts)
         row, column = np.nonzero(candidates.numbers >= 0)
         there = np.searchsorted(numbers, candidates.numbers[row, column])
         views[row, there, NEAREST_VIEWS:] = candidates.views[row, column]
-        odds = BUNDLED.bias + BUNDLED.similarity * (mean_of_nearest(views) - self.level[rows, None] / 2)  # (R, L)
-        odds[:, place] += BUNDLED.motion * self._motion_of_nearest(rows, decided, starts)
+        similarity = mean_of_nearest(views) - self.level[rows, None] / 2  # (R, L)
+        motion = np.zeros((len(rows), len(numbers)))
+        motion[:, place] = self._motion_of_nearest(rows, decided, starts)
         refused = self._known.blocked(numbers, self.spans[rows]) & (numbers != own[:, None])  # (R, L)
         clashing = ~self.compatible[rows[:, None], decided]  # (R, d)
         if waived is not None:
@@ -188,20 +208,23 @@ class Recent:
         if len(starts):
             refused[:, place] |= np.logical_or.reduceat(clashing, starts, axis=1)
         refused |= self._away_too_long(rows, numbers, decided, starts, place)
-        odds[refused] = FORBIDDEN
-        return numbers, odds
+        similarity[refused] = FORBIDDEN
+        return numbers, similarity, motion
 
     def pair_odds(self, rows: Rows) -> NDArray[np.float32]:
         """Log-odds that all T tracklets are the same people as R of them, float32 (T, R); FORBIDDEN on the diagonal."""
         similarity = self.similarity[:, rows] - (self.level[:, None] + self.level[rows]) / 2
-        odds = BUNDLED.bias + BUNDLED.similarity * similarity + BUNDLED.motion * self.motion[:, rows]
-        return np.asarray(odds, np.float32)
+        return np.asarray(self._odds(similarity, self.motion[:, rows]), np.float32)
+
+    def _odds(self, similarity: Floats, motion: Floats) -> Floats:
+        weights = self._config.calibration
+        return weights.bias + weights.similarity * similarity + weights.motion * motion
 
     def _levels(self) -> NDArray[np.float32]:
         if not self._config.self_calibration:
             return np.zeros(len(self.similarity), np.float32)
-        levels = cohort_levels(self.similarity, self.compatible, BUNDLED.level)
-        return np.asarray(levels - BUNDLED.level, np.float32)
+        usual = self._config.calibration.level
+        return np.asarray(cohort_levels(self.similarity, self.compatible, usual) - usual, np.float32)
 
     def _motion_of_nearest(self, rows: Rows, decided: Rows, starts: Rows) -> NDArray[np.float64]:
         """Motion evidence between R tracklets and each identity's tracklet that is nearest in time, float64 (R, l)."""

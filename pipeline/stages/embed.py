@@ -18,7 +18,11 @@ from ..stopwatch import Stopwatch
 from ..thumbnail import thumbnail
 from ..types import Frame, Image
 
-BUNDLED = {"accurate": SHIPPED_WEIGHTS, "dpmpp": SHIPPED_WEIGHTS.with_name("appearance.onnx")}
+BUNDLED = {
+    "accurate": SHIPPED_WEIGHTS,
+    "fast": SHIPPED_WEIGHTS.with_name("fast.onnx"),
+    "dpmpp": SHIPPED_WEIGHTS.with_name("appearance.onnx"),
+}
 
 
 class CropEmbedder(Protocol):

@@ -38,7 +38,7 @@ class TrackStage:
         self, camera: str, config: Config, rate: float, frame_wh: tuple[int, int], embedder: CropEmbedder,
         clock: Stopwatch,
     ) -> None:
-        homography = config.cameras[camera].homography
+        homography = config.cameras[camera].pixels_to_floor
         self._tracker: Tracker = TRACKERS[config.tracker.name](_settings(config, rate, frame_wh))
         self._builder = TrackletBuilder(
             camera, config.appearance, None if homography is None else np.array(homography), embedder.dimensions,
@@ -92,14 +92,15 @@ class TrackStage:
     def _held_state(self) -> dict[str, NDArray[Any]]:
         crops = [crop for frame in self._held for crop in frame.crops.values()]
         appearance = concatenate([Appearance.empty(self._embedder.dimensions), *(crop.appearance for crop in crops)])
-        return {
+        places = [(frame.index, frame.height, frame.width) for frame in self._held]
+        own: dict[str, NDArray[Any]] = {
             "seconds": np.array([frame.seconds for frame in self._held], np.float64),
-            "index_hw": np.array(
-                [(frame.index, frame.height, frame.width) for frame in self._held], np.int64).reshape(-1, 3),
+            "index_hw": np.array(places, np.int64).reshape(-1, 3),
             "crop_count": counts_of(frame.crops for frame in self._held),
             "crop_row": np.array([row for frame in self._held for row in frame.crops], np.int64),
             "embedding": appearance.embedding, "mask": appearance.mask,
-        } | images_state([crop.image for crop in crops])
+        }
+        return own | images_state([crop.image for crop in crops])
 
     def _restore_held(self, state: Mapping[str, NDArray[Any]]) -> None:
         crops = [

@@ -23,6 +23,7 @@ from .schema import (
     LinkRow,
     LinkSet,
     Observation,
+    Run,
     TrackletRow,
 )
 
@@ -74,6 +75,13 @@ def delete_checkpoint(connection: Connection, run: int) -> None:
     """Delete a run's checkpoint, if it has one."""
     connection.execute(delete(CheckpointPart).where(CheckpointPart.run_id == run))
     connection.execute(delete(CheckpointRow).where(CheckpointRow.run_id == run))
+
+
+def delete_checkpoints(connection: Connection, run: int) -> None:
+    """Delete the checkpoints of a run that has ended, and of earlier ones with the same inputs: nobody needs them."""
+    own = select(Run.inputs).where(Run.id == run).scalar_subquery()
+    for one in connection.scalars(select(Run.id).where((Run.id == run) | (Run.id < run) & (Run.inputs == own))).all():
+        delete_checkpoint(connection, one)
 
 
 def wind_back(connection: Connection, run: int, camera_ids: Mapping[str, int]) -> int:

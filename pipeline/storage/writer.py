@@ -16,7 +16,7 @@ from sqlalchemy import Connection, update
 
 from ..errors import LockedError, StoreError
 from ..types import CameraReport, Link, Observations, Tracklet
-from .checkpoints import Checkpoint, delete_checkpoint, write_checkpoint
+from .checkpoints import Checkpoint, delete_checkpoints, write_checkpoint
 from .link_rows import settle_links, write_links
 from .rows import PackedTracklet, RowWriter, pack_tracklet
 from .schema import Camera, Run
@@ -258,7 +258,7 @@ class RunWriter:
                 if self._settling:
                     settle_links(connection, self._link_set_id)
                 if last.ended:
-                    delete_checkpoint(connection, self.run)
+                    delete_checkpoints(connection, self.run)
                 self._close(connection, last.status)
                 return False
             connection.execute(update(Run).where(Run.id == self.run).values(heartbeat_at=datetime.now(UTC)))

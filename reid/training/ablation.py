@@ -22,7 +22,29 @@ Changes = Mapping[str, Any]  # dotted keys of a recipe, and what they become
 
 # What is switched off, and how.  A part that a recipe does not have on is left out of its table.
 PARTS: dict[str, Changes] = {
-    "mask generator": {"mask.kind": "none", "mask.trust_weight": 0.0, "losses.triplet_by_mask": False},
+    "mask generator": {
+        "mask.kind": "none",
+        "mask.distillation_weight": 0.0,
+        "mask.trust_weight": 0.0,
+        "losses.triplet_by_mask": False,
+    },
+    "mask generator and evidence map": {
+        "mask.kind": "none",
+        "mask.distillation_weight": 0.0,
+        "mask.trust_weight": 0.0,
+        "losses.triplet_by_mask": False,
+        "regions": None,
+    },
+    "mask supervised by similarities (instead: by classification alone)": {"mask.distillation_weight": 0.0},
+    "mask of all stages (instead: of regions)": {
+        "mask.kind": "regions",
+        "mask.arcface_weight": 0.0,
+        "mask.distillation_weight": 0.0,
+        "mask.trust_weight": 1.0,
+        "regions.dimensions": 128,
+        "regions.weight": 1.0,
+    },
+    "dims in any order (instead: by region)": {"regions.dimensions": 128, "regions.weight": 1.0},
     "own step of the mask": {"mask.joint_step": True},
     "mask supervised by pairs (instead: by classification)": {"mask.pair_weight": 0.0, "mask.arcface_weight": 1.0},
     "masked classification": {"losses.masked": 0.0},

@@ -83,7 +83,8 @@ def damage(path: Path, seed: int) -> None:
 
 def outcome_of(arguments: tuple[str, ...], folder: Path, database: Path) -> str:
     """Run one command; a word for how it ended."""
-    filled = [word.replace("OUT", str(folder / "out")).replace("TRUTH", str(folder.parent / "truth")) for word in arguments]
+    places = {"OUT": folder / "out", "TRUTH": folder.parent / "truth"}
+    filled = [word.replace("OUT", str(places["OUT"])).replace("TRUTH", str(places["TRUTH"])) for word in arguments]
     done = CliRunner().invoke(commands.main, [*filled, "--database", str(database)])
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         return f"traceback-{type(done.exception).__name__}"

@@ -94,7 +94,9 @@ def other_model(path, kind=None):
         ),
         pytest.param(other_model, "expected an ONNX model of kind reidpipe-appearance", id="another model"),
         pytest.param(
-            lambda path: other_model(path, "two\r\nlines \x1b[2J"), r"got two lines \?\[2J version none", id="steering text"
+            lambda path: other_model(path, "two\r\nlines \x1b[2J"),
+            r"got two lines \?\[2J version none",
+            id="steering text",
         ),
     ],
 )

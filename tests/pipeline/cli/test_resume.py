@@ -188,6 +188,7 @@ def test_a_new_run_says_that_there_is_an_unfinished_one(broken_off, tmp_path):
     assert (code, json.loads(out)["run"]) == (0, 2)
     assert "run 1 of the same cameras is unfinished" in messages
     assert "--resume" in messages
+    assert count(tmp_path / "people.db", "select count(*) from checkpoints") == 0, "the new run makes it superfluous"
 
 
 def test_with_nothing_to_resume_a_run_begins_and_one_that_has_ended_is_not_touched(broken_off, tmp_path):

@@ -32,7 +32,7 @@ def visit(camera: str, track: int, first: int, angle: float) -> Tracklet:
 @pytest.fixture
 def database(tmp_path):
     """Two people at the door, then in the hall; the default links them correctly."""
-    own = {"linking": {"false_link_rate": 0.3}}
+    own = {"linking": {"false_link_rate": 0.3, "min_seconds": 0}}
     with Store.open(tmp_path / "a.db", create=True) as store:
         cameras = [CameraRow(name, "x", 640, 480, 10.0, 0.0) for name in ("door", "hall")]
         with store.start_run(json.dumps(own), cameras) as run:

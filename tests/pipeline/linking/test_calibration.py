@@ -11,7 +11,7 @@ from reidpipe.pipeline.linking.spans import spans_of
 from reidpipe.pipeline.types import Tracklet
 from reidpipe.reid import Appearance
 
-ANGLE = float(np.arccos(0.5))  # two people who look alike as far as a similarity of 0.5
+ANGLE = float(np.arccos(0.5))  # two people who look similar as far as a similarity of 0.5
 
 
 def seen(camera, track, first, last, angle=0.0, floor=None):

@@ -98,7 +98,7 @@ def test_a_person_who_was_forgotten_is_nobodys_candidate():
 @settings(max_examples=60, deadline=None)
 @given(crowds(), st.sampled_from([10.0, 100.0, 3600.0]), st.sampled_from([0.999, 0.5, 0.05]), st.integers(1, 9))
 def test_no_identity_violates_a_constraint(tracklets, max_gap_seconds, false_link_rate, batch):
-    config = LinkingConfig(false_link_rate=false_link_rate, max_gap_seconds=max_gap_seconds)
+    config = LinkingConfig(false_link_rate=false_link_rate, max_gap_seconds=max_gap_seconds, min_seconds=0)
     with summarised_at_once():
         found = feed(Linker(config, CAMERAS, DIMENSIONS), tracklets, batch)
     assert set(found) == {one.track_id for one in tracklets}

@@ -23,6 +23,7 @@ BACK_TO_0002 = (
     "INSERT INTO old SELECT id, run_id, number FROM identities",
     "DROP TABLE identities",
     "ALTER TABLE old RENAME TO identities",
+    "ALTER TABLE links DROP COLUMN probability",
     "DROP TABLE link_sets",
     "DROP TABLE checkpoint_parts",
     "DROP TABLE checkpoints",
