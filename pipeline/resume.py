@@ -27,7 +27,7 @@ from .storage.database import database_file, file_exists, parse_database
 from .storage.runs import runs_with_inputs
 from .storage.store import Store
 
-RESUMABLE_TRACKER = "masked"
+RESUMABLE_TRACKERS = ("masked",)  # those that are a `ResumableTracker`
 WITHOUT_EFFECT = ("database", "access", "retention", "sources")  # sections of the config that change no result
 MOST_CHANGES = 3  # named in a message
 
@@ -59,7 +59,7 @@ def inputs_of(config: Config) -> str:
 
 def can_be_resumed(config: Config) -> bool:
     """Whether runs of a config keep checkpoints."""
-    return config.tracker.name == RESUMABLE_TRACKER
+    return config.tracker.name in RESUMABLE_TRACKERS
 
 
 def run_to_resume(config: Config, inputs: str) -> Earlier | None:
@@ -75,7 +75,7 @@ def run_to_resume(config: Config, inputs: str) -> Earlier | None:
     """
     if not can_be_resumed(config):
         raise ConfigError(f"tracker.name: runs with {config.tracker.name} keep no checkpoint and cannot be resumed: "
-                          f"run without --resume, or use {RESUMABLE_TRACKER}")
+                          f"run without --resume, or use {' or '.join(RESUMABLE_TRACKERS)}")
     url = parse_database(config.database)
     if database_file(url) is not None and not file_exists(url):
         return None

@@ -29,7 +29,6 @@ BACK_TO_0002 = (
     "DROP TABLE checkpoints",
     "ALTER TABLE runs DROP COLUMN inputs",
     "ALTER TABLE tracklets DROP COLUMN taken_from",
-    "ALTER TABLE links DROP COLUMN probability",
     f"UPDATE {VERSION_TABLE} SET version_num = '0002'",
 )
 
