@@ -119,7 +119,8 @@ def run_pipeline(
             readers = [CameraReader(source, stop, clock, config.sources.stall_seconds) for source in sources.values()]
             frames = in_time_order(readers)
             for frame, people in detect_ahead(frames, detector, config.detector.batch, clock):
-                listener.analysed(frame, stages.process(frame, people))
+                if not stop.is_set():  # else the user waits, and a resumed run comes here again
+                    listener.analysed(frame, stages.process(frame, people))
             stages.finish()
             interrupted = stop.is_set()
         finally:
