@@ -19,7 +19,7 @@ from .appearance import (
     leave_one_out_command,
     train_command,
 )
-from .appearance_evaluation import evaluate_reid_command, explain_command
+from .appearance_evaluation import evaluate_reid_command, explain_group
 from .bench import bench_command
 from .calibrate import calibrate_command
 from .common import (
@@ -36,8 +36,11 @@ from .common import (
     trust_weights_option,
 )
 from .crash import report_crash, wants_traceback
-from .detector import evaluate_detector_command, train_detector_command
+from .detector import evaluate_detector_command, export_detector_command, train_detector_command
 from .evaluate import evaluate_command, sweep_command
+from .identities.correct import identities_group
+from .identities.explain import explain_link_command
+from .identities.search import search_command
 from .link import check_identities, link_command
 from .prune import prune_command
 from .render import render_command
@@ -253,6 +256,7 @@ for _command in (
     sweep_command,
     calibrate_command,
     link_command,
+    identities_group,
     runs_command,
     prune_command,
     train_command,
@@ -260,9 +264,12 @@ for _command in (
     leave_one_out_command,
     fit_discriminant_command,
     evaluate_reid_command,
-    explain_command,
+    explain_group,
+    search_command,
     export_model_command,
     train_detector_command,
+    export_detector_command,
     evaluate_detector_command,
 ):
     main.add_command(_command)
+explain_group.add_command(explain_link_command)

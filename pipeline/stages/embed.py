@@ -38,7 +38,7 @@ class CropEmbedder(Protocol):
         ...
 
 
-def open_embedder(config: AppearanceConfig, threads: int) -> CropEmbedder:
+def open_embedder(config: AppearanceConfig, threads: int) -> Embedder:
     """Load the appearance model that the config names.
 
     Raises:
@@ -89,7 +89,7 @@ class FrameCrops(SettlingFrame):
     def __init__(self, frame: Frame, xyxy: NDArray[np.float32], embedder: CropEmbedder, clock: Stopwatch) -> None:
         height, width = frame.image.shape[:2]
         super().__init__(frame.index, frame.seconds, height, width, {})
-        self._cut: Callable[[int], Image] | None = lambda row: _cut(frame.image, xyxy[row])
+        self._cut: Callable[[int], Image] | None = lambda row: cut(frame.image, xyxy[row])
         self._embedder, self._clock = embedder, clock
 
     def embed(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -107,8 +107,8 @@ class FrameCrops(SettlingFrame):
         self._cut = None
 
 
-def _cut(image: Image, xyxy: NDArray[np.float32]) -> Image:
-    """The person's part of the frame, copied so that the frame need not be kept."""
+def cut(image: Image, xyxy: NDArray[np.float32]) -> Image:
+    """A box of an image, float32 (4,) pixels, copied so that the image need not be kept."""
     height, width = image.shape[:2]
     left, top = np.floor(xyxy[:2].clip(0, [width - 1, height - 1])).astype(int)
     right, bottom = np.ceil(xyxy[2:]).astype(int)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from ...reid import Appearance
+from ..errors import StoreError
 from ..thumbnail import thumbnail
 from ..types import Image
 
@@ -45,3 +46,15 @@ def encode_crop(image: Image) -> bytes:
     if not done:
         raise ValueError(f"image: expected uint8 (h, w, 3), got {image.dtype} {image.shape}")
     return bytes(buffer)
+
+
+def decode_crop(content: bytes) -> Image:
+    """A stored crop, a WebP or JPEG file, as uint8 (h, w, 3) BGR.
+
+    Raises:
+        StoreError: it is none, as in a damaged database.
+    """
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    if image is None:
+        raise StoreError("a stored crop is no picture: the database is damaged: restore a copy")
+    return np.asarray(image, np.uint8)

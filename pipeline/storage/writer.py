@@ -17,6 +17,7 @@ from sqlalchemy import Connection, update
 from ..errors import LockedError, StoreError
 from ..types import CameraReport, Link, Observations, Tracklet
 from .checkpoints import Checkpoint, delete_checkpoints, write_checkpoint
+from .corrected import apply_corrections, withdraw_corrections
 from .link_rows import settle_links, write_links
 from .rows import PackedTracklet, RowWriter, pack_tracklet
 from .schema import Camera, Run
@@ -256,7 +257,9 @@ class RunWriter:
                 write_checkpoint(connection, self.run, self._camera_ids, last)
             if isinstance(last, _Finish):
                 if self._settling:
+                    withdraw_corrections(connection, self._link_set_id)  # of an earlier part of a run that goes on
                     settle_links(connection, self._link_set_id)
+                    apply_corrections(connection, self.run)
                 if last.ended:
                     delete_checkpoints(connection, self.run)
                 self._close(connection, last.status)

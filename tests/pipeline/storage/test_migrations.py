@@ -17,6 +17,8 @@ from tests.pipeline.stored_runs import small_run
 
 BACK_TO_0002 = (
     "PRAGMA foreign_keys = OFF",
+    "DROP TABLE correction_tracklets",
+    "DROP TABLE corrections",
     "CREATE TABLE old (id INTEGER NOT NULL, run_id INTEGER NOT NULL, number INTEGER NOT NULL, "
     "CONSTRAINT fk_identities_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE, "
     "CONSTRAINT pk_identities PRIMARY KEY (id), CONSTRAINT uq_identities_run_id_number UNIQUE (run_id, number))",
