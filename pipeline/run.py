@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, cast
 
 import supervision as sv
 
@@ -17,6 +19,17 @@ from .config.schema import Config
 from .linking.linker import BATCH_SECONDS, Linker
 from .listener import RunListener
 from .prepare import prepare
+from .resume import (
+    Earlier,
+    State,
+    can_be_resumed,
+    check_cameras,
+    earlier_run,
+    inputs_of,
+    packed,
+    run_to_resume,
+    unpacked,
+)
 from .sources.counts import camera_report
 from .sources.opening import Source
 from .sources.time_order import CameraReader, in_time_order
@@ -24,10 +37,15 @@ from .stages.detect import detect_ahead
 from .stages.embed import CropEmbedder
 from .stages.track import TrackStage
 from .stopwatch import Stopwatch
-from .storage.queries import find_run
+from .storage.checkpoints import Checkpoint
+from .storage.queries import find_run, list_cameras
 from .storage.store import CameraRow, Store
 from .storage.writer import RunWriter
-from .types import CameraReport, Frame, Observations, Tracklet
+from .types import CameraReport, CameraStatus, Frame, Observations, Place, Tracklet
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_SECONDS = 10.0  # of footage between two checkpoints; what is lost when a run breaks off
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +62,8 @@ class Outcome:
         crops: how many crops were embedded.
         seconds: wall-clock time.
         stage_seconds: busy seconds per stage, summed over all threads.
+        start: how it began: "new", "resumed", or "ended" if there was nothing left to resume.
+        resumable: whether it has not reached its end and can be resumed.
     """
 
     run: int
@@ -57,40 +77,50 @@ class Outcome:
     crops: int
     seconds: float
     stage_seconds: dict[str, float]
+    start: Literal["new", "resumed", "ended"] = "new"
+    resumable: bool = False
 
 
 def run_pipeline(
-    config: Config, listener: RunListener, stop: threading.Event, trust_weights: bool = False
+    config: Config, listener: RunListener, stop: threading.Event, trust_weights: bool = False, resume: bool = False
 ) -> Outcome:
     """Process all footage of a config and store the results.
 
     Args:
         config: validated, with resolved paths.
         listener: informed of progress.
-        stop: set it to end early; finished work is stored, and the run is marked as partial.
+        stop: set it to end early; finished work is stored, and the run is marked as partial and can be resumed.
         trust_weights: whether weights of formats that can run programs may be loaded, such as ultralytics' .pt.
+        resume: continue the newest run of this config if it has not ended; if there is none, begin one.
 
     Raises:
+        ConfigError: the run to be resumed had other settings, weights, footage, or another version.
         SourceError: no camera's footage can be opened.
         WeightsError: a model cannot be loaded.
         StoreError: the database cannot be opened or written.
     """
     began, clock = time.perf_counter(), Stopwatch()
+    inputs = inputs_of(config)
+    earlier = run_to_resume(config, inputs) if resume else None
+    if earlier is not None and earlier.has_ended:
+        return _ended(config, earlier.run)
     prepared = prepare(config, trust_weights)
     sources, failed, detector, embedder = prepared.ready()
     listener.opened(sources, failed)
-    camera_rows = [_camera_row(config, name, sources.get(name)) for name in config.cameras]
-    with (
-        Store.open(config.database, create=True, modes=MODES[config.access]) as store,
-        store.start_run(json.dumps(config.as_written()), camera_rows) as writer,
-    ):
+    with ExitStack() as open_parts:
+        store = open_parts.enter_context(Store.open(config.database, create=True, modes=MODES[config.access]))
+        writer, content = _begin(config, sources, inputs, earlier, store)
+        open_parts.enter_context(writer)
         linker = Linker(config.linking, list(config.cameras), embedder.dimensions)
         stages = _Stages(config, sources, embedder, linker, writer, clock)
+        if content:
+            stages.restore(*unpacked(content, store.name), {name: report.error for name, report in failed.items()})
         try:
             readers = [CameraReader(source, stop, clock, config.sources.stall_seconds) for source in sources.values()]
             frames = in_time_order(readers)
             for frame, people in detect_ahead(frames, detector, config.detector.batch, clock):
-                listener.analysed(frame, stages.process(frame, people))
+                if not stop.is_set():  # else the user waits, and a resumed run comes here again
+                    listener.analysed(frame, stages.process(frame, people))
             stages.finish()
             interrupted = stop.is_set()
         finally:
@@ -100,7 +130,10 @@ def run_pipeline(
             writer.report(report)
         complete = all(report.status == "complete" for report in reports.values())
         status: Literal["complete", "partial"] = "complete" if complete else "partial"
-        writer.finish(status)
+        ended = complete or not interrupted or not can_be_resumed(config)
+        if ended:
+            writer.settle_links()
+        writer.finish(status, ended)
         stored = find_run(store, writer.run)
     return Outcome(
         run=writer.run,
@@ -114,7 +147,38 @@ def run_pipeline(
         crops=stages.crops,
         seconds=time.perf_counter() - began,
         stage_seconds=clock.seconds,
+        start="new" if earlier is None else "resumed",
+        resumable=not ended,
     )
+
+
+def _begin(
+    config: Config, sources: Mapping[str, Source], inputs: str, earlier: Earlier | None, store: Store
+) -> tuple[RunWriter, bytes]:
+    """The writer of a new run, or of an earlier one with the content of its checkpoint, if it has one."""
+    if earlier is not None:
+        return store.resume_run(earlier.run)
+    before = earlier_run(store, inputs)
+    if before is not None and not before.has_ended:
+        logger.warning("run %d of the same cameras is unfinished; a new one begins (to continue it instead, stop this "
+                       "one and add --resume)", before.run)
+    cameras = [_camera_row(config, name, sources.get(name)) for name in config.cameras]
+    kept = inputs if can_be_resumed(config) else None
+    return store.start_run(json.dumps(config.as_written()), cameras, inputs=kept), b""
+
+
+def _ended(config: Config, run: int) -> Outcome:
+    """The outcome of a run that has ended before."""
+    with Store.open(config.database) as store:
+        summary = find_run(store, run)
+        cameras = [
+            CameraReport(one.camera, one.decoded, one.analysed, one.thinned, one.dropped, one.damaged,
+                         cast("CameraStatus", one.status), one.error)
+            for one in list_cameras(store, run)]
+    return Outcome(
+        run=run, interrupted=False, status=summary.status, cameras=cameras, observations=summary.observations,
+        tracklets=summary.tracklets, identities=summary.people, undecided=summary.tracklets - summary.links, crops=0,
+        seconds=0.0, stage_seconds={}, start="ended")
 
 
 class _Stages:
@@ -134,25 +198,49 @@ class _Stages:
             name: TrackStage(name, config, _rate(config, source), (source.width, source.height), embedder, clock)
             for name, source in sources.items()}
         self._unlinked: list[Tracklet] = []  # without their images
-        self._link_at_seconds = -math.inf
+        self._link_at_seconds = self._checkpoint_at_seconds = -math.inf
+        self._places: dict[str, Place] = {}  # of each camera's last frame
         self.observations = self.tracklets = 0
 
     def process(self, frame: Frame, people: sv.Detections) -> int:
         """Take one frame's detections through all stages; returns how many people are tracked in it."""
+        if frame.seconds >= self._checkpoint_at_seconds:
+            self._checkpoint(frame.seconds)
         camera = self._cameras[frame.camera]
         self._store(*camera.update(frame, people))
+        if frame.place is not None:
+            self._places[frame.camera] = frame.place
         if frame.seconds >= self._link_at_seconds:
             self._link(frame.seconds)
         return camera.people
 
+    def restore(self, meta: dict[str, Any], states: Mapping[str, State], errors: Mapping[str, str]) -> None:
+        """Go on from a checkpoint, and let the sources go on from there.
+
+        Args:
+            meta, states: as `_checkpoint` stored them.
+            errors: by camera, why it cannot be opened.
+
+        Raises:
+            SourceError: other cameras can be opened than when the run began.
+        """
+        check_cameras(self._writer.run, set(meta["cameras"]), set(self._cameras), errors)
+        for number, name in enumerate(meta["cameras"]):
+            self._cameras[name].restore(states[f"camera {number}"])
+        self._linker.restore(states["linker"])
+        self._link_at_seconds, self._checkpoint_at_seconds = meta["link_at"], meta["checkpoint_at"]
+        self.observations, self.tracklets = meta["observations"], meta["tracklets"]
+        for name, place in meta["places"].items():
+            self._places[name] = Place(**place)
+            self._sources[name].continue_after(self._places[name])
+
     def finish(self) -> None:
-        """Settle the last frames, close all tracks, and make all links final."""
+        """Settle the last frames, close all tracks, and decide all links."""
         for camera in self._cameras.values():
             self._store(*camera.finish())
         self._link(self._link_at_seconds)
         with self._clock.stage("link"):
             self._writer.add_links(self._linker.finish())
-        self._writer.settle_links()
 
     def reports(self) -> dict[str, CameraReport]:
         """One report per camera; call it when the decoding threads have ended."""
@@ -163,6 +251,28 @@ class _Stages:
     def crops(self) -> int:
         """How many crops were embedded."""
         return sum(camera.crops for camera in self._cameras.values())
+
+    def _checkpoint(self, now_seconds: float) -> None:
+        """Store where the run can be continued, if its tracker can be.
+
+        Its place depends on the time in the footage only: a run that was continued has the same checkpoints, and what
+        was linked before them, as one that never broke off.
+        """
+        self._link(now_seconds)  # so that no tracklets wait
+        self._checkpoint_at_seconds = (now_seconds // CHECKPOINT_SECONDS + 1) * CHECKPOINT_SECONDS
+        with self._clock.stage("checkpoint"):
+            states: dict[str, State] = {"linker": self._linker.state()}
+            for number, camera in enumerate(self._cameras.values()):
+                state = camera.state()
+                if state is None:
+                    return
+                states[f"camera {number}"] = state
+            content = packed({
+                "cameras": list(self._cameras), "places": {name: asdict(one) for name, one in self._places.items()},
+                "link_at": self._link_at_seconds, "checkpoint_at": self._checkpoint_at_seconds,
+                "observations": self.observations, "tracklets": self.tracklets,
+            }, states)
+        self._writer.checkpoint(Checkpoint(now_seconds, content))
 
     def _store(self, frames: list[Observations], tracklets: list[Tracklet]) -> None:
         for observations in frames:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,21 @@ CameraStatus = Literal["complete", "partial", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a camera's footage can be continued: after one of its frames.
+
+    Attributes:
+        index: of that frame.
+        counts: of the footage up to it, see `FootageCounts.state`.
+        inside: JSON that only the source understands; empty if it must be read again from its start.
+    """
+
+    index: int
+    counts: Mapping[str, Any]
+    inside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One decoded frame of one camera.
 
@@ -24,12 +40,14 @@ class Frame:
         index: 0-based number in the camera's footage, counting every frame that could be decoded.
         seconds: UTC epoch seconds, from the stream's own timestamps.
         image: uint8 (H, W, 3) BGR.
+        place: where the footage can be continued after it; None if its source cannot be.
     """
 
     camera: str
     index: int
     seconds: float
     image: Image
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +86,7 @@ class Crop:
         frame_index: the frame it was cut from.
         seconds: UTC epoch seconds of that frame.
         quality: in [0, 1]; larger is a better view of the person.
-        image: uint8 (h, w, 3) BGR, not a view of the frame.
+        image: uint8 (h, w, 3) BGR, its thumbnail, not a view of the frame.
     """
 
     frame_index: int

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from .. import offline  # noqa: F401 - switches off telemetry, so it comes before any dependency
 from .geometry import visible_shares
 from .masked import MaskedTracker
-from .protocol import Embed, TrackedFrame, Tracker, TrackerSettings
+from .protocol import Embed, ResumableTracker, TrackedFrame, Tracker, TrackerSettings
+from .ragged import counts_of, parts
 from .ultralytics import UltralyticsTracker
 
 __all__ = [
-    "TRACKERS", "Embed", "MaskedTracker", "TrackedFrame", "Tracker", "TrackerSettings", "UltralyticsTracker",
-    "visible_shares",
+    "TRACKERS", "Embed", "MaskedTracker", "ResumableTracker", "TrackedFrame", "Tracker", "TrackerSettings",
+    "UltralyticsTracker", "counts_of", "parts", "visible_shares",
 ]
 
 TRACKERS: dict[str, Callable[[TrackerSettings], Tracker]] = {

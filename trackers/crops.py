@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,3 +68,18 @@ class CropChooser:
         forgotten = seconds - 2 * interval - self._settings.lost_seconds
         self._last = {one: last for one, last in self._last.items() if last >= forgotten or one in ids}
         return chosen
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What is left of the budget, and when tracks were last embedded, as arrays."""
+        return {
+            "seconds": np.array(np.nan if self._seconds is None else self._seconds),
+            "budget": np.array(self._budget, np.float64),
+            "last_id": np.array(list(self._last), np.int64),
+            "last_seconds": np.array(list(self._last.values()), np.float64),
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from what `state` gave."""
+        self._seconds = None if np.isnan(state["seconds"]) else float(state["seconds"])
+        self._budget = float(state["budget"])
+        self._last = dict(zip(state["last_id"].tolist(), state["last_seconds"].tolist(), strict=True))

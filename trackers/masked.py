@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 import numpy as np
 import supervision as sv
@@ -15,6 +17,7 @@ from .decide import INSTANT, Change, can_decide, decide, looks_different, views_
 from .geometry import box_iou, visible_shares
 from .motion import join
 from .protocol import TIMESTAMP_SLACK_SECONDS, Embed, TrackedFrame, TrackerSettings
+from .stored import State, tracks_of, tracks_state
 from .track import Track
 from .window import Window
 
@@ -80,6 +83,24 @@ class MaskedTracker:
     def finish(self) -> list[TrackedFrame]:
         """Return the frames that are still held back."""
         return self._window.release(np.inf)
+
+    def state(self) -> State:
+        """See `ResumableTracker.state`."""
+        own = {"tracks_so_far": np.array(self._tracks_so_far),
+               "seconds": np.array(np.nan if self._seconds is None else self._seconds)}
+        parts = {"tracks": tracks_state(self._tracks), "window": self._window.state(), "crops": self._crops.state()}
+        return own | {f"{part}.{name}": array for part, state in parts.items() for name, array in state.items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """See `ResumableTracker.restore`."""
+        def part(name: str) -> State:
+            return {key.removeprefix(f"{name}."): array for key, array in state.items() if key.startswith(f"{name}.")}
+
+        self._tracks_so_far = int(state["tracks_so_far"])
+        self._seconds = None if np.isnan(state["seconds"]) else float(state["seconds"])
+        self._tracks = tracks_of(part("tracks"))
+        self._window.restore(part("window"))
+        self._crops.restore(part("crops"))
 
     def _present(self) -> list[Track]:
         return [track for track in self._tracks if track.row >= 0]

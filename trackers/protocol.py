@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import supervision as sv
@@ -67,6 +67,19 @@ class Tracker(Protocol):
 
     def finish(self) -> list[TrackedFrame]:
         """Return the frames that are still held back, at the end of the footage."""
+        ...
+
+
+@runtime_checkable
+class ResumableTracker(Tracker, Protocol):
+    """A tracker whose state can be stored, so that a run that broke off can be continued."""
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that decides what comes next, as arrays of numbers, to be stored between two calls of `update`."""
+        ...
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue, with the same settings, as the tracker would have that gave this state."""
         ...
 
 

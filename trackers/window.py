@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .protocol import TrackedFrame
+from .ragged import counts_of, parts
 
 FILLED = -1  # row of a box that is interpolated
 
@@ -67,6 +69,33 @@ class Window:
         oldest = seconds - self._delay - self._fill
         self._last = {one: last for one, last in self._last.items() if last[0] >= oldest}
         return released
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The held frames and the ids that left, as arrays."""
+        frames = self._frames
+        return {
+            "seconds": np.array([frame.seconds for frame in frames], np.float64),
+            "box_count": counts_of(frame.confidence for frame in frames),
+            "xyxy": np.concatenate([np.zeros((0, 4), np.float32), *(frame.xyxy for frame in frames)]),
+            "confidence": np.concatenate([np.zeros(0, np.float32), *(frame.confidence for frame in frames)]),
+            "id_count": counts_of(frame.rows for frame in frames),
+            "id_row": np.array([pair for frame in frames for pair in frame.rows.items()], np.int64).reshape(-1, 2),
+            "last_id": np.array(list(self._last), np.int64),
+            "last_seconds": np.array([seconds for seconds, _ in self._last.values()], np.float64),
+            "last_xyxy": np.array([xyxy for _, xyxy in self._last.values()], np.float32).reshape(-1, 4),
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from what `state` gave."""
+        boxes = zip(
+            state["seconds"].tolist(),
+            parts(state["xyxy"], state["box_count"]),
+            parts(state["confidence"], state["box_count"]),
+            parts(state["id_row"], state["id_count"]), strict=True)
+        self._frames = deque(
+            _Held(seconds, xyxy, confidence, dict(rows.tolist())) for seconds, xyxy, confidence, rows in boxes)
+        last = zip(state["last_seconds"].tolist(), state["last_xyxy"], strict=True)
+        self._last = dict(zip(state["last_id"].tolist(), last, strict=True))
 
     def _fill_gaps(self, frame: _Held) -> dict[int, NDArray[np.float32]]:
         """Interpolated boxes, float32 (4,), of the ids that are not in a frame but shortly before and after it."""

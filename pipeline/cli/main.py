@@ -122,10 +122,11 @@ def main() -> None:
 
 @main.command("run")
 @click.option("--cameras", "config_path", type=FILE, required=True, help="config file, e.g. configs/store.yaml")
+@click.option("--resume", is_flag=True, help="continue the newest run of this config if it has not reached its end")
 @click.option("--quiet", is_flag=True, help="print errors only")
 @trust_weights_option
 @as_json_option
-def run_command(config_path: Path, quiet: bool, trust_weights: bool, as_json: bool) -> None:
+def run_command(config_path: Path, resume: bool, quiet: bool, trust_weights: bool, as_json: bool) -> None:
     """Detect, track and link people across all cameras.
 
     All results are stored in the database that the config names.
@@ -140,14 +141,18 @@ def run_command(config_path: Path, quiet: bool, trust_weights: bool, as_json: bo
     config = load_config(config_path)
     with stop_on_interrupt() as stop:
         if quiet or as_json:
-            outcome = run_pipeline(config, Silent(), stop, trust_weights)
+            outcome = run_pipeline(config, Silent(), stop, trust_weights, resume)
         else:
             with Display(Console(stderr=True)) as display:
-                outcome = run_pipeline(config, display, stop, trust_weights)
+                outcome = run_pipeline(config, display, stop, trust_weights, resume)
+    if outcome.start == "ended" and not quiet:
+        click.echo(f"reidpipe: run {outcome.run} has reached its end: there is nothing to resume", err=True)
     if as_json:
         print_json(outcome)
     elif not quiet:
         _print_outcome(outcome, config.database)
+    if outcome.resumable:
+        click.echo(f"reidpipe: run {outcome.run} can be continued: add --resume to the same command", err=True)
     if outcome.interrupted:
         sys.exit(INTERRUPTED_EXIT_CODE)
     broken = [(report.camera, report.error) for report in outcome.cameras if report.status != "complete"]

@@ -67,14 +67,14 @@ class FootageCounts:
         self.status = "partial" if self.decoded else "failed"
 
     def state(self) -> dict[str, Any]:
-        """All counts as plain values, to be sent to another process."""
+        """All counts as plain values, to be stored or sent to another process."""
         return {
             "decoded": self.decoded, "thinned": self.thinned, "damaged": self.damaged, "status": self.status,
-            "problems": self._problems, "broken_off": self._broken_off,
+            "problems": list(self._problems), "broken_off": self._broken_off,
         }
 
     def mirror(self, state: Mapping[str, Any]) -> None:
-        """Take over another process's counts, which has logged its problems."""
+        """Take over another process's counts, or an earlier one's, which has logged its problems."""
         self.decoded, self.thinned, self.damaged = state["decoded"], state["thinned"], state["damaged"]
         self.status, self._problems, self._broken_off = state["status"], state["problems"], state["broken_off"]
 
@@ -111,7 +111,7 @@ def camera_report(counts: FootageCounts, analysed: int) -> CameraReport:
         counts: what was decoded.
         analysed: how many frames went through detection and tracking.
     """
-    dropped = counts.decoded - counts.thinned - analysed
+    dropped = max(0, counts.decoded - counts.thinned - analysed)  # stopped while it was read again up to its place
     status, error = counts.status, counts.error
     if dropped and status == "complete":
         status, error = "partial", f"stopped with {counted(dropped, 'decoded frame')} not analysed"

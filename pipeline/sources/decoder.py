@@ -20,6 +20,7 @@ import numpy as np
 
 from ..config.schema import CameraConfig
 from ..errors import SourceError
+from ..types import Place
 from .counts import FootageCounts, describe
 from .messages import SLOTS, DisconnectedError, Link, Message
 from .opening import Source, header_problem, open_here
@@ -146,6 +147,8 @@ def _decode(link: Link) -> None:
     order, file = link.receive_with_file()
     if order is None:
         return None
+    if order["after"] is not None:
+        source.continue_after(Place(**order["after"]))
     threading.Thread(target=_report_progress, args=(link, source.counts), daemon=True).start()
     try:
         _send_frames(link, source, file)
@@ -168,7 +171,8 @@ def _send_frames(link: Link, source: Source, file: int) -> None:
             free.append(released["free"])
         slot = free.popleft()
         slots[slot] = frame.image
-        link.send({"frame": [frame.index, frame.seconds, slot], "counts": source.counts.state()})
+        inside = "" if frame.place is None else frame.place.inside
+        link.send({"frame": [frame.index, frame.seconds, slot], "inside": inside, "counts": source.counts.state()})
 
 
 def _report_progress(link: Link, counts: FootageCounts) -> None:

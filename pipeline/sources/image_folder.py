@@ -14,7 +14,7 @@ from ...reid.files import read_image
 from ...reid.wording import counted
 from ..config.schema import CameraConfig
 from ..errors import SourceError
-from ..types import Frame, Image
+from ..types import Frame, Image, Place
 from .counts import FootageCounts
 from .timestamps import Thinning
 from .video_file import DEFAULT_FPS
@@ -48,6 +48,11 @@ class ImageSource:
         self.start_seconds = (config.start_time.timestamp() if config.start_time else 0.0) + config.offset
         self._thinning = Thinning(config.every, None, self.fps)
         self.counts = FootageCounts(camera)
+        self._place: Place | None = None
+
+    def continue_after(self, place: Place) -> None:
+        """Leave out the images up to a place; see `Source.continue_after`."""
+        self._place = place
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
         """Read the images in order; damage is counted, never raised.
@@ -58,8 +63,12 @@ class ImageSource:
         reached_end = False
         seconds = 0.0
         left_out: list[str] = []
+        first, last_index = 0, -1 if self._place is None else self._place.index
+        if self._place is not None and not self._place.counts["damaged"]:  # then images and frames have equal numbers
+            first = last_index + 1
+            self.counts.mirror(self._place.counts)
         try:
-            for number, path in enumerate(self._files):
+            for number, path in enumerate(self._files[first:], first):
                 if stop.is_set():
                     return
                 seconds = number / self.fps
@@ -73,7 +82,10 @@ class ImageSource:
                     left_out.append(str(error))
                     self.counts.add_damaged()
                     continue
-                yield Frame(self.camera, self.counts.add_decoded(), self.start_seconds + seconds, image)
+                index = self.counts.add_decoded()
+                if index > last_index:
+                    place = Place(index, self.counts.state())
+                    yield Frame(self.camera, index, self.start_seconds + seconds, image, place)
             reached_end = True
         finally:
             if left_out:

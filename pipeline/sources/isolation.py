@@ -20,6 +20,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -29,7 +30,7 @@ from pydantic import BaseModel
 
 from ..config.schema import CameraConfig, SourcesConfig
 from ..errors import SourceError
-from ..types import Frame, Image
+from ..types import Frame, Image, Place
 from .counts import FootageCounts
 from .messages import SLOTS, DisconnectedError, Header, Link, Message, Opened, Progress, in_order
 
@@ -132,6 +133,11 @@ class IsolatedSource:
         self.width, self.height, self.fps = opened.width, opened.height, opened.fps
         self.start_seconds = opened.start_seconds
         self.frame_count, self.duration_seconds = opened.frame_count, opened.duration_seconds
+        self._place: Place | None = None
+
+    def continue_after(self, place: Place) -> None:
+        """Leave out the frames up to a place; see `Source.continue_after`."""
+        self._place = place
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
         """Receive the decoded frames; damage and crashes are counted, never raised.
@@ -164,7 +170,8 @@ class IsolatedSource:
                     image: Image = slots[slot].copy()
                     with suppress(DisconnectedError):  # it may have ended; what it sent before is still to be read
                         self._link.send({"free": slot})
-                    yield Frame(self.camera, index, moment, image)
+                    place = Place(index, self.counts.state(), progress.inside)
+                    yield Frame(self.camera, index, moment, image, place)
                 reached_end = progress.ended
                 if reached_end:
                     return
@@ -181,7 +188,8 @@ class IsolatedSource:
             fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
             memory = mmap.mmap(file, size)
             with suppress(DisconnectedError):
-                self._link.send({"read": True}, file)
+                after = None if self._place is None else asdict(self._place)
+                self._link.send({"read": True, "after": after}, file)
         finally:
             os.close(file)
         return np.frombuffer(memory, np.uint8).reshape(SLOTS, self.height, self.width, 3)

@@ -18,6 +18,7 @@ from .timestamps import HIGHEST_FPS, LOWEST_FPS
 SLOTS = 2  # frames in shared memory: one is filled while the other is read
 MESSAGE_BYTES = 1 << 18  # larger than any message; Unix sockets take about 200 KiB at once
 LARGEST_SIDE_PX = 1 << 16  # of a frame
+PLACE_LENGTH = 2000  # characters
 MOST_FRAMES = 1 << 53  # what every database and every JSON reader can hold
 LATEST_SECONDS = 4e10  # of a frame: the year 3237
 
@@ -68,12 +69,14 @@ class Progress(_Checked):
 
     Attributes:
         frame: its index, its UTC epoch seconds, and where it lies in shared memory.
+        inside: of the frame's `Place`.
         counts: the counts so far.
         log: logger, level and text of what the decoder logged.
         ended: whether the footage is read to its end.
     """
 
     frame: tuple[Count, Seconds, Slot] | None = None
+    inside: Annotated[str, Field(max_length=PLACE_LENGTH)] = ""
     counts: Counts | None = None
     log: list[tuple[str, int, Line]] = []
     ended: bool = False

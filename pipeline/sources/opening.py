@@ -15,7 +15,7 @@ from ...reid.wording import counted, did_you_mean, natural_order
 from ..config.schema import ADDRESS, DEVICE, CameraConfig, SourcesConfig
 from ..credentials import address_without_credentials
 from ..errors import SourceError
-from ..types import Frame
+from ..types import Frame, Place
 from .background import in_background
 from .counts import FootageCounts, describe
 from .image_folder import IMAGE_SUFFIXES, ImageSource
@@ -48,6 +48,10 @@ class Source(Protocol):
     frame_count: int | None
     duration_seconds: float | None
     counts: FootageCounts
+
+    def continue_after(self, place: Place) -> None:
+        """Leave out the frames up to a place that an earlier source of the same footage gave; before `frames`."""
+        ...
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
         """Decode the footage once, from start to end or until `stop` is set."""

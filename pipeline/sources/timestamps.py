@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 LOWEST_FPS, HIGHEST_FPS = 0.001, 1000.0  # larger ones in headers are the clock's ticks per second, not a frame rate
 SMALLEST_STEP_SECONDS = 0.001  # added to repeated timestamps: one tick of the coarsest container, Matroska
@@ -19,6 +19,16 @@ class TimeBase(Protocol):
 
     @property
     def denominator(self) -> int: ...  # noqa: D102
+
+
+class ClockState(NamedTuple):
+    """A clock whose timestamps needed no repair so far: pts in ticks, seconds since the first frame of its file."""
+
+    first_pts: int
+    origin_pts: int
+    origin_seconds: float
+    last_pts: int
+    last_seconds: float
 
 
 class Clock:
@@ -38,6 +48,21 @@ class Clock:
         self._origin: tuple[int, float] | None = None  # a timestamp and its seconds, from which the next are measured
         self._last_pts: int | None = None
         self._last_seconds: float | None = None
+        self._repairs = 0
+
+    @property
+    def state(self) -> ClockState | None:
+        """After the last frame; None if timestamps were missing or repaired, so that one may not name a frame."""
+        if self._repairs or self._first_pts is None or self._origin is None:
+            return None
+        if self._last_pts is None or self._last_seconds is None:
+            return None
+        return ClockState(self._first_pts, *self._origin, self._last_pts, self._last_seconds)
+
+    def restore(self, state: ClockState) -> None:
+        """Go on after the frame whose state this was."""
+        self._first_pts, self._origin = state.first_pts, (state.origin_pts, state.origin_seconds)
+        self._last_pts, self._last_seconds = state.last_pts, state.last_seconds
 
     @property
     def end_seconds(self) -> float:
@@ -59,7 +84,8 @@ class Clock:
             pts: the frame's presentation timestamp in ticks of the time base; None if it has none.
             next_pts: that of the frame after it; None if there is none.
         """
-        pts = self._between_neighbours(pts, next_pts)
+        given, pts = pts, self._between_neighbours(pts, next_pts)
+        self._repairs += pts is None or pts != given
         if pts is None or self._time_base is None:
             now = self.end_seconds
         else:
@@ -70,6 +96,7 @@ class Clock:
             now = self._origin[1] + self._between(self._origin[0], pts)
         if self._last_seconds is not None and not 0 < now - self._last_seconds <= LONGEST_PAUSE_SECONDS:
             now = self._repaired(pts, now, self._last_seconds)
+            self._repairs += 1
         self._last_seconds = now
         return now
 
@@ -107,13 +134,16 @@ class Thinning:
     By rate, time is divided into slots of 1/fps from the first frame on, and each slot keeps the first frame that
     reaches it, with a tolerance of half a frame interval: otherwise timestamps rounded to milliseconds would lose every
     other frame if the wanted rate is the camera's own.
+
+    Attributes:
+        next_slot: the first slot that has no frame yet.
     """
 
     def __init__(self, every: int, fps: float | None, source_fps: float) -> None:
         self._every = every
         self._fps = fps
         self._slack_seconds = 0.49 / source_fps
-        self._next_slot = 0
+        self.next_slot = 0
 
     def keeps(self, index: int, seconds: float) -> bool:
         """Whether the frame is analysed.
@@ -125,7 +155,7 @@ class Thinning:
         if self._fps is None:
             return index % self._every == 0
         slot = math.floor((seconds + self._slack_seconds) * self._fps)
-        if slot < self._next_slot:
+        if slot < self.next_slot:
             return False
-        self._next_slot = slot + 1
+        self.next_slot = slot + 1
         return True

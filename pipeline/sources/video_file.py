@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from ...reid.wording import counted
 from ..errors import SourceError
 from ..types import Image
-from .timestamps import HIGHEST_FPS, LONGEST_PAUSE_SECONDS, LOWEST_FPS, Clock
+from .timestamps import HIGHEST_FPS, LONGEST_PAUSE_SECONDS, LOWEST_FPS, Clock, ClockState
 
 DEFAULT_FPS = 25.0  # if the file does not state it; libav assumes the same for raw streams
 LONGEST_SECONDS = 366 * 86_400.0  # a header that states more is damaged
@@ -101,6 +101,8 @@ class VideoReader:
         self.fps = _nominal_fps(self._stream)
         self.duration_seconds = _duration_seconds(self._container, self._stream)
         self._clock = Clock(self._stream.time_base, self.fps)
+        self._last_timestamp: int | None = None  # of the last frame, as the file has it
+        self._frames_left: Iterator[VideoFrame] | None = None  # after those that were skipped
         self._has_pts = self._container.format.name != "avi"  # AVI stores timestamps in decoding order only
         self._first_damage_seconds: float | None = None
         self._last_damage_seconds = 0.0
@@ -114,7 +116,7 @@ class VideoReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._container.close()
+        self.close()
 
     @property
     def frame_count(self) -> int | None:
@@ -149,24 +151,63 @@ class VideoReader:
             (seconds since the first frame, strictly increasing; the frame).
         """
         held: VideoFrame | None = None  # only the next frame shows whether its timestamp is plausible
-        for packet in self._packets(stop):
-            for frame in self._decoded(packet):
-                if stop.is_set():
-                    return
-                if held is not None:
-                    yield self._timed(held, self._timestamp(frame)), held
-                held = frame
+        for frame in self._frames_left or self._all_frames(stop):
+            if stop.is_set():
+                return
+            if held is not None:
+                yield self._timed(held, self._timestamp(frame)), held
+            held = frame
         if stop.is_set():
             return
         if held is not None:
             yield self._timed(held, None), held
         self._check_length()
 
+    @property
+    def place(self) -> tuple[int, ClockState] | None:
+        """Timestamp of the last frame and the clock after it; None if damage makes it no place to continue from."""
+        state = self._clock.state
+        return None if self.damaged or state is None or self._last_timestamp is None else (self._last_timestamp, state)
+
+    def skip_to(
+        self, timestamp: int, clock: ClockState, is_it: Callable[[VideoFrame], bool], stop: threading.Event
+    ) -> bool:
+        """Go on after a frame, from the nearest key frame before it; False if it is not found there.
+
+        Args:
+            timestamp, clock: its `place`.
+            is_it: whether a frame with this timestamp is the right one.
+            stop: ends the search.
+        """
+        try:
+            self._container.seek(timestamp, stream=self._stream)
+        except av.error.FFmpegError:
+            return False
+        self._frames_left = self._all_frames(stop)
+        for frame in self._frames_left:
+            found = self._timestamp(frame)
+            if stop.is_set() or found is None or found > timestamp:
+                return False
+            if found == timestamp:
+                self._clock.restore(clock)
+                self._last_timestamp = timestamp
+                return not self.damaged and is_it(frame)
+        return False
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def _all_frames(self, stop: threading.Event) -> Iterator[VideoFrame]:
+        for packet in self._packets(stop):
+            yield from self._decoded(packet)
+
     def _timestamp(self, frame: VideoFrame) -> int | None:
         return frame.pts if self._has_pts else frame.dts
 
     def _timed(self, frame: VideoFrame, next_pts: int | None) -> float:
-        seconds = self._clock.seconds(self._timestamp(frame), next_pts)
+        self._last_timestamp = self._timestamp(frame)
+        seconds = self._clock.seconds(self._last_timestamp, next_pts)
         if frame.is_corrupt and frame.pts not in self._damaged_pts:
             self._count_damage(seconds, frame.pts)  # the decoder concealed the missing parts
         return seconds

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from ...reid.wording import counted
 from ..config.schema import CameraConfig
 from ..errors import SourceError
-from ..types import Frame
+from ..types import Frame, Image, Place
 from .counts import FootageCounts
+from .place import VideoPlace, mark_of
 from .timestamps import Thinning
 from .video_file import VideoInfo, VideoReader, bgr_image, probe_video, upright_size
 
@@ -40,6 +42,12 @@ class VideoSource:
         self.counts = FootageCounts(camera)
         self._seconds = 0.0  # of the last frame read, since the first
         self._reformatter = VideoReformatter()
+        self._file, self._file_start_seconds = 0, 0.0  # the one that is read, and where it starts
+        self._place: Place | None = None
+
+    def continue_after(self, place: Place) -> None:
+        """Leave out the frames up to a place; see `Source.continue_after`."""
+        self._place = place
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
         """Decode the footage from its start; damage is counted, never raised.
@@ -48,38 +56,74 @@ class VideoSource:
             stop: once set, no further frame is yielded.
         """
         reached_end = False
-        file_start_seconds = 0.0
+        last_index = -1 if self._place is None else self._place.index
         try:
-            for path in self._files:
+            opened = None if self._place is None else self._reopened(self._place, stop)
+            for number, path in list(enumerate(self._files))[self._file :]:
+                self._file = number
                 try:
-                    reader = VideoReader(path)
+                    reader, opened = opened or VideoReader(path), None
                 except SourceError as error:
                     self.counts.add_problem(str(error))
                     continue
                 with reader:
-                    yield from self._frames_of(reader, file_start_seconds, stop)
-                file_start_seconds += reader.end_seconds
+                    yield from self._frames_of(reader, last_index, stop)
+                self._file_start_seconds += reader.end_seconds
             reached_end = not stop.is_set()
         finally:  # also when the consumer closes the generator early
             self.counts.finish(reached_end=reached_end, seconds=self._seconds)
 
-    def _frames_of(self, reader: VideoReader, file_start_seconds: float, stop: threading.Event) -> Iterator[Frame]:
+    def _reopened(self, place: Place, stop: threading.Event) -> VideoReader | None:
+        """The file of a place, to be read on from there; None if all must be read again from the start."""
+        at = VideoPlace.model_validate_json(place.inside) if place.inside else None
+        if at is None or at.file >= len(self._files):
+            return None
+        try:
+            reader = VideoReader(self._files[at.file])
+        except SourceError:
+            return None
+
+        def is_it(frame: VideoFrame) -> bool:
+            return mark_of(bgr_image(frame, self._reformatter)) == at.mark
+
+        found = reader.skip_to(at.timestamp, at.clock, is_it, stop)
+        if found or stop.is_set():
+            self.counts.mirror(place.counts)
+        if not found:
+            reader.close()
+            return None
+        self._file, self._file_start_seconds = at.file, at.file_start_seconds
+        self._thinning.next_slot = at.next_slot
+        return reader
+
+    def _place_of(self, index: int, reader: VideoReader, image: Image) -> Place:
+        if reader.place is None:
+            return Place(index, self.counts.state())
+        timestamp, clock = reader.place
+        at = VideoPlace(
+            file=self._file, file_start_seconds=self._file_start_seconds, timestamp=timestamp, mark=mark_of(image),
+            clock=clock, next_slot=self._thinning.next_slot)
+        return Place(index, self.counts.state(), at.model_dump_json())
+
+    def _frames_of(self, reader: VideoReader, last_index: int, stop: threading.Event) -> Iterator[Frame]:
+        """The frames of one file, without those up to an index."""
         counted_damage = odd_sizes = 0
         try:
             for seconds, frame in reader.frames(stop):
                 self.counts.add_damaged(reader.damaged - counted_damage)
                 counted_damage = reader.damaged
-                self._seconds = file_start_seconds + seconds
+                self._seconds = self._file_start_seconds + seconds
                 if upright_size(frame) != (self.width, self.height):
                     odd_sizes += 1
                     self.counts.add_damaged()
                     continue
                 index = self.counts.add_decoded()
-                if self._thinning.keeps(index, self._seconds):
-                    image = bgr_image(frame, self._reformatter)
-                    yield Frame(self.camera, index, self.start_seconds + self._seconds, image)
-                else:
+                if not self._thinning.keeps(index, self._seconds):
                     self.counts.add_thinned()
+                elif index > last_index:
+                    image = bgr_image(frame, self._reformatter)
+                    place = self._place_of(index, reader, image)
+                    yield Frame(self.camera, index, self.start_seconds + self._seconds, image, place)
         finally:
             self.counts.add_damaged(reader.damaged - counted_damage)
             self._report_problems(reader, odd_sizes)

@@ -15,6 +15,7 @@ from ...reid.wording import did_you_mean
 from ..config.schema import AppearanceConfig
 from ..errors import WeightsError
 from ..stopwatch import Stopwatch
+from ..thumbnail import thumbnail
 from ..types import Frame, Image
 
 BUNDLED = {
@@ -61,13 +62,30 @@ def open_embedder(config: AppearanceConfig, threads: int) -> Embedder:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedCrop:
-    """One crop, uint8 (h, w, 3) BGR, not a view of the frame, and its appearance of one row."""
+    """One crop's thumbnail, uint8 (h, w, 3) BGR, not a view of the frame, and its appearance of one row."""
 
     image: Image
     appearance: Appearance
 
 
-class FrameCrops:
+@dataclass(slots=True)
+class SettlingFrame:
+    """What is kept of a frame until the ids of its boxes are settled: its place, its size, and its embedded crops.
+
+    Attributes:
+        index, seconds: as of `Frame`.
+        height, width: pixels.
+        crops: by row of the frame's boxes.
+    """
+
+    index: int
+    seconds: float
+    height: int
+    width: int
+    crops: dict[int, EmbeddedCrop]
+
+
+class FrameCrops(SettlingFrame):
     """The embedded crops of one frame: made on demand, then kept without the frame.
 
     Args:
@@ -78,9 +96,8 @@ class FrameCrops:
     """
 
     def __init__(self, frame: Frame, xyxy: NDArray[np.float32], embedder: CropEmbedder, clock: Stopwatch) -> None:
-        self.index, self.seconds = frame.index, frame.seconds
-        self.height, self.width = frame.image.shape[:2]
-        self.crops: dict[int, EmbeddedCrop] = {}  # by row of the boxes
+        height, width = frame.image.shape[:2]
+        super().__init__(frame.index, frame.seconds, height, width, {})
         self._cut: Callable[[int], Image] | None = lambda row: cut(frame.image, xyxy[row])
         self._embedder, self._clock = embedder, clock
 
@@ -91,7 +108,7 @@ class FrameCrops:
         with self._clock.stage("embed"):
             appearance = self._embedder.embed(images)
         for place, (row, image) in enumerate(zip(rows.tolist(), images, strict=True)):
-            self.crops[row] = EmbeddedCrop(image, appearance[place : place + 1])
+            self.crops[row] = EmbeddedCrop(thumbnail(image), appearance[place : place + 1])
         return appearance.embedding, appearance.mask
 
     def release(self) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...reid import Appearance, concatenate, merge_tracklet
-from ...trackers import TrackedFrame, visible_shares
+from ...trackers import TrackedFrame, counts_of, parts, visible_shares
 from ..config.schema import AppearanceConfig
 from ..types import Crop, Observations, Tracklet
 from .change_point import change_points
-from .embed import EmbeddedCrop, FrameCrops
+from .embed import EmbeddedCrop, SettlingFrame
+from .images import images_of, images_state
 from .observe import PATH_SECONDS, crop_quality, foot_points, to_floor
 
 
@@ -28,6 +29,10 @@ class _Point(NamedTuple):
     frame_index: int
     observations_before: int
     seconds_before: float
+
+
+POINT_NUMBERS = len(_Point._fields)
+MOST_POINTS = 1200  # ten minutes; of a longer track, older stretches become coarser, so that none grows without end
 
 
 @dataclass(slots=True)
@@ -66,7 +71,7 @@ class TrackletBuilder:
         self._open: dict[int, _Track] = {}  # by the tracker's id
         self._tracks_so_far = 0
 
-    def update(self, frame: FrameCrops, tracked: TrackedFrame) -> Observations:
+    def update(self, frame: SettlingFrame, tracked: TrackedFrame) -> Observations:
         """Take one frame's tracked people, with the frame's embedded crops."""
         width, height = frame.width, frame.height
         xyxy = np.asarray(tracked.xyxy.clip(0, [width, height, width, height]), np.float32)  # (N, 4)
@@ -91,17 +96,57 @@ class TrackletBuilder:
         ended = [tracker_id for tracker_id in self._open if tracker_id not in open_ids]
         return [tracklet for tracker_id in ended for tracklet in self._split(self._open.pop(tracker_id))]
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The open tracks as arrays: one row per track, or for its path and crops as many rows as are counted."""
+        tracks = self._open.values()
+        crops = [crop for track in tracks for crop in track.crops]
+        appearance = concatenate([Appearance.empty(self._dimensions), *(one for _, one in crops)])
+        return {
+            "tracks_so_far": np.array(self._tracks_so_far),
+            "ids": np.array(
+                [(own, one.track_id, one.observations) for own, one in self._open.items()], np.int64).reshape(-1, 3),
+            "span": np.array([(one.first_seconds, one.last_seconds) for one in tracks], np.float64).reshape(-1, 2),
+            "path_count": counts_of(one.path for one in tracks),
+            "path": np.array([point for one in tracks for point in one.path], np.float64).reshape(-1, POINT_NUMBERS),
+            "crop_count": counts_of(one.crops for one in tracks),
+            "crop_frame": np.array([crop.frame_index for crop, _ in crops], np.int64),
+            "crop_seconds": np.array([crop.seconds for crop, _ in crops], np.float64),
+            "crop_quality": np.array([crop.quality for crop, _ in crops], np.float64),
+            "embedding": appearance.embedding, "mask": appearance.mask,
+        } | images_state([crop.image for crop, _ in crops])
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from what `state` gave."""
+        self._tracks_so_far = int(state["tracks_so_far"])
+        kept = zip(
+            state["crop_frame"].tolist(), state["crop_seconds"].tolist(), state["crop_quality"].tolist(),
+            images_of(state), strict=True)
+        crops = [
+            (Crop(*crop), Appearance(state["embedding"][[row]], state["mask"][[row]])) for row, crop in enumerate(kept)]
+        crop_rows = parts(np.arange(len(crops)), state["crop_count"])
+        paths = parts(state["path"], state["path_count"])
+        self._open = {}
+        for row, (tracker_id, track_id, observations) in enumerate(state["ids"].tolist()):
+            path = [
+                _Point(seconds, x, y, int(frame_index), int(before), seconds_before)
+                for seconds, x, y, frame_index, before, seconds_before in paths[row].tolist()]
+            first_seconds, last_seconds = state["span"][row].tolist()
+            own = [crops[one] for one in crop_rows[row].tolist()]
+            self._open[tracker_id] = _Track(track_id, first_seconds, last_seconds, observations, path, own)
+
     def _split(self, track: _Track) -> list[Tracklet]:
         """The tracklets of a track that has ended: one, or more if it went over from one person to another."""
         appearance = concatenate([Appearance.empty(self._dimensions), *(one for _, one in track.crops)])  # (T, D)
         cuts = self._cuts(track, change_points(appearance, self._split_similarity))
         if not cuts:
             return [self._build(track)]
-        found = []
+        found: list[Tracklet] = []
         for first, end in pairwise([0, *cuts, len(track.path)]):
             part = self._part(track, first, end)
             built = self._build(part)
-            found.append(replace(built, taken_from=(track.track_id, track.path[first].frame_index)) if first else built)
+            if first:
+                built = replace(built, taken_from=(found[-1].track_id, track.path[first].frame_index))
+            found.append(built)
         return found
 
     def _cuts(self, track: _Track, crops: list[int]) -> list[int]:
@@ -150,7 +195,7 @@ class TrackletBuilder:
             floor_path=floor_path,
         )
 
-    def _extend(self, tracker_id: int, frame: FrameCrops, foot: NDArray[np.float32], detected: bool) -> _Track:
+    def _extend(self, tracker_id: int, frame: SettlingFrame, foot: NDArray[np.float32], detected: bool) -> _Track:
         """The box's track, opened if it is new, with this box added."""
         track, seconds = self._open.get(tracker_id), frame.seconds
         if track is None:
@@ -159,11 +204,13 @@ class TrackletBuilder:
         if not track.path or seconds - track.path[-1].seconds >= PATH_SECONDS:
             before = track.observations, track.last_seconds
             track.path.append(_Point(seconds, float(foot[0]), float(foot[1]), frame.index, *before))
+            if len(track.path) > MOST_POINTS:
+                del track.path[1::2]
         track.last_seconds = seconds
         track.observations += detected  # an interpolated box is no observation
         return track
 
-    def _keep(self, track: _Track, frame: FrameCrops, embedded: EmbeddedCrop, quality: float) -> None:
+    def _keep(self, track: _Track, frame: SettlingFrame, embedded: EmbeddedCrop, quality: float) -> None:
         """Add a crop; the worst of too many is dropped."""
         track.crops.append((Crop(frame.index, frame.seconds, quality, embedded.image), embedded.appearance))
         if len(track.crops) > self._max_crops:

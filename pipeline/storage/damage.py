@@ -68,7 +68,7 @@ def _bad_text(connection: Connection) -> str:
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
             is_time = isinstance(_plain(column.type), DateTime)
-            if not is_time and column.name not in ("config", "homography"):
+            if not is_time and column.name not in ("config", "homography", "inputs", "newest"):
                 continue
             query = f'SELECT "{column.name}" FROM "{table.name}" WHERE "{column.name}" IS NOT NULL LIMIT {ROWS_CHECKED}'
             for (text,) in connection.exec_driver_sql(query):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ...reid import Appearance
 from ..errors import StoreError
+from ..thumbnail import thumbnail
 from ..types import Image
 
-CROP_HEIGHT_PX = 160  # of a stored crop; enough to judge a link by eye
 WEBP_QUALITY = 60
 INT8_MAX, UINT8_MAX = 127, 255
 
@@ -38,13 +37,12 @@ def unpack_appearance(embedding: bytes, mask: bytes) -> Appearance:
 
 
 def encode_crop(image: Image) -> bytes:
-    """Encode a crop, uint8 (h, w, 3) BGR, as a WebP file of at most CROP_HEIGHT_PX in height and width.
+    """Encode a crop, uint8 (h, w, 3) BGR, as a WebP file of the size of a thumbnail.
 
     Raises:
         ValueError: it is not such an array.
     """
-    small = _shrink(image)
-    done, buffer = cv2.imencode(".webp", small, [cv2.IMWRITE_WEBP_QUALITY, WEBP_QUALITY])
+    done, buffer = cv2.imencode(".webp", thumbnail(image), [cv2.IMWRITE_WEBP_QUALITY, WEBP_QUALITY])
     if not done:
         raise ValueError(f"image: expected uint8 (h, w, 3), got {image.dtype} {image.shape}")
     return bytes(buffer)
@@ -60,12 +58,3 @@ def decode_crop(content: bytes) -> Image:
     if image is None:
         raise StoreError("a stored crop is no picture: the database is damaged: restore a copy")
     return np.asarray(image, np.uint8)
-
-
-def _shrink(image: Image) -> NDArray[np.uint8]:
-    height, width = image.shape[:2]
-    factor = min(1.0, CROP_HEIGHT_PX / max(height, width))
-    if factor == 1:
-        return image
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -34,7 +34,10 @@ ROWS_AT_ONCE = 5000  # per fetch; more is not faster
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run and how much it found; times are ISO 8601 in UTC, `finished` is None while it runs."""
+    """One run and how much it found; times are ISO 8601 in UTC, `finished` is None while it runs.
+
+    `links` counts each linked tracklet once, however often its link was revised.
+    """
 
     run: int
     status: str

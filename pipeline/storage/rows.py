@@ -130,6 +130,7 @@ class RowWriter:
         other = self._find_tracklet(connection, (tracklet.key[0], track_id))
         connection.execute(update(Observation).where(
             Observation.tracklet_id == other, Observation.frame_index >= frame_index).values(tracklet_id=tracklet_id))
+        connection.execute(update(TrackletRow).where(TrackletRow.id == tracklet_id).values(taken_from=other))
 
     def _write_frames(self, connection: Connection, frames: Sequence[Observations]) -> None:
         """Insert the frames that are not stored yet; interpolated boxes come later than the boxes of their frame."""

@@ -95,6 +95,7 @@ class Run(Base):
     config: Mapped[str] = mapped_column(Text)  # JSON
     writer: Mapped[str] = mapped_column(String(255))  # the process that writes it, see Store
     heartbeat_at: Mapped[datetime]  # when that process last wrote
+    inputs: Mapped[str | None] = mapped_column(Text)  # JSON, what the results depend on; see pipeline/resume.py
 
 
 class Camera(Base):
@@ -173,6 +174,7 @@ class TrackletRow(Base):
     observations: Mapped[int]
     identity_id: Mapped[int | None] = mapped_column(  # of the selected set
         ForeignKey("identities.id", ondelete="SET NULL"), index=True)
+    taken_from: Mapped[int | None]  # id of the tracklet whose track it was the end of, before that was split
 
 
 class Observation(Base):
@@ -268,3 +270,25 @@ class CorrectionTracklet(Base):
     tracklet_id: Mapped[int] = mapped_column(
         ForeignKey("tracklets.id", ondelete="CASCADE"), primary_key=True, index=True)
     side: Mapped[int]  # 0; 1 for those who are not the person of side 0
+
+
+class CheckpointRow(Base):
+    """Where a run that has not ended can be continued; runs that have ended have none."""
+
+    __tablename__ = "checkpoints"
+
+    run_id: Mapped[int] = mapped_column(
+        ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    seconds: Mapped[float | None]  # UTC epoch, how far the footage was; unknown before the first frame
+    newest: Mapped[str] = mapped_column(Text)  # JSON, the newest rows at that moment; see checkpoints.py
+
+
+class CheckpointPart(Base):
+    """A part of the state of a run's stages at its checkpoint: an .npz file in pieces."""
+
+    __tablename__ = "checkpoint_parts"
+
+    run_id: Mapped[int] = mapped_column(
+        ForeignKey("checkpoints.run_id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    content: Mapped[bytes]

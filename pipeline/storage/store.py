@@ -23,6 +23,7 @@ from ...reid.files import OWNER, Modes
 from ...reid.wording import shortened
 from ..credentials import config_without_credentials
 from ..errors import ReidpipeError, StoreError
+from .checkpoints import Checkpoint, read_checkpoint, wind_back, write_checkpoint
 from .damage import find_damage
 from .database import (
     compact_file,
@@ -122,7 +123,11 @@ class Store:
         return store
 
     def start_run(
-        self, config_json: str, cameras: list[CameraRow], lock_seconds: float = LOCK_SECONDS
+        self,
+        config_json: str,
+        cameras: list[CameraRow],
+        lock_seconds: float = LOCK_SECONDS,
+        inputs: str | None = None,
     ) -> RunWriter:
         """Begin a run; everything else goes through its writer.
 
@@ -130,6 +135,8 @@ class Store:
             config_json: the whole config; credentials in it are not stored.
             cameras: in the order in which results list them.
             lock_seconds: longest lock by another program that the run survives.
+            inputs: JSON, what its results depend on, without credentials; without it, it cannot be continued when it
+                breaks off.
 
         Raises:
             StoreError: another run is writing to the database, or it cannot be written.
@@ -141,7 +148,7 @@ class Store:
             self.require_no_run(connection)
             run_id = insert_row(connection, insert(Run).values(
                 started_at=now, heartbeat_at=now, status="running", version=version("reidpipe"),
-                config=json.dumps(config), writer=PROCESS))
+                config=json.dumps(config), writer=PROCESS, inputs=inputs))
             link_set_id = new_link_set(connection, run_id, json.dumps(config.get("linking", {})))
             for camera in cameras:
                 camera_ids[camera.name] = insert_row(connection, insert(Camera).values(
@@ -150,7 +157,34 @@ class Store:
                     start_seconds=camera.start_seconds,
                     homography=None if camera.homography is None else json.dumps(camera.homography),
                     decoded=0, analysed=0, thinned=0, dropped=0, damaged=0, status="running", error=""))
+            if inputs is not None:
+                write_checkpoint(connection, run_id, camera_ids, Checkpoint(None, b""))
         return RunWriter(self.writing, run_id, link_set_id, camera_ids, lock_seconds)
+
+    def resume_run(self, run: int, lock_seconds: float = LOCK_SECONDS) -> tuple[RunWriter, bytes]:
+        """Continue a run from its checkpoint: all that was stored after it is deleted.
+
+        Args:
+            run: its number.
+            lock_seconds: as of `start_run`.
+
+        Returns:
+            The run's writer, and the content of its checkpoint; nothing if it broke off before its first one.
+
+        Raises:
+            StoreError: it has no checkpoint, another run is writing to the database, or it cannot be written.
+        """
+        with self.writing() as connection:
+            self.require_no_run(connection)
+            content = read_checkpoint(connection, run)
+            if content is None:
+                raise StoreError(f"{self.name}: run {run} has ended or keeps no checkpoint: run without --resume")
+            cameras = connection.execute(select(Camera.name, Camera.id).where(Camera.run_id == run))
+            camera_ids = {name: row_id for name, row_id in cameras}  # noqa: C416 - rows are no tuples to the type checker
+            link_set_id = wind_back(connection, run, camera_ids)
+            connection.execute(update(Run).where(Run.id == run).values(
+                status="running", finished_at=None, heartbeat_at=datetime.now(UTC), writer=PROCESS))
+        return RunWriter(self.writing, run, link_set_id, camera_ids, lock_seconds), content
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

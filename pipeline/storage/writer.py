@@ -16,6 +16,7 @@ from sqlalchemy import Connection, update
 
 from ..errors import LockedError, StoreError
 from ..types import CameraReport, Link, Observations, Tracklet
+from .checkpoints import Checkpoint, delete_checkpoints, write_checkpoint
 from .corrected import apply_corrections, withdraw_corrections
 from .link_rows import settle_links, write_links
 from .rows import PackedTracklet, RowWriter, pack_tracklet
@@ -37,16 +38,17 @@ Status = Literal["complete", "partial"]
 
 @dataclass(frozen=True, slots=True)
 class _Finish:
-    """The last item of a run."""
+    """The last item of a run; one that has not ended can be continued from its checkpoint."""
 
     status: Status
+    ended: bool
 
 
 class _Settle:
     """All tracklets are linked."""
 
 
-Item = Observations | PackedTracklet | list[Link] | CameraReport | _Settle | _Finish
+Item = Observations | PackedTracklet | list[Link] | CameraReport | Checkpoint | _Settle | _Finish
 
 
 def _bytes(item: Item) -> int:
@@ -56,6 +58,8 @@ def _bytes(item: Item) -> int:
     if isinstance(item, PackedTracklet):
         appearances = sum(len(embedding) + len(mask) for _, _, embedding, mask in item.appearances)
         return ITEM_BYTES + appearances + sum(crop.image.nbytes for crop in item.crops)
+    if isinstance(item, Checkpoint):
+        return ITEM_BYTES + len(item.content)
     return ITEM_BYTES * (len(item) if isinstance(item, list) else 1)
 
 
@@ -107,6 +111,7 @@ class RunWriter:
         self._room = _Room(QUEUE_BYTES)
         self._error: Exception | None = None
         self._finishing = False  # no more items
+        self._settling = False  # superseded links go when the run ends: its checkpoint still needs them
         self._thread = threading.Thread(target=self._work, name=f"run-{run_id}-writer", daemon=True)
         self._thread.start()
 
@@ -131,20 +136,31 @@ class RunWriter:
         """Note that all tracklets are linked: superseded links go, and people are numbered by first appearance."""
         self._put(_Settle())
 
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Store where the run can be continued, in one transaction with the newest of the rows that were added before.
+
+        Only a run that was started with its `inputs`, or resumed, can be continued.
+        """
+        self._put(checkpoint)
+
     def report(self, report: CameraReport) -> None:
         """Store how a camera's footage was used."""
         self._check_camera(report.camera)
         self._put(report)
 
-    def finish(self, status: Status) -> None:
+    def finish(self, status: Status, ended: bool = True) -> None:
         """Wait until everything is committed, and close the run. A second call does nothing.
+
+        Args:
+            status: of the run.
+            ended: whether all footage was processed; otherwise the run can be continued from its last checkpoint.
 
         Raises:
             StoreError: something could not be written.
             RuntimeError: the writing thread failed by a bug.
         """
         if not self._finishing:
-            self._put(_Finish(status))
+            self._put(_Finish(status, ended))
             self._finishing = True
         self._thread.join()
         self._raise_if_failed()
@@ -157,7 +173,7 @@ class RunWriter:
             self.finish("complete")
             return
         try:
-            self.finish("partial")
+            self.finish("partial", ended=False)
         except (StoreError, RuntimeError) as error:  # must not hide the first error
             logger.warning("run %d could not be closed: %s", self.run, error)
 
@@ -223,7 +239,7 @@ class RunWriter:
             if not batch:
                 until = time.monotonic() + COMMIT_SECONDS
             batch.append(item)
-            if isinstance(item, _Finish) or time.monotonic() >= until:
+            if isinstance(item, Checkpoint | _Finish) or time.monotonic() >= until:
                 break
         return batch
 
@@ -234,13 +250,19 @@ class RunWriter:
             self._rows.write_tracklets(connection, [item for item in batch if isinstance(item, PackedTracklet)])
             links = [link for item in batch if isinstance(item, list) for link in item]
             write_links(connection, self._link_set_id, self._camera_ids, links, shown=True)
-            if any(isinstance(item, _Settle) for item in batch):
-                withdraw_corrections(connection, self._link_set_id)  # of an earlier part of a run that goes on
-                settle_links(connection, self._link_set_id)
-                apply_corrections(connection, self.run)
+            self._settling |= any(isinstance(item, _Settle) for item in batch)
             self._rows.write_reports(connection, [item for item in batch if isinstance(item, CameraReport)])
-            if batch and isinstance(batch[-1], _Finish):
-                self._close(connection, batch[-1].status)
+            last = batch[-1] if batch else None
+            if isinstance(last, Checkpoint):
+                write_checkpoint(connection, self.run, self._camera_ids, last)
+            if isinstance(last, _Finish):
+                if self._settling:
+                    withdraw_corrections(connection, self._link_set_id)  # of an earlier part of a run that goes on
+                    settle_links(connection, self._link_set_id)
+                    apply_corrections(connection, self.run)
+                if last.ended:
+                    delete_checkpoints(connection, self.run)
+                self._close(connection, last.status)
                 return False
             connection.execute(update(Run).where(Run.id == self.run).values(heartbeat_at=datetime.now(UTC)))
         return True

@@ -1,5 +1,8 @@
 """Settled boxes become observations and tracklets; each embedded crop follows its box to the right one."""
 
+import io
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import supervision as sv
@@ -9,7 +12,7 @@ from reidpipe.pipeline.stages.embed import FrameCrops
 from reidpipe.pipeline.stages.track import TrackStage
 from reidpipe.pipeline.stages.tracklet_builder import TrackletBuilder
 from reidpipe.pipeline.stopwatch import Stopwatch
-from reidpipe.pipeline.types import Frame
+from reidpipe.pipeline.types import Crop, Frame
 from reidpipe.reid import Appearance
 from reidpipe.trackers import TrackedFrame
 
@@ -56,8 +59,8 @@ def crops_at(index, *lefts, embed=()):
     return crops
 
 
-def new_builder(homography=None, **config):
-    return TrackletBuilder("a", AppearanceConfig(**config), homography, 2)
+def new_builder(homography=None, split_similarity=-1.0, **config):
+    return TrackletBuilder("a", AppearanceConfig(**config), homography, 2, split_similarity)
 
 
 def test_observations_number_tracks_from_one_and_keep_their_boxes():
@@ -132,6 +135,21 @@ def test_the_path_is_in_pixels():
     assert tracklet.floor_path is None
 
 
+def test_the_path_of_a_track_that_never_ends_becomes_coarser_instead_of_longer():
+    builder = new_builder()
+    for index in range(20_000):  # at two frames per second
+        crops = FrameCrops(Frame("a", index, index / 2, np.zeros((240, 320, 3), np.uint8)), boxes(100),
+                           ColourEmbedder(), Stopwatch())
+        crops.release()
+        builder.update(crops, replace(tracked(0, (1, 100 + index % 50, 0)), seconds=index / 2))
+    (tracklet,) = builder.close(())
+    assert 600 <= len(tracklet.path) <= 1200
+    assert (tracklet.path[0, 0], tracklet.observations, tracklet.last_seconds) == (0, 20_000, 19_999 / 2)
+    seconds = tracklet.path[:, 0]
+    assert (np.diff(seconds) > 0).all()
+    assert (np.diff(seconds[-20:]) == 0.5).all()
+
+
 def test_the_floor_path_is_in_metres_if_the_camera_has_a_homography():
     builder = new_builder(homography=np.diag([0.1, 0.1, 1.0]))
     for index in range(2 * FPS):
@@ -195,3 +213,77 @@ def test_one_odd_crop_or_the_setting_leaves_a_track_whole():
     builder = new_builder()
     walk_past_a_switch(builder)
     assert len(builder.close(())) == 1, "-1: never"
+
+
+def saved_and_loaded(state):
+    file = io.BytesIO()
+    np.savez(file, **state)
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as loaded:
+        return dict(loaded)
+
+
+def walk(index):
+    """Two people, one of whom turns into somebody else, and a third one now and then."""
+    lefts = [20 + 2 * index, 250] + ([120] if index % 20 < 8 else [])
+    return sv.Detections(boxes(*lefts), confidence=np.linspace(0.9, 0.7, len(lefts), dtype=np.float32))
+
+
+def walked(restore_every=None):
+    """All that a camera gives, as plain values."""
+    floor = np.diag([0.1, 0.1, 1]).tolist()
+    config = Config.model_validate({"cameras": {"a": {"source": "a.mp4", "homography": floor}}})
+
+    def new():
+        return TrackStage("a", config, FPS, (320, 240), ColourEmbedder(), Stopwatch())
+
+    stage, given = new(), []
+    for index in range(90):
+        if restore_every is not None and index % restore_every == 0:
+            state = stage.state()
+            stage = new()
+            stage.restore(saved_and_loaded(state))
+        given.append(stage.update(frame_at(index if index < 50 else index + 120), walk(index)))
+    given.append(stage.finish())
+    return stage.frames, stage.crops, [repr_of(one) for frames, tracklets in given for one in (*frames, *tracklets)]
+
+
+def repr_of(result):
+    def plain(value):
+        if isinstance(value, np.ndarray):
+            return value.dtype.str, value.shape, value.tobytes()
+        if isinstance(value, Appearance):
+            return plain(value.embedding), plain(value.mask)
+        if isinstance(value, Crop):
+            return value.frame_index, value.seconds, value.quality, plain(value.image)
+        return [plain(one) for one in value] if isinstance(value, list) else value
+
+    return {field.name: plain(getattr(result, field.name)) for field in fields(result)}
+
+
+@pytest.mark.parametrize("restore_every", [1, 26])
+def test_a_restored_camera_goes_on_as_the_one_before(restore_every):
+    unbroken = walked()
+    assert unbroken[1] > 20
+    assert walked(restore_every) == unbroken
+
+
+def test_a_camera_whose_tracker_cannot_be_stored_has_no_state():
+    config = Config.model_validate({"cameras": {"a": {"source": "a.mp4"}}, "tracker": {"name": "bytetrack"}})
+    assert TrackStage("a", config, FPS, (320, 240), ColourEmbedder(), Stopwatch()).state() is None
+
+
+def test_each_part_of_a_split_track_takes_its_boxes_from_the_part_before():
+    builder = new_builder(split_similarity=0.9)
+    for index in range(60):
+        grey = 5 + 60 * (index // 20)
+        crops = FrameCrops(Frame("a", index, index / FPS, np.full((240, 320, 3), grey, np.uint8)), boxes(100),
+                           ColourEmbedder(), Stopwatch())
+        if index % 4 == 0:
+            crops.embed(np.array([0]))
+        builder.update(crops, tracked(index, (1, 100, 0)))
+    first, second, third = builder.close(())
+    assert first.taken_from is None
+    assert second.taken_from[0] == first.track_id
+    assert third.taken_from[0] == second.track_id
+    assert 0 < second.taken_from[1] < third.taken_from[1]

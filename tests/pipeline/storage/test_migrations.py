@@ -27,6 +27,10 @@ BACK_TO_0002 = (
     "ALTER TABLE old RENAME TO identities",
     "ALTER TABLE links DROP COLUMN probability",
     "DROP TABLE link_sets",
+    "DROP TABLE checkpoint_parts",
+    "DROP TABLE checkpoints",
+    "ALTER TABLE runs DROP COLUMN inputs",
+    "ALTER TABLE tracklets DROP COLUMN taken_from",
     f"UPDATE {VERSION_TABLE} SET version_num = '0002'",
 )
 

@@ -66,7 +66,7 @@ def store(tmp_path):
 def test_runs_are_listed_newest_first(store):
     new, old = list_runs(store)
     assert (new.run, new.status, new.cameras, new.people, new.tracklets, new.links, new.observations) == (
-        2, "complete", 2, 1, 3, 4, 11)
+        2, "complete", 2, 1, 3, 2, 11)
     assert (old.run, old.status, old.people, old.observations) == (1, "partial", 0, 0)
     assert json.loads(json.dumps(asdict(new)))["started"].endswith("Z")
 
