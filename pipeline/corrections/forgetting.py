@@ -10,6 +10,8 @@ from ..storage.corrected import apply_corrections
 from ..storage.link_rows import in_parts
 from ..storage.schema import (
     AppearanceRow,
+    CheckpointPart,
+    CheckpointRow,
     CorrectionRow,
     CorrectionTracklet,
     CropRow,
@@ -39,10 +41,10 @@ class Forgotten:
 def forget(store: Store, run: int | None, identity: int, who: str, why: str = "") -> Forgotten:
     """Delete all that is stored about a person of a run, for good; there is no undo.
 
-    Deleted are the identity's tracklets with their boxes, crops, embeddings and links by every set of links, and its
-    name. The audit keeps that somebody was forgotten; reasons of earlier corrections of these tracklets alone are
-    blanked. An SQLite file is overwritten and rewritten, so that its bytes hold nothing of it either. Files that were
-    exported before, and the footage, are not touched.
+    Deleted are the identity's tracklets with their boxes, crops, embeddings and links by every set of links, its name,
+    and the checkpoint of an unfinished run, which then cannot be resumed. The audit keeps that somebody was forgotten;
+    reasons of earlier corrections of these tracklets alone are blanked. An SQLite file is overwritten and rewritten, so
+    that its bytes hold nothing of it either. Files that were exported before, and the footage, are not touched.
 
     Args:
         store: the database.
@@ -68,6 +70,8 @@ def forget(store: Store, run: int | None, identity: int, who: str, why: str = ""
                 _delete(connection, kind, some)
             connection.execute(delete(TrackletRow).where(TrackletRow.id.in_(some)))
         _drop_empty_identities(connection, number)
+        for part in (CheckpointPart, CheckpointRow):  # the state of an unfinished run holds embeddings and crops, too
+            connection.execute(delete(part).where(part.run_id == number))
         row = record(connection, number, NewCorrection("forget", identity), author)
         apply_corrections(connection, number)
     store.compact(completely=True)

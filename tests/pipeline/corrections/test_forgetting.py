@@ -84,3 +84,19 @@ def test_a_reader_that_keeps_old_bytes_alive_is_reported(tmp_path):
         with pytest.raises(StoreError, match="another program"):
             forget(store, None, 2, "Ada")
         reader.close()
+
+
+def test_the_checkpoint_of_an_unfinished_run_goes_too(tmp_path):
+    """It holds embeddings and pictures of everybody who was there."""
+    path = tmp_path / "a.db"
+    people_run(path)
+    secret = b"an embedding in the state of the tracker"
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE runs SET status = 'partial'")
+        connection.execute("INSERT INTO checkpoints (run_id, seconds, newest) VALUES (1, 1.0, '{}')")
+        connection.execute("INSERT INTO checkpoint_parts (run_id, number, content) VALUES (1, 0, ?)", (secret,))
+    connection.close()
+    with Store.open(path) as store:
+        forget(store, None, identities(store)[DOOR_2], "Ada")
+    assert rows(path, "SELECT count(*) FROM checkpoints") == [(0,)]
+    assert secret not in bytes_of(path)
