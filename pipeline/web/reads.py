@@ -100,8 +100,6 @@ def timeline(
             linked_tracklets().where(Camera.run_id == number)
             .order_by(Identity.number, Camera.id, TrackletRow.first_seconds))
         tracklets = [LinkedTracklet._make(row) for row in rows]
-        places = connection.execute(
-            select(Camera.id, Camera.name).where(Camera.run_id == number).order_by(Camera.id)).all()
     visits = [
         visit for _, own in groupby(tracklets, key=lambda one: (one.identity, one.camera_id))
         for visit in _visits(own)]
@@ -113,7 +111,7 @@ def timeline(
     identities = list_identities(store, number)
     return {
         "run": number,
-        "cameras": [{"id": id_, "name": name} for id_, name in places],
+        "cameras": _cameras(store, number),
         "identities": [asdict(one) for one in identities if one.identity in there],
         "visits": shown,
         "total": len(identities),
@@ -134,6 +132,7 @@ def identity_page(store: Store, run: int, identity: int) -> dict[str, object]:
     pairs = _pairs(store, number, tracklets)
     return {
         "identity": identity, "name": tracklets[0].name, "run": number,
+        "cameras": _cameras(store, number),
         "first_seconds": tracklets[0].first_seconds,
         "last_seconds": max(one.last_seconds for one in tracklets),
         "observations": sum(one.observations for one in tracklets),
@@ -220,6 +219,13 @@ def linked_tracklets() -> Select[*tuple[Any, ...]]:
                LinkRow.similarity, LinkRow.shared_mask, LinkRow.gap_seconds, LinkRow.probability, LinkRow.by)
         .select_from(TrackletRow).join(Camera).join(Identity, Identity.id == TrackletRow.identity_id)
         .outerjoin(last, last.c.tracklet_id == TrackletRow.id).outerjoin(LinkRow, LinkRow.id == last.c.link_id))
+
+
+def _cameras(store: Store, run: int) -> list[dict[str, object]]:
+    """Row id and name of a run's cameras, in the order of its config, by which the page colours them."""
+    with store.reading() as connection:
+        rows = connection.execute(select(Camera.id, Camera.name).where(Camera.run_id == run).order_by(Camera.id)).all()
+    return [{"id": id_, "name": name} for id_, name in rows]
 
 
 def _of_identity(store: Store, run: int, identity: int) -> list[LinkedTracklet]:

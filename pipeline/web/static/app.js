@@ -17,6 +17,7 @@ async function show() {
   leave();
   leave = () => {};
   const own = ++shown;
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   const [page, number] = location.hash.replace(/^#\/?/, "").split("/");
   for (const link of document.querySelectorAll("nav a")) {
     const here = link.dataset.page === (page === "" || page === "identity" ? "timeline" : page);

@@ -7,8 +7,8 @@ import { clock, colourOf, duration, moment, percent, plural, titleOf } from "./w
 const LOW = 0.75, CROPS_SHOWN = 4;
 
 export async function showIdentity(place, number) {
-  const [found, { cameras }] = await Promise.all([get(`/api/identities/${number}`), get("/api/timeline", { to: 0 })]);
-  const colours = new Map(cameras.map((one, order) => [one.id, colourOf(order)]));
+  const found = await get(`/api/identities/${number}`);
+  const colours = new Map(found.cameras.map((one, order) => [one.id, colourOf(order)]));
   const path = `/api/identities/${number}`;
   const again = (done) => {
     const kept = done.kind === "merge" ? done.identities[0] : number;

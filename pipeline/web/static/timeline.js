@@ -1,7 +1,7 @@
 // The timeline: identities as rows, visits as bars. One canvas of the window's size, redrawn for what is in sight.
 
 import { get, portraitAddress } from "./api.js";
-import { dot, empty, make } from "./dom.js";
+import { dot, empty, make, toast } from "./dom.js";
 import { clock, colourOf, day, duration, moment, percent, plural, titleOf } from "./words.js";
 
 const ROW = 40, AXIS = 30, BAR = 18;
@@ -45,10 +45,12 @@ export async function showTimeline(place) {
       load();
     },
   }, dot(camera.colour), camera.name));
+  const oneDay = day(found.first_seconds) === day(found.last_seconds);
+  const date = new Date(found.first_seconds * 1000).toISOString().slice(0, 10);
   const times = ["from", "to"].map((end) => make("label", { class: "field" }, end, " ", make("input", {
-    type: "datetime-local", step: "1", "aria-label": `${end}, UTC`,
+    type: oneDay ? "time" : "datetime-local", step: "1", "aria-label": `${end}, UTC`,
     onchange: (event) => {
-      const value = event.target.value;
+      const value = event.target.value && (oneDay ? `${date}T${event.target.value}` : event.target.value);
       range[end] = value ? Date.parse(`${value.length === 16 ? `${value}:00` : value}Z`) / 1000 : null;
       load();
     },
@@ -65,6 +67,10 @@ export async function showTimeline(place) {
     chart), tip);
 
   async function load() {
+    try { await reload(); } catch (error) { toast(error.message, { bad: true }); }
+  }
+
+  async function reload() {
     const query = { camera: [...cameras.keys()].filter((id) => !off.has(id)) };
     if (range.from !== null) query.from = range.from;
     if (range.to !== null) query.to = range.to;
@@ -108,7 +114,9 @@ export async function showTimeline(place) {
     const width = canvas.clientWidth, height = chart.clientHeight, scroll = chart.scrollTop;
     const pen = canvas.getContext("2d");
     if (!width || !pen) return;
-    const style = { line: ink("--line"), ink: ink("--ink"), faint: ink("--faint"), soft: ink("--accent-soft"), surface: ink("--surface"), accent: ink("--accent") };
+    const style = {
+      line: ink("--line"), ink: ink("--ink"), faint: ink("--faint"), soft: ink("--accent-soft"), surface: ink("--surface"), accent: ink("--accent"),
+    };
     pen.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     pen.clearRect(0, 0, width, height);
     const first = Math.max(0, Math.floor(scroll / ROW)), last = Math.min(rows.length, Math.ceil((scroll + height - AXIS) / ROW));
@@ -120,6 +128,7 @@ export async function showTimeline(place) {
       if (place_ === chosen && document.activeElement === canvas) { pen.fillStyle = style.soft; pen.fillRect(0, top, width, ROW); }
       for (const visit of rows[place_].visits) paintVisit(pen, visit, top + (ROW - BAR) / 2, width, style);
     }
+    if (rows.length === 0) paintNobody(pen, width, style);
     paintAxis(pen, ticks, width, style);
     placeLabels(first, last, scroll);
   }
@@ -152,13 +161,11 @@ export async function showTimeline(place) {
       pen.stroke();
       pen.restore();
     }
-    if (visit === hovered || byPerson) {
-      pen.strokeStyle = visit === hovered ? style.ink : style.accent;
-      pen.lineWidth = 2;
-      pen.beginPath();
-      pen.roundRect(inside[0], top, inside[1] - inside[0], BAR, 4);
-      pen.stroke();
-    }
+    pen.strokeStyle = visit === hovered ? style.ink : byPerson ? style.accent : style.surface;
+    pen.lineWidth = visit === hovered || byPerson ? 2 : 1; // the thin line parts visits that touch
+    pen.beginPath();
+    pen.roundRect(inside[0], top, inside[1] - inside[0], BAR, 4);
+    pen.stroke();
   }
 
   function ticksOf(width) {
@@ -166,6 +173,14 @@ export async function showTimeline(place) {
     const at = [];
     for (let tick = Math.ceil(begin / step) * step; tick <= begin + span; tick += step) at.push(tick);
     return { step, at };
+  }
+
+  function paintNobody(pen, width, style) {
+    pen.fillStyle = style.faint;
+    pen.font = `14px ${getComputedStyle(canvas).fontFamily}`;
+    pen.textAlign = "center";
+    pen.fillText("Nobody in these cameras at this time. Choose more cameras, or clear the times.", width / 2, AXIS + 80);
+    pen.textAlign = "left";
   }
 
   function paintAxis(pen, ticks, width, style) {
@@ -259,6 +274,9 @@ export async function showTimeline(place) {
   canvas.addEventListener("dblclick", (event) => zoom(0.5, visitAt(event)[2]));
   canvas.addEventListener("focus", draw);
   canvas.addEventListener("blur", draw);
+  // The keys work at once, without a click into the chart.
+  const focus = (event) => { if (event.target === document.body && event.key.startsWith("Arrow")) canvas.focus(); };
+  document.addEventListener("keydown", focus);
   canvas.addEventListener("keydown", (event) => {
     const keys = {
       ArrowLeft: () => { begin -= span * 0.1; draw(); }, ArrowRight: () => { begin += span * 0.1; draw(); },
@@ -284,6 +302,6 @@ export async function showTimeline(place) {
   const watcher = new ResizeObserver(resize);
   watcher.observe(chart);
   window.addEventListener("themechange", draw);
-  place.addEventListener("shown", () => { arrange(); canvas.focus({ preventScroll: true }); });
-  return () => { watcher.disconnect(); window.removeEventListener("themechange", draw); };
+  place.addEventListener("shown", arrange);
+  return () => { watcher.disconnect(); document.removeEventListener("keydown", focus); window.removeEventListener("themechange", draw); };
 }

@@ -21,6 +21,6 @@ export function percent(share) {
 export const plural = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 export const titleOf = (identity, name) => name || `Person ${identity}`;
 
-// The colour of a camera, by its place in the config. Paul Tol's bright scheme: distinct for colour-blind people, too.
-const COLOURS = ["#4477aa", "#ee7733", "#228833", "#aa3377", "#66ccee", "#ccbb44", "#ee6677", "#7a6fd0", "#8a8f94"];
+// The colour of a camera, by its place in the config: of one strength, readable on light and dark.
+const COLOURS = ["#5b8db8", "#e0985a", "#66a36b", "#a8648f", "#6fbfcf", "#c5b04f", "#d5757b", "#8b83cc", "#979da3"];
 export const colourOf = (place) => COLOURS[place % COLOURS.length];
