@@ -73,7 +73,7 @@ class StoredCrop(TypedDict):
 
 
 class Pair(TypedDict):
-    """The two most similar crops of a tracklet and of the earlier tracklets of its identity."""
+    """The two most similar crops of a tracklet and of the other tracklets of its identity."""
 
     own: StoredCrop
     other: StoredCrop
@@ -166,7 +166,7 @@ def find_tracklet(store: Store, run: int, tracklet: int) -> LinkedTracklet:
         row = connection.execute(
             linked_tracklets().where(Camera.run_id == run, TrackletRow.id == tracklet)).one_or_none()
     if row is None:
-        raise CorrectionError(f"{store.name}: run {run} has no such tracklet: load the page again")
+        raise CorrectionError(f"run {run} has no such tracklet: load the page again")
     return LinkedTracklet._make(row)
 
 
@@ -234,7 +234,7 @@ def _of_identity(store: Store, run: int, identity: int) -> list[LinkedTracklet]:
             linked_tracklets().where(Camera.run_id == run, Identity.number == identity)
             .order_by(TrackletRow.first_seconds, Camera.id, TrackletRow.track_id)).all()
     if not rows:
-        raise CorrectionError(f"{store.name}: run {run} has no identity {identity}: it may have been merged")
+        raise CorrectionError(f"run {run} has no identity {identity}: it may have been merged or forgotten")
     return [LinkedTracklet._make(row) for row in rows]
 
 
@@ -273,8 +273,7 @@ def _crop(row: Row[*tuple[int, int, float, float]]) -> StoredCrop:
 
 
 def _pairs(store: Store, run: int, tracklets: Sequence[LinkedTracklet]) -> dict[int, Pair]:
-    """By tracklet, its most similar crop to those of earlier tracklets; none without stored embeddings of crops."""
-    place = {one.id: order for order, one in enumerate(tracklets)}
+    """By tracklet, its most similar crop to those of the other tracklets; none without stored embeddings of crops."""
     numbers = [one.identity for one in tracklets[:1]]
     with store.reading() as connection:
         rows = connection.execute(
@@ -291,9 +290,9 @@ def _pairs(store: Store, run: int, tracklets: Sequence[LinkedTracklet]) -> dict[
     crops: list[StoredCrop] = [
         {"tracklet": row[0], "frame": row[1], "seconds": row[2], "quality": row[3]} for row in rows]
     own = concatenate([unpack_appearance(row[4], row[5]) for row in rows])
-    order = np.array([place.get(row[0], -1) for row in rows])  # (N,)
+    of = np.array([row[0] for row in rows])  # (N,)
     similarity = masked_similarity(own, own, shown_linking(store, run).mode)  # (N, N)
-    similarity[order[:, None] <= order] = -np.inf  # compare with earlier tracklets only
+    similarity[of[:, None] == of] = -np.inf
     best = similarity.argmax(1)  # (N,)
     found: dict[int, Pair] = {}
     for row in np.flatnonzero(np.isfinite(similarity[np.arange(len(rows)), best])).tolist():

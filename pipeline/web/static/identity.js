@@ -75,7 +75,7 @@ export function chance(probability) {
 
 function evidence(one, order) {
   if (one.by === "person") return make("div", { class: "evidence" }, make("span", { class: "by person" }, "by a person"));
-  if (order === 0 || one.similarity === null) return make("div", { class: "evidence hint" }, order === 0 ? "The first time seen." : "No link: the identity begins here.");
+  if (one.similarity === null) return make("div", { class: "evidence hint" }, order === 0 ? "The first time seen." : "The model began the person with this visit.");
   const seen = one.gap_seconds > 0 ? `${duration(one.gap_seconds)} after last seen` : "at the same time as another camera";
   return make("div", { class: "evidence" }, chance(one.probability), make("div", { class: "hint number" },
     `similarity ${one.similarity.toFixed(2)}${one.shared_mask === null ? "" : `, ${percent(one.shared_mask)} visible in both`}`, make("br"), seen), make("span", { class: "by" }, "by the model"));
@@ -86,14 +86,15 @@ function link(one, order, found, colours, path, again, chosen, splitChosen) {
     if (box.checked) chosen.add(one.id); else chosen.delete(one.id);
     splitChosen.disabled = chosen.size === 0 || chosen.size === found.tracklets.length;
   } });
-  const crops = one.pair ? [one.pair.other, one.pair.own] : one.crops.slice(0, 1);
+  const linked = one.pair && (one.similarity !== null || one.by === "person");
+  const crops = linked ? [one.pair.other, one.pair.own] : one.crops.slice(0, 1);
   return make("li", { class: "link" }, box,
     make("div", {}, make("strong", {}, dot(colours.get(one.camera_id)), one.camera, make("span", { class: "faint hint" }, `track ${one.track}`)),
       make("div", { class: "number" }, `${clock(one.first_seconds)} – ${clock(one.last_seconds)}`),
       make("div", { class: "hint" }, `${duration(one.last_seconds - one.first_seconds)}, ${plural(one.observations, "box", "boxes")}`)),
     make("div", { class: "two" }, crops.flatMap((crop, side) => [side ? make("span", { title: `similarity of these two pictures: ${one.pair.similarity.toFixed(3)}` }, one.pair.similarity.toFixed(2)) : null,
       make("img", { class: "crop", src: cropAddress(crop), loading: "lazy", title: clock(crop.seconds),
-        alt: one.pair ? (side ? "Most similar picture of this visit" : "Most similar earlier picture") : "Best picture" })])),
+        alt: linked ? (side ? "Most similar picture of this visit" : "Most similar picture of the others") : "Best picture" })])),
     evidence(one, order),
     order === 0 ? make("span") : make("button", { type: "button", title: "From this visit on, it is somebody else", onclick: () => ask({
       title: "Split here", text: `All tracklets that begin at ${clock(one.first_seconds)} or later become another person.`,

@@ -28,7 +28,10 @@ export async function showTimeline(place) {
   let begin = found.first_seconds, span = Math.max(LEAST_SPAN, found.last_seconds - found.first_seconds);
   begin -= span * 0.02; span *= 1.04;
   const whole = { begin, span };
-  const labels = make("div", { class: "labels" }, make("div", { class: "axis-corner" }, "Person"));
+  const labels = make("div", { class: "labels" }, make("div", { class: "axis-corner" }, make("span", {}, "Person"),
+    make("button", { class: "quiet", type: "button", "aria-label": "Zoom out", title: "Zoom out (−)", onclick: () => zoom(1.5) }, "−"),
+    make("button", { class: "quiet", type: "button", "aria-label": "Zoom in", title: "Zoom in (+)", onclick: () => zoom(1 / 1.5) }, "+"),
+    make("button", { class: "quiet", type: "button", title: "Show all (0)", onclick: () => fit() }, "All")));
   const canvas = make("canvas", { tabindex: "0", role: "application", "aria-label": "Visits over time. Arrow keys move, plus and minus zoom, 0 shows all, Enter opens the person of the chosen row." });
   const view = make("div", { class: "view" }, labels, canvas);
   const spacer = make("div");
@@ -59,11 +62,7 @@ export async function showTimeline(place) {
     Object.entries(SORTS).map(([key, [text]]) => make("option", { value: key }, text)));
   place.append(make("div", { class: "timeline" },
     make("div", { class: "bar" }, make("div", { class: "row", role: "group", "aria-label": "Cameras" }, chips), ...times,
-      make("label", { class: "field" }, "sort by ", sorter), make("span", { class: "grow" }), count,
-      make("div", { class: "row" },
-        make("button", { type: "button", "aria-label": "Zoom out", onclick: () => zoom(1.5) }, "−"),
-        make("button", { type: "button", "aria-label": "Zoom in", onclick: () => zoom(1 / 1.5) }, "+"),
-        make("button", { type: "button", onclick: fit }, "Show all"))),
+      make("label", { class: "field" }, "sort by ", sorter), make("span", { class: "grow" }), count),
     chart), tip);
 
   async function load() {
@@ -288,6 +287,7 @@ export async function showTimeline(place) {
     };
     if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in keys)) return;
     event.preventDefault();
+    tip.hidden = true;
     keys[event.key]();
   });
   function choose(order) {
