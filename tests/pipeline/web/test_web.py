@@ -88,7 +88,8 @@ def people(browser):
 
 
 def tracklets(browser, identity):
-    return {(one["camera"], one["track"]): one for one in browser.get(f"/api/identities/{identity}").json()["tracklets"]}
+    found = browser.get(f"/api/identities/{identity}").json()["tracklets"]
+    return {(one["camera"], one["track"]): one for one in found}
 
 
 def test_the_timeline_has_identities_and_their_visits(browser):
@@ -360,8 +361,11 @@ def test_the_page_needs_nothing_from_elsewhere_and_makes_no_markup_of_texts():
 
 
 def test_reading_connections_cannot_write(path):
-    with Store.open(path) as store, store.read_only() as reader, pytest.raises(StoreError), reader.writing() as connection:
-        connection.exec_driver_sql("DELETE FROM identities")
+    with Store.open(path) as store, store.read_only() as reader:
+        with pytest.raises(StoreError, match="cannot be written"), reader.writing() as connection:
+            connection.exec_driver_sql("DELETE FROM identities")
+        with reader.reading() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM identities").scalar_one() == 3
 
 
 def test_a_run_that_goes_on_is_shown_but_not_corrected(tmp_path):
