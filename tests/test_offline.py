@@ -20,6 +20,7 @@ from reidpipe.reid.model.network import ModelSpec, create_model, packed_model
 
 from .pipeline.media import write_video
 from .pipeline.networks import write_detector
+from .pipeline.stored_runs import small_run
 
 GUARD = Path(__file__).with_name("guarded_commands.py")
 PERSON = [[320, 240, 60, 140, 0.9]]
@@ -175,9 +176,9 @@ def test_training_a_detector_uses_no_network(tmp_path, outside_of_the_network, t
     check_report(tmp_path, *guarded(tmp_path, program, outside_of_the_network, traced), [command])
 
 
-def test_serving_the_review_page_contacts_nobody(tmp_path, material, outside_of_the_network, traced):
+def test_serving_the_review_page_contacts_nobody(tmp_path, outside_of_the_network, traced):
     pytest.importorskip("uvicorn", reason="needs the extra `web`")
-    shutil.copy(material / "people.db", tmp_path)
+    small_run(tmp_path / "people.db")
     command = ["serve", "--port", "0", "--database", "people.db"]
     program = f"""
 import click, os, signal, sys, threading
