@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 
 pytest.importorskip("starlette", reason="needs the extra `web`")
 
+from click.testing import CliRunner
 from starlette.testclient import TestClient
 
+from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.corrections.history import history
 from reidpipe.pipeline.errors import StoreError
 from reidpipe.pipeline.storage.store import Store
@@ -386,3 +389,27 @@ def test_a_database_without_runs_says_so(tmp_path):
         assert client.get("/api/session").json()["runs"] == []
         assert "no run yet" in client.get("/api/timeline").json()["error"]
         database.close()
+
+
+def serve(path, *arguments):
+    done = CliRunner().invoke(main, ["serve", "--database", str(path), *arguments])
+    assert len(done.output.strip().splitlines()) == 1, done.output
+    return done.exit_code, done.output
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "store.example"])
+def test_other_machines_are_not_let_in_without_a_token(path, host):
+    code, message = serve(path, "--host", host)
+    assert (code, "give --token-file" in message) == (2, True), message
+
+
+def test_a_short_token_is_refused(path, tmp_path):
+    (tmp_path / "token").write_text("secret\n")
+    code, message = serve(path, "--host", "0.0.0.0", "--token-file", str(tmp_path / "token"))
+    assert (code, "at least 16 characters" in message, "secret" in message) == (2, True, False), message
+
+
+def test_a_port_in_use_is_one_line(path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        code, message = serve(path, "--port", str(other.getsockname()[1]))
+    assert (code, "give another --host or --port" in message) == (6, True), message
