@@ -26,6 +26,7 @@ demo: .venv/installed
 	@echo "trajectories:      out/trajectories.csv   (one row per observation)"
 	@echo "visits:            out/visits.csv         (one row per person and camera)"
 	@echo "annotated videos:  out/video/             (open out/video/mosaic.mp4)"
+	@echo "review page:       $(BIN)/reidpipe serve  (needs: $(BIN)/pip install '.[web]')"
 
 test: .venv/developer
 	$(BIN)/python -m pytest

@@ -20,6 +20,7 @@ from reidpipe.reid.model.network import ModelSpec, create_model, packed_model
 
 from .pipeline.media import write_video
 from .pipeline.networks import write_detector
+from .pipeline.stored_runs import small_run
 
 GUARD = Path(__file__).with_name("guarded_commands.py")
 PERSON = [[320, 240, 60, 140, 0.9]]
@@ -134,10 +135,12 @@ COMMANDS = {
     ],
 }
 WITH_WEIGHTS_OF_ULTRALYTICS = ["train-detector"]  # needs a checkpoint, see below
+ENDED_BY_A_SIGNAL = ["serve"]  # see below, too
 
 
 def test_every_command_is_guarded():
-    named = {words[0] for group in COMMANDS.values() for words in group} | set(WITH_WEIGHTS_OF_ULTRALYTICS)
+    named = {words[0] for group in COMMANDS.values() for words in group} | {
+        *WITH_WEIGHTS_OF_ULTRALYTICS, *ENDED_BY_A_SIGNAL}
     assert named == set(main.commands)
 
 
@@ -171,6 +174,26 @@ def test_training_a_detector_uses_no_network(tmp_path, outside_of_the_network, t
                "--epochs", "1"]
     program = [GUARD, tmp_path / "report.json", json.dumps([command])]
     check_report(tmp_path, *guarded(tmp_path, program, outside_of_the_network, traced), [command])
+
+
+def test_serving_the_review_page_contacts_nobody(tmp_path, outside_of_the_network, traced):
+    pytest.importorskip("uvicorn", reason="needs the extra `web`")
+    small_run(tmp_path / "people.db")
+    command = ["serve", "--port", "0", "--database", "people.db"]
+    program = f"""
+import click, os, signal, sys, threading
+sys.path.insert(0, {str(GUARD.parent)!r})
+import guarded_commands as guard
+def echo_and_end(text, write=click.echo, **options):
+    write(text, **options)
+    if "http://127.0.0.1:" in text:
+        threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+click.echo = echo_and_end
+sys.addaudithook(guard.record)
+guard.run([{command!r}])
+guard.Path("report.json").write_text(guard.json.dumps(guard.report))
+"""
+    check_report(tmp_path, *guarded(tmp_path, ["-c", program], outside_of_the_network, traced), [command])
 
 
 def test_the_guard_sees_python_and_native_calls(tmp_path, traced):

@@ -45,6 +45,7 @@ from .link import check_identities, link_command
 from .prune import prune_command
 from .render import render_command
 from .results import export_group, runs_command
+from .serve import serve_command
 from .signals import endings_as_interrupt, stop_on_interrupt
 from .streams import discard, usable_streams
 
@@ -262,6 +263,7 @@ for _command in (
     calibrate_command,
     link_command,
     identities_group,
+    serve_command,
     runs_command,
     prune_command,
     train_command,

@@ -187,6 +187,36 @@ def not_the_same(store: Store, run: int | None, one: int, other: int, who: str, 
     return _correction(store, number, row)
 
 
+def confirm(
+    store: Store, run: int | None, identity: int, tracklets: Sequence[TrackKey], who: str, why: str = ""
+) -> Correction:
+    """Decide that some tracklets of one identity are one person, as it has them, whatever a later linking finds.
+
+    Args:
+        store: the database.
+        run: the run's number; the newest by default.
+        identity: its number.
+        tracklets: camera and track of at least two of its tracklets.
+        who: who decides.
+        why: a reason.
+
+    Returns:
+        The correction, of kind `merge`; its `identities` are the one identity.
+
+    Raises:
+        StoreError: there is no such run, it still goes on, or the database cannot be written.
+        CorrectionError: no such identity, or it has not two of these tracklets.
+    """
+    number, author = finished_run(store, run), checked_author(who, why)
+    with store.writing() as connection:
+        same = [one for one in members(connection, store, number, identity) if one.key in tracklets]
+        if len(same) < max(2, len(set(tracklets))):
+            raise CorrectionError(f"identity {identity} has not all of these tracklets, or they are one: nothing is "
+                                  "decided")
+        row = _decide(connection, number, NewCorrection("merge", identity, same), author)
+    return _correction(store, number, row)
+
+
 def undo(store: Store, run: int | None, who: str, why: str = "", correction: int | None = None) -> Correction:
     """Undo a correction: what is shown becomes what it would be without it. An undo can be undone, too.
 

@@ -79,6 +79,8 @@ def _what(kind: str, identities: list[int], name: str | None, undoes: int | None
     if kind == "rename":
         called = {None: "was named", "": "has no name"}.get(name, f'is called "{name}"')
         return f"identity {first} {called}"
+    if kind == "merge" and len(identities) == 1:
+        return f"tracklets of identity {first} are one person"
     other = identities[1] if len(identities) > 1 else 0
     if kind == "merge":
         return f"identity {other} is identity {first}"

@@ -152,8 +152,10 @@ def reading_only(url: URL) -> Engine:
     return create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True))
 
 
-def make_engine(url: URL, busy_seconds: float) -> Engine:
+def make_engine(url: URL, busy_seconds: float, read_only: bool = False) -> Engine:
     """Create an engine with our settings: on SQLite, foreign keys on and a wait of `busy_seconds` for locks.
+
+    With `read_only`, SQLite refuses every statement that would change the database.
 
     Raises:
         StoreError: the URL's kind of database is unknown, or its driver is not installed.
@@ -168,6 +170,8 @@ def make_engine(url: URL, busy_seconds: float) -> Engine:
     if sqlite:
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        if read_only:
+            event.listen(engine, "connect", _refuse_writes)
     return engine
 
 
@@ -222,6 +226,10 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEnt
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
     connection.execute("PRAGMA synchronous = NORMAL")  # with WAL, a power cut loses the last second at most
+
+
+def _refuse_writes(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
+    connection.execute("PRAGMA query_only = ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -122,6 +122,10 @@ class Store:
             raise
         return store
 
+    def read_only(self) -> Store:
+        """The same database through connections that cannot write (on SQLite); close it, too."""
+        return Store(self._url, make_engine(self._url, BUSY_SECONDS, read_only=True))
+
     def start_run(
         self,
         config_json: str,

@@ -62,6 +62,8 @@ INPUTS = {
     "render database": Place("render --out {folder}/new --quiet --database {}", code=5),
     "evaluate database": Place("evaluate --truth {folder} --database {}", code=5),
     "identities database": Place("identities list --database {}", code=5),
+    "serve database": Place("serve --port 0 --database {}", code=5),
+    "serve token": Place("serve --port 0 --database {folder}/people.db --token-file {}"),
     "search database": Place("search --identity 1 --database {}", code=5),
     "search picture": Place("search --database {folder}/people.db --image {}", suffix=".png"),
     "explain link database": Place("explain link door:1 door:2 --database {}", code=5),

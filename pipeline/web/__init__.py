@@ -1,0 +1,1 @@
+"""The review page: look at identities in a browser, and correct them."""

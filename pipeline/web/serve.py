@@ -1,0 +1,81 @@
+"""Serve the review page of a database until the process is asked to stop."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from ..errors import ConfigError, OutputError
+from ..storage.store import Store
+from .app import make_app
+from .database import Database
+from .security import LEAST_TOKEN, LOOPBACK_NAMES, Sessions, is_loopback
+
+LONGEST_TOKEN_FILE = 4096  # bytes
+
+
+def serve(
+    store: Store, host: str, port: int, token_file: Path | None, who: str, ready: Callable[[str], object]
+) -> None:
+    """Serve the page; returns when the process is asked to stop.
+
+    Args:
+        store: the database.
+        host: address to listen at.
+        port: 0 for any that is free.
+        token_file: holds what people log in with; by default, on loopback, a new token is part of the address.
+        who: the name that the page proposes for those who decide.
+        ready: called once with the address to open.
+
+    Raises:
+        ConfigError: others would reach the page without a token of their own, or the file holds none.
+        OutputError: the address cannot be used.
+    """
+    if token_file is None and not is_loopback(host):
+        raise ConfigError(f"--host {host}: other machines would reach pictures of people: give --token-file, or leave "
+                          "--host out")
+    token = secrets.token_urlsafe(24) if token_file is None else read_token(token_file)
+    with _listening(host, port) as listener:
+        port = listener.getsockname()[1]
+        name = f"[{host}]" if ":" in host else host
+        hosts = frozenset(f"{one}:{port}" for one in (*LOOPBACK_NAMES, name.lower())) if is_loopback(host) else None
+        database = Database(store)
+        try:
+            app = make_app(database, Sessions(token), who, hosts, f"reidpipe_{port}")
+            server = uvicorn.Server(uvicorn.Config(
+                app, log_level="warning", access_log=False, server_header=False, lifespan="off",
+                timeout_graceful_shutdown=5))
+            ready(f"http://{name}:{port}/" + (f"login?token={token}" if token_file is None else ""))
+            server.run(sockets=[listener])
+        finally:
+            database.close()
+
+
+def read_token(path: Path) -> str:
+    """The token in a file.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no token that is long enough.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LONGEST_TOKEN_FILE + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}: give a file that holds the token") from error
+    token = content.decode("utf-8", "replace").strip()
+    if not LEAST_TOKEN <= len(token) <= LONGEST_TOKEN_FILE or not token.isprintable():
+        raise ConfigError(f"{path}: expected one line of at least {LEAST_TOKEN} characters as the token")
+    return token
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OutputError(f"{host}:{port} cannot be used: {reason}: give another --host or --port") from error

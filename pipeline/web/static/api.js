@@ -1,0 +1,60 @@
+// The page's only way to the server, and what all pages share: the run, who decides, and the token of writing requests.
+
+import { toast } from "./dom.js";
+
+export const state = { run: null, runs: [], csrf: "", who: "" };
+
+async function answer(response) {
+  if (response.status === 401) { location.assign("/login"); throw new Error("log in again"); }
+  const value = await response.json().catch(() => ({ error: "the server gave no answer that can be read" }));
+  if (!response.ok) throw new Error(value.error || `the server answered ${response.status}`);
+  return value;
+}
+
+async function reach(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch {
+    throw new Error("the server cannot be reached: is reidpipe serve still running?");
+  }
+}
+
+export async function start() {
+  const session = await answer(await reach("/api/session"));
+  state.csrf = session.csrf;
+  state.runs = session.runs;
+  state.who = localStorage.getItem("who") || session.who;
+  if (!state.runs.some((one) => one.run === state.run)) state.run = state.runs.length ? state.runs[0].run : null;
+}
+
+export async function get(path, query = {}) {
+  const search = new URLSearchParams({ run: state.run });
+  for (const [name, value] of Object.entries(query)) for (const one of [value].flat()) search.append(name, one);
+  return answer(await reach(`${path}?${search}`));
+}
+
+export async function post(path, body = {}) {
+  return answer(await reach(path, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-csrf-token": state.csrf },
+    body: JSON.stringify({ run: state.run, who: state.who, ...body }),
+  }));
+}
+
+// Write a correction, say what it did, and offer to undo it; `after` shows the new state.
+export async function correct(path, body, after) {
+  const done = await post(path, body);
+  const undo = done.kind === "forget" || done.kind === "undo" ? undefined : async () => {
+    try {
+      const undone = await post("/api/undo", { correction: done.number });
+      toast(`Done: ${undone.what}`);
+      after(undone);
+    } catch (error) { toast(error.message, { bad: true }); }
+  };
+  toast(`Done: ${done.what}`, { undo });
+  after(done);
+  return done;
+}
+
+export const cropAddress = (crop) => `/media/crops/${crop.tracklet}/${crop.frame}?run=${state.run}`;
+export const portraitAddress = (identity) => `/media/portraits/${identity}?run=${state.run}`;

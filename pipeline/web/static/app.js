@@ -1,0 +1,68 @@
+// Choose the page by the address, and keep the bar at the top.
+
+import { start, state } from "./api.js";
+import { empty, make } from "./dom.js";
+import { showHistory } from "./history.js";
+import { showIdentity } from "./identity.js";
+import { showReview } from "./review.js";
+import { showTimeline } from "./timeline.js";
+
+const main = document.getElementById("main");
+const run = document.getElementById("run");
+const who = document.getElementById("who");
+let leave = () => {};
+let shown = 0;
+
+async function show() {
+  leave();
+  leave = () => {};
+  const own = ++shown;
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+  const [page, number] = location.hash.replace(/^#\/?/, "").split("/");
+  for (const link of document.querySelectorAll("nav a")) {
+    const here = link.dataset.page === (page === "" || page === "identity" ? "timeline" : page);
+    if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+  }
+  if (state.run === null) {
+    main.replaceChildren(empty("No results yet", "This database holds no run.", "Start one with reidpipe run, then load this page again."));
+    return;
+  }
+  const place = make("div", { class: "place", style: { height: "100%" } });
+  try {
+    const pages = { "": showTimeline, review: showReview, history: showHistory, identity: showIdentity };
+    if (!(page in pages)) throw new Error("There is no such page.");
+    const end = await pages[page](place, Number(number));
+    if (own !== shown) { end?.(); return; }
+    leave = end || leave;
+    main.replaceChildren(place);
+    place.dispatchEvent(new Event("shown"));
+  } catch (error) {
+    if (own === shown) main.replaceChildren(empty("This cannot be shown", error.message));
+  }
+  main.scrollTop = 0;
+}
+
+function fillBar() {
+  run.replaceChildren(...state.runs.map((one) => make("option", { value: one.run, selected: one.run === state.run },
+    `${one.run}, ${one.started.slice(0, 16).replace("T", " ")}${one.status === "complete" ? "" : `, ${one.status}`}`)));
+  who.value = state.who;
+}
+
+run.addEventListener("change", () => { state.run = Number(run.value); location.hash = "#/"; show(); });
+who.addEventListener("change", () => { state.who = who.value.trim(); localStorage.setItem("who", state.who); });
+document.getElementById("theme").addEventListener("click", () => {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  localStorage.setItem("theme", root.dataset.theme);
+  window.dispatchEvent(new Event("themechange"));
+});
+if (localStorage.getItem("theme")) document.documentElement.dataset.theme = localStorage.getItem("theme");
+window.addEventListener("hashchange", show);
+try {
+  await start();
+  fillBar();
+  await show();
+} catch (error) {
+  main.replaceChildren(empty("This cannot be shown", error.message));
+}

@@ -1,0 +1,307 @@
+// The timeline: identities as rows, visits as bars. One canvas of the window's size, redrawn for what is in sight.
+
+import { get, portraitAddress } from "./api.js";
+import { dot, empty, make, toast } from "./dom.js";
+import { clock, colourOf, day, duration, moment, percent, plural, titleOf } from "./words.js";
+
+const ROW = 40, AXIS = 30, BAR = 18;
+const LEAST_SPAN = 2; // seconds across the window
+const UNSURE = 0.75; // a visit whose least sure link has a lower probability is hatched
+const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
+const SORTS = {
+  first: ["first seen", (a, b) => a.first_seconds - b.first_seconds],
+  number: ["number", (a, b) => a.identity - b.identity],
+  long: ["longest stay", (a, b) => (b.last_seconds - b.first_seconds) - (a.last_seconds - a.first_seconds)],
+  cameras: ["most cameras", (a, b) => b.cameras.length - a.cameras.length || a.first_seconds - b.first_seconds],
+};
+
+export async function showTimeline(place) {
+  let found = await get("/api/timeline");
+  if (found.total === 0) {
+    place.append(empty("Nobody was seen", "No identity is stored for this run.", "While a run goes on, people appear here a few seconds after they were seen: load the page again."));
+    return undefined;
+  }
+  const cameras = new Map(found.cameras.map((one, order) => [one.id, { ...one, colour: colourOf(order) }]));
+  const off = new Set();
+  const range = { from: null, to: null };
+  let rows = [], rowOf = new Map(), sort = "first", chosen = 0, hovered = null;
+  let begin = found.first_seconds, span = Math.max(LEAST_SPAN, found.last_seconds - found.first_seconds);
+  begin -= span * 0.02; span *= 1.04;
+  const whole = { begin, span };
+  const labels = make("div", { class: "labels" }, make("div", { class: "axis-corner" }, make("span", {}, "Person"),
+    make("button", { class: "quiet", type: "button", "aria-label": "Zoom out", title: "Zoom out (−)", onclick: () => zoom(1.5) }, "−"),
+    make("button", { class: "quiet", type: "button", "aria-label": "Zoom in", title: "Zoom in (+)", onclick: () => zoom(1 / 1.5) }, "+"),
+    make("button", { class: "quiet", type: "button", title: "Show all (0)", onclick: () => fit() }, "All")));
+  const canvas = make("canvas", { tabindex: "0", role: "application", "aria-label": "Visits over time. Arrow keys move, plus and minus zoom, 0 shows all, Enter opens the person of the chosen row." });
+  const view = make("div", { class: "view" }, labels, canvas);
+  const spacer = make("div");
+  const chart = make("div", { class: "chart" }, view, spacer);
+  const count = make("span", { class: "count", role: "status" });
+  const tip = make("div", { class: "tip", hidden: true });
+  const portraits = new Map();
+
+  const chips = [...cameras.values()].map((camera) => make("button", {
+    class: "chip", type: "button", "aria-pressed": "true",
+    onclick: (event) => {
+      if (off.has(camera.id)) off.delete(camera.id); else off.add(camera.id);
+      event.currentTarget.setAttribute("aria-pressed", String(!off.has(camera.id)));
+      load();
+    },
+  }, dot(camera.colour), camera.name));
+  const oneDay = day(found.first_seconds) === day(found.last_seconds);
+  const date = new Date(found.first_seconds * 1000).toISOString().slice(0, 10);
+  const times = ["from", "to"].map((end) => make("label", { class: "field" }, end, " ", make("input", {
+    type: oneDay ? "time" : "datetime-local", step: "1", "aria-label": `${end}, UTC`,
+    onchange: (event) => {
+      const value = event.target.value && (oneDay ? `${date}T${event.target.value}` : event.target.value);
+      range[end] = value ? Date.parse(`${value.length === 16 ? `${value}:00` : value}Z`) / 1000 : null;
+      load();
+    },
+  })));
+  const sorter = make("select", { onchange: () => { sort = sorter.value; arrange(); } },
+    Object.entries(SORTS).map(([key, [text]]) => make("option", { value: key }, text)));
+  place.append(make("div", { class: "timeline" },
+    make("div", { class: "bar" }, make("div", { class: "row", role: "group", "aria-label": "Cameras" }, chips), ...times,
+      make("label", { class: "field" }, "sort by ", sorter), make("span", { class: "grow" }), count),
+    chart), tip);
+
+  async function load() {
+    try { await reload(); } catch (error) { toast(error.message, { bad: true }); }
+  }
+
+  async function reload() {
+    const query = { camera: [...cameras.keys()].filter((id) => !off.has(id)) };
+    if (range.from !== null) query.from = range.from;
+    if (range.to !== null) query.to = range.to;
+    if (off.size === cameras.size) found = { ...found, identities: [], visits: [] };
+    else found = await get("/api/timeline", query);
+    if (range.from !== null || range.to !== null) {
+      begin = range.from ?? whole.begin;
+      span = Math.max(LEAST_SPAN, (range.to ?? whole.begin + whole.span) - begin);
+    }
+    arrange();
+  }
+
+  function arrange() {
+    rows = [...found.identities].sort(SORTS[sort][1]).map((one) => ({ ...one, visits: [] }));
+    rowOf = new Map(rows.map((row, order) => [row.identity, order]));
+    for (const visit of found.visits) rows[rowOf.get(visit[0])].visits.push(visit);
+    chosen = Math.min(chosen, Math.max(0, rows.length - 1));
+    count.textContent = `${plural(rows.length, "person", "people")}, ${plural(found.visits.length, "visit", "visits")}`;
+    resize();
+  }
+
+  function resize() {
+    const height = chart.clientHeight;
+    view.style.height = `${height}px`;
+    spacer.style.height = `${Math.max(0, AXIS + rows.length * ROW + 12 - height)}px`;
+    canvas.width = Math.round(canvas.clientWidth * devicePixelRatio);
+    canvas.height = Math.round(height * devicePixelRatio);
+    draw();
+  }
+
+  const x = (seconds) => (seconds - begin) / span * canvas.clientWidth;
+
+  let waiting = false;
+  function draw() {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => { waiting = false; paint(); });
+  }
+
+  function paint() {
+    const width = canvas.clientWidth, height = chart.clientHeight, scroll = chart.scrollTop;
+    const pen = canvas.getContext("2d");
+    if (!width || !pen) return;
+    const style = {
+      line: ink("--line"), ink: ink("--ink"), faint: ink("--faint"), soft: ink("--accent-soft"), surface: ink("--surface"), accent: ink("--accent"),
+    };
+    pen.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    const first = Math.max(0, Math.floor(scroll / ROW)), last = Math.min(rows.length, Math.ceil((scroll + height - AXIS) / ROW));
+    const ticks = ticksOf(width);
+    pen.fillStyle = style.line;
+    for (const tick of ticks.at) pen.fillRect(Math.round(x(tick)), AXIS, 1, height);
+    for (let place_ = first; place_ < last; place_++) {
+      const top = AXIS + place_ * ROW - scroll;
+      if (place_ === chosen && document.activeElement === canvas) { pen.fillStyle = style.soft; pen.fillRect(0, top, width, ROW); }
+      for (const visit of rows[place_].visits) paintVisit(pen, visit, top + (ROW - BAR) / 2, width, style);
+    }
+    if (rows.length === 0) paintNobody(pen, width, style);
+    paintAxis(pen, ticks, width, style);
+    placeLabels(first, last, scroll);
+  }
+
+  // light-dark() is not understood by canvases, so the colour is read off an element.
+  const probe = make("i", { hidden: true });
+  place.append(probe);
+  function ink(name) {
+    probe.style.color = `var(${name})`;
+    return getComputedStyle(probe).color;
+  }
+
+  function paintVisit(pen, visit, top, width, style) {
+    const [, camera, from, to, probability, byPerson] = visit;
+    const left = x(from), right = Math.max(x(to), left + 3);
+    if (right < 0 || left > width) return;
+    const inside = [Math.max(left, -8), Math.min(right, width + 8)];
+    pen.fillStyle = cameras.get(camera).colour;
+    pen.beginPath();
+    pen.roundRect(inside[0], top, inside[1] - inside[0], BAR, 4);
+    pen.fill();
+    if (probability !== null && probability < UNSURE) {
+      pen.save();
+      pen.clip();
+      pen.strokeStyle = style.surface;
+      pen.lineWidth = 2;
+      pen.globalAlpha = 0.55;
+      pen.beginPath();
+      for (let at = inside[0] - BAR; at < inside[1]; at += 7) { pen.moveTo(at, top + BAR); pen.lineTo(at + BAR, top); }
+      pen.stroke();
+      pen.restore();
+    }
+    pen.strokeStyle = visit === hovered ? style.ink : byPerson ? style.accent : style.surface;
+    pen.lineWidth = visit === hovered || byPerson ? 2 : 1; // the thin line parts visits that touch
+    pen.beginPath();
+    pen.roundRect(inside[0], top, inside[1] - inside[0], BAR, 4);
+    pen.stroke();
+  }
+
+  function ticksOf(width) {
+    const step = STEPS.find((one) => one / span * width >= 84) ?? 86400 * Math.ceil(span / 86400 / (width / 84));
+    const at = [];
+    for (let tick = Math.ceil(begin / step) * step; tick <= begin + span; tick += step) at.push(tick);
+    return { step, at };
+  }
+
+  function paintNobody(pen, width, style) {
+    pen.fillStyle = style.faint;
+    pen.font = `14px ${getComputedStyle(canvas).fontFamily}`;
+    pen.textAlign = "center";
+    pen.fillText("Nobody in these cameras at this time. Choose more cameras, or clear the times.", width / 2, AXIS + 80);
+    pen.textAlign = "left";
+  }
+
+  function paintAxis(pen, ticks, width, style) {
+    pen.fillStyle = style.surface;
+    pen.fillRect(0, 0, width, AXIS);
+    pen.fillStyle = style.line;
+    pen.fillRect(0, AXIS - 1, width, 1);
+    pen.font = `12px ${getComputedStyle(canvas).fontFamily}`;
+    pen.textBaseline = "middle";
+    pen.fillStyle = style.faint;
+    for (const tick of ticks.at) {
+      const text = ticks.step >= 86400 ? day(tick) : ticks.step < 1 ? `${clock(tick)}.${Math.round(tick % 1 * 10) % 10}` : clock(tick);
+      if (x(tick) > 4 && x(tick) + 60 < width - 36) pen.fillText(text, x(tick) + 4, AXIS / 2);
+    }
+    pen.textAlign = "right";
+    pen.fillText("UTC", width - 8, AXIS / 2);
+    pen.textAlign = "left";
+  }
+
+  function placeLabels(first, last, scroll) {
+    const wanted = new Set();
+    for (let order = first; order < last; order++) {
+      const row = rows[order];
+      wanted.add(row.identity);
+      let label = portraits.get(row.identity);
+      if (!label) {
+        label = make("a", { class: "label", href: `#/identity/${row.identity}`, tabindex: "-1", title: titleOf(row.identity, row.name) },
+          make("img", { class: "crop", src: portraitAddress(row.identity), alt: "", loading: "lazy", onerror: (event) => { event.target.style.visibility = "hidden"; } }),
+          make("span", {}, titleOf(row.identity, row.name)));
+        portraits.set(row.identity, label);
+      }
+      label.style.top = `${AXIS + order * ROW - scroll}px`;
+      label.classList.toggle("chosen", order === chosen && document.activeElement === canvas);
+      if (!label.isConnected) labels.append(label);
+    }
+    for (const [identity, label] of portraits) if (!wanted.has(identity)) label.remove();
+    if (portraits.size > 500) for (const [identity, label] of portraits) if (!label.isConnected) portraits.delete(identity);
+  }
+
+  function zoom(factor, at = begin + span / 2) {
+    const next = Math.min(Math.max(span * factor, LEAST_SPAN), whole.span * 4);
+    begin = at - (at - begin) * next / span;
+    span = next;
+    draw();
+  }
+  function fit() { begin = whole.begin; span = whole.span; draw(); }
+  function visitAt(event) {
+    const box = canvas.getBoundingClientRect();
+    const at = begin + (event.clientX - box.left) / box.width * span, slack = 3 / box.width * span;
+    const order = Math.floor((event.clientY - box.top - AXIS + chart.scrollTop) / ROW);
+    if (event.clientY - box.top < AXIS || !rows[order]) return [null, -1, at];
+    return [rows[order].visits.find((one) => one[2] - slack <= at && at <= one[3] + slack) ?? null, order, at];
+  }
+
+  chart.addEventListener("scroll", draw);
+  canvas.addEventListener("wheel", (event) => {
+    const sideways = event.shiftKey ? event.deltaY : event.deltaX;
+    if (event.ctrlKey || event.metaKey) { event.preventDefault(); zoom(Math.exp(event.deltaY * 0.002), visitAt(event)[2]); }
+    else if (Math.abs(sideways) > Math.abs(event.shiftKey ? 0 : event.deltaY)) { event.preventDefault(); begin += sideways / canvas.clientWidth * span; draw(); }
+  }, { passive: false });
+  let grabbed = null;
+  canvas.addEventListener("pointerdown", (event) => { grabbed = { x: event.clientX, begin, moved: false }; canvas.setPointerCapture(event.pointerId); });
+  canvas.addEventListener("pointermove", (event) => {
+    if (grabbed) {
+      grabbed.moved ||= Math.abs(event.clientX - grabbed.x) > 4;
+      begin = grabbed.begin - (event.clientX - grabbed.x) / canvas.clientWidth * span;
+      tip.hidden = true;
+      draw();
+      return;
+    }
+    const [visit] = visitAt(event);
+    if (visit !== hovered) { hovered = visit; draw(); }
+    tip.hidden = !visit;
+    if (!visit) return;
+    const row = rows[rowOf.get(visit[0])];
+    tip.replaceChildren(make("strong", {}, titleOf(row.identity, row.name)), make("br"),
+      `${cameras.get(visit[1]).name}, ${duration(visit[3] - visit[2])}`, make("br"),
+      make("span", { class: "faint" }, `${moment(visit[2])} – ${clock(visit[3])}`),
+      ...(visit[4] === null ? [] : [make("br"), `least sure link ${percent(visit[4])}`]),
+      ...(visit[5] ? [make("br"), "by a person's decision"] : []));
+    tip.style.left = `${Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8)}px`;
+    tip.style.top = `${Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 8)}px`;
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    const click = grabbed && !grabbed.moved;
+    grabbed = null;
+    const [, order] = visitAt(event);
+    if (click && order >= 0) location.hash = `#/identity/${rows[order].identity}`;
+  });
+  canvas.addEventListener("pointerleave", () => { hovered = null; tip.hidden = true; draw(); });
+  canvas.addEventListener("dblclick", (event) => zoom(0.5, visitAt(event)[2]));
+  canvas.addEventListener("focus", draw);
+  canvas.addEventListener("blur", draw);
+  // The keys work at once, without a click into the chart.
+  const focus = (event) => { if (event.target === document.body && event.key.startsWith("Arrow")) canvas.focus(); };
+  document.addEventListener("keydown", focus);
+  canvas.addEventListener("keydown", (event) => {
+    const keys = {
+      ArrowLeft: () => { begin -= span * 0.1; draw(); }, ArrowRight: () => { begin += span * 0.1; draw(); },
+      ArrowUp: () => choose(chosen - 1), ArrowDown: () => choose(chosen + 1),
+      PageUp: () => choose(chosen - 10), PageDown: () => choose(chosen + 10),
+      Home: () => choose(0), End: () => choose(rows.length - 1),
+      "+": () => zoom(1 / 1.5), "=": () => zoom(1 / 1.5), "-": () => zoom(1.5), 0: fit,
+      Enter: () => { if (rows[chosen]) location.hash = `#/identity/${rows[chosen].identity}`; },
+    };
+    if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in keys)) return;
+    event.preventDefault();
+    tip.hidden = true;
+    keys[event.key]();
+  });
+  function choose(order) {
+    chosen = Math.max(0, Math.min(rows.length - 1, order));
+    const top = chosen * ROW, room = chart.clientHeight - AXIS - ROW;
+    if (top < chart.scrollTop) chart.scrollTop = top;
+    if (top > chart.scrollTop + room) chart.scrollTop = top - room;
+    canvas.setAttribute("aria-description", rows[chosen] ? `${titleOf(rows[chosen].identity, rows[chosen].name)}, ${plural(rows[chosen].visits.length, "visit", "visits")}` : "");
+    draw();
+  }
+
+  const watcher = new ResizeObserver(resize);
+  watcher.observe(chart);
+  window.addEventListener("themechange", draw);
+  place.addEventListener("shown", arrange);
+  return () => { watcher.disconnect(); document.removeEventListener("keydown", focus); window.removeEventListener("themechange", draw); };
+}
