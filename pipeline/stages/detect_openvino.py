@@ -96,11 +96,15 @@ class OnnxDetector:
         """Resize and pad one image, run the network, and map its boxes back to the image."""
         height, width = image.shape[:2]
         target_h, target_w = self._fixed_hw or network_hw(height, width, self._image_size)
-        padded, scale, left_top = letterbox(image, (target_h, target_w))
+        scale = min(target_h / height, target_w / width)
+        inner_h, inner_w = max(1, round(height * scale)), max(1, round(width * scale))
+        top, left = (target_h - inner_h) // 2, (target_w - inner_w) // 2
+        padded = np.full((1, target_h, target_w, 3), PAD_GREY, np.uint8)
+        cv2.resize(image, (inner_w, inner_h), dst=padded[0, top : top + inner_h, left : left + inner_w])
         request = self._request(target_h, target_w)
         request.infer({0: ov.Tensor(padded, shared_memory=True)})
         xyxy, confidence = self._people(request.get_output_tensor(0).data[0])
-        xyxy = (xyxy - np.array(left_top * 2)) / scale
+        xyxy = (xyxy - np.array([left, top] * 2)) / scale
         xyxy = xyxy.clip(0, [width, height] * 2).astype(np.float32)
         return sv.Detections(xyxy=xyxy, confidence=confidence)
 
@@ -140,21 +144,6 @@ class OnnxDetector:
         steps.input().preprocess().convert_color(ov.preprocess.ColorFormat.RGB).scale(255.0)
         options = {"INFERENCE_NUM_THREADS": self._threads, "NUM_STREAMS": self._threads}
         return ov.Core().compile_model(steps.build(), "CPU", options)
-
-
-def letterbox(image: Image, hw: tuple[int, int]) -> tuple[Image, float, tuple[int, int]]:
-    """Resize an image (H, W, 3) to fit into hw, and pad it with grey.
-
-    Returns:
-        uint8 (1, h, w, 3), the scale, and the left and upper margin in pixels.
-    """
-    height, width = image.shape[:2]
-    scale = min(hw[0] / height, hw[1] / width)
-    inner_h, inner_w = max(1, round(height * scale)), max(1, round(width * scale))
-    top, left = (hw[0] - inner_h) // 2, (hw[1] - inner_w) // 2
-    padded = np.full((1, *hw, 3), PAD_GREY, np.uint8)
-    cv2.resize(image, (inner_w, inner_h), dst=padded[0, top : top + inner_h, left : left + inner_w])
-    return padded, scale, (left, top)
 
 
 def network_hw(height: int, width: int, image_size: int) -> tuple[int, int]:
