@@ -133,9 +133,18 @@ def _config_keys() -> Rows:
     yield "key", "default", "meaning"
     for prefix, model in (("", Config), ("cameras.NAME.", CameraConfig)):
         for name, field in model.model_fields.items():
-            section = section_of(field) if name != "cameras" else None
-            for key, one in section.model_fields.items() if section else (("", field),):
-                yield f"`{prefix}{name}{'.' if key else ''}{key}`", _default(one), _meaning(one.description or "", one)
+            for key, one in _flat(name, field) if name != "cameras" else [(name, field)]:
+                yield f"`{prefix}{key}`", _default(one), _meaning(one.description or "", one)
+
+
+def _flat(name: str, field: FieldInfo) -> Iterator[tuple[str, FieldInfo]]:
+    """A key, or those of the section that it holds, with dots."""
+    section = section_of(field)
+    if section is None:
+        yield name, field
+        return
+    for key, one in section.model_fields.items():
+        yield from _flat(f"{name}.{key}", one)
 
 
 def recipe_keys(place: str = "") -> Rows:

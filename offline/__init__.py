@@ -8,6 +8,7 @@ any dependency, because most dependencies read their switches once, when they ar
 - OpenVINO's converter, which `import openvino` loads, sends an event with openvino_telemetry and keeps a consent file
   in ~/intel. It has no switch for one process, but does without the package where that cannot be imported.
 - huggingface_hub, below timm and open_clip, sends usage data and the user's token, and looks for updates.
+- NNCF, which quantises detectors, sends events with openvino_telemetry: `NNCF_CI`.
 - albumentations, which ultralytics uses where it is installed, looks for updates.
 
 torch, torchvision, OpenCV, supervision, TensorBoard, matplotlib, PyAV, FAISS, SQLAlchemy and pyarrow have nothing to
@@ -28,6 +29,7 @@ SWITCHES = {
     "HF_HUB_DISABLE_UPDATE_CHECK": "1",
     "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
     "NO_ALBUMENTATIONS_UPDATE": "1",
+    "NNCF_CI": "1",
     "DO_NOT_TRACK": "1",  # a convention that several libraries follow: https://donottrack.sh
 }
 

@@ -8,6 +8,7 @@ __all__ = [
     "CRASH_EXIT_CODE",
     "INTERRUPTED_EXIT_CODE",
     "ConfigError",
+    "CorrectionError",
     "LockedError",
     "OutputError",
     "ReidpipeError",
@@ -22,6 +23,12 @@ INTERRUPTED_EXIT_CODE = 130  # what shells report for Ctrl-C
 
 class ConfigError(ReidpipeError):
     """The config file cannot be read, or holds an unknown key or an invalid value."""
+
+    exit_code = 2
+
+
+class CorrectionError(ReidpipeError):
+    """A decision about identities that cannot be: an unknown identity, one person in two places, an undo too many."""
 
     exit_code = 2
 

@@ -36,6 +36,19 @@ def guard_of_run(store: Store, run: int, inputs: Iterable[Path], force: bool) ->
     return _guard([*inputs, *weights, *_files_of_database(store.file)], list_sources(store), force)
 
 
+def guard_of_config(config: Config, inputs: Iterable[Path], force: bool) -> Guard:
+    """A guard of everything that a config names: footage, weights and database.
+
+    Args:
+        config: with resolved paths.
+        inputs: further files, such as the config itself.
+        force: as of `Guard`.
+    """
+    weights = [Path(config.detector.weights), Path(config.appearance.weights)]
+    database = _files_of_database(database_file(parse_database(config.database)))
+    return _guard([*inputs, *weights, *database], [camera.source for camera in config.cameras.values()], force)
+
+
 def check_database_path(config: Config) -> None:
     """Refuse a database that is, or whose log would be, footage or weights of its own config.
 

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 from pydantic_core import from_json
+from sqlalchemy import select
 
 from .config.messages import describe_error
 from .config.schema import LinkingConfig
 from .errors import ConfigError, StoreError
 from .linking.linker import link_tracklets
+from .storage.corrected import corrected_identities
 from .storage.link_sets import add_link_set
 from .storage.queries import find_run, run_config, tracklet_rows
+from .storage.schema import LinkSet
 from .storage.store import Store
 from .storage.tracklets import stored_tracklets
 from .types import TrackKey
@@ -44,7 +47,7 @@ class Relinked:
 
 
 def relink(store: Store, run: int | None, settings: Mapping[str, object], dry_run: bool = False) -> Relinked:
-    """Link a run's tracklets again, as a new set of links that results then show.
+    """Link a run's tracklets again, as a new set of links that results then show; it obeys the corrections in force.
 
     Args:
         run: its number; the newest by default.
@@ -61,7 +64,9 @@ def relink(store: Store, run: int | None, settings: Mapping[str, object], dry_ru
     config = validated_linking({**run_linking(store, found.run).model_dump(), **settings}, "--set")
     links = link_tracklets(stored_tracklets(store, found.run), config)
     before = {(row.camera, row.track): row.identity for row in tracklet_rows(store, found.run) if row.identity}
-    after = {(link.camera, link.track_id): link.identity for link in links}
+    linked = {(link.camera, link.track_id): link.identity for link in links}
+    with store.reading() as connection:
+        after = corrected_identities(connection, found.run, linked)
     number = None if dry_run else add_link_set(store, found.run, config.model_dump_json(), links)
     return Relinked(
         found.run, number, config, len(set(before.values())), len(set(after.values())), len(after),
@@ -74,7 +79,24 @@ def run_linking(store: Store, run: int) -> LinkingConfig:
     Raises:
         ConfigError: a newer or older reidpipe wrote keys that this one does not know.
     """
-    return validated_linking(from_json(run_config(store, run)).get("linking", {}), f"the config of run {run}")
+    return _stored_linking(from_json(run_config(store, run)).get("linking", {}), f"the config of run {run}")
+
+
+def shown_linking(store: Store, run: int) -> LinkingConfig:
+    """The `linking` section of the set of links that results show.
+
+    Raises:
+        ConfigError: a newer or older reidpipe wrote keys that this one does not know.
+    """
+    with store.reading() as connection:
+        config = connection.execute(
+            select(LinkSet.config).where(LinkSet.run_id == run, LinkSet.selected == 1)).scalar_one()
+    return _stored_linking(from_json(config), f"the links of run {run}")
+
+
+def _stored_linking(section: dict[str, object], where: str) -> LinkingConfig:
+    section.pop("similarity", None)  # the threshold of earlier versions; a probability took its place
+    return validated_linking(section, where)
 
 
 def validated_linking(section: Mapping[str, object], where: str) -> LinkingConfig:

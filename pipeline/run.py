@@ -40,6 +40,7 @@ class Outcome:
         status: "complete", or "partial" if a camera failed, footage was damaged or the run was interrupted.
         cameras: one report per camera, in the config's order.
         observations, tracklets, identities: how many were stored; interpolated boxes do not count.
+        undecided: tracklets without an identity, because they were seen too shortly or poorly.
         crops: how many crops were embedded.
         seconds: wall-clock time.
         stage_seconds: busy seconds per stage, summed over all threads.
@@ -52,6 +53,7 @@ class Outcome:
     observations: int
     tracklets: int
     identities: int
+    undecided: int
     crops: int
     seconds: float
     stage_seconds: dict[str, float]
@@ -99,7 +101,7 @@ def run_pipeline(
         complete = all(report.status == "complete" for report in reports.values())
         status: Literal["complete", "partial"] = "complete" if complete else "partial"
         writer.finish(status)
-        identities = find_run(store, writer.run).people
+        stored = find_run(store, writer.run)
     return Outcome(
         run=writer.run,
         interrupted=interrupted,
@@ -107,7 +109,8 @@ def run_pipeline(
         cameras=[reports[name] for name in config.cameras],
         observations=stages.observations,
         tracklets=stages.tracklets,
-        identities=identities,
+        identities=stored.people,
+        undecided=stored.tracklets - stored.links,
         crops=stages.crops,
         seconds=time.perf_counter() - began,
         stage_seconds=clock.seconds,
@@ -189,7 +192,7 @@ def _camera_row(config: Config, name: str, source: Source | None) -> CameraRow:
     camera = config.cameras[name]
     written = config.as_written()["cameras"][name]["source"]
     if source is None:
-        return CameraRow(name, written, 0, 0, 0.0, 0.0, camera.homography)
+        return CameraRow(name, written, 0, 0, 0.0, 0.0, camera.pixels_to_floor)
     return CameraRow(
-        name, written, source.width, source.height, source.fps, source.start_seconds, camera.homography
+        name, written, source.width, source.height, source.fps, source.start_seconds, camera.pixels_to_floor
     )

@@ -93,6 +93,8 @@ class Tracklet:
             half second.
         floor_path: float32 (P, 3): the same rows with x and y in metres on the floor; None if the camera has no
             homography.
+        taken_from: track and frame index: boxes of that track from that frame on, stored while both were thought one
+            person, are this tracklet's; None for none.
     """
 
     camera: str
@@ -105,6 +107,7 @@ class Tracklet:
     crop_appearance: Appearance | None = None
     path: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 3), np.float32))
     floor_path: NDArray[np.float32] | None = None
+    taken_from: tuple[int, int] | None = None
 
     @property
     def key(self) -> TrackKey:
@@ -119,11 +122,13 @@ class Link:
     Attributes:
         camera, track_id: the tracklet.
         identity: 1-based number of the identity within the run.
-        similarity: masked similarity to the identity's other tracklets, in [-1, 1]; None for its first tracklet.
+        similarity: masked similarity to the identity's most similar other tracklets, in [-1, 1]; None for its first
+            tracklet.
         shared_mask: share of the mask that is reliable on both sides, in [0, 1]; None for its first tracklet.
         gap_seconds: time since the identity was last seen in any camera; negative while two cameras see it at once;
             None for its first tracklet.
         by: "model", or "person" if somebody corrected it.
+        probability: that the link is right, in [0, 1]; None for the identity's first tracklet.
     """
 
     camera: str
@@ -133,6 +138,7 @@ class Link:
     shared_mask: float | None
     gap_seconds: float | None
     by: str = "model"
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from pydantic_core import from_json
 from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import aliased
 
-from .config.schema import LinkingConfig
 from .linking.constraints import FLOOR_SLACK_METRES, metres_apart, reachable
 from .linking.spans import spans_of
-from .relink import validated_linking
+from .relink import shown_linking
 from .storage.queries import find_run, list_cameras
-from .storage.schema import Camera, Identity, LinkSet, TrackletRow
+from .storage.schema import Camera, Identity, TrackletRow
 from .storage.store import Store
 from .storage.tracklets import stored_tracklets
 from .types import TrackKey
@@ -41,8 +39,8 @@ def find_violations(store: Store, run: int | None = None) -> list[Violation]:
         ConfigError: a newer or older reidpipe wrote the settings of its links.
     """
     number = find_run(store, run).run
+    config = shown_linking(store, number)
     with store.reading() as connection:
-        config = _linking(connection, number)
         found = [
             Violation(identity, "twice in one camera at a time", one, other)
             for identity, one, other in _at_once(connection, number, same_camera=True)]
@@ -55,12 +53,6 @@ def find_violations(store: Store, run: int | None = None) -> list[Violation]:
         pairs = at_once + [(identity, one, other) for identity, one, other, gap in neighbours if gap > 0]
         found += _on_floor(store, number, pairs, config.max_speed)
     return sorted(found, key=lambda one: (one.identity, one.one, one.other))
-
-
-def _linking(connection: Connection, run: int) -> LinkingConfig:
-    config = connection.execute(
-        select(LinkSet.config).where(LinkSet.run_id == run, LinkSet.selected == 1)).scalar_one()
-    return validated_linking(from_json(config), f"the links of run {run}")
 
 
 def _at_once(connection: Connection, run: int, same_camera: bool) -> list[Pair]:

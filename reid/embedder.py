@@ -11,6 +11,7 @@ from .appearance import Appearance, concatenate
 from .crops import HEIGHT_PX, WIDTH_PX, stack_crops
 from .errors import WeightsError
 from .network_runner import NetworkRunner
+from .wording import shortened
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "accurate.onnx"
 KIND = "reidpipe-appearance"
@@ -101,7 +102,7 @@ def _shipped() -> Embedder:
 
 def _check_interface(weights: Path, network: NetworkRunner) -> int:
     """Check that an ONNX file is one of this program's models; return D."""
-    found = network.metadata.get("kind", "none"), network.metadata.get("format_version", "none")
+    found = tuple(shortened(network.metadata.get(key, "none")) for key in ("kind", "format_version"))
     if found != (KIND, FORMAT_VERSION):
         expected = f"{KIND} version {FORMAT_VERSION}"
         raise WeightsError(f"{weights}: expected an ONNX model of kind {expected}, got {found[0]} version {found[1]}")

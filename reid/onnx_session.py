@@ -21,6 +21,7 @@ def open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":
         WeightsError: no such file, or not an ONNX model that onnxruntime can run.
     """
     import onnxruntime  # imported late, so that importing reidpipe.reid stays cheap
+
     check_onnx_file(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -241,12 +241,13 @@ class TeacherSection(Section):
 
 
 class DistillationSection(Section):
-    """Self-distillation of occlusion, without labels [ours].
+    """Distillation of occlusion from the network's own start or a teacher, without labels [ours].
 
-    The student sees the occluded crop; its target is the embedding of the clean crop by the frozen start network.
+    The student sees the occluded crop; its target is the embedding of the clean crop by the frozen network.
 
     Attributes:
-        network: the .xml that the backbone starts from, frozen.
+        network: the .xml that the backbone starts from, frozen; or an ONNX model exported by this program as a teacher,
+            whose space a ridge regression maps the start into (the discriminant map's place) before training.
         mirrored: average the targets over the crop and its mirror image.
         weight: loss weight of 1 - cosine between the student's embedding and the target.
         relation_weight: loss weight of the Kullback-Leibler divergence between two softmaxes over all training crops'
@@ -264,6 +265,11 @@ class DistillationSection(Section):
     temperature: float = Field(default=0.05, gt=0, le=LARGEST)
     start_share: float = Field(default=0.0, ge=0, lt=1)
     identity_share: float = Field(default=0.0, ge=0, le=1)
+
+    @property
+    def has_teacher(self) -> bool:
+        """Whether the network is a teacher with a space of its own, not the start."""
+        return self.network.suffix == ".onnx"
 
 
 class DiscriminantSection(Section):
@@ -425,6 +431,8 @@ class Recipe(BaseModel):
             raise ValueError("mask.kind: masks of regions need a section regions")
         if self.discriminant is not None and self.regions is not None and self.regions.dimensions > 0:
             raise ValueError("discriminant: mixes the dims of all region heads: set regions.dimensions to 0")
+        if self.distillation is not None and self.distillation.has_teacher and self.discriminant is None:
+            raise ValueError("distillation.network: a teacher's space needs the section discriminant")
         if self.mask.distillation_weight > 0 and self.distillation is None:
             raise ValueError("mask.distillation_weight: needs the section distillation")
         if self.mask.trust_weight > 0 and self.mask.kind != "regions":

@@ -24,6 +24,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def shortened(text: str, longest: int = 80) -> str:
-    """What somebody wrote, fit for one line of a message: without line breaks, cut off after `longest` characters."""
+    """Foreign text, fit for one line of a message: no line breaks, nothing that steers a terminal, not too long."""
     line = " ".join(text.split()) if any(one.isspace() and one != " " for one in text) else text
+    line = "".join(one if one.isprintable() else "?" for one in line)
     return line if len(line) <= longest else line[: longest - 3] + "..."

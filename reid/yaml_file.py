@@ -114,7 +114,8 @@ class _Plain(yaml.SafeLoader):
             raise yaml.composer.ComposerError(None, None, f"tags are not supported: remove {shown!r}", event.start_mark)
         if UNUSABLE.search(getattr(event, "value", "")):
             raise yaml.composer.ComposerError(
-                None, None, "there is a control character, or half of a character", event.start_mark)
+                None, None, "there is a control character, or half of a character", event.start_mark
+            )
         self._composed += 1
         self._depth += 1
         if self._composed > MOST_VALUES:

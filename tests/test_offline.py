@@ -119,6 +119,8 @@ COMMANDS = {
         ["bench", "--cameras", "store.yaml", "--rounds", "1", "--baseline", "person.onnx"],
         ["bench", "search", "--sizes", "300", "--dimensions", "64", "--rounds", "1", "--threads", "1"],
         ["link", "--database", "people.db"],
+        ["identities", "list", "--database", "people.db"],
+        ["search", "--image", CROP, "--database", "people.db", "--sheet", "found.png"],
         ["prune", "--crops", "1", "--database", "people.db"],
     ],
     "models": [

@@ -75,7 +75,25 @@ def evaluate_reid_command(
         _print_report(report)
 
 
-@click.command("explain")
+class _Explain(click.Group):
+    """A group in which pictures may follow at once: `explain crop.png` is `explain crops crop.png`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The arguments, with the command that is meant."""
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            args = ["crops", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("explain", cls=_Explain)
+def explain_group() -> None:
+    """Draw where an appearance model sees the person, and why two tracklets are linked.
+
+    Without a command's name, it is `crops`: `reidpipe explain crop.png --out maps.png`.
+    """
+
+
+@explain_group.command("crops")
 @click.argument("images", type=FILE, nargs=-1, required=True)
 @click.option("--out", type=FILE, required=True, help="PNG to write")
 @click.option("--weights", type=FILE, help="exported model  [default: the bundled accurate.onnx]")

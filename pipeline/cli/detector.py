@@ -1,4 +1,4 @@
-"""Commands of the person detector: train-detector, evaluate-detector."""
+"""Commands of the person detector: train-detector, export-detector, evaluate-detector."""
 
 from __future__ import annotations
 
@@ -58,6 +58,31 @@ def train_detector_command(
         weights, scenes, footage, out, epochs=epochs, force=force, trust_weights=trust_weights
     )
     click.echo(f"{exported}: {exported.stat().st_size / 2**20:.1f} MiB")
+
+
+@click.command("export-detector")
+@click.argument("weights", type=FILE)
+@click.argument("out", type=FOLDER)
+@click.option("--int8", is_flag=True, required=True, help="quantise to 8-bit integers; needs the extra `int8`")
+@click.option("--calibrate", "footage", type=FILE, multiple=True, required=True, help="a camera's video; repeatable")
+@click.option("--image-size", type=click.IntRange(32, 4096), default=640, show_default=True, help="long side in pixels")
+@force_option
+def export_detector_command(
+    weights: Path, out: Path, int8: bool, footage: tuple[Path, ...], image_size: int, force: bool
+) -> None:
+    """Quantise an ONNX detector: WEIGHTS to the folder OUT.
+
+    OUT must end in _openvino_model; give it as `detector.weights`.
+    """
+    from ..quantise import quantise_detector
+
+    for path in footage:
+        with failing_as(ConfigError, path):
+            if not path.is_file():
+                raise ConfigError(f"{path} does not exist")
+    written = quantise_detector(weights, footage, out, image_size, force)
+    size = written.stat().st_size + written.with_suffix(".bin").stat().st_size
+    click.echo(f"{out}: {size / 2**20:.1f} MiB")
 
 
 @click.command("evaluate-detector")

@@ -122,7 +122,7 @@ def _shares(people: dict[str, int]) -> str:
 
 @click.command("sweep")
 @truth_option
-@click.option("--similarity", help="values: FIRST:LAST:STEP, or separated by commas  [default: 0.2:0.7:0.025]")
+@click.option("--false-link-rate", help="values: FIRST:LAST:STEP, or separated by commas  [default: 0.01 to 0.99]")
 @click.option("--mode", help="modes, separated by commas")
 @click.option("--set", "others", multiple=True, metavar="KEY=VALUES", help="another key of `linking`; repeatable")
 @click.option("--out", type=FILE, help="draw the curve into this PNG")
@@ -136,7 +136,7 @@ def _shares(people: dict[str, int]) -> str:
 @as_json_option
 def sweep_command(
     truth: Path,
-    similarity: str | None,
+    false_link_rate: str | None,
     mode: str | None,
     others: tuple[str, ...],
     out: Path | None,
@@ -161,7 +161,7 @@ def sweep_command(
 
     if out is not None and out.suffix.lower() != ".png":
         raise ConfigError(f"{out}: expected a file name that ends in .png")
-    given = [("similarity", similarity), ("mode", mode), *map(_key_and_values, others)]
+    given = [("false_link_rate", false_link_rate), ("mode", mode), *map(_key_and_values, others)]
     grid = {key: parse_values(key, text) for key, text in given if text is not None}
     kinds = (out, lambda path: is_png_by(path, MARK)), (csv_path, is_sweep_csv)
     inputs = [path for path in (truth, config_path) if path is not None]

@@ -73,7 +73,7 @@ def link_command(
 def _key_and_value(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not value:
-        raise ConfigError(f'--set: expected KEY=VALUE, such as similarity=0.5, got "{text}"')
+        raise ConfigError(f'--set: expected KEY=VALUE, such as false_link_rate=0.3, got "{text}"')
     return key.strip().removeprefix("linking."), value
 
 

@@ -19,13 +19,16 @@ from .appearance import (
     leave_one_out_command,
     train_command,
 )
-from .appearance_evaluation import evaluate_reid_command, explain_command
+from .appearance_evaluation import evaluate_reid_command, explain_group
 from .bench import bench_command
+from .calibrate import calibrate_command
 from .common import (
     FILE,
+    FOLDER,
     CommandError,
     as_json_option,
     by_camera,
+    force_option,
     print_json,
     run_option,
     table_of,
@@ -33,8 +36,11 @@ from .common import (
     trust_weights_option,
 )
 from .crash import report_crash, wants_traceback
-from .detector import evaluate_detector_command, train_detector_command
+from .detector import evaluate_detector_command, export_detector_command, train_detector_command
 from .evaluate import evaluate_command, sweep_command
+from .identities.correct import identities_group
+from .identities.explain import explain_link_command
+from .identities.search import search_command
 from .link import check_identities, link_command
 from .prune import prune_command
 from .render import render_command
@@ -170,7 +176,7 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
     console = terminal()
     console.print(table)
     console.print(
-        f"identities: [bold]{outcome.identities}[/], tracklets: {outcome.tracklets}, "
+        f"identities: [bold]{outcome.identities}[/], tracklets: {outcome.tracklets} ({outcome.undecided} undecided), "
         f"observations: {outcome.observations}"
     )
     console.print(f"database: {without_credentials(database)}", soft_wrap=True)
@@ -180,22 +186,35 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
 @click.argument("config_path", metavar="[FILE]", type=FILE, required=False)
 @click.option("--database", help="check that no identity of a stored run violates a constraint")
 @run_option
+@click.option("--draw", "drawn", type=FOLDER, metavar="FOLDER",
+              help="draw the floor grid into the first frame of each camera with a homography")
+@force_option
 @trust_weights_option
 @as_json_option
 def check_command(
-    config_path: Path | None, database: str | None, run: int | None, trust_weights: bool, as_json: bool
+    config_path: Path | None,
+    database: str | None,
+    run: int | None,
+    drawn: Path | None,
+    force: bool,
+    trust_weights: bool,
+    as_json: bool,
 ) -> None:
     """Validate a config and open every camera's source.
 
     With --database: prove that no identity is twice in one camera at a time, in two places, or away for too long.
     """
     from ..check import check_config
+    from ..output.floors import draw_floors
+    from ..stages.embed import TERMS
 
     if (config_path is None) == (database is None):
         raise click.UsageError("Give either FILE or --database.")
     if database is not None:
         return check_identities(database, run, as_json)
     assert config_path is not None  # by the check above
+    if drawn is not None:
+        draw_floors(config_path, drawn, force)
     report = check_config(config_path, trust_weights)
     if as_json:
         print_json({"ok": report.ok, "cameras": report.cameras, "problems": report.problems})
@@ -219,6 +238,9 @@ def check_command(
                 ],
             )
         )
+        weights = report.config.appearance.weights
+        if weights in TERMS:
+            terminal().print(f"appearance model {weights}: {TERMS[weights]}")
     if report.errors:  # the exit code is that of the run
         raise CommandError("; ".join(report.problems), report.errors[0].exit_code)
     if not report.ok:
@@ -232,7 +254,9 @@ for _command in (
     render_command,
     evaluate_command,
     sweep_command,
+    calibrate_command,
     link_command,
+    identities_group,
     runs_command,
     prune_command,
     train_command,
@@ -240,9 +264,12 @@ for _command in (
     leave_one_out_command,
     fit_discriminant_command,
     evaluate_reid_command,
-    explain_command,
+    explain_group,
+    search_command,
     export_model_command,
     train_detector_command,
+    export_detector_command,
     evaluate_detector_command,
 ):
     main.add_command(_command)
+explain_group.add_command(explain_link_command)

@@ -21,7 +21,7 @@ from .schema import ADDRESS, DEVICE, Config, text_values
 
 CAMERA_NAME = re.compile(r"(?! )[\w .-]{1,100}(?<![ .])")  # a file name on every system
 MOST_PROBLEMS = 20  # listed at once; a file with more is no config
-BUNDLED_WEIGHTS = frozenset({"person", "dpmpp", "accurate"})
+BUNDLED_WEIGHTS = frozenset({"person", "accurate", "permissive", "fast", "dpmpp"})
 
 def load_config(path: Path) -> Config:
     """Read and validate a config file; relative paths in it are resolved against its folder.

@@ -30,6 +30,11 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
+FloorPoint = tuple[Coordinate, Coordinate, Coordinate, Coordinate]  # x, y in pixels; x, y in metres
+FEWEST_POINTS, MOST_POINTS = 4, 1000  # of a homography given by points
+
+
 def _invertible(rows: list[list[float]]) -> list[list[float]]:
     """Refuse a matrix that maps the image to a line or a point: no position could be computed with it."""
     first, second, third = rows
@@ -39,6 +44,20 @@ def _invertible(rows: list[list[float]]) -> list[list[float]]:
     if not abs(determinant) > ILL_CONDITIONED * lengths:
         raise ValueError("cannot be inverted: it maps the whole image to a line or a point; calibrate the camera again")
     return rows
+
+
+def _fitted(points: list[FloorPoint]) -> list[list[float]]:
+    """The homography that fits points best, by least squares."""
+    import cv2
+    import numpy as np
+
+    if not FEWEST_POINTS <= len(points) <= MOST_POINTS:
+        raise ValueError(f"floor_points: expected {FEWEST_POINTS} to {MOST_POINTS} points, got {len(points)}")
+    given = np.array(points, np.float64)  # (N, 4)
+    found, _ = cv2.findHomography(given[:, :2], given[:, 2:])
+    if found is None or not np.isfinite(found).all():
+        raise ValueError("floor_points give no homography: expected points that do not lie on one line")
+    return _invertible([[float(value) for value in row] for row in found])
 
 
 Homography = Annotated[list[Row], Field(min_length=3, max_length=3), AfterValidator(_invertible)]
@@ -73,11 +92,25 @@ class CameraConfig(Section):
     homography: Homography | None = Field(
         default=None, description="3x3 matrix from image pixels to metres on a floor plan shared by all cameras"
     )
+    floor_points: list[FloorPoint] | None = Field(
+        default=None,
+        description="instead of a homography: four or more points on the floor, each as x and y in pixels, then x and "
+        "y in metres",
+    )
+
+    @property
+    def pixels_to_floor(self) -> list[list[float]] | None:
+        """The homography as it is given, or as the floor points give it; None without either."""
+        return self.homography if self.floor_points is None else _fitted(self.floor_points)
 
     @model_validator(mode="after")
-    def _either_every_or_fps(self) -> CameraConfig:
+    def _either_one_or_the_other(self) -> CameraConfig:
         if self.fps is not None and self.every != 1:
             raise ValueError("give either `every` or `fps`, not both")
+        if self.homography is not None and self.floor_points is not None:
+            raise ValueError("give either `homography` or `floor_points`, not both")
+        if self.floor_points is not None:
+            _fitted(self.floor_points)
         return self
 
 
@@ -103,6 +136,11 @@ class DetectorConfig(Section):
         default="person",
         description="`person` (bundled), an ONNX file, an OpenVINO folder, or with --trust-weights any weights or "
         "model name of ultralytics",
+    )
+    precision: Literal["auto", "float", "int8"] = Field(
+        default="auto",
+        description="of the bundled detector: `int8` takes half the time; `auto` takes it where the processor has "
+        "instructions for it",
     )
     confidence: Share = Field(default=0.1, description="lowest confidence of a box that reaches the tracker")
     overlap: Share = Field(
@@ -144,6 +182,11 @@ class TrackerConfig(Section):
         default=2.0, ge=0, le=1000,
         description="budget: most crops embedded per second and tracked person, for tracking and linking together",
     )
+    split_similarity: float = Field(
+        default=0.4, ge=-1, le=1,
+        description="a track that has ended is split where somebody else seems to go on, because crops before and "
+        "after are less similar than this; -1: never",
+    )
 
 
 class AppearanceConfig(Section):
@@ -151,8 +194,9 @@ class AppearanceConfig(Section):
 
     weights: str = Field(
         default="accurate",
-        description="`accurate` or `dpmpp` (both bundled; the second is faster and has a mask, but knows little beyond "
-        "the cameras of its training), or the path of an exported ONNX model",
+        description="`accurate`, `permissive` (less sure, but trained on no data for research only), `fast` (five "
+        "times faster, less sure) or `dpmpp` (with a mask, but it knows little beyond its training cameras), all "
+        "bundled; or the path of an exported ONNX model",
     )
     interval_seconds: float = Field(
         default=1.0, gt=0, le=86_400,
@@ -167,15 +211,37 @@ class AppearanceConfig(Section):
     )
 
 
+class CalibrationConfig(Section):
+    """Weights of the probability that a link is right: a logistic regression, for one appearance model."""
+
+    similarity: float = Field(default=10.2, ge=0, le=1e6, description="log-odds per 1 of masked similarity")
+    motion: float = Field(
+        default=0.57, ge=0, le=1e6, description="weight of the log-likelihood ratio of the positions on the floor"
+    )
+    bias: float = Field(default=-5.2, ge=-1e6, le=1e6, description="log-odds where both are 0")
+    level: float = Field(
+        default=0.3, ge=-1, le=1,
+        description="usual similarity of a tracklet to the three most similar ones of people who surely are others",
+    )
+
+
 class LinkingConfig(Section):
     """Linking of tracklets to identities over all cameras."""
 
     mode: Literal["joint", "query", "plain"] = Field(
         default="joint", description="weights of the similarity: both masks (`joint`), one (`query`) or none (`plain`)"
     )
-    similarity: float = Field(
-        default=0.45, ge=-1, le=1, description="lowest similarity of a link; below it, a new identity begins"
+    false_link_rate: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="a link may be wrong with this probability; if it is less sure, a new identity begins",
     )
+    self_calibration: bool = Field(
+        default=True,
+        description="compare similarities with those of people who are seen at the same time, and so are others",
+    )
+    calibration: CalibrationConfig = CalibrationConfig()
     max_gap_seconds: float = Field(
         default=3600.0, gt=0, le=1e9, description="a person away for longer becomes a new identity"
     )
@@ -187,6 +253,10 @@ class LinkingConfig(Section):
     )
     min_observations: int = Field(
         default=5, ge=1, le=1_000_000, description="tracklets with fewer boxes get no identity"
+    )
+    min_seconds: float = Field(
+        default=3.0, ge=0, le=3600,
+        description="an identity begins when its tracklets together last so long; until then they are undecided",
     )
 
 

@@ -127,6 +127,12 @@ def _perfect_links(scene: Scene, shown: Ints) -> Ints:
     return once_a_frame(scene, np.where(kept, people + 1, 0)[scene.tracks])
 
 
+def main_people(scene: Scene, shown: Ints) -> Ints:
+    """Whom each track shows most, int64 (tracks,); -1 for nobody."""
+    counts = _count_people(scene.tracks, shown, len(scene.track_keys))
+    return np.where(counts.max(1) > 0, counts.argmax(1), -1)
+
+
 def tracklet_score(scene: Scene, shown: Ints, names: Mapping[int, str]) -> TrackletScore:
     """Purity of tracklets, given whom each box shows (see decompose) and the names of people."""
     counts = _count_people(scene.tracks, shown, len(scene.track_keys))

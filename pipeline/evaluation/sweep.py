@@ -28,7 +28,8 @@ from .tracking import MIN_VISIBLE, run_scenes
 Value = float | str
 Setting = dict[str, Value]  # keys of the `linking` section
 
-DEFAULT_GRID: Mapping[str, Sequence[Value]] = {"similarity": [round(0.2 + 0.025 * step, 3) for step in range(21)]}
+DEFAULT_GRID: Mapping[str, Sequence[Value]] = {
+    "false_link_rate": [0.01, 0.02, 0.05, *(round(0.1 * step, 1) for step in range(1, 10)), 0.95, 0.98, 0.99]}
 MAX_SETTINGS = 2000  # a larger grid is more likely a typing error than a wish
 
 
@@ -135,7 +136,7 @@ def parse_values(key: str, text: str) -> list[Value]:
         if step <= 0 or not 0 < count <= MAX_SETTINGS:
             raise ValueError
     except (ValueError, ZeroDivisionError, OverflowError) as error:
-        expected = "expected first:last:step, such as 0.3:0.6:0.02, or values separated by commas"
+        expected = "expected first:last:step, such as 0.1:0.9:0.1, or values separated by commas"
         raise ConfigError(f'{key}: {expected}, got "{text}"') from error
     return [round(first + step * number, 10) for number in range(count)]
 

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from ...reid import Appearance, concatenate, masked_similarity, shared_mask_share
 from ..config.schema import LinkingConfig
 from ..types import Link, TrackKey, Tracklet
+from .calibration import log_odds, probability
 from .candidates import KnownIdentities
 from .recent import UNDECIDED, Mask, Recent
 from .revision import Revision
 from .spans import spans_of
+from .views import NEAREST_VIEWS
 
 REVISED_SECONDS = 120.0  # decisions about tracklets that ended longer ago are final
 KEPT_SECONDS = 300.0  # tracklets that ended longer ago are kept as summaries of their identities only
@@ -61,7 +63,7 @@ class Linker:
         self._append(chosen)
         recent, first_new = self._recent, self._next_number
         new = np.arange(len(recent)) >= len(recent) - len(chosen)
-        revision = Revision(recent, self._config.similarity, first_new, new)
+        revision = Revision(recent, log_odds(1 - self._config.false_link_rate), first_new, new)
         revision.run()
         recent.split_absences(revision.next_number)
         self._next_number = recent.number_by_appearance(first_new)
@@ -136,20 +138,23 @@ class Linker:
         return links
 
     def _changed_links(self) -> list[Link]:
-        """Links of the tracklets whose identity is not the one that was written last."""
-        return self._write(np.flatnonzero(self._recent.identity != self._recent.written))
+        """Links of the tracklets whose identity is not the one that was written last; of new ones, if they are sure."""
+        recent = self._recent
+        changed = recent.identity != recent.written
+        return self._write(np.flatnonzero(changed & (recent.are_seen_enough() | (recent.written != UNDECIDED))))
 
     def _close(self, rows: Mask) -> list[Link]:
         """Make decisions final; what was linked without evidence, as an identity's first, may not be it any more."""
         self._recent.is_open[rows] = False
         unstated = np.flatnonzero(rows & ~self._recent.stated)
-        return [link for link in self._write(unstated) if link.similarity is not None]
+        unstated = unstated[self._recent.written[unstated] != UNDECIDED]
+        return [link for link in self._write(unstated) if link.probability is not None]
 
     def _write(self, rows: NDArray[np.int64]) -> list[Link]:
         recent = self._recent
         links = [link_of(recent, self._known, row) for row in rows.tolist()]
         recent.written[rows] = recent.identity[rows]
-        recent.stated[rows] = [link.similarity is not None for link in links]
+        recent.stated[rows] = [link.probability is not None for link in links]
         return links
 
 
@@ -165,19 +170,21 @@ def link_of(recent: Recent, known: KnownIdentities, row: int) -> Link:
     if not np.isfinite(last_seen):
         return Link(camera, track_id, identity, None, None, None)
     own = recent.appearance[[row]]
-    numbers, similarity = recent.options(np.array([row]), np.array([identity]))
-    views = [recent.appearance[rows[[recent.similarity[row, rows].argmax()]]]] if len(rows) else []
+    numbers, odds = recent.options(np.array([row]), np.array([identity]))
+    views = [recent.appearance[rows]] if len(rows) else []
     if known.holds(identity):
         views.append(known.views(identity))
     others = concatenate(views)
-    nearest = 0 if len(others) == 1 else masked_similarity(own, others, recent.mode)[0].argmax()
+    similarity = masked_similarity(own, others, recent.mode)[0]  # (V,)
+    nearest = similarity.argmax()
     return Link(
         camera,
         track_id,
         identity,
-        float(similarity[0, np.searchsorted(numbers, identity)]),
+        float(np.sort(similarity)[-NEAREST_VIEWS:].mean()),
         float(shared_mask_share(own, others[[nearest]])[0, 0]),
         float(spans.first[row] - last_seen),
+        probability=probability(float(odds[0, np.searchsorted(numbers, identity)])),
     )
 
 

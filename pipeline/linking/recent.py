@@ -12,18 +12,21 @@ from numpy.typing import NDArray
 from ...reid import Appearance, concatenate, masked_similarity
 from ..config.schema import LinkingConfig
 from ..types import TrackKey
+from .calibration import cohort_levels
 from .candidates import Found, KnownIdentities
 from .constraints import compatible, gap_seconds
+from .motion import motion_evidence
 from .spans import Spans, joined
 from .views import NEAREST_VIEWS, mean_of_nearest, nearest_views
 
-KEPT_ARRAYS = ("identity", "written", "stated", "own_similarity", "is_open", "similarity", "compatible")
+KEPT_ARRAYS = ("identity", "written", "stated", "own_odds", "is_open", "similarity", "motion", "level", "compatible")
 UNDECIDED = -1
-FORBIDDEN = -np.inf  # similarity of a tracklet to an identity that it cannot be
+FORBIDDEN = -np.inf  # log-odds of a tracklet for an identity that it cannot be
 
 Numbers = NDArray[np.int64]
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Floats = NDArray[Any]  # float32 or float64
 
 
 class Recent:
@@ -36,10 +39,12 @@ class Recent:
         identity: int64 (T,), their identities; UNDECIDED without one.
         written: int64 (T,), the identities that the last links stated; UNDECIDED without a link.
         stated: bool (T,), whether the last link stated evidence.
-        own_similarity: float64 (T,), to the rest of the tracklet's identity when it was last compared; FORBIDDEN
+        own_odds: float64 (T,), log-odds for the rest of the tracklet's identity when it was last compared; FORBIDDEN
             without one.
         is_open: bool (T,), whether the decision can still change.
         similarity: float32 (T, T), row to column; -inf on the diagonal.
+        motion: float32 (T, T), evidence of the floor positions, see `motion_evidence`.
+        level: float32 (T,), similarity to people who surely are others, less what is usual.
         compatible: bool (T, T), whether time and place allow two tracklets to be one person; true on the diagonal.
         candidates: identities of `known` that each tracklet may be.
     """
@@ -53,9 +58,11 @@ class Recent:
         self.identity = np.zeros(0, np.int64)
         self.written = np.zeros(0, np.int64)
         self.stated = np.zeros(0, np.bool_)
-        self.own_similarity = np.zeros(0, np.float64)
+        self.own_odds = np.zeros(0, np.float64)
         self.is_open = np.zeros(0, np.bool_)
         self.similarity = np.zeros((0, 0), np.float32)
+        self.motion = np.zeros((0, 0), np.float32)
+        self.level = np.zeros(0, np.float32)
         self.compatible = np.zeros((0, 0), np.bool_)
         self.candidates = Found.nothing(0)
 
@@ -96,10 +103,15 @@ class Recent:
         among_new = masked_similarity(appearance, appearance, mode)  # (N, N)
         self.similarity = np.block([[self.similarity, to_new], [from_new, among_new]])
         np.fill_diagonal(self.similarity, FORBIDDEN)
+        motion_to_new = motion_evidence(self.spans, spans)  # (T, N)
+        motion_among_new = motion_evidence(spans, spans)  # (N, N)
+        motion = np.block([[self.motion, motion_to_new], [motion_to_new.T, motion_among_new]])
+        self.motion = np.asarray(motion, np.float32)
         to_new_allowed = compatible(self.spans, spans, self._config.max_speed)  # (T, N)
         among_new_allowed = compatible(spans, spans, self._config.max_speed)  # (N, N)
         self.compatible = np.block([[self.compatible, to_new_allowed], [to_new_allowed.T, among_new_allowed]])
         np.fill_diagonal(self.compatible, True)
+        self.level = self._levels()
         self.candidates = self.candidates.joined(self._known.search(appearance, spans))
         self.keys += keys
         self.spans = joined(self.spans, spans)
@@ -107,7 +119,7 @@ class Recent:
         self.identity = np.concatenate([self.identity, identity])
         self.written = np.concatenate([self.written, written])
         self.stated = np.concatenate([self.stated, stated])
-        self.own_similarity = np.concatenate([self.own_similarity, np.full(len(keys), FORBIDDEN)])
+        self.own_odds = np.concatenate([self.own_odds, np.full(len(keys), FORBIDDEN)])
         self.is_open = np.concatenate([self.is_open, np.ones(len(keys), np.bool_)])
 
     def keep(self, kept: Mask) -> None:
@@ -116,8 +128,9 @@ class Recent:
         self.spans, self.appearance, self.candidates = self.spans[kept], self.appearance[kept], self.candidates[kept]
         self.identity, self.written = self.identity[kept], self.written[kept]
         self.stated, self.is_open = self.stated[kept], self.is_open[kept]
-        self.own_similarity = self.own_similarity[kept]
+        self.own_odds, self.level = self.own_odds[kept], self.level[kept]
         self.similarity, self.compatible = self.similarity[kept][:, kept], self.compatible[kept][:, kept]
+        self.motion = self.motion[kept][:, kept]
 
     def summarise(self, old: Mask, now_seconds: float) -> None:
         """Keep these tracklets as summaries of their identities only; bool (T,)."""
@@ -129,6 +142,13 @@ class Recent:
         self.keep(~old)
         self._known.forget(now_seconds, self.identity)
         self.candidates.leave_out(np.isinf(self._known.last_seen(self.candidates.numbers.ravel())))
+
+    def are_seen_enough(self) -> Mask:
+        """Whether each tracklet's identity was seen for so long that it is worth a number, bool (T,)."""
+        numbers, place = np.unique(self.identity, return_inverse=True)
+        seconds = np.bincount(place, self.spans.last - self.spans.first, len(numbers))  # (l,)
+        seconds[np.isfinite(self._known.last_seen(numbers))] = np.inf
+        return np.asarray(seconds[place] >= self._config.min_seconds)
 
     def members(self, number: int) -> Rows:
         """Rows of an identity, int64 (m,)."""
@@ -143,10 +163,21 @@ class Recent:
         return not self._known.holds(number) and bool(self.is_open[self.identity == number].all())
 
     def options(self, rows: Rows, own: Numbers, waived: Mask | None = None) -> tuple[Numbers, NDArray[np.float64]]:
-        """Similarity of R tracklets to L identities, by rising number, int64 (L,) and float64 (R, L).
+        """Log-odds that R tracklets are L identities, by rising number: int64 (L,) and float64 (R, L).
 
-        Similarities do not count the tracklet itself. FORBIDDEN are identities that time or place rule out, and those
-        with which there is nothing to compare.
+        FORBIDDEN are identities that time or place rule out, and those with which there is nothing to compare.
+        Arguments as of `measure`.
+        """
+        numbers, similarity, motion = self.measure(rows, own, waived)
+        return numbers, self._odds(similarity, motion)
+
+    def measure(
+        self, rows: Rows, own: Numbers, waived: Mask | None = None
+    ) -> tuple[Numbers, NDArray[np.float64], NDArray[np.float64]]:
+        """What speaks for R tracklets being L identities: numbers int64 (L,), similarity and motion, float64 (R, L).
+
+        Similarity is relative to the usual level of both sides, and FORBIDDEN as in `options`; motion is the evidence
+        of the identity's tracklet that is nearest in time. They do not count the tracklet itself.
 
         Args:
             rows: int64 (R,).
@@ -162,11 +193,14 @@ class Recent:
         numbers = np.union1d(identity[starts], candidates.numbers[candidates.numbers >= 0])  # (L,)
         views = np.full((len(rows), len(numbers), 2 * NEAREST_VIEWS), np.nan)
         place = np.searchsorted(numbers, identity[starts])  # (l,)
-        views[:, place, :NEAREST_VIEWS] = nearest_views(self.similarity[rows[:, None], decided], starts)
+        to_decided = self.similarity[rows[:, None], decided] - self.level[decided] / 2  # (R, d)
+        views[:, place, :NEAREST_VIEWS] = nearest_views(to_decided, starts)
         row, column = np.nonzero(candidates.numbers >= 0)
         there = np.searchsorted(numbers, candidates.numbers[row, column])
         views[row, there, NEAREST_VIEWS:] = candidates.views[row, column]
-        similarity = mean_of_nearest(views)
+        similarity = mean_of_nearest(views) - self.level[rows, None] / 2  # (R, L)
+        motion = np.zeros((len(rows), len(numbers)))
+        motion[:, place] = self._motion_of_nearest(rows, decided, starts)
         refused = self._known.blocked(numbers, self.spans[rows]) & (numbers != own[:, None])  # (R, L)
         clashing = ~self.compatible[rows[:, None], decided]  # (R, d)
         if waived is not None:
@@ -175,7 +209,33 @@ class Recent:
             refused[:, place] |= np.logical_or.reduceat(clashing, starts, axis=1)
         refused |= self._away_too_long(rows, numbers, decided, starts, place)
         similarity[refused] = FORBIDDEN
-        return numbers, similarity
+        return numbers, similarity, motion
+
+    def pair_odds(self, rows: Rows) -> NDArray[np.float32]:
+        """Log-odds that all T tracklets are the same people as R of them, float32 (T, R); FORBIDDEN on the diagonal."""
+        similarity = self.similarity[:, rows] - (self.level[:, None] + self.level[rows]) / 2
+        return np.asarray(self._odds(similarity, self.motion[:, rows]), np.float32)
+
+    def _odds(self, similarity: Floats, motion: Floats) -> Floats:
+        weights = self._config.calibration
+        return weights.bias + weights.similarity * similarity + weights.motion * motion
+
+    def _levels(self) -> NDArray[np.float32]:
+        if not self._config.self_calibration:
+            return np.zeros(len(self.similarity), np.float32)
+        usual = self._config.calibration.level
+        return np.asarray(cohort_levels(self.similarity, self.compatible, usual) - usual, np.float32)
+
+    def _motion_of_nearest(self, rows: Rows, decided: Rows, starts: Rows) -> NDArray[np.float64]:
+        """Motion evidence between R tracklets and each identity's tracklet that is nearest in time, float64 (R, l)."""
+        if not len(starts):
+            return np.zeros((len(rows), 0))
+        gap = gap_seconds(self.spans[rows], self.spans[decided])  # (R, d)
+        gap[rows[:, None] == decided] = np.inf
+        sizes = np.diff(starts, append=len(decided))  # (l,)
+        is_nearest = gap == np.repeat(np.minimum.reduceat(gap, starts, axis=1), sizes, axis=1)  # (R, d)
+        motion = np.where(np.isinf(gap), 0.0, self.motion[rows[:, None], decided])
+        return np.asarray(np.maximum.reduceat(np.where(is_nearest, motion, -np.inf), starts, axis=1), np.float64)
 
     def _away_too_long(
         self, rows: Rows, numbers: Numbers, decided: Rows, starts: Rows, place: Rows

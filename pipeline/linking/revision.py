@@ -15,7 +15,7 @@ from .recent import FORBIDDEN, UNDECIDED, Mask, Numbers, Recent, Rows
 
 MOST_COMPARED = 16  # tracklets of an identity, the latest ones, when it is compared with other identities
 MAX_SWEEPS = 8  # moves settle after two or three sweeps; the limit only guards against a cycle
-CLOSE = 0.1  # a tracklet may gain by a move if it is at most this much less similar to the moved one than a link needs
+CLOSE = 1.5  # a tracklet may gain by a move if its log-odds for the moved one are at most this much below a link's
 IMPOSSIBLE = -1e3  # in an assignment, which adds up gains and needs them finite
 
 
@@ -49,8 +49,8 @@ class Revision:
         recent = self._recent
         before = recent.identity[rows]  # (N,)
         recent.identity[rows] = UNDECIDED
-        numbers, similarity = recent.options(rows, before)  # (L,), (N, L)
-        after = self._best(numbers, similarity)
+        numbers, odds = recent.options(rows, before)  # (L,), (N, L)
+        after = self._best(numbers, odds)
         for place, (was, becomes) in enumerate(zip(before.tolist(), after.tolist(), strict=True)):
             if becomes == UNDECIDED:  # a new person, or still the one who has nobody else's tracklets
                 alone = was != UNDECIDED and was not in after and recent.is_unused(was)
@@ -58,21 +58,21 @@ class Revision:
         recent.identity[rows] = after
         chosen = np.minimum(np.searchsorted(numbers, after), max(len(numbers) - 1, 0))
         if len(numbers):
-            own = similarity[np.arange(len(rows)), chosen]
-            recent.own_similarity[rows] = np.where(numbers[chosen] == after, own, FORBIDDEN)
+            own = odds[np.arange(len(rows)), chosen]
+            recent.own_odds[rows] = np.where(numbers[chosen] == after, own, FORBIDDEN)
         for row, was, becomes in zip(rows.tolist(), before.tolist(), after.tolist(), strict=True):
             if was != becomes:
                 self._note_move(row, was, becomes)
 
-    def _best(self, numbers: Numbers, similarity: NDArray[np.float64]) -> Numbers:
+    def _best(self, numbers: Numbers, odds: NDArray[np.float64]) -> Numbers:
         """The best of L identities for N tracklets, one for each, int64 (N,); UNDECIDED for new ones.
 
         Args:
             numbers: int64 (L,).
-            similarity: float64 (N, L).
+            odds: log-odds, float64 (N, L).
         """
-        useful = (similarity > self._threshold).any(0)  # (L,)
-        gain = np.maximum(similarity[:, useful] - self._threshold, IMPOSSIBLE)  # (N, l)
+        useful = (odds > self._threshold).any(0)  # (L,)
+        gain = np.maximum(odds[:, useful] - self._threshold, IMPOSSIBLE)  # (N, l)
         # The last N columns are new identities: they gain nothing, but more than an identity below the threshold.
         _, columns = linear_sum_assignment(np.hstack([gain, np.zeros((len(gain), len(gain)))]), maximize=True)
         choices = np.concatenate([numbers[useful], np.full(len(gain), UNDECIDED)])
@@ -82,11 +82,11 @@ class Revision:
         """Note whose decision is stale after one tracklet moved from one identity to another."""
         recent = self._recent
         self._changed |= {number for number in (was, becomes) if number != UNDECIDED}
-        least = np.maximum(recent.own_similarity, self._threshold) - CLOSE  # (T,)
-        gaining = recent.similarity[:, row] > least  # may join it
+        least = np.maximum(recent.own_odds, self._threshold) - CLOSE  # (T,)
+        gaining = recent.pair_odds(np.array([row]))[:, 0] > least  # may join it
         left = recent.members(was) if was != UNDECIDED else np.zeros(0, np.int64)
         freed = ~recent.compatible[:, row]  # may take its former place
-        freed &= (recent.similarity[:, left] > least[:, None]).any(1)
+        freed &= (recent.pair_odds(left) > least[:, None]).any(1)
         losing = (recent.identity == was) & (was != UNDECIDED)  # was similar to it
         self._stale |= ((gaining & (recent.identity != becomes)) | freed | losing) & recent.is_open
 
@@ -99,16 +99,16 @@ class Revision:
             return []
         waived = self._round_of[rows, None] == self._round_of  # (R, T)
         own = recent.identity[rows]
-        numbers, similarity = recent.options(rows, own, waived)
+        numbers, odds = recent.options(rows, own, waived)
         is_own = numbers == own[:, None]  # (R, L)
-        to_own = np.where(is_own, similarity, FORBIDDEN).max(1)
-        recent.own_similarity[rows] = to_own
-        to_other = np.where(is_own, FORBIDDEN, similarity).max(1)
+        to_own = np.where(is_own, odds, FORBIDDEN).max(1)
+        recent.own_odds[rows] = to_own
+        to_other = np.where(is_own, FORBIDDEN, odds).max(1)
         moving = (to_other > np.maximum(to_own, self._threshold)) | ((to_own < self._threshold) & np.isfinite(to_own))
         return sorted({int(number) for number in self._round_of[rows[moving]]})
 
     def _merge(self) -> None:
-        """Merge identities that turn out to be one person, most similar first."""
+        """Merge identities that turn out to be one person, most likely first."""
         recent = self._recent
         while self._changed:
             pairs = self._mergers(np.array(sorted(self._changed)))
@@ -117,13 +117,13 @@ class Revision:
                 _, kept, gone = max(pairs, key=lambda pair: (pair[0], -pair[1], -pair[2]))
                 rows = recent.members(gone)
                 recent.identity[rows] = kept
-                self._stale |= (recent.similarity[:, rows] > self._threshold - CLOSE).any(1) & recent.is_open
+                self._stale |= (recent.pair_odds(rows) > self._threshold - CLOSE).any(1) & recent.is_open
                 self._changed |= {number for pair in pairs for number in pair[1:] if number != gone} | {kept}
 
     def _mergers(self, changed: Numbers) -> list[tuple[float, int, int]]:
-        """Similarity, identity that stays and identity that goes, of each possible merger with C changed identities."""
+        """Log-odds, identity that stays and identity that goes, of each possible merger with C changed identities."""
         recent = self._recent
-        numbers, mean = self._mean_similarity(changed)  # (L,), (C, L)
+        numbers, mean = self._mean_odds(changed)  # (L,), (C, L)
         found = []
         for place, column in np.argwhere(mean > self._threshold).tolist():
             one, other = int(changed[place]), int(numbers[column])
@@ -132,25 +132,25 @@ class Revision:
                 continue
             mutual = float(mean[place, column])
             if len(recent.members(other)):
-                others, back = self._mean_similarity(np.array([other]))
+                others, back = self._mean_odds(np.array([other]))
                 there = int(np.searchsorted(others, one))
                 mutual = min(mutual, float(back[0, there]))
             if mutual > self._threshold:
                 found.append((mutual, one + other - max(free), max(free)))
         return found
 
-    def _mean_similarity(self, identities: Numbers) -> tuple[Numbers, NDArray[np.float64]]:
-        """Mean similarity of the latest tracklets of C identities to all L: int64 (L,) and float64 (C, L)."""
+    def _mean_odds(self, identities: Numbers) -> tuple[Numbers, NDArray[np.float64]]:
+        """Mean log-odds of the latest tracklets of C identities for all L: int64 (L,) and float64 (C, L)."""
         recent = self._recent
         members = [recent.members(number)[-MOST_COMPARED:] for number in identities.tolist()]
         rows = np.concatenate(members)
-        numbers, similarity = recent.options(rows, recent.identity[rows])
+        numbers, odds = recent.options(rows, recent.identity[rows])
         sizes = np.array([len(own) for own in members])
         mean = np.full((len(identities), len(numbers)), FORBIDDEN)
         filled = np.flatnonzero(sizes)
         starts = np.cumsum(sizes) - sizes
         if len(filled):
-            mean[filled] = np.add.reduceat(similarity, starts[filled], axis=0) / sizes[filled, None]
+            mean[filled] = np.add.reduceat(odds, starts[filled], axis=0) / sizes[filled, None]
         return numbers, mean
 
     def _new(self) -> int:

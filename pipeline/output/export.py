@@ -13,12 +13,13 @@ One row per box, ordered by seconds, then camera, then track:
 | floor_x, floor_y | the foot point on the floor, in metres; empty for a camera without homography |
 | confidence, visible | the detector's confidence, and the share of the box that no nearer person covers |
 | interpolated | 1 for a box that was not detected but fills a gap of up to a second or so; its confidence is 0 |
-| similarity | the tracklet's similarity to its identity's other tracklets; empty for the first one |
+| similarity | the tracklet's similarity to its identity's other tracklets; empty for the first one, and by a person |
+| name | that a person gave the identity; empty for those without |
 
 The summary has one row per visit (see visits.py): identity, camera, enter_time, leave_time, enter_seconds,
 leave_seconds, duration_seconds, tracks (numbers separated by spaces), observations (number of boxes), similarity (mean
-over the links), and entry_x, entry_y, entry_floor_x, entry_floor_y, exit_x, ...: the foot points of the first and the
-last box.
+over the links), entry_x, entry_y, entry_floor_x, entry_floor_y, exit_x, ...: the foot points of the first and the
+last box, and name.
 
 JSON is one array with an object per line.  MOTChallenge text is a folder with one file per camera, in which frames
 count from 1, ids are identities, and boxes without an identity are left out.
@@ -41,6 +42,7 @@ from numpy.typing import NDArray
 
 from ...reid.files import Modes, make_folder, replacing
 from ...reid.guard import Guard, begins_with
+from ..corrections.identities import identity_names
 from ..errors import OutputError
 from ..inputs import guard_of_run, modes_of_run
 from ..stages.observe import foot_points, to_floor
@@ -64,14 +66,14 @@ OBSERVATION_KINDS: dict[str, Kind] = {
     "identity": "whole", "camera": "text", "track": "whole", "time": "time", "seconds": "real", "frame": "whole",
     "x1": "real", "y1": "real", "x2": "real", "y2": "real", "foot_x": "real", "foot_y": "real",
     "floor_x": "real", "floor_y": "real", "confidence": "real", "visible": "real", "interpolated": "whole",
-    "similarity": "real",
+    "similarity": "real", "name": "text",
 }
 VISIT_KINDS: dict[str, Kind] = {
     "identity": "whole", "camera": "text", "enter_time": "time", "leave_time": "time",
     "enter_seconds": "real", "leave_seconds": "real", "duration_seconds": "real",
     "tracks": "text", "observations": "whole", "similarity": "real",
     "entry_x": "real", "entry_y": "real", "entry_floor_x": "real", "entry_floor_y": "real",
-    "exit_x": "real", "exit_y": "real", "exit_floor_x": "real", "exit_floor_y": "real",
+    "exit_x": "real", "exit_y": "real", "exit_floor_x": "real", "exit_floor_y": "real", "name": "text",
 }
 
 # Former and future versions begin with the same columns; other programs' tables are unlikely to.
@@ -169,7 +171,7 @@ def observation_columns(
     store: Store, run: int, floors: dict[str, NDArray[np.float64]]
 ) -> Iterator[Columns]:
     """The boxes of a run, in tables of up to ROWS_AT_ONCE rows."""
-    rows = observation_rows(store, run)
+    rows, names = observation_rows(store, run), identity_names(store, run)
     while chunk := list(islice(rows, ROWS_AT_ONCE)):
         (identity, camera, track, seconds, frame, x1, y1, x2, y2, confidence, visible, interpolated, similarity) = zip(
             *chunk, strict=True)
@@ -185,12 +187,13 @@ def observation_columns(
             "confidence": _rounded(confidence, SHARE_DIGITS), "visible": _rounded(visible, SHARE_DIGITS),
             "interpolated": [int(one) for one in interpolated],
             "similarity": _rounded(similarity, SHARE_DIGITS),
+            "name": [None if one is None else names.get(one) for one in identity],
         }
 
 
 def visit_columns(store: Store, run: int, floors: dict[str, NDArray[np.float64]]) -> Iterator[Columns]:
     """The visits of a run, in one table: there are few."""
-    visits = list_visits(store, run)
+    visits, names = list_visits(store, run), identity_names(store, run)
     cameras = [visit.camera for visit in visits]
     columns: Columns = {
         "identity": [visit.identity for visit in visits], "camera": cameras,
@@ -202,6 +205,7 @@ def visit_columns(store: Store, run: int, floors: dict[str, NDArray[np.float64]]
         "tracks": [" ".join(map(str, visit.tracks)) for visit in visits],
         "observations": [visit.observations for visit in visits],
         "similarity": _rounded([visit.similarity for visit in visits], SHARE_DIGITS),
+        "name": [names.get(visit.identity) for visit in visits],
     }
     for end, points in (("entry", [visit.entry_xy for visit in visits]), ("exit", [visit.exit_xy for visit in visits])):
         foot = np.array(points, np.float64).reshape(-1, 2)  # (N, 2)

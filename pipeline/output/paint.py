@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -20,6 +21,7 @@ TEXT_SHARE = 1 / 34  # size of the type over the frame's height
 LINE_SHARE = 1 / 300  # width of lines over the frame's height
 TICK_SECONDS = 0.001  # times are sums of floats: 0.3 may be stored as slightly less
 BADGE_OPACITY = 0.6
+NAME_PARTS = 4  # the label of a person is at most this part of the frame's width
 WHITE = "#ffffff"
 
 XYXY = tuple[int, int, int, int]
@@ -32,10 +34,13 @@ class Painter:
         camera: the camera's name.
         size_wh: (width, height) of the frames in pixels.
         rate: frames per second.
+        names: of identities that have one.
     """
 
-    def __init__(self, camera: str, size_wh: tuple[int, int], rate: float) -> None:
-        self._size_wh = size_wh
+    def __init__(
+        self, camera: str, size_wh: tuple[int, int], rate: float, names: Mapping[int, str] | None = None
+    ) -> None:
+        self._size_wh, self._names = size_wh, names or {}
         self._text_px = _text_px(size_wh)
         self._name = draw_label(
             shorten(camera, self._text_px, size_wh[0] // 2), self._text_px, WHITE, opacity=BADGE_OPACITY,
@@ -99,7 +104,9 @@ class Painter:
 
     def _draw_identity(self, identity: int) -> Label:
         colour = PALETTE[colour_indexes(np.array([identity]))[0]]
-        return draw_label(f"P{identity}", self._text_px, text_colour(colour), colour)
+        text = f"P{identity} {self._names.get(identity, '')}".rstrip()
+        text = shorten(text, self._text_px, self._size_wh[0] // NAME_PARTS)
+        return draw_label(text, self._text_px, text_colour(colour), colour)
 
     def _draw_clock(self, text: str) -> Label:
         return draw_label(text, self._text_px, WHITE, opacity=BADGE_OPACITY, bold=False, round_corners=False)

@@ -21,6 +21,7 @@ from ...reid.files import Modes, make_folder, replacing
 from ...reid.wording import did_you_mean
 from ..config.references import expand
 from ..config.schema import CameraConfig
+from ..corrections.identities import identity_names
 from ..credentials import remember_secrets
 from ..errors import ConfigError, SourceError, StoreError
 from ..inputs import guard_of_run, modes_of_run
@@ -117,13 +118,16 @@ def render_run(
     opened, failed = _open_footage(wanted, _camera_configs(store, number))
     paths, mosaic_path = _paths(folder, [camera.camera for camera in summaries])
     guard, modes = guard_of_run(store, number, inputs, force), modes_of_run(store, number)
+    people = identity_names(store, number)
     for path in (*(paths[name] for name in opened), *([mosaic_path] if with_mosaic else [])):
         guard.check(path, is_own_video)
     make_folder(folder, modes, parents=False)  # a missing parent is more likely a typing error
     listener.opened({name: source for name, (source, _) in opened.items()}, failed)
     with ExitStack() as outputs:
-        views = {name: _view(outputs, source, rate, paths[name], modes) for name, (source, rate) in opened.items()}
-        board = _Board(outputs, views, mosaic_path, modes) if with_mosaic else None
+        views = {
+            name: _view(outputs, source, rate, paths[name], modes, people)
+            for name, (source, rate) in opened.items()}
+        board = _Board(outputs, views, mosaic_path, modes, people) if with_mosaic else None
         boxes = _Boxes(observation_rows(store, number), views)
         _draw(views, board, boxes, listener)
     cameras = [
@@ -169,13 +173,16 @@ class _Boxes:
 class _Board:
     """The mosaic, a painter for each of its tiles, and its video."""
 
-    def __init__(self, outputs: ExitStack, views: dict[str, _View], path: Path, modes: Modes) -> None:
+    def __init__(
+        self, outputs: ExitStack, views: dict[str, _View], path: Path, modes: Modes, people: dict[int, str]
+    ) -> None:
         self._mosaic = Mosaic(
             {name: (view.source.width, view.source.height) for name, view in views.items()},
             {name: view.rate for name, view in views.items()})
         tiles = self._mosaic.tiles
         self._painters = {
-            name: Painter(name, (tiles[name].width, tiles[name].height), view.rate) for name, view in views.items()}
+            name: Painter(name, (tiles[name].width, tiles[name].height), view.rate, people)
+            for name, view in views.items()}
         self.writer = _writer(outputs, path, self._mosaic.size_wh, self._mosaic.fps, modes)
 
     def show(self, frame: Frame, people: sv.Detections) -> None:
@@ -268,10 +275,12 @@ def _paths(folder: Path, cameras: list[str]) -> tuple[dict[str, Path], Path]:
     return {camera: folder / f"{stem}.mp4" for camera, stem in stems.items()}, folder / f"{mosaic}.mp4"
 
 
-def _view(outputs: ExitStack, source: Source, rate: float, path: Path, modes: Modes) -> _View:
+def _view(
+    outputs: ExitStack, source: Source, rate: float, path: Path, modes: Modes, people: dict[int, str]
+) -> _View:
     size_wh = source.width, source.height
     writer = _writer(outputs, path, size_wh, Fraction(rate).limit_denominator(1001), modes)
-    return _View(source, rate, Painter(source.camera, size_wh, rate), writer)
+    return _View(source, rate, Painter(source.camera, size_wh, rate, people), writer)
 
 
 def _writer(outputs: ExitStack, path: Path, size_wh: tuple[int, int], fps: Fraction, modes: Modes) -> VideoWriter:

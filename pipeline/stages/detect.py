@@ -21,6 +21,8 @@ from ..types import Frame, Image
 BATCHES_AHEAD = 2  # detected while an earlier batch is tracked
 
 BUNDLED = {"person": Path(__file__).parents[1] / "weights" / "person.onnx"}
+BUNDLED_INT8 = {"person": BUNDLED["person"].with_name("person_int8.xml")}
+OWN_SUFFIXES = (".onnx", ".xml")
 
 
 class Detector(Protocol):
@@ -42,8 +44,8 @@ class Detector(Protocol):
 def open_detector(config: DetectorConfig, threads: int, trust_weights: bool = False) -> Detector:
     """Load the detector that the config names.
 
-    ONNX detectors with one raw output run on OpenVINO, at about 1.7 times the frame rate of onnxruntime on two cores;
-    all other weights run through ultralytics.
+    ONNX and OpenVINO detectors with one raw output run on OpenVINO, at about 1.7 times the frame rate of onnxruntime on
+    two cores; all other weights run through ultralytics.
 
     Args:
         config: the `detector` part of a config, with resolved paths.
@@ -53,10 +55,10 @@ def open_detector(config: DetectorConfig, threads: int, trust_weights: bool = Fa
     Raises:
         WeightsError: the weights are missing, damaged, not trusted, or without a class called person.
     """
-    path = BUNDLED.get(config.weights, Path(config.weights))
+    path = _bundled(config) or _openvino_file(Path(config.weights))
     if config.weights not in BUNDLED:
         require_data_only("detector.weights", config.weights, trust_weights, BUNDLED)
-    if path.suffix == ".onnx":
+    if path.suffix in OWN_SUFFIXES:
         with failing_as(WeightsError, path):
             if not path.is_file():
                 raise WeightsError(f"detector.weights: {path} does not exist; put the exported model there")
@@ -67,7 +69,24 @@ def open_detector(config: DetectorConfig, threads: int, trust_weights: bool = Fa
             return OnnxDetector(network, config, threads)
     from .detect_ultralytics import UltralyticsDetector
 
-    return UltralyticsDetector(str(path), config)
+    return UltralyticsDetector(config.weights, config)
+
+
+def _bundled(config: DetectorConfig) -> Path | None:
+    """The file of a bundled detector in the precision that suits this processor; None for a user's own."""
+    if config.weights not in BUNDLED:
+        return None
+    from .detect_openvino import computes_int8
+
+    if config.precision == "float" or (config.precision == "auto" and not computes_int8()):
+        return BUNDLED[config.weights]
+    return BUNDLED_INT8[config.weights]
+
+
+def _openvino_file(path: Path) -> Path:
+    """The only .xml of an OpenVINO folder; any other path as it is."""
+    found = sorted(path.glob("*.xml")) if path.is_dir() else []
+    return found[0] if len(found) == 1 else path
 
 
 def detect_ahead(

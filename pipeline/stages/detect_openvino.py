@@ -27,13 +27,13 @@ PAD_GREY = 114  # as ultralytics pads in training
 
 
 def read_network(path: Path) -> ov.Model:
-    """Read an ONNX file.
+    """Read an ONNX file, or an OpenVINO .xml with its .bin beside it.
 
     Raises:
         WeightsError: the file is damaged.
     """
     try:
-        network = read_onnx(path)
+        network = _read_openvino(path) if path.suffix == ".xml" else read_onnx(path)
         onnx_metadata(network)
         ranks = [one.partial_shape.rank for one in (*network.inputs, *network.outputs)]
     except WeightsError as error:
@@ -43,6 +43,18 @@ def read_network(path: Path) -> ov.Model:
     if not network.inputs or not network.outputs or any(rank.is_dynamic for rank in ranks):
         raise WeightsError(f"detector.weights: {path}: expected images as input and boxes as output")
     return network
+
+
+def _read_openvino(path: Path) -> ov.Model:
+    try:
+        return ov.Core().read_model(path, path.with_suffix(".bin"))
+    except RuntimeError as error:
+        raise WeightsError(f"{path}: is damaged or no OpenVINO model: export it again") from error
+
+
+def computes_int8() -> bool:
+    """Whether this processor has fast instructions for 8-bit integers."""
+    return "INT8" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def is_plain_detector(network: ov.Model) -> bool:
@@ -95,13 +107,9 @@ class OnnxDetector:
     def _detect(self, image: Image) -> sv.Detections:
         """Resize and pad one image, run the network, and map its boxes back to the image."""
         height, width = image.shape[:2]
-        target_h, target_w = self._fixed_hw or network_hw(height, width, self._image_size)
-        scale = min(target_h / height, target_w / width)
-        inner_h, inner_w = max(1, round(height * scale)), max(1, round(width * scale))
-        top, left = (target_h - inner_h) // 2, (target_w - inner_w) // 2
-        padded = np.full((1, target_h, target_w, 3), PAD_GREY, np.uint8)
-        cv2.resize(image, (inner_w, inner_h), dst=padded[0, top : top + inner_h, left : left + inner_w])
-        request = self._request(target_h, target_w)
+        target_hw = self._fixed_hw or network_hw(height, width, self._image_size)
+        padded, (scale, left, top) = letterboxed(image, target_hw)
+        request = self._request(*target_hw)
         request.infer({0: ov.Tensor(padded, shared_memory=True)})
         xyxy, confidence = self._people(request.get_output_tensor(0).data[0])
         xyxy = (xyxy - np.array([left, top] * 2)) / scale
@@ -144,6 +152,26 @@ class OnnxDetector:
         steps.input().preprocess().convert_color(ov.preprocess.ColorFormat.RGB).scale(255.0)
         options = {"INFERENCE_NUM_THREADS": self._threads, "NUM_STREAMS": self._threads}
         return ov.Core().compile_model(steps.build(), "CPU", options)
+
+
+def letterboxed(image: Image, hw: tuple[int, int]) -> tuple[NDArray[np.uint8], tuple[float, int, int]]:
+    """Resize an image and pad it with grey to the network's input.
+
+    Args:
+        image: uint8 (h, w, 3).
+        hw: height and width of the input.
+
+    Returns:
+        uint8 (1, H, W, 3); and scale, left and top: the image's (x, y) lies at (scale x + left, scale y + top).
+    """
+    height, width = image.shape[:2]
+    target_h, target_w = hw
+    scale = min(target_h / height, target_w / width)
+    inner_h, inner_w = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (target_h - inner_h) // 2, (target_w - inner_w) // 2
+    padded = np.full((1, target_h, target_w, 3), PAD_GREY, np.uint8)
+    cv2.resize(image, (inner_w, inner_h), dst=padded[0, top : top + inner_h, left : left + inner_w])
+    return padded, (scale, left, top)
 
 
 def network_hw(height: int, width: int, image_size: int) -> tuple[int, int]:

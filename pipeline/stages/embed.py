@@ -17,7 +17,20 @@ from ..errors import WeightsError
 from ..stopwatch import Stopwatch
 from ..types import Frame, Image
 
-BUNDLED = {"accurate": SHIPPED_WEIGHTS, "dpmpp": SHIPPED_WEIGHTS.with_name("appearance.onnx")}
+BUNDLED = {
+    "accurate": SHIPPED_WEIGHTS,
+    "permissive": SHIPPED_WEIGHTS.with_name("permissive.onnx"),
+    "fast": SHIPPED_WEIGHTS.with_name("fast.onnx"),
+    "dpmpp": SHIPPED_WEIGHTS.with_name("appearance.onnx"),
+}
+
+RESEARCH_ONLY = "for research only, as data that it was trained on (Market-1501, CUHK03) are"
+TERMS = {
+    "accurate": f"{RESEARCH_ONLY}; permissive has no such data",
+    "permissive": "trained on no data that is for research only",
+    "fast": RESEARCH_ONLY,
+    "dpmpp": RESEARCH_ONLY,
+}
 
 
 class CropEmbedder(Protocol):
@@ -33,7 +46,7 @@ class CropEmbedder(Protocol):
         ...
 
 
-def open_embedder(config: AppearanceConfig, threads: int) -> CropEmbedder:
+def open_embedder(config: AppearanceConfig, threads: int) -> Embedder:
     """Load the appearance model that the config names.
 
     Raises:
@@ -68,7 +81,7 @@ class FrameCrops:
         self.index, self.seconds = frame.index, frame.seconds
         self.height, self.width = frame.image.shape[:2]
         self.crops: dict[int, EmbeddedCrop] = {}  # by row of the boxes
-        self._cut: Callable[[int], Image] | None = lambda row: _cut(frame.image, xyxy[row])
+        self._cut: Callable[[int], Image] | None = lambda row: cut(frame.image, xyxy[row])
         self._embedder, self._clock = embedder, clock
 
     def embed(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -86,8 +99,8 @@ class FrameCrops:
         self._cut = None
 
 
-def _cut(image: Image, xyxy: NDArray[np.float32]) -> Image:
-    """The person's part of the frame, copied so that the frame need not be kept."""
+def cut(image: Image, xyxy: NDArray[np.float32]) -> Image:
+    """A box of an image, float32 (4,) pixels, copied so that the image need not be kept."""
     height, width = image.shape[:2]
     left, top = np.floor(xyxy[:2].clip(0, [width - 1, height - 1])).astype(int)
     right, bottom = np.ceil(xyxy[2:]).astype(int)

@@ -34,10 +34,11 @@ class TrackStage:
         self, camera: str, config: Config, rate: float, frame_wh: tuple[int, int], embedder: CropEmbedder,
         clock: Stopwatch,
     ) -> None:
-        homography = config.cameras[camera].homography
+        homography = config.cameras[camera].pixels_to_floor
         self._tracker: Tracker = TRACKERS[config.tracker.name](_settings(config, rate, frame_wh))
         self._builder = TrackletBuilder(
-            camera, config.appearance, None if homography is None else np.array(homography), embedder.dimensions)
+            camera, config.appearance, None if homography is None else np.array(homography), embedder.dimensions,
+            config.tracker.split_similarity)
         self._embedder, self._clock = embedder, clock
         self._held: deque[FrameCrops] = deque()
         self.frames = 0

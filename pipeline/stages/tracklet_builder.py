@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +14,20 @@ from ...reid import Appearance, concatenate, merge_tracklet
 from ...trackers import TrackedFrame, visible_shares
 from ..config.schema import AppearanceConfig
 from ..types import Crop, Observations, Tracklet
+from .change_point import change_points
 from .embed import EmbeddedCrop, FrameCrops
 from .observe import PATH_SECONDS, crop_quality, foot_points, to_floor
+
+
+class _Point(NamedTuple):
+    """A point of a track's path, and what was before it: the frame and time of the box, and the track up to it."""
+
+    seconds: float
+    x: float
+    y: float
+    frame_index: int
+    observations_before: int
+    seconds_before: float
 
 
 @dataclass(slots=True)
@@ -24,7 +38,7 @@ class _Track:
     first_seconds: float
     last_seconds: float
     observations: int = 0
-    path: list[tuple[float, float, float]] = field(default_factory=list)  # seconds, foot x and y in pixels
+    path: list[_Point] = field(default_factory=list)  # of the feet, in pixels
     crops: list[tuple[Crop, Appearance]] = field(default_factory=list)  # the best ones, in time order
 
 
@@ -36,13 +50,19 @@ class TrackletBuilder:
         config: how many crops are kept.
         homography: from pixels to metres, or None.
         dimensions: D of the appearances.
+        split_similarity: tracks are split where their appearance changes, see `change_points`.
     """
 
     def __init__(
-        self, camera: str, config: AppearanceConfig, homography: NDArray[np.float64] | None, dimensions: int
+        self,
+        camera: str,
+        config: AppearanceConfig,
+        homography: NDArray[np.float64] | None,
+        dimensions: int,
+        split_similarity: float = -1.0,
     ) -> None:
         self._camera, self._homography, self._dimensions = camera, homography, dimensions
-        self._max_crops = config.crops_per_tracklet
+        self._max_crops, self._split_similarity = config.crops_per_tracklet, split_similarity
         self._open: dict[int, _Track] = {}  # by the tracker's id
         self._tracks_so_far = 0
 
@@ -55,7 +75,7 @@ class TrackletBuilder:
         feet = foot_points(xyxy)
         track_ids = np.zeros(len(xyxy), np.int64)
         for row, (tracker_id, source) in enumerate(zip(tracked.track_ids.tolist(), tracked.rows.tolist(), strict=True)):
-            track = self._extend(tracker_id, frame.seconds, feet[row], detected=source >= 0)
+            track = self._extend(tracker_id, frame, feet[row], detected=source >= 0)
             track_ids[row] = track.track_id
             if source in frame.crops:
                 self._keep(track, frame, frame.crops[source], float(quality[row]))
@@ -69,12 +89,50 @@ class TrackletBuilder:
             open_ids: the tracker's ids of those that may still be continued; none at the end of the footage.
         """
         ended = [tracker_id for tracker_id in self._open if tracker_id not in open_ids]
-        return [self._build(self._open.pop(tracker_id)) for tracker_id in ended]
+        return [tracklet for tracker_id in ended for tracklet in self._split(self._open.pop(tracker_id))]
+
+    def _split(self, track: _Track) -> list[Tracklet]:
+        """The tracklets of a track that has ended: one, or more if it went over from one person to another."""
+        appearance = concatenate([Appearance.empty(self._dimensions), *(one for _, one in track.crops)])  # (T, D)
+        cuts = self._cuts(track, change_points(appearance, self._split_similarity))
+        if not cuts:
+            return [self._build(track)]
+        found = []
+        for first, end in pairwise([0, *cuts, len(track.path)]):
+            part = self._part(track, first, end)
+            built = self._build(part)
+            found.append(replace(built, taken_from=(track.track_id, track.path[first].frame_index)) if first else built)
+        return found
+
+    def _cuts(self, track: _Track, crops: list[int]) -> list[int]:
+        """Path points at which these crops' people begin: halfway from the crop before."""
+        seconds = np.array([crop.seconds for crop, _ in track.crops])
+        halfway = [(seconds[row - 1] + seconds[row]) / 2 for row in crops]
+        points = np.searchsorted([point.seconds for point in track.path], halfway)
+        return sorted({int(point) for point in points if 0 < point < len(track.path)})
+
+    def _part(self, track: _Track, first: int, end: int) -> _Track:
+        """A track's part from one path point to before another; the first part keeps the track's number."""
+        begin, path = track.path[first], track.path[first:end]
+        last_seconds, observations = track.last_seconds, track.observations
+        if end < len(track.path):
+            last_seconds, observations = track.path[end].seconds_before, track.path[end].observations_before
+        if first:
+            self._tracks_so_far += 1
+        crops = [(crop, one) for crop, one in track.crops if begin.seconds <= crop.seconds <= last_seconds]
+        return _Track(
+            self._tracks_so_far if first else track.track_id,
+            begin.seconds,
+            last_seconds,
+            observations - begin.observations_before,
+            path,
+            crops,
+        )
 
     def _build(self, track: _Track) -> Tracklet:
         nothing = Appearance.empty(self._dimensions)
         appearance = concatenate([nothing, *(one for _, one in track.crops)])  # (T, D)
-        path = np.array(track.path)  # (P, 3), float64 because epoch seconds need it
+        path = np.array([point[:3] for point in track.path])  # (P, 3), float64 because epoch seconds need it
         path[:, 0] -= track.first_seconds
         floor_path = None
         if self._homography is not None:
@@ -92,16 +150,17 @@ class TrackletBuilder:
             floor_path=floor_path,
         )
 
-    def _extend(self, tracker_id: int, seconds: float, foot: NDArray[np.float32], detected: bool) -> _Track:
+    def _extend(self, tracker_id: int, frame: FrameCrops, foot: NDArray[np.float32], detected: bool) -> _Track:
         """The box's track, opened if it is new, with this box added."""
-        track = self._open.get(tracker_id)
+        track, seconds = self._open.get(tracker_id), frame.seconds
         if track is None:
             self._tracks_so_far += 1  # a number of our own: trackers also number tracks that they never confirm
             track = self._open[tracker_id] = _Track(self._tracks_so_far, seconds, seconds)
+        if not track.path or seconds - track.path[-1].seconds >= PATH_SECONDS:
+            before = track.observations, track.last_seconds
+            track.path.append(_Point(seconds, float(foot[0]), float(foot[1]), frame.index, *before))
         track.last_seconds = seconds
         track.observations += detected  # an interpolated box is no observation
-        if not track.path or seconds - track.path[-1][0] >= PATH_SECONDS:
-            track.path.append((seconds, float(foot[0]), float(foot[1])))
         return track
 
     def _keep(self, track: _Track, frame: FrameCrops, embedded: EmbeddedCrop, quality: float) -> None:

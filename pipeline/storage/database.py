@@ -192,12 +192,15 @@ def use_write_ahead_log(engine: Engine) -> None:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
 
 
-def compact_file(engine: Engine) -> None:
-    """Rewrite an SQLite file without the room of deleted rows, and empty its log."""
+def compact_file(engine: Engine) -> bool:
+    """Rewrite an SQLite file without the room of deleted rows, and empty its log.
+
+    Returns whether that is complete: a program that reads keeps the former bytes of file and log until it ends.
+    """
     with engine.connect().execution_options(begin="") as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.exec_driver_sql("VACUUM")
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
 
 
 @contextmanager
@@ -217,6 +220,7 @@ def foreign_keys_off(connection: Connection) -> Iterator[None]:
 def _configure_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # else the driver begins transactions late, and none for CREATE TABLE
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
     connection.execute("PRAGMA synchronous = NORMAL")  # with WAL, a power cut loses the last second at most
 
 

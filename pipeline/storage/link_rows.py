@@ -44,7 +44,7 @@ def write_links(
         return
     now = datetime.now(UTC)
     tracklets = _tracklet_ids(connection, camera_ids, links)
-    identities = _identity_ids(connection, link_set_id, sorted({link.identity for link in links}))
+    identities = identity_ids(connection, link_set_id, sorted({link.identity for link in links}))
     rows = []
     for link in links:
         key = link.camera, link.track_id
@@ -52,7 +52,8 @@ def write_links(
             raise ValueError(f"link: expected a stored tracklet, got {link.track_id} of {link.camera}")
         rows.append({
             "tracklet_id": tracklets[key], "identity_id": identities[link.identity], "similarity": link.similarity,
-            "shared_mask": link.shared_mask, "gap_seconds": link.gap_seconds, "by": link.by, "created_at": now})
+            "shared_mask": link.shared_mask, "gap_seconds": link.gap_seconds,
+            "probability": link.probability, "by": link.by, "created_at": now})
     connection.execute(insert(LinkRow), rows)
     if shown:
         by_id = update(TrackletRow).where(TrackletRow.id == bindparam("tracklet"))
@@ -67,9 +68,9 @@ def settle_links(connection: Connection, link_set_id: int) -> None:
     While a run goes on, decisions are revised: links are superseded, and identities merged.
     """
     own = select(Identity.id).where(Identity.link_set_id == link_set_id)
-    valid = select(func.max(LinkRow.id)).where(LinkRow.identity_id.in_(own)).group_by(LinkRow.tracklet_id).subquery()
-    connection.execute(delete(LinkRow).where(
-        LinkRow.identity_id.in_(own), LinkRow.by == "model", LinkRow.id.not_in(select(valid))))
+    by_model = LinkRow.identity_id.in_(own) & (LinkRow.by == "model")
+    valid = select(func.max(LinkRow.id)).where(by_model).group_by(LinkRow.tracklet_id).subquery()
+    connection.execute(delete(LinkRow).where(by_model, LinkRow.id.not_in(select(valid))))
     used = select(TrackletRow.identity_id).where(TrackletRow.identity_id.is_not(None)).distinct().subquery()
     linked = select(LinkRow.identity_id).distinct().subquery()
     connection.execute(delete(Identity).where(
@@ -93,18 +94,18 @@ def _tracklet_ids(
         tracks.setdefault(link.camera, []).append(link.track_id)
     found: dict[TrackKey, int] = {}
     for camera, track_ids in tracks.items():
-        for some in _in_parts(track_ids):
+        for some in in_parts(track_ids):
             query = select(TrackletRow.track_id, TrackletRow.id).where(
                 TrackletRow.camera_id == camera_ids[camera], TrackletRow.track_id.in_(some))
             found |= {(camera, track_id): row_id for track_id, row_id in _pairs(connection, query)}
     return found
 
 
-def _identity_ids(connection: Connection, link_set_id: int, numbers: list[int]) -> dict[int, int]:
+def identity_ids(connection: Connection, link_set_id: int, numbers: list[int]) -> dict[int, int]:
     """Row ids of identities by their numbers; those that are missing are inserted."""
     run_id = connection.execute(select(LinkSet.run_id).where(LinkSet.id == link_set_id)).scalar_one()
     found: dict[int, int] = {}
-    for some in _in_parts(numbers):
+    for some in in_parts(numbers):
         query = select(Identity.number, Identity.id).where(
             Identity.link_set_id == link_set_id, Identity.number.in_(some))
         found |= dict(_pairs(connection, query))
@@ -120,6 +121,7 @@ def _pairs(connection: Connection, query: Select[int, int]) -> list[tuple[int, i
     return [(first, second) for first, second in connection.execute(query)]
 
 
-def _in_parts(values: list[int]) -> Iterator[list[int]]:
+def in_parts(values: list[int]) -> Iterator[list[int]]:
+    """Lists of at most KEYS_AT_ONCE."""
     for start in range(0, len(values), KEYS_AT_ONCE):
         yield values[start : start + KEYS_AT_ONCE]

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from ..errors import StoreError
 from ..types import Link
+from .corrected import apply_corrections
 from .link_rows import new_link_set, write_links
 from .queries import find_run, iso_time
 from .schema import Camera, Identity, LinkRow, LinkSet, TrackletRow
@@ -17,7 +18,7 @@ from .store import Store
 
 @dataclass(frozen=True, slots=True)
 class LinkSetSummary:
-    """One set of links; `config` is the `linking` section that it was made with, as JSON, `created` ISO 8601."""
+    """One set of links, before corrections; `config` is the `linking` section, as JSON, `created` ISO 8601."""
 
     number: int
     created: str
@@ -39,7 +40,7 @@ def list_link_sets(store: Store, run: int | None = None) -> list[LinkSetSummary]
             select(LinkSet.number, LinkSet.created_at, LinkSet.selected,
                    func.count(LinkRow.identity_id.distinct()), func.count(LinkRow.id), LinkSet.config)
             .outerjoin(Identity, Identity.link_set_id == LinkSet.id)
-            .outerjoin(LinkRow, LinkRow.identity_id == Identity.id)
+            .outerjoin(LinkRow, (LinkRow.identity_id == Identity.id) & (LinkRow.by == "model"))
             .where(LinkSet.run_id == run_id).group_by(LinkSet.id).order_by(LinkSet.number)).all()
     return [
         LinkSetSummary(number, iso_time(created.timestamp()), bool(selected), people, links, config)
@@ -93,3 +94,4 @@ def _select(connection: Connection, run: int, number: int) -> None:
         connection.execute(
             by_id.values(identity_id=bindparam("identity")),
             [{"tracklet": tracklet, "identity": identity} for tracklet, identity in rows])
+    apply_corrections(connection, run)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...reid import Appearance
+from ..errors import StoreError
 from ..types import Image
 
 CROP_HEIGHT_PX = 160  # of a stored crop; enough to judge a link by eye
@@ -47,6 +48,18 @@ def encode_crop(image: Image) -> bytes:
     if not done:
         raise ValueError(f"image: expected uint8 (h, w, 3), got {image.dtype} {image.shape}")
     return bytes(buffer)
+
+
+def decode_crop(content: bytes) -> Image:
+    """A stored crop, a WebP or JPEG file, as uint8 (h, w, 3) BGR.
+
+    Raises:
+        StoreError: it is none, as in a damaged database.
+    """
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    if image is None:
+        raise StoreError("a stored crop is no picture: the database is damaged: restore a copy")
+    return np.asarray(image, np.uint8)
 
 
 def _shrink(image: Image) -> NDArray[np.uint8]:

@@ -285,7 +285,7 @@ def _summarise(connection: Connection, row: Row[*tuple[Any, ...]]) -> RunSummary
     people, tracklets, observations = _counts(connection, Camera.run_id == row.id)
     cameras = connection.execute(select(func.count()).where(Camera.run_id == row.id)).scalar_one()
     links = connection.execute(
-        select(func.count()).select_from(LinkRow).join(Identity).join(LinkSet)
+        select(func.count(LinkRow.tracklet_id.distinct())).select_from(LinkRow).join(Identity).join(LinkSet)
         .where(LinkSet.run_id == row.id, LinkSet.selected == 1)).scalar_one()
     return RunSummary(
         row.id, row.status, iso_time(row.started_at.timestamp()),

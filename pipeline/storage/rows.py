@@ -41,6 +41,7 @@ class PackedTracklet:
     dims: int
     appearances: list[tuple[str, float, bytes, bytes]]
     crops: list[Crop]
+    taken_from: tuple[int, int] | None = None
 
 
 def pack_tracklet(tracklet: Tracklet) -> PackedTracklet:
@@ -52,7 +53,7 @@ def pack_tracklet(tracklet: Tracklet) -> PackedTracklet:
     best = sorted(crops, key=lambda crop: (-crop.quality, crop.frame_index))[:BEST_CROPS]
     return PackedTracklet(
         tracklet.key, tracklet.first_seconds, tracklet.last_seconds, tracklet.observations,
-        tracklet.appearance.dimensions, appearances, best)
+        tracklet.appearance.dimensions, appearances, best, tracklet.taken_from)
 
 
 class RowWriter:
@@ -95,6 +96,7 @@ class RowWriter:
         crops: list[dict[str, object]] = []
         for tracklet in tracklets:
             tracklet_id = self._tracklet(connection, tracklet.key, tracklet.first_seconds)
+            self._take_boxes(connection, tracklet, tracklet_id)
             self._open.pop(tracklet.key, None)
             connection.execute(update(TrackletRow).where(TrackletRow.id == tracklet_id).values(
                 first_seconds=tracklet.first_seconds, last_seconds=tracklet.last_seconds,
@@ -119,6 +121,15 @@ class RowWriter:
                 decoded=report.decoded, analysed=report.analysed, thinned=report.thinned,
                 dropped=report.dropped, damaged=report.damaged, status=report.status,
                 error=without_credentials(report.error)))
+
+    def _take_boxes(self, connection: Connection, tracklet: PackedTracklet, tracklet_id: int) -> None:
+        """Move the boxes that were stored before it was known whose they are."""
+        if tracklet.taken_from is None:
+            return
+        track_id, frame_index = tracklet.taken_from
+        other = self._find_tracklet(connection, (tracklet.key[0], track_id))
+        connection.execute(update(Observation).where(
+            Observation.tracklet_id == other, Observation.frame_index >= frame_index).values(tracklet_id=tracklet_id))
 
     def _write_frames(self, connection: Connection, frames: Sequence[Observations]) -> None:
         """Insert the frames that are not stored yet; interpolated boxes come later than the boxes of their frame."""

@@ -21,7 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION = "0003"  # the newest migration; a database of this revision is opened without Alembic
+REVISION = "0006"  # the newest migration; a database of this revision is opened without Alembic
+NAME_LENGTH = 200  # characters, of people's names and of those who correct
 BLOB_BYTES = 2**24 - 1  # MySQL's plain BLOB ends at 64 KiB, which a large crop exceeds; other databases ignore the size
 
 
@@ -155,6 +156,7 @@ class Identity(Base):
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     number: Mapped[int]  # 1-based within the set
     link_set_id: Mapped[int] = mapped_column(ForeignKey("link_sets.id", ondelete="CASCADE"))
+    name: Mapped[str | None] = mapped_column(String(NAME_LENGTH))  # by the corrections in force
 
 
 class TrackletRow(Base):
@@ -219,6 +221,7 @@ class LinkRow(Base):
     similarity: Mapped[float | None]
     shared_mask: Mapped[float | None]
     gap_seconds: Mapped[float | None]
+    probability: Mapped[float | None]  # unknown for links that were stored by revision 0005 or before
     by: Mapped[str] = mapped_column(String(16))  # model, person
     created_at: Mapped[datetime]
 
@@ -233,3 +236,35 @@ class CropRow(Base):
     seconds: Mapped[float]
     quality: Mapped[float]
     image: Mapped[bytes]  # a WebP file; JPEG if it was stored by revision 0001
+
+
+class CorrectionRow(Base):
+    """A decision by a person about a run's identities: the audit. Rows are never changed, except that `forget` blanks.
+
+    The numbers are those of the time of the decision; what the decision is about is in `correction_tracklets`.
+    """
+
+    __tablename__ = "corrections"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+    who: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    why: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(16))  # rename, merge, split, different, forget, undo
+    identity: Mapped[int | None]
+    other_identity: Mapped[int | None]
+    name: Mapped[str | None] = mapped_column(String(NAME_LENGTH))  # of a rename; empty takes the name away
+    undoes: Mapped[int | None] = mapped_column(ForeignKey("corrections.id", ondelete="CASCADE"))
+
+
+class CorrectionTracklet(Base):
+    """A tracklet that a correction is about; tracklets of different sides are different people."""
+
+    __tablename__ = "correction_tracklets"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    correction_id: Mapped[int] = mapped_column(ForeignKey("corrections.id", ondelete="CASCADE"), primary_key=True)
+    tracklet_id: Mapped[int] = mapped_column(
+        ForeignKey("tracklets.id", ondelete="CASCADE"), primary_key=True, index=True)
+    side: Mapped[int]  # 0; 1 for those who are not the person of side 0

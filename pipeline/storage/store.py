@@ -207,8 +207,11 @@ class Store:
                 raise StoreError(f"{self.name}: run {run} is writing to it (process {process} on {host}): wait until "
                                  "it has ended, stop it, or use another database")
 
-    def compact(self) -> int:
+    def compact(self, completely: bool = False) -> int:
         """Give the room of deleted rows back to the file system; returns how many bytes (0 if it is not SQLite).
+
+        Args:
+            completely: raise if bytes of deleted rows stay in the file or its log for now.
 
         Raises:
             StoreError: another program uses the database, or the disk has no room for the copy that SQLite makes.
@@ -217,9 +220,12 @@ class Store:
             return 0
         before = self.file.stat().st_size
         try:
-            compact_file(self._engine)
+            is_complete = compact_file(self._engine)
         except SQLAlchemyError as error:
             raise explain(self._url, error) from error
+        if completely and not is_complete:
+            raise StoreError(f"{self.name}: the rows are deleted, but while another program reads it, the file still "
+                             "holds their bytes: close that program, and run `reidpipe prune --crops 36500`")
         return max(0, before - self.file.stat().st_size)
 
     def close(self) -> None:

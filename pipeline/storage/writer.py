@@ -16,6 +16,7 @@ from sqlalchemy import Connection, update
 
 from ..errors import LockedError, StoreError
 from ..types import CameraReport, Link, Observations, Tracklet
+from .corrected import apply_corrections, withdraw_corrections
 from .link_rows import settle_links, write_links
 from .rows import PackedTracklet, RowWriter, pack_tracklet
 from .schema import Camera, Run
@@ -234,7 +235,9 @@ class RunWriter:
             links = [link for item in batch if isinstance(item, list) for link in item]
             write_links(connection, self._link_set_id, self._camera_ids, links, shown=True)
             if any(isinstance(item, _Settle) for item in batch):
+                withdraw_corrections(connection, self._link_set_id)  # of an earlier part of a run that goes on
                 settle_links(connection, self._link_set_id)
+                apply_corrections(connection, self.run)
             self._rows.write_reports(connection, [item for item in batch if isinstance(item, CameraReport)])
             if batch and isinstance(batch[-1], _Finish):
                 self._close(connection, batch[-1].status)

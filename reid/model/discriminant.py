@@ -51,6 +51,19 @@ class Discriminant(nn.Module):
         found = fit_discriminant(neck.cpu().numpy(), pids, domains, shrinkage, power)
         self.map.copy_(torch.from_numpy(found))
 
+    @torch.no_grad()
+    def regress(self, neck: Tensor, targets: Tensor, ridge: float) -> None:
+        """Replace the map by the ridge regression from `neck` to `targets`, into the space of another network.
+
+        Args:
+            neck: float32 (N, D), what the map will get; each dim of variance 1.
+            targets: float32 (N, D), the other network's embeddings of the same crops.
+            ridge: weight of the squared map, in crops; > 0.
+        """
+        features, wanted = neck.double(), targets.double()
+        gram = features.T @ features + ridge * torch.eye(neck.shape[1], dtype=torch.double, device=neck.device)
+        self.map.copy_(torch.linalg.solve(gram, features.T @ wanted))
+
     def forward(self, neck: Tensor) -> Tensor:
         """float32 (N, D) → the same shape, in float32 also under autocast: the metric is never rounded."""
         with torch.autocast(neck.device.type, enabled=False):

@@ -22,7 +22,29 @@ Changes = Mapping[str, Any]  # dotted keys of a recipe, and what they become
 
 # What is switched off, and how.  A part that a recipe does not have on is left out of its table.
 PARTS: dict[str, Changes] = {
-    "mask generator": {"mask.kind": "none", "mask.trust_weight": 0.0, "losses.triplet_by_mask": False},
+    "mask generator": {
+        "mask.kind": "none",
+        "mask.distillation_weight": 0.0,
+        "mask.trust_weight": 0.0,
+        "losses.triplet_by_mask": False,
+    },
+    "mask generator and evidence map": {
+        "mask.kind": "none",
+        "mask.distillation_weight": 0.0,
+        "mask.trust_weight": 0.0,
+        "losses.triplet_by_mask": False,
+        "regions": None,
+    },
+    "mask supervised by similarities (instead: by classification alone)": {"mask.distillation_weight": 0.0},
+    "mask of all stages (instead: of regions)": {
+        "mask.kind": "regions",
+        "mask.arcface_weight": 0.0,
+        "mask.distillation_weight": 0.0,
+        "mask.trust_weight": 1.0,
+        "regions.dimensions": 128,
+        "regions.weight": 1.0,
+    },
+    "dims in any order (instead: by region)": {"regions.dimensions": 128, "regions.weight": 1.0},
     "own step of the mask": {"mask.joint_step": True},
     "mask supervised by pairs (instead: by classification)": {"mask.pair_weight": 0.0, "mask.arcface_weight": 1.0},
     "masked classification": {"losses.masked": 0.0},
@@ -173,9 +195,7 @@ def _mean_and_std(values: Sequence[float], sign: str = "") -> str:
     return mean if len(values) < 2 else f"{mean} ± {float(np.std(values, ddof=1)):.1f}"
 
 
-def _scores(
-    recipe: Recipe, folder: Path, listeners: Sequence[Listener], guard: Guard, force: bool
-) -> dict[str, float]:
+def _scores(recipe: Recipe, folder: Path, listeners: Sequence[Listener], guard: Guard, force: bool) -> dict[str, float]:
     """Train unless finished; return the last epoch's mAP in percent, the mean over all held-out sets."""
     train_unless_finished(recipe, folder, listeners, guard, force)
     held_out = TrainingLog(folder / "log.jsonl").records()[-1]["held_out"].values()

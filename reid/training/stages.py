@@ -4,7 +4,7 @@ Each stage writes a file to the run's folder, so that a resumed run needs neithe
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..backbones.clip_model import ClipModel, load_clip
 from ..backbones.protocol import Backbone
 from ..backbones.weights import is_file, read_state
 from ..data.dataset import CropSet
+from ..embedder import Embedder
 from ..evaluation.baselines import Baseline
 from ..occlusion.cutouts import draw_cutouts, read_cutouts
 from ..occlusion.pairing import Regions
@@ -50,7 +51,7 @@ def embed_with_teacher(recipe: Recipe, crops: CropSet, out: Path) -> Tensor | No
 
 
 def embed_with_start(recipe: Recipe, crops: CropSet, out: Path) -> Tensor | None:
-    """Embed every clean crop with the untrained network: float32 (N, D); None without self-distillation."""
+    """Embed every clean crop with the untrained network or the teacher: float32 (N, D); None without distillation."""
     section = recipe.distillation
     if section is None:
         return None
@@ -201,13 +202,21 @@ def frozen_features(network: Path, images: NDArray[np.uint8], mirrored: bool) ->
     """Embed clean crops without normalising the result: float32 (N, T).
 
     Args:
-        network: as of `embed_clean_crops`.
+        network: an OpenVINO .xml, as of `embed_clean_crops`, or an .onnx exported by this program.
         images: as of `embed_clean_crops`.
         mirrored: average over every crop and its mirror image.
+
+    Raises:
+        WeightsError: as `baselines.Baseline` or `Embedder`.
     """
-    baseline = Baseline(network)
-    features = baseline.features(images)  # (N, T)
+    embed = _embedded_by(network) if network.suffix == ".onnx" else Baseline(network).features
+    features = embed(images)  # (N, T)
     if not mirrored:
         return features
-    mirror_image = baseline.features(images[:, :, ::-1])  # (N, T)
+    mirror_image = embed(images[:, :, ::-1])  # (N, T)
     return np.asarray((features + mirror_image) / 2, np.float32)
+
+
+def _embedded_by(network: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    embedder = Embedder(network)
+    return lambda images: embedder.embed(list(images)).embedding

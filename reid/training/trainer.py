@@ -27,6 +27,7 @@ MOST_SKIPPED_IN_A_ROW = 20  # a float16 scaler needs up to 16 to find its scale;
 AVERAGE_WARM_UP_STEPS = 10  # in its first n steps the average forgets with decay n / (n + 10)
 CALIBRATION_CROPS = 512  # evenly spaced over the set: enough for the statistics of any layer
 AMP_TYPES = {"none": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+RIDGE = 1e-3  # of the regression into a teacher's space, per crop: each dim of the neck has variance 1
 
 
 class TrainerState(TypedDict):
@@ -63,9 +64,11 @@ class Trainer:
             cameras: number of training cameras.
             teacher: the teacher's embedding of every clean training crop, float32 (crops, T) of unit length.
             text: from `stages.learn_text`.
-            start: the untrained network's embedding of every clean crop, float32 (crops, D), for self-distillation.
+            start: embedding of every clean crop by the untrained network or the teacher, float32 (crops, D), for
+                distillation.
         """
         self.recipe, self.clean = recipe, start
+        self.taught = recipe.distillation is not None and recipe.distillation.has_teacher
         self.device = torch.device(recipe.device)
         backbone, dims = recipe.backbone, recipe.regions.dimensions if recipe.regions else 0
         cameras, evidence = cameras if backbone.cameras else 0, recipe.regions is not None
@@ -117,18 +120,16 @@ class Trainer:
             self.model.neck.running_mean.copy_(feature.mean(0))
             self.model.neck.running_var.copy_(feature.var(0))
             named = pids < len(self.prototypes)  # (N,)
-            if self.model.discriminant is not None and self.recipe.discriminant is not None:
-                rows, section = named.cpu().numpy(), self.recipe.discriminant
-                domains = None if crops.sources is None else crops.sources[rows]
-                self.model.discriminant.fit(
-                    self.model.eval().neck(feature)[named], crops.pids[rows], domains, section.shrinkage, section.power
-                )
-            neck = functional.normalize(self.model.eval().compared(feature))  # (N, D)
-            sums = torch.zeros_like(self.prototypes.weight).index_add_(0, pids[named], neck[named])
+            targets = self._fit_map(feature, crops, named)  # (N, T)
+            centred = functional.normalize(self.model.eval().compared(feature))  # (N, D)
+            sums = torch.zeros_like(self.prototypes.weight).index_add_(0, pids[named], centred[named])
             self.prototypes.weight.copy_(functional.normalize(sums))
             if self.clean is not None:
-                targets, centres = neck[:, : self.clean.shape[1]], self.prototypes.weight[:, : self.clean.shape[1]]
-                self.objective.set_targets(functional.normalize(targets), pids, functional.normalize(centres))
+                targets = centred if targets is None else targets
+                targets, centres = (
+                    functional.normalize(one[:, : self.clean.shape[1]]) for one in (targets, self.prototypes.weight)
+                )
+                self.objective.set_targets(targets, pids, centres)
         if self.average is not None:
             self.average.module.load_state_dict(self.model.state_dict())
         self.start_parameters = [one.detach().clone() for one in self.model.backbone.parameters()]
@@ -286,9 +287,36 @@ class Trainer:
                 "lower schedule.learning_rate, or set amp to none"
             )
 
+    def _fit_map(self, feature: Tensor, crops: CropSet, named: Tensor) -> Tensor | None:
+        """Fit the discriminant map, if there is one, to clean crops before training.
+
+        Args:
+            feature: float32 (N, D).
+            crops: the same crops.
+            named: bool (N,), which of them have an identity.
+
+        Returns:
+            The teacher's embeddings, float32 (N, D), if there is one: the map leads into its space.
+        """
+        discriminant, section = self.model.discriminant, self.recipe.discriminant
+        if discriminant is None or section is None:
+            return None
+        neck = self.model.eval().neck(feature)  # (N, D)
+        if self.taught:
+            assert self.clean is not None
+            teacher = self.clean.to(self.device)
+            discriminant.regress(neck, teacher, ridge=len(neck) * RIDGE)
+            return teacher
+        rows = named.cpu().numpy()
+        domains = None if crops.sources is None else crops.sources[rows]
+        discriminant.fit(neck[named], crops.pids[rows], domains, section.shrinkage, section.power)
+        return None
+
     def _start_features(self, crops: CropSet) -> Tensor:
         """Features of clean crops by the frozen start where there is one, region heads by the model: (N, D)."""
         dimensions = self.model.neck.num_features
+        if self.taught:
+            return self._clean_features(crops).clone()  # (N, D), not of inference mode
         if self.clean is not None and self.clean.shape[1] == dimensions:
             return self.clean.to(self.device)
         features = self._clean_features(crops).clone()  # (N, D), not of inference mode

@@ -15,8 +15,9 @@ from click.testing import CliRunner
 
 from reidpipe.pipeline.cli import main as commands
 from reidpipe.pipeline.config.schema import CameraConfig, Config
+from reidpipe.pipeline.corrections.decisions import merge, rename
 from reidpipe.pipeline.storage.store import CameraRow, Store
-from reidpipe.pipeline.types import CameraReport
+from reidpipe.pipeline.types import CameraReport, Link
 
 from ..pipeline.media import write_video
 from ..pipeline.stored_runs import LINK, boxes, tracklet
@@ -40,6 +41,9 @@ COMMANDS = (
     ("export", "trajectories", "OUT/a.parquet", "--force", "--format", "parquet"),
     ("export", "trajectories", "OUT/mot", "--force", "--format", "mot"),
     ("render", "--out", "OUT/video", "--quiet", "--force"), ("evaluate", "--truth", "TRUTH"),
+    ("identities", "list"), ("identities", "show", "1"), ("identities", "history", "--json"),
+    ("identities", "split", "1", "--track", "door:2"), ("identities", "undo"), ("search", "--identity", "1"),
+    ("explain", "link", "1", "1"), ("identities", "forget", "1", "--yes"),
 )
 ALLOWED = (0, 2, 3, 5, 6)  # the documented exit codes of bad input; 1 and 70 would be bugs
 
@@ -54,8 +58,10 @@ def write_original(path: Path, footage: Path) -> None:
                 run.add_observations(boxes(frame, [1, 2]))
             run.add_tracklet(tracklet(1, frames=20))
             run.add_tracklet(tracklet(2, frames=20))
-            run.add_links([LINK])
+            run.add_links([LINK, Link("door", 2, 2, 0.5, 0.5, 1.0)])
             run.report(CameraReport("door", decoded=20, analysed=20))
+        rename(store, None, 1, "Bob", "Ada")
+        merge(store, None, 1, 2, "Ada", "same bag", anyway=True)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("pragma journal_mode = delete")
 
@@ -83,11 +89,13 @@ def damage(path: Path, seed: int) -> None:
 
 def outcome_of(arguments: tuple[str, ...], folder: Path, database: Path) -> str:
     """Run one command; a word for how it ended."""
-    filled = [word.replace("OUT", str(folder / "out")).replace("TRUTH", str(folder / "truth")) for word in arguments]
+    places = {"OUT": folder / "out", "TRUTH": folder.parent / "truth"}
+    filled = [word.replace("OUT", str(places["OUT"])).replace("TRUTH", str(places["TRUTH"])) for word in arguments]
     done = CliRunner().invoke(commands.main, [*filled, "--database", str(database)])
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         return f"traceback-{type(done.exception).__name__}"
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("reidpipe: warning")]
+    reports = ("reidpipe: warning", "camera ")  # a line per camera that ended early is no error
+    lines = [line for line in done.stderr.splitlines() if not line.startswith(reports)]
     if done.exit_code not in ALLOWED or len(lines) > 1:
         return f"code-{done.exit_code}-{'|'.join(lines)}"[:300].replace(" ", "_")
     return "read" if done.exit_code == 0 else "refused"

@@ -47,8 +47,13 @@ def write_detector(path: Path, boxes, names="{0: 'person'}", scale_by_red=False,
     return path
 
 
-def write_embedder(path: Path):
-    """Write an appearance model of a few operations: the mean colour of a crop, of unit length."""
+def write_embedder(path: Path, by_colour=False):
+    """Write an appearance model of a few operations: of unit length, and from the mean colour of a crop.
+
+    Args:
+        path: where to write it.
+        by_colour: people of different colours differ, and there is an evidence output: the brightness of 16 x 8 cells.
+    """
     nodes = [
         helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["float"], ["mean"], axes=[1, 2], keepdims=0),  # (N, 3)
@@ -57,11 +62,21 @@ def write_embedder(path: Path):
         helper.make_node("LpNormalization", ["wide"], ["embedding"], axis=1, p=2),
         helper.make_node("Sigmoid", ["wide"], ["mask"]),
     ]
+    outputs = {"embedding": ["batch", 8], "mask": ["batch", 8]}
     constants = {"one": np.ones(3, np.float32), "weights": np.ones((3, 8), np.float32)}
+    if by_colour:
+        constants["weights"] = np.eye(3, 8, dtype=np.float32)
+        outputs["evidence"] = ["batch", 16, 8]
+        nodes += [
+            helper.make_node("Transpose", ["float"], ["channels"], perm=[0, 3, 1, 2]),
+            helper.make_node("AveragePool", ["channels"], ["pooled"], kernel_shape=[16, 16], strides=[16, 16]),
+            helper.make_node("ReduceMax", ["pooled"], ["bright"], axes=[1], keepdims=0),
+            helper.make_node("Sigmoid", ["bright"], ["evidence"]),
+        ]
     graph = helper.make_graph(
         nodes, "tiny",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 256, 128, 3])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 8]) for name in ("embedding", "mask")],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)

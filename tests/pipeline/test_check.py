@@ -2,10 +2,12 @@
 
 import os
 
+import cv2
 import pytest
 
 from reidpipe.pipeline.check import check_config
-from reidpipe.pipeline.errors import ConfigError
+from reidpipe.pipeline.errors import ConfigError, OutputError
+from reidpipe.pipeline.output.floors import draw_floors
 
 from .media import cut, write_images, write_video
 from .networks import write_detector, write_embedder
@@ -147,3 +149,24 @@ def test_unreadable_names_are_reported_where_they_are_used(checked):
     assert "File name too long" in report.cameras[0].error
     assert [problem.split(":")[0] for problem in report.problems] == [
         "detector.weights", "appearance.weights", "database"]
+
+
+def test_floors_are_drawn_for_cameras_that_have_one(checked, tmp_path):
+    checked("""
+cameras:
+  entrance: {source: entrance.mp4, homography: [[0.1, 0, 0], [0, 0.1, 0], [0, 0, 1]]}
+  aisle: {source: entrance.mp4}
+""")
+    written = draw_floors(tmp_path / "store.yaml", tmp_path / "floors")
+    assert [path.name for path in written] == ["entrance.png"]
+    assert cv2.imread(str(written[0])).shape == (48, 64, 3)
+    draw_floors(tmp_path / "store.yaml", tmp_path / "floors")  # its own drawings may be replaced
+    (tmp_path / "floors" / "entrance.png").write_bytes(b"a picture of somebody else")
+    with pytest.raises(OutputError, match=r"entrance\.png"):
+        draw_floors(tmp_path / "store.yaml", tmp_path / "floors")
+
+
+def test_without_any_floor_there_is_nothing_to_draw(checked, tmp_path):
+    checked("cameras: {entrance: {source: entrance.mp4}}")
+    with pytest.raises(ConfigError, match="no camera has a homography or floor_points"):
+        draw_floors(tmp_path / "store.yaml", tmp_path / "floors")

@@ -58,7 +58,7 @@ def identities(store):
 
 def test_links_become_a_new_set_and_the_old_ones_are_kept(database):
     with Store.open(database) as store:
-        found = relink(store, None, {"similarity": 0.5})
+        found = relink(store, None, {"false_link_rate": 0.6})
         assert (found.link_set, found.before, found.after, found.joined) == (2, 3, 2, [(1, [1, 3])])
         assert identities(store) == {("door", 1): 1, ("door", 2): 2, ("hall", 1): 1}
         assert [(one.number, one.selected, one.identities, one.links) for one in list_link_sets(store)] == [
@@ -119,3 +119,10 @@ def test_the_commands_tell_what_changes_and_what_is_wrong(database):
     wrong = runner.invoke(main, ["check", "--database", str(database), "--json"])
     assert wrong.exit_code == 1 and not json.loads(wrong.stdout)["ok"]
     assert runner.invoke(main, ["check"]).exit_code == 2
+
+
+def test_a_run_of_an_earlier_version_is_checked(tmp_path):
+    """Its threshold of similarity is no key any more."""
+    stored(tmp_path / "a.db", PEOPLE, [("door", 1, 1)], '{"linking": {"similarity": 0.45, "max_gap_seconds": 100}}')
+    with Store.open(tmp_path / "a.db") as store:
+        assert find_violations(store) == []

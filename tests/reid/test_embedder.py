@@ -70,12 +70,14 @@ def test_an_export_that_differs_is_refused_and_leaves_no_file(tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
-def other_model(path):
+def other_model(path, kind=None):
     value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
     node = onnx.helper.make_node("Identity", ["x"], ["y"])
     out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
     graph = onnx.helper.make_graph([node], "other", [value], [out])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    if kind is not None:
+        onnx.helper.set_model_props(model, {"kind": kind})
     onnx.save(model, str(path))
 
 
@@ -91,6 +93,11 @@ def other_model(path):
             id="cut off",
         ),
         pytest.param(other_model, "expected an ONNX model of kind reidpipe-appearance", id="another model"),
+        pytest.param(
+            lambda path: other_model(path, "two\r\nlines \x1b[2J"),
+            r"got two lines \?\[2J version none",
+            id="steering text",
+        ),
     ],
 )
 def test_invalid_weights_are_refused_in_one_line(tmp_path, write, message):

@@ -61,6 +61,10 @@ INPUTS = {
     "export config": Place("export trajectories {folder}/new.csv --cameras {}"),
     "render database": Place("render --out {folder}/new --quiet --database {}", code=5),
     "evaluate database": Place("evaluate --truth {folder} --database {}", code=5),
+    "identities database": Place("identities list --database {}", code=5),
+    "search database": Place("search --identity 1 --database {}", code=5),
+    "search picture": Place("search --database {folder}/people.db --image {}", suffix=".png"),
+    "explain link database": Place("explain link door:1 door:2 --database {}", code=5),
     "evaluate truth": Place("evaluate --database {folder}/people.db --truth {}", is_folder=True),
     "bench config": Place("bench --cameras {}"),
     "train recipe": Place("train --out {folder}/new --config {}"),
@@ -97,6 +101,8 @@ OUTPUTS = {
     "evaluate-reid page": Place("evaluate-reid --data {folder}/crops --page {}", suffix=".png"),
     "evaluate-reid markdown": Place("evaluate-reid --data {folder}/crops --markdown {}"),
     "explain": Place("explain {folder}/crop.png --out {}", suffix=".png"),
+    "search": Place("search --database {folder}/people.db --identity 1 --sheet {}", suffix=".png"),
+    "link evidence": Place("explain link door:1 photos:1 --database {folder}/people.db --out {}", suffix=".png"),
     "export-model": Place("export-model {folder}/best.pt {}", suffix=".onnx"),
     "train": Place("train --config {folder}/recipe.yaml --out {}", is_folder=True),
     "ablate": Place("ablate --config {folder}/study.yaml --seeds 1 --out {}", is_folder=True),
@@ -255,7 +261,7 @@ KINDS = {
     **{(name, full.__name__): full for name, place in OUTPUTS.items() if not place.suffix and not place.is_folder},
 }
 MAKES_PARENTS = ("evaluate-reid page", "evaluate-reid markdown", "explain", "export-model", "train", "ablate",
-                 "train-detector", "run database")
+                 "train-detector", "run database", "search", "link evidence")
 KINDS = {key: kind for key, kind in KINDS.items() if key[0] not in MAKES_PARENTS or kind is not missing}
 
 
@@ -299,6 +305,8 @@ READ = {  # of the world, by every command that writes a file
     "export": ("people.db", "door.mp4", "detector.onnx", "photos/frame_0.png"),
     "evaluate-reid": ("crops/query/0001_c1s1_000001_00.png",),
     "explain": ("crop.png",),
+    "search": ("people.db", "door.mp4"),
+    "link": ("people.db",),
     "export-model": ("best.pt",),
 }
 PROTECTED = [

@@ -165,7 +165,7 @@ def twice_named(path):
 BAD_CONFIG = {
     "unknown key": ({"detecter": {}}, 2, ["detecter", "detector"]),
     "wrong type": ({"detector": {"batch": "four"}}, 2, ["detector.batch", "four"]),
-    "out of range": ({"linking": {"similarity": 7}}, 2, ["linking.similarity"]),
+    "out of range": ({"linking": {"false_link_rate": 7}}, 2, ["linking.false_link_rate"]),
     "unknown tracker": ({"tracker": {"name": "kalman"}}, 2, ["tracker.name", "bytetrack"]),
     "weights missing": ({"detector": {"weights": "gone.onnx"}}, 4, ["detector.weights", "gone.onnx"]),
     "appearance weights missing": ({"appearance": {"weights": "gone.onnx"}}, 4, ["appearance.weights", "gone.onnx"]),

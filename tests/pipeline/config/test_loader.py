@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reidpipe.pipeline.config.loader import load_config
@@ -85,6 +86,15 @@ BAD = [
         r"cameras: a has a start_time, b has none: give one to all cameras or to none \(line 1\)$",
         id="start_time of some cameras"),
     pytest.param(camera("every: 2\nfps: 5"), r"entrance: give either `every` or `fps`, not both", id="thinning"),
+    pytest.param(
+        camera("floor_points: [[0, 0, 0, 0], [9, 0, 1, 0], [0, 9, 0, 1]]"),
+        r"floor_points: expected 4 to 1000 points, got 3", id="few points"),
+    pytest.param(
+        camera("floor_points: [[0, 0, 0, 0], [1, 1, 1, 1], [2, 2, 2, 2], [3, 3, 3, 3]]"),
+        r"floor_points give no homography|cannot be inverted", id="points on a line"),
+    pytest.param(
+        camera("homography: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]\nfloor_points: [[0, 0, 0, 0]]"),
+        r"give either `homography` or `floor_points`, not both", id="two floors"),
     pytest.param(
         camera("homography: [[1, 0], [0, 1]]"),
         r"homography\[0\]: expected 3 entries \(a homography is 3 rows of 3 numbers\)", id="small matrix"),
@@ -209,6 +219,8 @@ def test_brackets_in_the_folder_name_are_not_a_pattern(tmp_path):
         ("detector.weights", "weights/other.onnx", "{folder}/weights/other.onnx"),
         ("appearance.weights", "dpmpp", "dpmpp"),
         ("appearance.weights", "accurate", "accurate"),
+        ("appearance.weights", "fast", "fast"),
+        ("appearance.weights", "permissive", "permissive"),
         ("appearance.weights", "mine.onnx", "{folder}/mine.onnx"),
     ],
 )
@@ -220,3 +232,14 @@ def test_other_paths_are_relative_to_the_config_file(key, value, expected, writt
     config = load_config(written(GOOD + line))
     found = getattr(getattr(config, section), name) if name else config.database
     assert found == expected.format(folder=tmp_path)
+
+
+def test_floor_points_give_the_homography_that_maps_them(written):
+    """A square of 2 m, seen as a trapezium; a fifth point lies in its middle."""
+    points = "[[100, 400, 0, 0], [500, 400, 2, 0], [400, 200, 2, 2], [200, 200, 0, 2], [300, 266.67, 1, 1]]"
+    loaded = load_config(written(camera(f"floor_points: {points}"))).cameras["entrance"]
+    assert loaded.homography is None
+    floor = np.array(loaded.pixels_to_floor)
+    for x, y, *metres in loaded.floor_points:
+        projected = floor @ (x, y, 1)
+        assert projected[:2] / projected[2] == pytest.approx(metres, abs=0.01)

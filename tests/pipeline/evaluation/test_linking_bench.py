@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from reidpipe.pipeline.config.schema import LinkingConfig
-from reidpipe.pipeline.evaluation.global_linking import link_globally
-from reidpipe.pipeline.evaluation.linking_bench import score
+from reidpipe.pipeline.evaluation.linking_bench import link_at_once, score
 from reidpipe.pipeline.evaluation.synthetic_day import Measured, SyntheticDay
 from reidpipe.pipeline.linking.linker import link_tracklets
 
@@ -43,7 +42,7 @@ def test_nobody_of_the_day_is_twice_in_one_camera(day):
             assert all(later[0] > earlier[1] for earlier, later in pairwise(here))
 
 
-@pytest.mark.parametrize("method", [link_tracklets, link_globally])
+@pytest.mark.parametrize("method", [link_tracklets, link_at_once])
 def test_people_who_differ_clearly_are_found(day, method):
     identity = np.zeros(len(day), np.int64)
     for link in method(day.tracklets(np.arange(len(day))), LinkingConfig(max_gap_seconds=600.0)):

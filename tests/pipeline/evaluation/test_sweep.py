@@ -31,8 +31,8 @@ def visit(camera: str, track: int, first: int, angle: float) -> Tracklet:
 
 @pytest.fixture
 def database(tmp_path):
-    """Two people at the door, then in the hall; similarity 0.5 links them correctly."""
-    own = {"linking": {"similarity": 0.6}}
+    """Two people at the door, then in the hall; the default links them correctly."""
+    own = {"linking": {"false_link_rate": 0.3, "min_seconds": 0}}
     with Store.open(tmp_path / "a.db", create=True) as store:
         cameras = [CameraRow(name, "x", 640, 480, 10.0, 0.0) for name in ("door", "hall")]
         with store.start_run(json.dumps(own), cameras) as run:
@@ -57,9 +57,9 @@ def database(tmp_path):
 def test_the_runs_own_setting_scores_as_the_run_itself(database):
     path, truth = database
     with Store.open(path) as store:
-        sweep = sweep_run(store, truth, {"similarity": [-1.0, 0.6, 0.95]})
+        sweep = sweep_run(store, truth, {"false_link_rate": [0.999999, 0.3, 0.001]})
         own = evaluate_run(store, truth)
-    assert sweep.current.setting == {"similarity": 0.6}
+    assert sweep.current.setting == {"false_link_rate": 0.3}
     assert (sweep.current.idf1, sweep.current.assa) == (own.cross_idf1, own.cross_assa)
     assert [point.identities for point in sweep.points] == [1, 2, 4]
     assert [(point.false, point.missed) for point in sweep.points] == [(1, 0), (0, 0), (0, 2)]
@@ -86,8 +86,8 @@ def test_all_combinations_of_several_keys_are_scored_in_order(database):
 def test_the_best_is_the_middle_of_the_plateau_unless_the_run_is_on_it(database, best):
     path, truth = database
     with Store.open(path) as store:
-        assert sweep_run(store, truth, {"similarity": best}).best.setting == {"similarity": 0.6}
-        assert sweep_run(store, truth, {"similarity": best, "max_gap_seconds": [1, 9, 99, 999]}).best.idf1 == 1.0
+        assert sweep_run(store, truth, {"false_link_rate": best}).best.setting == {"false_link_rate": 0.3}
+        assert sweep_run(store, truth, {"false_link_rate": best, "max_gap_seconds": [1, 9, 99, 999]}).best.idf1 == 1.0
 
 
 @pytest.mark.parametrize(("text", "values"), [
@@ -95,13 +95,13 @@ def test_the_best_is_the_middle_of_the_plateau_unless_the_run_is_on_it(database,
     ("joint, plain", ["joint", "plain"]), ("5", ["5"]),
 ])
 def test_values(text, values):
-    assert parse_values("similarity", text) == values
+    assert parse_values("false_link_rate", text) == values
 
 
 @pytest.mark.parametrize("text", ["0.3:0.6", "0.6:0.3:0.1", "0.3:0.6:0", "a:b:c", "0:1e9:1", "0:nan:1", "0:1:-1"])
 def test_invalid_ranges_are_refused(text):
-    with pytest.raises(ConfigError, match="similarity: expected first:last:step"):
-        parse_values("similarity", text)
+    with pytest.raises(ConfigError, match="false_link_rate: expected first:last:step"):
+        parse_values("false_link_rate", text)
 
 
 def reidpipe(*arguments):
@@ -111,7 +111,7 @@ def reidpipe(*arguments):
 def test_the_command_draws_the_curve_and_writes_csv_and_json(database, tmp_path):
     path, truth = database
     out, table = tmp_path / "new" / "sweep.png", tmp_path / "new" / "sweep.csv"
-    done = reidpipe("sweep", "--truth", truth, "--database", path, "--similarity", "0.4:0.9:0.1", "--mode",
+    done = reidpipe("sweep", "--truth", truth, "--database", path, "--false-link-rate", "0.4:0.9:0.1", "--mode",
                     "joint,query", "--out", out, "--csv", table, "--json")
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
@@ -135,9 +135,10 @@ def test_every_kind_of_grid_can_be_drawn(database, tmp_path, grid):
 @pytest.mark.parametrize(("arguments", "words"), [
     pytest.param(["--set", "max_gap=5"], ["linking.max_gap", "max_gap_seconds"], id="unknown key"),
     pytest.param(["--set", "max_gap_seconds"], ["--set", "KEY=VALUES"], id="no values"),
-    pytest.param(["--similarity", "0.3:7:0.1"], ["linking.similarity", "at most 1"], id="out of range"),
+    pytest.param(["--false-link-rate", "0.3:7:0.1"], ["linking.false_link_rate", "less than 1"], id="out of range"),
     pytest.param(["--mode", "masked"], ["linking.mode", "joint"], id="unknown mode"),
-    pytest.param(["--similarity", "0:1:0.001", "--mode", "joint,plain"], ["2002 settings", "2000"], id="too many"),
+    pytest.param(["--false-link-rate", "0.0005:0.9995:0.0009", "--mode", "joint,plain"], ["2222 settings", "2000"],
+                 id="too many"),
     pytest.param(["--out", "curve.jpg"], ["curve.jpg", ".png"], id="not a PNG"),
 ])
 def test_invalid_grids_are_reported_in_one_line(database, arguments, words):

@@ -11,7 +11,7 @@ from reidpipe.pipeline.types import Tracklet
 from reidpipe.reid import Appearance
 
 DIMENSIONS = 64
-CONFIG = LinkingConfig(similarity=0.5)
+CONFIG = LinkingConfig()
 
 
 def appearance_of(person, seed=0, noise=0.05, occluded=()):
@@ -75,14 +75,14 @@ def test_people_who_stand_together_are_assigned_together():
 def test_occluded_dims_do_not_split_a_person():
     occluded = range(DIMENSIONS // 2)
     half = [tracklet("a", 1, 0, 10, person=1), tracklet("b", 1, 20, 30, person=1, seed=2, occluded=occluded)]
-    assert len(set(identities(half, LinkingConfig(similarity=0.6)).values())) == 1
-    assert len(set(identities(half, LinkingConfig(similarity=0.6, mode="plain")).values())) == 2
+    assert len(set(identities(half, LinkingConfig(false_link_rate=0.3)).values())) == 1
+    assert len(set(identities(half, LinkingConfig(false_link_rate=0.3, mode="plain")).values())) == 2
 
 
 def test_a_person_away_too_long_becomes_a_new_identity():
     pair = [tracklet("a", 1, 0, 10, person=1), tracklet("b", 1, 200, 210, person=1, seed=1)]
     assert len(set(identities(pair).values())) == 1
-    assert len(set(identities(pair, LinkingConfig(similarity=0.5, max_gap_seconds=60)).values())) == 2
+    assert len(set(identities(pair, LinkingConfig(max_gap_seconds=60)).values())) == 2
 
 
 @pytest.mark.parametrize(
@@ -135,3 +135,11 @@ def test_the_order_of_tracklets_does_not_matter():
     forwards = identities(tracklets)
     assert forwards == identities(tracklets[::-1])
     assert len(set(forwards.values())) == 6
+
+
+def test_who_was_seen_too_shortly_is_undecided_until_seen_again():
+    short = tracklet("a", 1, 0, 2, person=1)
+    assert identities([short]) == {}
+    assert identities([short, tracklet("b", 1, 20, 22, person=1, seed=1)]) == {("a", 1): 1, ("b", 1): 1}
+    assert identities([short, tracklet("b", 1, 20, 30, person=2)]) == {("b", 1): 1}
+    assert identities([short], LinkingConfig(min_seconds=1)) == {("a", 1): 1}

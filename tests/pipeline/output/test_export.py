@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from reidpipe.pipeline.corrections.decisions import merge, rename
 from reidpipe.pipeline.errors import OutputError, StoreError
 from reidpipe.pipeline.output.export import OBSERVATION_KINDS, VISIT_KINDS, camera_stems, export_trajectories
 from reidpipe.pipeline.output.visits import list_visits
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import Link, Observations
+from tests.pipeline.stored_runs import people_run
 
 FLOOR = [[0.01, 0.0, 0.0], [0.0, 0.02, 1.0], [0.0, 0.0, 1.0]]
 START = 1769860800.0  # 2026-01-31T12:00:00Z
@@ -56,7 +58,7 @@ def test_csv_has_one_row_per_box_in_order_of_time(store, tmp_path):
         "identity": "1", "camera": "aisle", "track": "1", "time": "2026-01-31T12:00:00.000Z",
         "seconds": "1769860800.0", "frame": "0", "x1": "101.0", "y1": "20.09", "x2": "141.0", "y2": "120.25",
         "foot_x": "121.0", "foot_y": "120.25", "floor_x": "1.21", "floor_y": "3.405",
-        "confidence": "0.9", "visible": "0.8", "interpolated": "0", "similarity": ""}
+        "confidence": "0.9", "visible": "0.8", "interpolated": "0", "similarity": "", "name": ""}
     assert (rows[2]["identity"], rows[2]["track"], rows[2]["floor_x"], rows[2]["similarity"]) == ("", "9", "", "")
     keys = [(float(row["seconds"]), row["camera"], int(row["track"])) for row in rows]
     assert keys == sorted(keys)
@@ -183,3 +185,23 @@ def test_memory_does_not_grow_with_the_run(tmp_path, monkeypatch):
 def test_file_names_are_safe_and_different():
     assert camera_stems(["../up", "a/b", "a b", "Tür", "..."]) == {
         "../up": "_up", "a/b": "a_b", "a b": "a_b_2", "Tür": "Tür", "...": "camera"}
+
+
+def test_exports_follow_the_corrected_identities_and_their_names(tmp_path):
+    people_run(tmp_path / "a.db")
+    with Store.open(tmp_path / "a.db") as store:
+        merge(store, None, 1, 3, "Ada")
+        rename(store, None, 1, "Bob", "Ada")
+        export_trajectories(store, tmp_path / "boxes.csv")
+        export_trajectories(store, tmp_path / "visits.csv", summary=True)
+        export_trajectories(store, tmp_path / "boxes.parquet", "parquet")
+        export_trajectories(store, tmp_path / "mot", "mot")
+    with (tmp_path / "boxes.csv").open(newline="") as file:
+        people = {(row["camera"], row["track"]): (row["identity"], row["name"]) for row in csv.DictReader(file)}
+    assert people == {
+        ("door", "1"): ("1", "Bob"), ("door", "2"): ("2", ""), ("hall", "1"): ("1", "Bob"), ("hall", "2"): ("1", "Bob")}
+    with (tmp_path / "visits.csv").open(newline="") as file:
+        assert {(row["camera"], row["identity"], row["name"]) for row in csv.DictReader(file)} == {
+            ("door", "1", "Bob"), ("door", "2", ""), ("hall", "1", "Bob")}
+    assert set(pq.read_table(tmp_path / "boxes.parquet")["name"].to_pylist()) == {"Bob", None}
+    assert {line.split(",")[1] for line in (tmp_path / "mot" / "hall.txt").read_text().splitlines()} == {"1"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import supervision as sv
 
-from reidpipe.pipeline.output.paint import clock_time, place_label
+from reidpipe.pipeline.output.paint import Painter, clock_time, place_label
 from reidpipe.pipeline.output.palette import (
     PALETTE,
     colour_indexes,
@@ -55,3 +55,19 @@ def test_labels_do_not_cover_each_other():
 )
 def test_the_clock(seconds, text):
     assert clock_time(seconds) == text
+
+
+def test_a_person_with_a_name_has_it_on_the_label():
+    def painted(names):
+        image = np.full((180, 320, 3), 200, np.uint8)
+        people = sv.Detections(
+            np.array([[100, 80, 140, 170]], np.float32), confidence=np.ones(1, np.float32), class_id=np.array([3]),
+            tracker_id=np.array([1]))
+        Painter("door", SIZE, 10.0, names).paint(image, people, 0.0)
+        return np.flatnonzero((image != 200).any((0, 2)) & (np.arange(320) > 145))  # columns right of the box
+
+    nameless = painted({})
+    assert painted({4: "Bob"}).tolist() == nameless.tolist()
+    named = painted({3: "Bob"})
+    assert named.max() > max(nameless.max(initial=0), 150)
+    assert painted({3: "Bob" * 60}).max() < 320 - 1

@@ -159,3 +159,39 @@ def test_a_camera_gives_every_frame_once_and_every_crop_to_a_tracklet(name):
     assert len(tracklets) == 2
     assert stage.crops == embedder.crops == sum(len(one.crops) for one in tracklets) > 0
     assert set(clock.seconds) == {"track", "embed"}
+
+
+def walk_past_a_switch(builder, switch=20, frames=40):
+    """One track whose grey level, the person, changes at a frame; a crop every second frame."""
+    taken = []
+    for index in range(frames):
+        image = np.full((240, 320, 3), 0 if index < switch else 150, np.uint8)
+        crops = FrameCrops(Frame("a", index, index / FPS, image), boxes(100), ColourEmbedder(), Stopwatch())
+        if index % 2 == 0:
+            crops.embed(np.array([0]))
+        crops.release()
+        taken.append(builder.update(crops, tracked(index, (7, 100, 0))))
+    return taken
+
+
+def test_a_track_that_goes_over_to_somebody_else_is_split_there():
+    builder = TrackletBuilder("a", AppearanceConfig(), None, 2, split_similarity=0.5)
+    walk_past_a_switch(builder)
+    before, after = builder.close(())
+    assert (before.track_id, before.taken_from) == (1, None)
+    assert (after.track_id, after.taken_from) == (2, (1, 20))
+    assert (before.first_seconds, before.last_seconds) == (0.0, 1.9)
+    assert (after.first_seconds, after.last_seconds) == (2.0, 3.9)
+    assert (before.observations, after.observations) == (20, 20)
+    assert {crop.seconds < 2 for crop in before.crops} == {True}
+    assert {crop.seconds < 2 for crop in after.crops} == {False}
+    np.testing.assert_allclose(after.path[:, 0], [0, 0.5, 1, 1.5], atol=1e-6)
+
+
+def test_one_odd_crop_or_the_setting_leaves_a_track_whole():
+    builder = TrackletBuilder("a", AppearanceConfig(), None, 2, split_similarity=0.5)
+    walk_past_a_switch(builder, switch=38)
+    assert len(builder.close(())) == 1, "one crop of somebody else may be an occlusion"
+    builder = new_builder()
+    walk_past_a_switch(builder)
+    assert len(builder.close(())) == 1, "-1: never"

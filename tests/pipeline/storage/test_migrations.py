@@ -17,12 +17,15 @@ from tests.pipeline.stored_runs import small_run
 
 BACK_TO_0002 = (
     "PRAGMA foreign_keys = OFF",
+    "DROP TABLE correction_tracklets",
+    "DROP TABLE corrections",
     "CREATE TABLE old (id INTEGER NOT NULL, run_id INTEGER NOT NULL, number INTEGER NOT NULL, "
     "CONSTRAINT fk_identities_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE, "
     "CONSTRAINT pk_identities PRIMARY KEY (id), CONSTRAINT uq_identities_run_id_number UNIQUE (run_id, number))",
     "INSERT INTO old SELECT id, run_id, number FROM identities",
     "DROP TABLE identities",
     "ALTER TABLE old RENAME TO identities",
+    "ALTER TABLE links DROP COLUMN probability",
     "DROP TABLE link_sets",
     f"UPDATE {VERSION_TABLE} SET version_num = '0002'",
 )

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import event
@@ -110,6 +111,20 @@ def test_at_the_end_superseded_links_go_and_people_are_numbered_by_first_appeara
     assert rows(tmp_path / "a.db", shown) == [(1, 1), (2, 3), (3, 2)]
     assert rows(tmp_path / "a.db", "select count(*) from links") == [(3,)]
     assert rows(tmp_path / "a.db", "select number from identities order by 1") == [(1,), (2,), (3,)]
+
+
+def test_a_split_track_gives_its_later_boxes_to_the_new_tracklet(tmp_path):
+    with Store.open(tmp_path / "a.db", create=True) as store, store.start_run("{}", [camera()]) as run:
+        for frame in range(10):
+            run.add_observations(boxes(frame, [1, 2]))
+        run.add_tracklet(tracklet(1, frames=6))
+        later = replace(tracklet(3, crops=2, frames=4), first_seconds=1000.6, last_seconds=1000.9, taken_from=(1, 6))
+        run.add_tracklet(later)
+    found = "select track_id, count(*), min(frame_index), max(frame_index) from observations o "
+    found += "join tracklets t on o.tracklet_id = t.id group by 1 order by 1"
+    assert rows(tmp_path / "a.db", found) == [(1, 6, 0, 5), (2, 10, 0, 9), (3, 4, 6, 9)]
+    spans = "select track_id, observations, first_seconds, last_seconds from tracklets where track_id != 2 order by 1"
+    assert rows(tmp_path / "a.db", spans) == [(1, 6, 1000.0, 1000.5), (3, 4, 1000.6, 1000.9)]
 
 
 def test_an_exception_leaves_a_partial_run_with_what_came_before(tmp_path):

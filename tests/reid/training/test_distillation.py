@@ -145,9 +145,7 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
             "mask.distillation_weight: needs the section distillation",
             id="mask without a start",
         ),
-        pytest.param(
-            {"unlabelled": [], "regions": {"dimensions": 0}}, "regions.weight: there are no", id="no heads"
-        ),
+        pytest.param({"unlabelled": [], "regions": {"dimensions": 0}}, "regions.weight: there are no", id="no heads"),
     ],
 )
 def test_recipes_that_cannot_learn_without_labels_are_refused(write_recipe, changes, message):
@@ -254,3 +252,37 @@ def test_what_is_kept_lies_between_the_trained_backbone_and_its_start(tiny_backb
     assert not torch.equal(trained, begun)
     torch.testing.assert_close(one.best_model.backbone.out.weight, 0.75 * trained + 0.25 * begun)
     assert torch.equal(one.model.backbone.out.weight, trained)
+
+
+def test_a_teacher_leads_a_student_into_its_space_before_training(tmp_path, write_recipe, pictures, monkeypatch):
+    """The teacher is an exported model; its embeddings of clean crops are the targets, and the map leads to them."""
+    monkeypatch.undo()  # the tiny backbone
+    write_network(tmp_path / "start.xml")
+    settings = {
+        **PURE,
+        "unlabelled": ["people"],
+        "backbone": {"name": "openvino", "pretrained": "start.xml", "width": 1.0, "frozen": []},
+        "schedule": {"epochs": 1},
+    }
+    own = write_recipe(**settings)
+    export(train(own, tmp_path / "teacher"), tmp_path / "teacher.onnx")
+    taught = write_recipe(
+        **{**settings, "distillation": {"network": "teacher.onnx", "mirrored": False}, "discriminant": {}}
+    )
+    recipe = read_recipe(taught)
+    crops, _ = read_training_crops(recipe)
+    start = embed_with_start(recipe, crops, tmp_path)
+    trainer = Trainer(recipe, 3, 3, start=start)
+    trainer.start(crops)
+    wanted = torch.from_numpy(Embedder(tmp_path / "teacher.onnx").embed(list(crops.images)).embedding)
+    torch.testing.assert_close(trainer.objective.targets, wanted, atol=1e-4, rtol=1e-4)
+    images = trainer.model.normalise(torch.from_numpy(crops.images))
+    with torch.inference_mode():
+        found = functional.normalize(trainer.model.eval().features(images).neck)
+    assert functional.cosine_similarity(found, wanted).mean() > 0.9
+    assert train(taught, tmp_path / "student").is_file()
+
+
+def test_a_teacher_needs_a_map_into_its_space(write_recipe):
+    with pytest.raises(RecipeError, match="a teacher's space needs the section discriminant"):
+        read_recipe(write_recipe(**{**PURE, "distillation": {"network": "teacher.onnx"}}))

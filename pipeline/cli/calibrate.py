@@ -1,0 +1,142 @@
+"""The command that shows how sure the links of a run are: calibrate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import ConfigError
+from .common import (
+    ANY_PATH,
+    FILE,
+    as_json_option,
+    cameras_option,
+    database_option,
+    force_option,
+    open_store,
+    print_json,
+    run_option,
+    table_of,
+    terminal,
+)
+
+if TYPE_CHECKING:
+    from ..evaluation.calibration import Assessment
+
+
+@click.command("calibrate")
+@click.option("--truth", type=ANY_PATH, help="ground truth as of `evaluate`: shows how often links are right")
+@click.option("--fit", "fitted", is_flag=True, help="print the weights that this ground truth gives, too")
+@click.option(
+    "--also",
+    type=(FILE, ANY_PATH),
+    multiple=True,
+    metavar="DATABASE TRUTH",
+    help="fit to the newest run of this database, too; repeatable",
+)
+@click.option("--out", type=FILE, help="draw distributions and reliability into this PNG")
+@force_option
+@database_option
+@cameras_option
+@run_option
+@as_json_option
+def calibrate_command(
+    truth: Path | None,
+    fitted: bool,
+    also: tuple[tuple[Path, Path], ...],
+    out: Path | None,
+    force: bool,
+    database: str | None,
+    config_path: Path | None,
+    run: int | None,
+    as_json: bool,
+) -> None:
+    """Show how sure the links of a stored run are.
+
+    Needs no footage and changes nothing in the database.
+    """
+    from ...reid.files import is_png_by, make_folder
+    from ...reid.guard import MARK
+    from ...reid.wording import counted
+    from ..evaluation.calibration import assess, fit, read_decisions
+    from ..inputs import guard_of_run
+    from ..storage.queries import find_run
+
+    if (fitted or also) and truth is None:
+        raise ConfigError("--fit: needs ground truth: give --truth")
+    if also and not fitted:
+        raise ConfigError("--also: is for a fit to several runs: give --fit")
+    if out is not None and out.suffix.lower() != ".png":
+        raise ConfigError(f"{out}: expected a file name that ends in .png")
+    with open_store(database, config_path) as store:
+        number = find_run(store, run).run
+        if out is not None:  # a bad path fails before the work, not after it
+            inputs = [path for path in (truth, config_path) if path is not None]
+            guard_of_run(store, number, inputs, force).check(out, lambda path: is_png_by(path, MARK))
+            make_folder(out.parent)
+        found = assess(store, number, truth)
+        decisions = [read_decisions(store, number, truth)] if fitted and truth is not None else []
+    for path, its_truth in also:
+        with open_store(str(path), None) as store:
+            decisions.append(read_decisions(store, None, its_truth))
+    weights = fit(decisions) if decisions else None
+    if out is not None:
+        from ..evaluation.calibration_chart import draw_calibration
+
+        draw_calibration(found, out)
+    if as_json:
+        return print_json(
+            {
+                "run": found.run,
+                "false_link_rate": found.false_link_rate,
+                "needed_similarity": found.needed_similarity,
+                "missed_looks": found.missed_looks,
+                "false_looks": found.false_looks,
+                "reliability": found.reliability,
+                "fitted": None if weights is None else weights.model_dump(),
+            }
+        )
+    _print_assessment(found)
+    if weights is not None:
+        fitted_to = ", ".join(f"{name}: {value:.2f}" for name, value in weights.model_dump().items())
+        terminal().print(f"fitted to {counted(len(decisions), 'run')}: linking.calibration: {{{fitted_to}}}")
+    return None
+
+
+def _print_assessment(found: Assessment) -> None:
+    console = terminal()
+    console.print(
+        f"run {found.run}: a link needs a probability of {1 - found.false_link_rate:g}; by looks alone, a similarity "
+        f"of {found.needed_similarity:.2f}"
+    )
+    for share, count, what in (
+        (
+            found.missed_looks,
+            len(found.looks.one_person),
+            "pairs of a tracklet's crops, seconds apart, are below it",
+        ),
+        (found.false_looks, len(found.looks.two_people), "pairs of people seen at once in one camera are above it"),
+    ):
+        if share is not None:
+            console.print(f"{100 * share:.1f} % of {count} {what}")
+    reliability = found.reliability
+    if reliability is None:
+        return
+    console.print(
+        table_of(
+            "decisions by their stated probability, in %",
+            ("decisions", "stated", "right"),
+            [(count, f"{100 * stated:.1f}", f"{100 * right:.1f}") for count, stated, right in reliability.bins],
+        )
+    )
+    console.print(
+        f"{reliability.decisions} decisions: calibration error {100 * reliability.error:.1f} %, Brier score "
+        f"{reliability.brier:.3f}"
+    )
+    if reliability.stated is not None and reliability.found is not None:
+        console.print(
+            f"{reliability.links} of them are sure enough for a link: {100 * reliability.found:.1f} % of these are "
+            f"false, {100 * reliability.stated:.1f} % were stated"
+        )

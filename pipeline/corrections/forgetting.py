@@ -1,0 +1,105 @@
+"""Forget a person: delete tracklets, boxes, crops, embeddings, links and name for good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from ..storage.corrected import apply_corrections
+from ..storage.link_rows import in_parts
+from ..storage.schema import (
+    AppearanceRow,
+    CorrectionRow,
+    CorrectionTracklet,
+    CropRow,
+    Identity,
+    LinkRow,
+    Observation,
+    TrackletRow,
+)
+from ..storage.store import Store
+from .decisions import NewCorrection, checked_author, finished_run, members, record
+from .history import Correction, history
+
+OfTracklet = type[CropRow | AppearanceRow | Observation | LinkRow | CorrectionTracklet]
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was deleted: the entry of the audit, and how many rows of each kind."""
+
+    correction: Correction
+    tracklets: int
+    crops: int
+    appearances: int
+    observations: int
+
+
+def forget(store: Store, run: int | None, identity: int, who: str, why: str = "") -> Forgotten:
+    """Delete all that is stored about a person of a run, for good; there is no undo.
+
+    Deleted are the identity's tracklets with their boxes, crops, embeddings and links by every set of links, and its
+    name. The audit keeps that somebody was forgotten; reasons of earlier corrections of these tracklets alone are
+    blanked. An SQLite file is overwritten and rewritten, so that its bytes hold nothing of it either. Files that were
+    exported before, and the footage, are not touched.
+
+    Args:
+        store: the database.
+        run: the run's number; the newest by default.
+        identity: its number.
+        who: who decides.
+        why: a reason, which is kept.
+
+    Raises:
+        StoreError: there is no such run, a run is writing to the database, or it cannot be written; or the rows are
+            deleted but another program that reads the file keeps old bytes of it alive.
+        CorrectionError: no such identity.
+    """
+    number, author = finished_run(store, run), checked_author(who, why)
+    with store.writing() as connection:
+        store.require_no_run(connection)
+        ids = [one.id for one in members(connection, store, number, identity)]
+        _blank_audit(connection, number, set(ids))
+        counts = [sum(_delete(connection, kind, some) for some in in_parts(ids))
+                  for kind in (CropRow, AppearanceRow, Observation)]
+        for some in in_parts(ids):
+            for kind in (LinkRow, CorrectionTracklet):
+                _delete(connection, kind, some)
+            connection.execute(delete(TrackletRow).where(TrackletRow.id.in_(some)))
+        _drop_empty_identities(connection, number)
+        row = record(connection, number, NewCorrection("forget", identity), author)
+        apply_corrections(connection, number)
+    store.compact(completely=True)
+    entry = next(one for one in history(store, number) if one.number == row)
+    return Forgotten(entry, len(ids), *counts)
+
+
+def _delete(connection: Connection, kind: OfTracklet, tracklets: list[int]) -> int:
+    """Delete the rows of some tracklets; returns how many."""
+    where = kind.tracklet_id.in_(tracklets)
+    count = connection.execute(select(func.count()).select_from(kind).where(where)).scalar_one()
+    connection.execute(delete(kind).where(where))
+    return int(count)
+
+
+def _blank_audit(connection: Connection, run: int, ids: set[int]) -> None:
+    """Blank names and reasons of the corrections that are about these tracklets alone."""
+    about: dict[int, set[int]] = {}
+    rows = connection.execute(
+        select(CorrectionRow.id, CorrectionTracklet.tracklet_id)
+        .join(CorrectionTracklet, CorrectionTracklet.correction_id == CorrectionRow.id)
+        .where(CorrectionRow.run_id == run))
+    for correction, tracklet in rows:
+        about.setdefault(correction, set()).add(tracklet)
+    own = [correction for correction, tracklets in about.items() if tracklets <= ids]
+    for some in in_parts(own):
+        connection.execute(update(CorrectionRow).where(CorrectionRow.id.in_(some)).values(name=None, why=""))
+
+
+def _drop_empty_identities(connection: Connection, run: int) -> None:
+    """Delete identities that no tracklet and no link refers to any more, in all sets of links."""
+    used = select(TrackletRow.identity_id).where(TrackletRow.identity_id.is_not(None)).distinct().subquery()
+    linked = select(LinkRow.identity_id).distinct().subquery()
+    connection.execute(delete(Identity).where(
+        Identity.run_id == run, Identity.id.not_in(select(used)), Identity.id.not_in(select(linked))))

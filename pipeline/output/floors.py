@@ -1,0 +1,69 @@
+"""Show the floor of each camera of a config: the grid of metres in its first frame."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Generator
+from pathlib import Path
+
+import numpy as np
+
+from ...reid.files import is_png_by, make_folder, write_png
+from ...reid.guard import MARK
+from ..config.loader import load_config
+from ..errors import ConfigError
+from ..inputs import guard_of_config
+from ..prepare import open_cameras
+from ..sources import opening
+from ..sources.opening import Source
+from ..types import Frame
+from .floor_grid import draw_floor_grid
+
+SOURCES_LOG = opening.__name__.rpartition(".")[0]
+
+
+def draw_floors(path: Path, folder: Path, force: bool = False) -> list[Path]:
+    """Draw the floor grid into the first frame of every camera with a homography, as CAMERA.png.
+
+    Args:
+        path: the config file.
+        folder: created if missing.
+        force: replace files that are no earlier drawings, too.
+
+    Raises:
+        ConfigError: the config is wrong, or no camera has a homography.
+        SourceError: no camera's footage can be opened.
+        OutputError: `folder` cannot be written, or holds other files of these names.
+    """
+    config = load_config(path)
+    floors = {name: camera.pixels_to_floor for name, camera in config.cameras.items()}
+    if not any(floors.values()):
+        raise ConfigError(f"{path}: no camera has a homography or floor_points: there is no floor to draw")
+    sources, _ = open_cameras(config)
+    guard, written = guard_of_config(config, [path], force), []
+    for name, source in sources.items():
+        floor = floors[name]
+        frame = None if floor is None else _first_frame(source)
+        if frame is None:
+            continue
+        target = folder / f"{name}.png"
+        guard.check(target, lambda one: is_png_by(one, MARK))
+        make_folder(folder)
+        write_png(target, draw_floor_grid(frame.image, np.array(floor)))
+        written.append(target)
+    return written
+
+
+def _first_frame(source: Source) -> Frame | None:
+    log = logging.getLogger(SOURCES_LOG)
+    level = log.level
+    log.setLevel(logging.ERROR)  # the rest is left unread on purpose, which is no problem of the footage
+    try:
+        frames = source.frames(threading.Event())
+        frame = next(frames, None)
+        if isinstance(frames, Generator):
+            frames.close()
+    finally:
+        log.setLevel(level)
+    return frame

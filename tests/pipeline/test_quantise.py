@@ -1,0 +1,115 @@
+"""A detector is quantised to 8 bits, and runs as before."""
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from onnx import TensorProto, helper, numpy_helper
+
+from reidpipe.pipeline.cli.main import main
+from reidpipe.pipeline.config.schema import DetectorConfig
+from reidpipe.pipeline.stages import detect, detect_openvino
+from reidpipe.pipeline.stages.detect import BUNDLED, BUNDLED_INT8, open_detector
+
+from .media import write_video
+
+
+def write_convolution(path):
+    """A detector of one convolution: a box of 20 x 30 pixels in each cell of 32 x 32, as sure as the cell is bright."""
+    kernel = np.zeros((5, 3, 32, 32), np.float32)
+    kernel[4] = 1 / (3 * 32 * 32)
+    bias = np.array([16, 16, 20, 30, 0], np.float32)
+    nodes = [
+        helper.make_node("Conv", ["images", "kernel", "bias"], ["cells"], "/model.0/conv/Conv", strides=[32, 32]),
+        helper.make_node("Reshape", ["cells", "shape"], ["boxes"], "/model.1/Reshape"),
+    ]
+    constants = {"kernel": kernel, "bias": bias, "shape": np.array([0, 5, -1])}
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, "height", "width"])],
+        [helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["batch", 5, "count"])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    helper.set_model_props(model, {"task": "detect", "names": "{0: 'person'}"})
+    onnx.save(model, str(path))
+    return path
+
+
+def export(*arguments):
+    return CliRunner().invoke(main, ["export-detector", *map(str, arguments)])
+
+
+def test_a_quantised_detector_finds_what_the_original_finds(tmp_path):
+    pytest.importorskip("nncf", reason="NNCF (the extra int8) is not installed")
+    weights, video = write_convolution(tmp_path / "cells.onnx"), write_video(tmp_path / "door.mp4", 20)
+    out = tmp_path / "cells_int8_openvino_model"
+    done = export(weights, out, "--int8", "--calibrate", video, "--image-size", 64)
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in out.iterdir()) == ["cells.bin", "cells.xml"]
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:32, 32:] = 110  # within the range of the footage
+    found = [
+        open_detector(DetectorConfig(weights=str(path), image_size=64, confidence=0.3), threads=1).detect([image])[0]
+        for path in (weights, out)
+    ]
+    assert [len(one) for one in found] == [1, 1]
+    assert found[1].confidence == pytest.approx(found[0].confidence, abs=0.05)
+    again = export(weights, out, "--int8", "--calibrate", video, "--image-size", 64)
+    assert again.exit_code == 0, "its own export may be replaced"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["cells.onnx", "out_openvino_model", "--calibrate", "door.mp4"], ["--int8"], id="no precision"),
+        pytest.param(["cells.onnx", "out_openvino_model", "--int8"], ["--calibrate"], id="no footage"),
+        pytest.param(
+            ["cells.onnx", "out", "--int8", "--calibrate", "door.mp4"], ["out", "_openvino_model"], id="another name"
+        ),
+        pytest.param(
+            ["cells.onnx", "out_openvino_model", "--int8", "--calibrate", "none.mp4"], ["none.mp4"], id="no such video"
+        ),
+        pytest.param(
+            ["cells.onnx", "out_openvino_model", "--int8", "--calibrate", "cells.onnx"], ["cells.onnx"], id="no video"
+        ),
+        pytest.param(
+            ["none.onnx", "out_openvino_model", "--int8", "--calibrate", "door.mp4"], ["none.onnx"], id="no weights"
+        ),
+    ],
+)
+def test_mistakes_are_reported_in_one_line(tmp_path, monkeypatch, arguments, words):
+    pytest.importorskip("nncf", reason="NNCF (the extra int8) is not installed")
+    monkeypatch.chdir(tmp_path)
+    write_convolution(tmp_path / "cells.onnx")
+    write_video(tmp_path / "door.mp4", 20)
+    done = export(*arguments)
+    assert done.exit_code in (2, 4), done.output
+    assert all(word in done.stderr for word in words)
+    assert len([line for line in done.stderr.splitlines() if line.startswith(("reidpipe:", "Error:"))]) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("precision", "fast", "expected"),
+    [("auto", True, BUNDLED_INT8), ("auto", False, BUNDLED), ("float", True, BUNDLED), ("int8", False, BUNDLED_INT8)],
+)
+def test_the_bundled_detector_comes_in_the_precision_that_suits_the_processor(monkeypatch, precision, fast, expected):
+    monkeypatch.setattr(detect_openvino, "computes_int8", lambda: fast)
+    assert detect._bundled(DetectorConfig(precision=precision)) == expected["person"]
+    assert expected["person"].is_file()
+
+
+def test_a_detector_of_ones_own_is_never_replaced(tmp_path):
+    assert detect._bundled(DetectorConfig(weights="mine.onnx", precision="int8")) is None
+
+
+def test_a_damaged_openvino_file_is_refused_in_one_line(tmp_path):
+    folder = tmp_path / "bad_openvino_model"
+    folder.mkdir()
+    (folder / "bad.xml").write_text("<net>")
+    (folder / "bad.bin").write_bytes(b"")
+    with pytest.raises(detect.WeightsError, match=r"bad\.xml: is damaged or no OpenVINO model") as caught:
+        open_detector(DetectorConfig(weights=str(folder)), threads=1)
+    assert "\n" not in str(caught.value)
