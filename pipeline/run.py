@@ -89,7 +89,8 @@ def run_pipeline(
         try:
             readers = [CameraReader(source, stop, clock, config.sources.stall_seconds) for source in sources.values()]
             frames = in_time_order(readers)
-            for frame, people in detect_ahead(frames, detector, config.detector.batch, clock):
+            quiet_seconds = config.detector.quiet_seconds
+            for frame, people in detect_ahead(frames, detector, config.detector.batch, clock, quiet_seconds):
                 listener.analysed(frame, stages.process(frame, people))
             stages.finish()
             interrupted = stop.is_set()
