@@ -28,9 +28,9 @@ class BrightDetector:
 
 
 def picture(person=False, grey=90.0, noise=0.0, seed=0):
-    image = np.full((720, 1280, 3), grey) + noise * np.random.default_rng(seed).standard_normal((720, 1280, 3))
+    image = np.full((360, 640, 3), grey) + noise * np.random.default_rng(seed).standard_normal((360, 640, 3))
     if person:
-        image[300:340, 600:615] = 200  # 40 pixels tall, the smallest that the detector is meant for
+        image[150:170, 300:308] = 200  # as 40 of 720 rows: the smallest that the detector is meant for
     return image.clip(0, 255).astype(np.uint8)
 
 
@@ -82,4 +82,4 @@ def test_a_reference_of_another_time_does_not_count(seconds):
 def test_another_picture_size_is_searched():
     cameras = QuietCameras(5.0)
     cameras.searched(Frame("a", 0, 0.0, picture()), 0)
-    assert not cameras.is_quiet(Frame("a", 1, 0.1, np.full((1280, 720, 3), 90, np.uint8)))
+    assert not cameras.is_quiet(Frame("a", 1, 0.1, np.full((640, 360, 3), 90, np.uint8)))
