@@ -150,6 +150,13 @@ class DetectorConfig(Section):
         default=640, ge=32, le=4096, multiple_of=32, description="long side of the network's input in pixels"
     )
     batch: int = Field(default=4, ge=1, le=256, description="frames per batch, over all cameras")
+    quiet_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=60,
+        description="for how long frames that look like one without any detection are not searched, for fixed cameras; "
+        "0 searches every frame",
+    )
     device: str = Field(default="cpu", description="device of ultralytics weights: cpu, cuda:0, ...")
 
 

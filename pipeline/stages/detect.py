@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import supervision as sv
 
 from ...reid.files import failing_as
@@ -17,6 +18,7 @@ from ..errors import WeightsError
 from ..stopwatch import Stopwatch
 from ..trust import require_data_only
 from ..types import Frame, Image
+from .quiet import QuietCameras
 
 BATCHES_AHEAD = 2  # detected while an earlier batch is tracked
 
@@ -90,29 +92,44 @@ def _openvino_file(path: Path) -> Path:
 
 
 def detect_ahead(
-    frames: Iterator[Frame], detector: Detector, batch: int, clock: Stopwatch
+    frames: Iterator[Frame], detector: Detector, batch: int, clock: Stopwatch, quiet_seconds: float = 0.0
 ) -> Iterator[tuple[Frame, sv.Detections]]:
     """Detect people in frames of all cameras; yields them in order while the next batches are being detected.
+
+    What is skipped depends on the footage and `batch` only, never on timing, so runs can be repeated.
 
     Args:
         frames: in the order in which they are yielded.
         detector: shared by all cameras.
         batch: frames per call of the detector.
         clock: measures the stage "detect".
+        quiet_seconds: for how long frames that look like an empty one are not searched; 0 searches every frame.
     """
+    cameras = QuietCameras(quiet_seconds)
 
-    def detect(batch: list[Frame]) -> list[sv.Detections]:
+    def detect(batch: list[Frame], quiet: list[bool]) -> list[sv.Detections]:
+        images = [frame.image for frame, skipped in zip(batch, quiet, strict=True) if not skipped]
         with clock.stage("detect"):
-            return detector.detect([frame.image for frame in batch])
+            found = iter(detector.detect(images) if images else [])
+        return [_nobody() if skipped else next(found) for skipped in quiet]
 
-    in_flight: deque[tuple[list[Frame], Future[list[sv.Detections]]]] = deque()
+    in_flight: deque[tuple[list[Frame], list[bool], Future[list[sv.Detections]]]] = deque()
     with ThreadPoolExecutor(BATCHES_AHEAD, thread_name_prefix="detect") as workers:
         while True:
             following = list(islice(frames, batch))
             if following:
-                in_flight.append((following, workers.submit(detect, following)))
+                with clock.stage("detect"):
+                    quiet = [cameras.is_quiet(frame) for frame in following]
+                in_flight.append((following, quiet, workers.submit(detect, following, quiet)))
             if in_flight and (not following or len(in_flight) > BATCHES_AHEAD):
-                done, future = in_flight.popleft()
-                yield from zip(done, future.result(), strict=True)
+                done, skipped, future = in_flight.popleft()
+                for frame, was_skipped, people in zip(done, skipped, future.result(), strict=True):
+                    if not was_skipped:
+                        cameras.searched(frame, len(people))
+                    yield frame, people
             if not following and not in_flight:
                 return
+
+
+def _nobody() -> sv.Detections:
+    return sv.Detections(xyxy=np.zeros((0, 4), np.float32), confidence=np.zeros(0, np.float32))
