@@ -118,15 +118,10 @@ def run_pipeline(
         try:
             readers = [CameraReader(source, stop, clock, config.sources.stall_seconds) for source in sources.values()]
             frames = in_time_order(readers)
-<<<<<<< HEAD
-            for frame, people in detect_ahead(frames, detector, config.detector.batch, clock):
-                if not stop.is_set():  # else the user waits, and a resumed run comes here again
-                    listener.analysed(frame, stages.process(frame, people))
-=======
             quiet_seconds = config.detector.quiet_seconds
             for frame, people in detect_ahead(frames, detector, config.detector.batch, clock, quiet_seconds):
-                listener.analysed(frame, stages.process(frame, people))
->>>>>>> speed
+                if not stop.is_set():  # else the user waits, and a resumed run comes here again
+                    listener.analysed(frame, stages.process(frame, people))
             stages.finish()
             interrupted = stop.is_set()
         finally:
