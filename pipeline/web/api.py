@@ -14,19 +14,23 @@ from starlette.routing import Route
 from ..corrections.decisions import confirm, merge, not_the_same, rename, split, undo
 from ..corrections.forgetting import forget
 from ..corrections.history import Correction, history
+from ..corrections.identities import list_identities
 from ..storage.queries import find_run, list_runs
 from ..storage.store import Store
 from .database import Database
 from .reads import (
+    camera_names,
     crop_file,
     find_tracklet,
     identity_page,
     least_sure_links,
     link_pair,
     portrait_file,
+    shown_visits,
     timeline,
 )
 from .requests import Body, Confirm, Forget, Name, Other, RequestError, Split, Undo, body_of, number_in, seconds_in
+from .sheet import visits_csv
 
 Apply = Callable[[Store, Body], Correction]
 
@@ -48,6 +52,7 @@ class Api:
         return [
             Route("/api/session", self.session, methods=read),
             Route("/api/timeline", self.timeline, methods=read),
+            Route("/api/visits.csv", self.visits, methods=read),
             Route("/api/identities/{identity}", self.identity, methods=read),
             Route("/api/review", self.review, methods=read),
             Route("/api/links/{tracklet}", self.link, methods=read),
@@ -71,11 +76,18 @@ class Api:
 
     def timeline(self, request: Request) -> Response:
         """Identities and their visits, by camera and time."""
-        query = request.query_params
-        cameras = [number_in(one, "camera") for one in query.getlist("camera")]
-        first, last = (seconds_in(query.get(name), name) for name in ("from", "to"))
         with self._database.reading() as store:
-            return JSONResponse(timeline(store, _run(store, request), cameras, first, last))
+            return JSONResponse(timeline(store, _run(store, request), *_window(request)))
+
+    def visits(self, request: Request) -> Response:
+        """The visits of the timeline as a CSV file."""
+        with self._database.reading() as store:
+            run = _run(store, request)
+            names = {one.identity: one.name for one in list_identities(store, run)}
+            cameras = {one["id"]: one["name"] for one in camera_names(store, run)}
+            text = visits_csv(shown_visits(store, run, *_window(request)), names, cameras)
+        return Response(text, media_type="text/csv", headers={
+            "content-disposition": f'attachment; filename="visits-run{run}.csv"'})
 
     def identity(self, request: Request) -> Response:
         """One identity."""
@@ -179,6 +191,13 @@ class Api:
 def _run(store: Store, request: Request) -> int:
     text = request.query_params.get("run")
     return find_run(store, None if text is None else number_in(text, "run")).run
+
+
+def _window(request: Request) -> tuple[list[int], float | None, float | None]:
+    """Cameras (row ids), first and last second that a request is limited to."""
+    query = request.query_params
+    cameras = [number_in(one, "camera") for one in query.getlist("camera")]
+    return cameras, seconds_in(query.get("from"), "from"), seconds_in(query.get("to"), "to")
 
 
 def _place(request: Request, name: str) -> int:

@@ -72,6 +72,13 @@ class StoredCrop(TypedDict):
     quality: float
 
 
+class NamedCamera(TypedDict):
+    """A camera of a run: row id and name."""
+
+    id: int
+    name: str
+
+
 class Pair(TypedDict):
     """The two most similar crops of a tracklet and of the other tracklets of its identity."""
 
@@ -95,28 +102,35 @@ def timeline(
         StoreError: there is no such run.
     """
     number = find_run(store, run).run
-    with store.reading() as connection:
-        rows = connection.execute(
-            linked_tracklets().where(Camera.run_id == number)
-            .order_by(Identity.number, Camera.id, TrackletRow.first_seconds))
-        tracklets = [LinkedTracklet._make(row) for row in rows]
-    visits = [
-        visit for _, own in groupby(tracklets, key=lambda one: (one.identity, one.camera_id))
-        for visit in _visits(own)]
-    shown = [
-        visit for visit in visits
-        if (not cameras or visit.camera in cameras)
-        and (first is None or visit.last_seconds >= first) and (last is None or visit.first_seconds <= last)]
+    shown = shown_visits(store, number, cameras, first, last)
     there = {visit.identity for visit in shown}
     identities = list_identities(store, number)
     return {
         "run": number,
-        "cameras": _cameras(store, number),
+        "cameras": camera_names(store, number),
         "identities": [asdict(one) for one in identities if one.identity in there],
         "visits": shown,
         "total": len(identities),
         "first_seconds": min((one.first_seconds for one in identities), default=None),
         "last_seconds": max((one.last_seconds for one in identities), default=None)}
+
+
+def shown_visits(
+    store: Store, run: int, cameras: Sequence[int] = (), first: float | None = None, last: float | None = None
+) -> list[Visit]:
+    """The visits of `timeline`, by identity, camera and time."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            linked_tracklets().where(Camera.run_id == run)
+            .order_by(Identity.number, Camera.id, TrackletRow.first_seconds))
+        tracklets = [LinkedTracklet._make(row) for row in rows]
+    visits = [
+        visit for _, own in groupby(tracklets, key=lambda one: (one.identity, one.camera_id))
+        for visit in _visits(own)]
+    return [
+        visit for visit in visits
+        if (not cameras or visit.camera in cameras)
+        and (first is None or visit.last_seconds >= first) and (last is None or visit.first_seconds <= last)]
 
 
 def identity_page(store: Store, run: int, identity: int) -> dict[str, object]:
@@ -132,7 +146,7 @@ def identity_page(store: Store, run: int, identity: int) -> dict[str, object]:
     pairs = _pairs(store, number, tracklets)
     return {
         "identity": identity, "name": tracklets[0].name, "run": number,
-        "cameras": _cameras(store, number),
+        "cameras": camera_names(store, number),
         "first_seconds": tracklets[0].first_seconds,
         "last_seconds": max(one.last_seconds for one in tracklets),
         "observations": sum(one.observations for one in tracklets),
@@ -221,8 +235,8 @@ def linked_tracklets() -> Select[*tuple[Any, ...]]:
         .outerjoin(last, last.c.tracklet_id == TrackletRow.id).outerjoin(LinkRow, LinkRow.id == last.c.link_id))
 
 
-def _cameras(store: Store, run: int) -> list[dict[str, object]]:
-    """Row id and name of a run's cameras, in the order of its config, by which the page colours them."""
+def camera_names(store: Store, run: int) -> list[NamedCamera]:
+    """A run's cameras, in the order of its config, by which the page colours them."""
     with store.reading() as connection:
         rows = connection.execute(select(Camera.id, Camera.name).where(Camera.run_id == run).order_by(Camera.id)).all()
     return [{"id": id_, "name": name} for id_, name in rows]

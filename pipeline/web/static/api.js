@@ -27,10 +27,14 @@ export async function start() {
   if (!state.runs.some((one) => one.run === state.run)) state.run = state.runs.length ? state.runs[0].run : null;
 }
 
-export async function get(path, query = {}) {
+export function addressOf(path, query = {}) {
   const search = new URLSearchParams({ run: state.run });
   for (const [name, value] of Object.entries(query)) for (const one of [value].flat()) search.append(name, one);
-  return answer(await reach(`${path}?${search}`));
+  return `${path}?${search}`;
+}
+
+export async function get(path, query = {}) {
+  return answer(await reach(addressOf(path, query)));
 }
 
 export async function post(path, body = {}) {

@@ -1,6 +1,6 @@
 // The timeline: identities as rows, visits as bars. One canvas of the window's size, redrawn for what is in sight.
 
-import { get, portraitAddress } from "./api.js";
+import { addressOf, get, portraitAddress } from "./api.js";
 import { dot, empty, make, toast } from "./dom.js";
 import { clock, colourOf, day, duration, moment, percent, plural, titleOf } from "./words.js";
 
@@ -37,6 +37,7 @@ export async function showTimeline(place) {
   const spacer = make("div");
   const chart = make("div", { class: "chart" }, view, spacer);
   const count = make("span", { class: "count", role: "status" });
+  const sheet = make("a", { class: "sheet", download: "", title: "These visits as a CSV file" }, "CSV");
   const tip = make("div", { class: "tip", hidden: true });
   const portraits = new Map();
 
@@ -62,17 +63,22 @@ export async function showTimeline(place) {
     Object.entries(SORTS).map(([key, [text]]) => make("option", { value: key }, text)));
   place.append(make("div", { class: "timeline" },
     make("div", { class: "bar" }, make("div", { class: "row", role: "group", "aria-label": "Cameras" }, chips), ...times,
-      make("label", { class: "field" }, "sort by ", sorter), make("span", { class: "grow" }), count),
+      make("label", { class: "field" }, "sort by ", sorter), make("span", { class: "grow" }), count, sheet),
     chart), tip);
 
   async function load() {
     try { await reload(); } catch (error) { toast(error.message, { bad: true }); }
   }
 
-  async function reload() {
+  function filters() {
     const query = { camera: [...cameras.keys()].filter((id) => !off.has(id)) };
     if (range.from !== null) query.from = range.from;
     if (range.to !== null) query.to = range.to;
+    return query;
+  }
+
+  async function reload() {
+    const query = filters();
     if (off.size === cameras.size) found = { ...found, identities: [], visits: [] };
     else found = await get("/api/timeline", query);
     if (range.from !== null || range.to !== null) {
@@ -87,6 +93,8 @@ export async function showTimeline(place) {
     rowOf = new Map(rows.map((row, order) => [row.identity, order]));
     for (const visit of found.visits) rows[rowOf.get(visit[0])].visits.push(visit);
     chosen = Math.min(chosen, Math.max(0, rows.length - 1));
+    sheet.hidden = found.visits.length === 0;
+    sheet.href = addressOf("/api/visits.csv", filters());
     count.textContent = `${plural(rows.length, "person", "people")}, ${plural(found.visits.length, "visit", "visits")}`;
     resize();
   }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 import socket
@@ -117,6 +119,39 @@ def test_the_timeline_is_filtered_by_camera_and_time(browser, query, expected):
     found = browser.get(f"/api/timeline?{query}").json()
     assert [one["identity"] for one in found["identities"]] == expected
     assert found["total"] == 3
+
+
+@pytest.mark.parametrize(("query", "expected"), [
+    pytest.param("", [("1", "door"), ("1", "hall"), ("2", "door"), ("3", "hall")], id="all"),
+    pytest.param("camera=2&to=40", [("1", "hall")], id="camera and time"),
+    pytest.param("from=1000", [], id="nobody then"),
+])
+def test_the_visits_on_the_screen_are_saved_as_csv(browser, query, expected):
+    answer = browser.get(f"/api/visits.csv?{query}")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [(row["identity"], row["camera"]) for row in rows] == expected
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.headers["content-disposition"] == 'attachment; filename="visits-run1.csv"'
+
+
+def test_the_csv_has_name_times_and_probability(browser):
+    post(browser, "/api/identities/1/name", {"name": 'Ann, "A"'})
+    row = next(csv.DictReader(io.StringIO(browser.get("/api/visits.csv?camera=2").text)))
+    assert row == {
+        "identity": "1", "name": 'Ann, "A"', "camera": "hall", "enter": "1970-01-01T00:00:30.000Z",
+        "leave": "1970-01-01T00:00:39.000Z", "duration_seconds": "9.000", "lowest_probability": "0.7000",
+        "by_person": "0"}
+
+
+@pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)", "+1", "-1"])
+def test_a_name_is_no_formula_in_the_csv(browser, name):
+    assert post(browser, "/api/identities/1/name", {"name": name}).status_code == 200
+    row = next(csv.DictReader(io.StringIO(browser.get("/api/visits.csv").text)))
+    assert row["name"] == f"'{name}"
+
+
+def test_the_csv_needs_a_log_in(visitor):
+    assert visitor.get("/api/visits.csv").status_code == 401
 
 
 def test_a_short_absence_does_not_end_a_visit(browser, path):
