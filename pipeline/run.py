@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
 
@@ -16,6 +16,7 @@ import supervision as sv
 
 from ..reid.files import MODES
 from .config.schema import Config
+from .errors import StoreError
 from .linking.linker import BATCH_SECONDS, Linker
 from .listener import RunListener
 from .prepare import prepare
@@ -136,6 +137,9 @@ def run_pipeline(
             writer.settle_links()
         writer.finish(status, ended)
         stored = find_run(store, writer.run)
+        if ended and store.is_mostly_free():  # the checkpoints of a short run are larger than its results
+            with suppress(StoreError):  # another program may be reading; it costs room only
+                store.compact()
     return Outcome(
         run=writer.run,
         interrupted=interrupted,

@@ -76,6 +76,7 @@ class CameraRow:
     start_seconds: float
     homography: list[list[float]] | None = None
 
+PAGE_COUNTS = ("freelist_count", "page_count")  # pragmas of SQLite
 
 class Store:
     """One open database; use it as a context manager, or call close().
@@ -265,6 +266,14 @@ class Store:
             raise StoreError(f"{self.name}: the rows are deleted, but while another program reads it, the file still "
                              "holds their bytes: close that program, and run `reidpipe prune --crops 36500`")
         return max(0, before - self.file.stat().st_size)
+
+    def is_mostly_free(self) -> bool:
+        """Whether more than half of an SQLite file is room of deleted rows."""
+        if self.file is None:
+            return False
+        with self.reading() as connection:
+            free, pages = (connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PAGE_COUNTS)
+        return 2 * int(free or 0) > int(pages or 0)
 
     def close(self) -> None:
         """Close all connections."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import secrets
 import time
 from collections import OrderedDict
@@ -19,6 +20,7 @@ LEAST_TOKEN = 16  # characters
 SESSION_SECONDS = 12 * 3600.0
 MOST_SESSIONS = 1000
 MOST_FAILURES, PAUSE_SECONDS = 5, 30.0  # wrong tokens in a row, and the wait after them
+LENGTH = re.compile(r"[0-9]{1,18}")
 LARGEST_BODY = 64 * 1024  # bytes
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 OPEN_PATHS = ("/login", "/static/")  # what is shown before the log-in
@@ -142,7 +144,7 @@ class Guard:
         writes = scope["method"] not in ("GET", "HEAD")
         if writes and not _is_same_origin(headers, scope["scheme"]):
             return _refused(403, "the request comes from another site")
-        if writes and not headers.get("content-length", "").isdigit():
+        if writes and not LENGTH.fullmatch(headers.get("content-length", "")):
             return _refused(411, "a request needs its length")
         if writes and int(headers["content-length"]) > LARGEST_BODY:
             return _refused(413, f"a request has at most {LARGEST_BODY} bytes")

@@ -314,3 +314,17 @@ def test_our_own_process_number_of_a_former_life_does_not_count_as_alive(tmp_pat
             connection.exec_driver_sql("update runs set status = 'running', writer = writer || 'x'")
     Store.open(tmp_path / "a.db").close()
     assert rows(tmp_path / "a.db", "select status from runs") == [("partial",)]
+
+
+def test_a_file_that_is_mostly_room_of_deleted_rows_is_known_and_compacted(tmp_path):
+    path = tmp_path / "a.db"
+    small_run(path)
+    with Store.open(path) as store:
+        assert not store.is_mostly_free()
+        with store.writing() as connection:
+            connection.exec_driver_sql("CREATE TABLE filler (content BLOB)")
+            connection.exec_driver_sql("INSERT INTO filler VALUES (zeroblob(1000000))")
+            connection.exec_driver_sql("DROP TABLE filler")
+        assert store.is_mostly_free()
+        store.compact()
+        assert not store.is_mostly_free()

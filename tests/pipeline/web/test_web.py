@@ -334,6 +334,8 @@ def test_nothing_is_written_unless_our_page_asks(browser, headers, status):
 
 def test_a_body_of_unknown_length_is_refused(browser):
     assert browser.post("/api/undo", content=iter([b"{}"]), headers=ORIGIN).status_code == 411
+    for length in ("9" * 5000, "-1", "1e3", ""):
+        assert browser.post("/api/undo", content=b"", headers=ORIGIN | {"content-length": length}).status_code == 411
 
 
 def test_nobody_sees_anything_without_a_log_in(visitor):
