@@ -19,7 +19,7 @@ from reidpipe.pipeline.cli.main import main
 from reidpipe.reid.model.network import ModelSpec, create_model, packed_model
 
 from .pipeline.media import write_video
-from .pipeline.networks import write_detector
+from .pipeline.networks import write_convolution, write_detector
 from .pipeline.stored_runs import small_run
 
 GUARD = Path(__file__).with_name("guarded_commands.py")
@@ -119,6 +119,7 @@ COMMANDS = {
         ["evaluate-detector", "--cameras", "store.yaml", "--reference", "person.onnx"],
         ["bench", "--cameras", "store.yaml", "--rounds", "1", "--baseline", "person.onnx"],
         ["bench", "search", "--sizes", "300", "--dimensions", "64", "--rounds", "1", "--threads", "1"],
+        ["calibrate", "--database", "people.db", "--out", "calibration.png"],
         ["link", "--database", "people.db"],
         ["identities", "list", "--database", "people.db"],
         ["search", "--image", CROP, "--database", "people.db", "--sheet", "found.png"],
@@ -135,12 +136,13 @@ COMMANDS = {
     ],
 }
 WITH_WEIGHTS_OF_ULTRALYTICS = ["train-detector"]  # needs a checkpoint, see below
+WITH_NNCF = ["export-detector"]  # an extra, see below
 ENDED_BY_A_SIGNAL = ["serve"]  # see below, too
 
 
 def test_every_command_is_guarded():
     named = {words[0] for group in COMMANDS.values() for words in group} | {
-        *WITH_WEIGHTS_OF_ULTRALYTICS, *ENDED_BY_A_SIGNAL}
+        *WITH_WEIGHTS_OF_ULTRALYTICS, *WITH_NNCF, *ENDED_BY_A_SIGNAL}
     assert named == set(main.commands)
 
 
@@ -161,6 +163,16 @@ def test_no_command_uses_the_network_or_leaves_files_at_home(
     shutil.copytree(material, folder)
     program = [GUARD, folder / "report.json", json.dumps(COMMANDS[group])]
     check_report(folder, *guarded(folder, program, outside_of_the_network, traced), COMMANDS[group])
+
+
+def test_quantising_a_detector_uses_no_network(tmp_path, outside_of_the_network, traced):
+    pytest.importorskip("nncf", reason="NNCF (the extra int8) is not installed")
+    write_convolution(tmp_path / "cells.onnx")
+    write_video(tmp_path / "real.mp4", 20, size=(96, 64))
+    command = ["export-detector", "cells.onnx", "cells_openvino_model", "--int8", "--calibrate", "real.mp4",
+               "--image-size", "64"]
+    program = [GUARD, tmp_path / "report.json", json.dumps([command])]
+    check_report(tmp_path, *guarded(tmp_path, program, outside_of_the_network, traced), [command])
 
 
 def test_training_a_detector_uses_no_network(tmp_path, outside_of_the_network, traced):

@@ -87,7 +87,7 @@ class _Explain(click.Group):
 
 @click.group("explain", cls=_Explain)
 def explain_group() -> None:
-    """Draw where an appearance model sees the person, and why two tracklets are linked.
+    """Draw what a model sees, or why a link was made.
 
     Without a command's name, it is `crops`: `reidpipe explain crop.png --out maps.png`.
     """

@@ -21,7 +21,7 @@ from .identities.options import author, by_option
 def serve_command(
     host: str, port: int, token_file: Path | None, who: str | None, database: str | None, config_path: Path | None
 ) -> None:
-    """Open the results in a browser: look at people, and correct who is who.
+    """Look at the results in a browser, and correct them.
 
     Prints the address to open, and serves until Ctrl-C.
     """

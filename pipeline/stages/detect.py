@@ -87,7 +87,8 @@ def _bundled(config: DetectorConfig) -> Path | None:
 
 def _openvino_file(path: Path) -> Path:
     """The only .xml of an OpenVINO folder; any other path as it is."""
-    found = sorted(path.glob("*.xml")) if path.is_dir() else []
+    with failing_as(WeightsError, path):
+        found = sorted(path.glob("*.xml")) if path.is_dir() else []
     return found[0] if len(found) == 1 else path
 
 

@@ -1,10 +1,8 @@
 """A detector is quantised to 8 bits, and runs as before."""
 
 import numpy as np
-import onnx
 import pytest
 from click.testing import CliRunner
-from onnx import TensorProto, helper, numpy_helper
 
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.config.schema import DetectorConfig
@@ -12,29 +10,7 @@ from reidpipe.pipeline.stages import detect, detect_openvino
 from reidpipe.pipeline.stages.detect import BUNDLED, BUNDLED_INT8, open_detector
 
 from .media import write_video
-
-
-def write_convolution(path):
-    """A detector of one convolution: a box of 20 x 30 pixels in each cell of 32 x 32, as sure as the cell is bright."""
-    kernel = np.zeros((5, 3, 32, 32), np.float32)
-    kernel[4] = 1 / (3 * 32 * 32)
-    bias = np.array([16, 16, 20, 30, 0], np.float32)
-    nodes = [
-        helper.make_node("Conv", ["images", "kernel", "bias"], ["cells"], "/model.0/conv/Conv", strides=[32, 32]),
-        helper.make_node("Reshape", ["cells", "shape"], ["boxes"], "/model.1/Reshape"),
-    ]
-    constants = {"kernel": kernel, "bias": bias, "shape": np.array([0, 5, -1])}
-    graph = helper.make_graph(
-        nodes,
-        "small",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, "height", "width"])],
-        [helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["batch", 5, "count"])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    helper.set_model_props(model, {"task": "detect", "names": "{0: 'person'}"})
-    onnx.save(model, str(path))
-    return path
+from .networks import write_convolution
 
 
 def export(*arguments):

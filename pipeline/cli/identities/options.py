@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from ...errors import ConfigError
-from ...types import TrackKey
 from ..common import LARGEST_RUN, as_json_option, database_option, run_option
 
 if TYPE_CHECKING:
     from ...storage.store import Store
+    from ...types import TrackKey
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 IDENTITY = click.IntRange(1, LARGEST_RUN)

@@ -46,7 +46,7 @@ def search_command(
     run: int | None,
     as_json: bool,
 ) -> None:
-    """Rank the identities of a run by how much they look like a person.
+    """Rank the identities of a run that look like a person.
 
     A picture may be a crop of the person or show a scene. Pictures of one person combine: what is hidden in one may be
     seen in another. A START or END is a date and time, a time of the run's first day (UTC), or seconds since 1970.

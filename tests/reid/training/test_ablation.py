@@ -28,6 +28,28 @@ def test_the_parts_that_are_off_already_are_not_switched_off_again():
     assert set(bare) == {EVERYTHING, "masked classification", "plain classification", "triplet loss"}
 
 
+OF_PREDICTED_MASKS = (
+    "mask supervised by similarities (instead: by classification alone)",
+    "mask of all stages (instead: of regions)",
+    "dims in any order (instead: by region)",
+)
+
+
+def test_masks_predicted_from_all_stages_have_alternatives(tmp_path):
+    predicted = recipe(
+        regions={"dimensions": 0, "weight": 0.0},
+        mask={"kind": "lite", "pair_weight": 0.0, "arcface_weight": 0.3, "distillation_weight": 1.0},
+        losses={"triplet_by_mask": False},
+        distillation={"network": "start.xml"},
+    )
+    chosen = variants(predicted, tmp_path / "recipe.yaml", [*OF_PREDICTED_MASKS, "mask generator and evidence map"])
+    unsupervised, of_regions, ordered, nothing = list(chosen.values())[1:]
+    assert (unsupervised.mask.distillation_weight, unsupervised.mask.arcface_weight) == (0, 0.3)
+    assert (of_regions.mask.kind, of_regions.regions.dimensions) == ("regions", 128)
+    assert (ordered.mask.kind, ordered.regions.dimensions) == ("lite", 128)
+    assert (nothing.mask.kind, nothing.regions) == ("none", None)
+
+
 def test_everything_on_lets_everything_be_switched_off(tmp_path):
     full = recipe(
         start_from="net.pth",
@@ -41,7 +63,7 @@ def test_everything_on_lets_everything_be_switched_off(tmp_path):
         schedule={"ema_decay": 0.9},
     )
     chosen = variants(full, tmp_path / "recipe.yaml")
-    assert list(chosen) == [EVERYTHING, *PARTS]
+    assert list(chosen) == [EVERYTHING, *(part for part in PARTS if part not in OF_PREDICTED_MASKS)]
     assert chosen["mask generator"].mask.kind == "none"
     assert chosen["teacher"].teacher is None
     random_erasing = chosen["occlusion (instead: random erasing)"].occlusion
