@@ -36,8 +36,11 @@ from .media import write_video
 from .networks import write_detector
 
 ODD = "/@%?#&=:;+$!*'\"\\ \t<>[]{}|^~`,()äé漢😀"
-SECRETS = st.text(string.ascii_letters + string.digits + ODD, min_size=6, max_size=24).filter(
-    lambda text: text.strip() == text and any(character.isalnum() for character in text)
+NO_WORD = "q7Z"  # in every secret: hypothesis also tries words of the program, such as database, which are everywhere
+SECRETS = (
+    st.text(string.ascii_letters + string.digits + ODD, min_size=3, max_size=21)
+    .filter(lambda text: text.strip() == text)
+    .map(lambda text: text[: len(text) // 2] + NO_WORD + text[len(text) // 2 :])
 )
 HOSTS = st.sampled_from(["camera-7.lan", "10.0.0.5", "10.0.0.5:554", "[fe80::1]:554", "h"])
 SHAPES = [
