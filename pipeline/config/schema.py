@@ -139,8 +139,8 @@ class DetectorConfig(Section):
     )
     precision: Literal["auto", "float", "int8"] = Field(
         default="auto",
-        description="of the bundled detector: `int8` takes half the time; `auto` takes it where the processor has "
-        "instructions for it",
+        description="of the bundled detector: `int8` is faster; `auto` takes it where the processor has instructions "
+        "for it",
     )
     confidence: Share = Field(default=0.1, description="lowest confidence of a box that reaches the tracker")
     overlap: Share = Field(
