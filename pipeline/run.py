@@ -17,7 +17,7 @@ import supervision as sv
 from ..reid.files import MODES
 from .config.schema import Config
 from .errors import StoreError
-from .linking.linker import BATCH_SECONDS, Linker
+from .linking.linker import BATCH_SECONDS, EARLY_SECONDS, Linker
 from .listener import RunListener
 from .prepare import prepare
 from .resume import (
@@ -289,9 +289,11 @@ class _Stages:
             self._unlinked.append(replace(tracklet, crops=[], crop_appearance=None))
 
     def _link(self, now_seconds: float) -> None:
-        """Link the tracklets that have ended since the last time."""
+        """Link the tracklets that have ended since the last time, and those that have become long."""
         with self._clock.stage("link"):
-            links = self._linker.add(self._unlinked, now_seconds)
+            still_open = [
+                one for camera in self._cameras.values() for one in camera.open_tracklets(now_seconds - EARLY_SECONDS)]
+            links = self._linker.add(self._unlinked + still_open, now_seconds)
         self._writer.add_links(links)
         self._unlinked = []
         self._link_at_seconds = now_seconds + BATCH_SECONDS

@@ -46,6 +46,11 @@ def find_violations(store: Store, run: int | None = None) -> list[Violation]:
             for identity, one, other in _at_once(connection, number, same_camera=True)]
         neighbours = _neighbours(connection, number)
         at_once = _at_once(connection, number, same_camera=False)
+    if config.overlaps is not None:
+        sharing = {frozenset(pair) for pair in config.overlaps}
+        found += [
+            Violation(identity, "in two cameras at a time that have no overlap", one, other)
+            for identity, one, other in at_once if frozenset((one[0], other[0])) not in sharing]
     found += [
         Violation(identity, f"away for {gap:.0f} s, longer than max_gap_seconds", one, other)
         for identity, one, other, gap in neighbours if gap > config.max_gap_seconds]

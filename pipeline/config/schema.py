@@ -8,7 +8,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from ...reid.wording import did_you_mean, shortened
 
 ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://")
 DEVICE = re.compile(r"\d+|/dev/video\d+")  # how other programs name a webcam
@@ -252,6 +263,11 @@ class LinkingConfig(Section):
     max_gap_seconds: float = Field(
         default=3600.0, gt=0, le=1e9, description="a person away for longer becomes a new identity"
     )
+    overlaps: list[tuple[str, str]] | None = Field(
+        default=None, max_length=100_000,
+        description="pairs of cameras whose views share a place, such as `[[door, aisle]]`; nobody is in two other "
+        "cameras at a time. By default any two may overlap where the floor is unknown",
+    )
     max_speed: float = Field(
         default=3.5,
         gt=0,
@@ -317,6 +333,18 @@ class Config(Section):
                 f"{timed[0]} has a start_time, {untimed[0]} has none: give one to all cameras or to none"
             )
         return cameras
+
+    @field_validator("linking")
+    @classmethod
+    def _overlaps_are_of_cameras(cls, linking: LinkingConfig, info: ValidationInfo) -> LinkingConfig:
+        cameras = info.data.get("cameras", {})  # empty if they are not valid
+        for one, other in linking.overlaps or [] if cameras else []:
+            for name in (one, other):
+                if name not in cameras:
+                    raise ValueError(f'overlaps: no camera "{shortened(name)}"{did_you_mean(name, cameras)}')
+            if one == other:
+                raise ValueError(f'overlaps: expected two cameras, got "{shortened(one)}" twice')
+        return linking
 
     def keep_written(self, written: dict[tuple[str, ...], str]) -> None:
         """Keep the texts that had a reference to the environment or to a file, by their keys, as they are written."""

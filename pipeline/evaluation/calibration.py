@@ -213,7 +213,7 @@ def decisions_of(tracklets: Sequence[Tracklet], people: dict[TrackKey, int], con
     cameras = {name: number for number, name in enumerate(sorted({one.camera for one in ordered}))}
     person = np.unique([people[one.key] for one in ordered], return_inverse=True)[1].reshape(-1)
     known = KnownIdentities(config, ordered[0].appearance.dimensions)
-    recent = Recent(config, known, ordered[0].appearance.dimensions)
+    recent = Recent(config, known, list(cameras), ordered[0].appearance.dimensions)
     appearance = concatenate([one.appearance for one in ordered])
     undecided = np.full(len(ordered), UNDECIDED)
     recent.append(

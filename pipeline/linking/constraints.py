@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,19 +20,34 @@ def gap_seconds(one: Spans, other: Spans) -> Floats:
     return np.maximum(one.first[:, None] - other.last, other.first - one.last[:, None])
 
 
-def compatible(one: Spans, other: Spans, max_speed: float) -> Mask:
+def separate_views(cameras: Sequence[str], overlaps: Collection[tuple[str, str]] | None) -> Mask:
+    """Which of C cameras never see one person at the same time, bool (C, C): each itself twice, and who has no overlap.
+
+    Args:
+        cameras: C names.
+        overlaps: pairs of cameras whose views share a place; None if any may.
+    """
+    separate = np.eye(len(cameras), dtype=np.bool_)
+    if overlaps is not None:
+        sharing = {frozenset(pair) for pair in overlaps}
+        separate |= [[frozenset((one, other)) not in sharing for other in cameras] for one in cameras]
+    return np.asarray(separate, np.bool_)
+
+
+def compatible(one: Spans, other: Spans, max_speed: float, separate: Mask) -> Mask:
     """Whether one person can be both tracklets, bool (N, M).
 
-    Nobody is twice in one camera at a time; in two places at once; or walks faster than `max_speed`. A pair is refused
-    only if it is impossible even with both floor positions off by `FLOOR_SLACK_METRES`; without floor positions,
-    cameras may overlap.
+    Nobody is at the same time twice in one camera, or in two cameras without overlap; in two places at once; or walks
+    faster than `max_speed`. A pair is refused only if it is impossible even with both floor positions off by
+    `FLOOR_SLACK_METRES`; without floor positions, cameras may overlap unless it is known that they do not.
 
     Args:
         one, other: N and M tracklets.
         max_speed: metres per second.
+        separate: bool (C, C), of `separate_views`, by the cameras' numbers.
     """
     gap = gap_seconds(one, other)  # (N, M)
-    allowed = ~((one.camera[:, None] == other.camera) & (gap <= 0))
+    allowed = ~(separate[one.camera[:, None], other.camera] & (gap <= 0))
     allowed &= reachable(one.first[:, None] - other.last, one.start_xy[:, None], other.end_xy, max_speed)
     allowed &= reachable(other.first - one.last[:, None], one.end_xy[:, None], other.start_xy, max_speed)
     on_floor = (one.points[:, None] > 0) & (other.points > 0)

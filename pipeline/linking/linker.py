@@ -40,7 +40,7 @@ class Linker:
         self._config = config
         self._camera_numbers = {name: number for number, name in enumerate(cameras)}
         self._known = KnownIdentities(config, dimensions)
-        self._recent = Recent(config, self._known, dimensions)
+        self._recent = Recent(config, self._known, cameras, dimensions)
         self._next_number = 1
         self._now = -np.inf
 

@@ -14,7 +14,7 @@ from ..config.schema import LinkingConfig
 from ..types import TrackKey
 from .calibration import cohort_levels
 from .candidates import Found, KnownIdentities
-from .constraints import compatible, gap_seconds
+from .constraints import compatible, gap_seconds, separate_views
 from .motion import motion_evidence
 from .spans import Spans, joined
 from .views import NEAREST_VIEWS, mean_of_nearest, nearest_views
@@ -49,9 +49,10 @@ class Recent:
         candidates: identities of `known` that each tracklet may be.
     """
 
-    def __init__(self, config: LinkingConfig, known: KnownIdentities, dimensions: int) -> None:
+    def __init__(self, config: LinkingConfig, known: KnownIdentities, cameras: Sequence[str], dimensions: int) -> None:
         self.mode = config.mode
         self._config, self._known = config, known
+        self._separate = separate_views(cameras, config.overlaps)
         self.keys: list[TrackKey] = []
         self.spans = Spans.empty()
         self.appearance = Appearance.empty(dimensions)
@@ -107,8 +108,8 @@ class Recent:
         motion_among_new = motion_evidence(spans, spans)  # (N, N)
         motion = np.block([[self.motion, motion_to_new], [motion_to_new.T, motion_among_new]])
         self.motion = np.asarray(motion, np.float32)
-        to_new_allowed = compatible(self.spans, spans, self._config.max_speed)  # (T, N)
-        among_new_allowed = compatible(spans, spans, self._config.max_speed)  # (N, N)
+        to_new_allowed = compatible(self.spans, spans, self._config.max_speed, self._separate)  # (T, N)
+        among_new_allowed = compatible(spans, spans, self._config.max_speed, self._separate)  # (N, N)
         self.compatible = np.block([[self.compatible, to_new_allowed], [to_new_allowed.T, among_new_allowed]])
         np.fill_diagonal(self.compatible, True)
         self.level = self._levels()

@@ -12,7 +12,7 @@ from ..config.schema import LinkingConfig
 from ..corrections.identities import identity_tracklets
 from ..errors import CorrectionError
 from ..linking.calibration import probability
-from ..linking.constraints import compatible, gap_seconds
+from ..linking.constraints import compatible, gap_seconds, separate_views
 from ..linking.motion import motion_evidence
 from ..linking.spans import Spans, spans_of
 from ..relink import shown_linking
@@ -156,7 +156,8 @@ def _evidence(
         Part("appearance: similarity", weights.similarity * similarity),
         Part("places on the floor, and time", weights.motion * motion),
         Part("how rarely two tracklets are one person", weights.bias)]
-    possible = bool(compatible(spans[:1], spans[1:], config.max_speed)[0, 0])
+    separate = separate_views(sorted({one.camera for one in tracklets}), config.overlaps)
+    possible = bool(compatible(spans[:1], spans[1:], config.max_speed, separate)[0, 0])
     return LinkEvidence(
         *tracklets, similarity, float(masked_similarity(own, others, "plain")[0, 0]),
         float(shared_mask_share(own, others)[0, 0]), float(gap_seconds(spans[:1], spans[1:])[0, 0]),

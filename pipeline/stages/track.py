@@ -64,6 +64,10 @@ class TrackStage:
             self.crops += len(crops.crops)
             return self._settle(settled), self._builder.close(self._tracker.open_ids)
 
+    def open_tracklets(self, began_by_seconds: float) -> list[Tracklet]:
+        """What is settled by now of the tracks that are still open, without those that began later."""
+        return self._builder.open_tracklets(began_by_seconds)
+
     def finish(self) -> tuple[list[Observations], list[Tracklet]]:
         """What is left at the end of the footage."""
         with self._clock.stage("track"):

@@ -96,6 +96,18 @@ class TrackletBuilder:
         ended = [tracker_id for tracker_id in self._open if tracker_id not in open_ids]
         return [tracklet for tracker_id in ended for tracklet in self._split(self._open.pop(tracker_id))]
 
+    def open_tracklets(self, began_by_seconds: float) -> list[Tracklet]:
+        """What is known by now of the tracks that are still open, without those that began later.
+
+        Of a track that went over from one person to another, this is the first person's part.
+        """
+        found: list[Tracklet] = []
+        for track in self._open.values():
+            if track.first_seconds <= began_by_seconds:
+                cuts = self._cuts(track, change_points(self._appearance(track), self._split_similarity))
+                found.append(self._build(self._part(track, 0, cuts[0]) if cuts else track))
+        return found
+
     def state(self) -> dict[str, NDArray[Any]]:
         """The open tracks as arrays: one row per track, or for its path and crops as many rows as are counted."""
         tracks = self._open.values()
@@ -136,8 +148,7 @@ class TrackletBuilder:
 
     def _split(self, track: _Track) -> list[Tracklet]:
         """The tracklets of a track that has ended: one, or more if it went over from one person to another."""
-        appearance = concatenate([Appearance.empty(self._dimensions), *(one for _, one in track.crops)])  # (T, D)
-        cuts = self._cuts(track, change_points(appearance, self._split_similarity))
+        cuts = self._cuts(track, change_points(self._appearance(track), self._split_similarity))
         if not cuts:
             return [self._build(track)]
         found: list[Tracklet] = []
@@ -175,8 +186,7 @@ class TrackletBuilder:
         )
 
     def _build(self, track: _Track) -> Tracklet:
-        nothing = Appearance.empty(self._dimensions)
-        appearance = concatenate([nothing, *(one for _, one in track.crops)])  # (T, D)
+        appearance = self._appearance(track)  # (T, D)
         path = np.array([point[:3] for point in track.path])  # (P, 3), float64 because epoch seconds need it
         path[:, 0] -= track.first_seconds
         floor_path = None
@@ -188,12 +198,16 @@ class TrackletBuilder:
             first_seconds=track.first_seconds,
             last_seconds=track.last_seconds,
             observations=track.observations,
-            appearance=merge_tracklet(appearance) if len(appearance) else nothing,
+            appearance=merge_tracklet(appearance) if len(appearance) else appearance,
             crops=[crop for crop, _ in track.crops],
             crop_appearance=appearance,
             path=path.astype(np.float32),
             floor_path=floor_path,
         )
+
+    def _appearance(self, track: _Track) -> Appearance:
+        """One row per crop."""
+        return concatenate([Appearance.empty(self._dimensions), *(one for _, one in track.crops)])
 
     def _extend(self, tracker_id: int, frame: SettlingFrame, foot: NDArray[np.float32], detected: bool) -> _Track:
         """The box's track, opened if it is new, with this box added."""

@@ -94,6 +94,7 @@ def test_bad_settings_and_running_runs_are_refused(database):
     pytest.param([PEOPLE[0], ("hall", 1, 200, 209, 0, 100)], "away for 191 s, longer than max_gap_seconds", id="away"),
     pytest.param([PEOPLE[0], ("hall", 1, 11, 19, 0, 5000)], "walks too fast", id="too fast"),
     pytest.param([PEOPLE[0], ("hall", 1, 5, 14, 0, 5000)], "in two places at once", id="two places"),
+    pytest.param([PEOPLE[0], ("hall", 1, 5, 14, 0, 100)], None, id="two cameras that may overlap"),
 ])
 def test_violated_constraints_are_found(tmp_path, tracklets, what):
     stored(tmp_path / "a.db", tracklets, [(camera, track, 1) for camera, track, *_ in tracklets])
@@ -101,6 +102,16 @@ def test_violated_constraints_are_found(tmp_path, tracklets, what):
         assert [one.what for one in find_violations(store)] == ([] if what is None else [what])
         relink(store, None, {})
         assert find_violations(store) == []
+
+
+def test_nobody_is_at_once_in_two_cameras_without_overlap(tmp_path):
+    one, other = PEOPLE[0], ("hall", 1, 5, 14, 0, 100)
+    stored(tmp_path / "a.db", [one, other], [("door", 1, 1), ("hall", 1, 1)], '{"linking": {"overlaps": []}}')
+    with Store.open(tmp_path / "a.db") as store:
+        assert [one.what for one in find_violations(store)] == ["in two cameras at a time that have no overlap"]
+        relink(store, None, {})
+        assert find_violations(store) == []
+        assert find_run(store).people == 2
 
 
 def test_the_commands_tell_what_changes_and_what_is_wrong(database):

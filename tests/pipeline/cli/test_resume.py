@@ -24,11 +24,13 @@ from ..networks import write_detector
 ROOT = Path(__file__).parents[3]
 KILLS = 3
 FULL_BYTES = 1_500_000  # of the database's log: enough for the beginning of the tiny store
-# Checkpoints in every second of footage instead of every ten: the store is ten seconds long.
+# Checkpoints in every second of footage, and links of tracks that are two seconds long: the store is ten seconds long.
 PROGRAM = (
-    "from reidpipe.pipeline import run; run.CHECKPOINT_SECONDS = 1.0; "
+    "from reidpipe.pipeline import run; run.CHECKPOINT_SECONDS = 1.0; run.EARLY_SECONDS = 2.0; "
     "from reidpipe.pipeline.cli.main import main; main()")
 NEVER_EQUAL = {"started_at", "finished_at", "heartbeat_at", "created_at", "writer", "config"}
+OPEN_TRACKS_WITH_IDENTITY = (
+    "select count(*) from tracklets where identity_id is not null and id not in (select tracklet_id from appearances)")
 PERSON = [[320, 240, 60, 140, 0.9]]  # network pixels of a 640 x 480 input
 
 
@@ -99,6 +101,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_an_unbroken_one(whole, tmp
     config, database = tiny(tmp_path), tmp_path / "people.db"
     before_the_end = len(whole["frames"]) * 2 // 3  # the last frames are stored when the footage has ended
     moments = sorted(random.Random(11).sample(range(1, before_the_end), KILLS))
+    linked_early = 0
     for frames in moments:
         process = started(config, "--quiet", "--resume")
         wait_for(process, database, "select count(*) from frames", frames)
@@ -106,6 +109,8 @@ def test_a_run_that_is_killed_again_and_again_ends_as_an_unbroken_one(whole, tmp
         process.communicate()
         assert process.returncode == -signal.SIGKILL
         assert count(database, "select count(*) from checkpoints") == 1
+        linked_early += count(database, OPEN_TRACKS_WITH_IDENTITY)
+    assert linked_early
     code, out, _ = ended(config, "--resume", "--json")
     outcome = json.loads(out)
     assert (code, outcome["start"], outcome["run"]) == (0, "resumed", 1)

@@ -87,6 +87,12 @@ BAD = [
         id="start_time of some cameras"),
     pytest.param(camera("every: 2\nfps: 5"), r"entrance: give either `every` or `fps`, not both", id="thinning"),
     pytest.param(
+        GOOD + "linking: {overlaps: [[entrance, entrnce]]}\n",
+        r'linking: overlaps: no camera "entrnce", did you mean entrance\?', id="overlap of an unknown camera"),
+    pytest.param(
+        GOOD + "linking: {overlaps: [[entrance, entrance]]}\n",
+        r'linking: overlaps: expected two cameras, got "entrance" twice', id="overlap with itself"),
+    pytest.param(
         camera("floor_points: [[0, 0, 0, 0], [9, 0, 1, 0], [0, 9, 0, 1]]"),
         r"floor_points: expected 4 to 1000 points, got 3", id="few points"),
     pytest.param(

@@ -60,6 +60,14 @@ def test_the_same_person_may_be_in_two_cameras_at_once():
     assert len(set(found.values())) == 1
 
 
+@pytest.mark.parametrize(("overlaps", "people"), [([("b", "a")], 1), ([("a", "c")], 2), ([], 2)])
+def test_nobody_is_at_once_in_two_cameras_that_have_no_overlap(overlaps, people):
+    pair = [tracklet("a", 1, 0, 10, person=1), tracklet("b", 1, 5, 15, person=1, seed=1)]
+    assert len(set(identities(pair, LinkingConfig(overlaps=overlaps)).values())) == people
+    pair[1] = tracklet("b", 1, 12, 20, person=1, seed=1)
+    assert len(set(identities(pair, LinkingConfig(overlaps=overlaps)).values())) == 1, "one after the other"
+
+
 def test_people_who_stand_together_are_assigned_together():
     """Greedy matching would prefer the first identity for both; the assignment decides jointly."""
     first, second = appearance_of(1), appearance_of(2)

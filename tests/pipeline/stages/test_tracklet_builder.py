@@ -206,6 +206,26 @@ def test_a_track_that_goes_over_to_somebody_else_is_split_there():
     np.testing.assert_allclose(after.path[:, 0], [0, 0.5, 1, 1.5], atol=1e-6)
 
 
+def test_open_tracks_are_shown_as_they_are_by_now():
+    builder = TrackletBuilder("a", AppearanceConfig(), None, 2, split_similarity=0.5)
+    for index in range(20):
+        builder.update(crops_at(index, 100, embed=(0,)), tracked(index, (7, 100, 0)))
+    assert builder.open_tracklets(began_by_seconds=-0.1) == []
+    (early,) = builder.open_tracklets(began_by_seconds=0.0)
+    assert (early.track_id, early.last_seconds, early.observations, len(early.appearance)) == (1, 1.9, 20, 1)
+    (whole,) = builder.close(())
+    np.testing.assert_array_equal(whole.appearance.embedding, early.appearance.embedding)
+
+
+def test_an_open_track_that_went_over_to_somebody_else_is_shown_as_the_first_person():
+    builder = TrackletBuilder("a", AppearanceConfig(), None, 2, split_similarity=0.5)
+    walk_past_a_switch(builder)
+    (early,) = builder.open_tracklets(began_by_seconds=9.0)
+    first, _ = builder.close(())
+    assert (early.track_id, early.last_seconds, early.observations) == (
+        first.track_id, first.last_seconds, first.observations)
+
+
 def test_one_odd_crop_or_the_setting_leaves_a_track_whole():
     builder = TrackletBuilder("a", AppearanceConfig(), None, 2, split_similarity=0.5)
     walk_past_a_switch(builder, switch=38)
