@@ -1,13 +1,17 @@
 """The tables of the documentation are those that the results and the code give."""
 
 import json
+import re
 
 import pytest
+import yaml
 
 from docs.tables import FROM_CODE, MARKED, MEASURED, PAGES, RESULTS, ROOT, recipe_keys, regenerated, section_of
 from reidpipe.pipeline.cli import main as cli
+from reidpipe.pipeline.config.schema import Config
 from reidpipe.reid.recipe import Recipe
 
+YAML_BLOCK = re.compile(r"```yaml\n(.*?)```", re.S)
 MARKS = {name for page in PAGES for _, name, _ in MARKED.findall(page.read_text(encoding="utf-8"))}
 
 
@@ -21,6 +25,19 @@ def test_every_result_names_its_command_and_machine_and_is_shown(path):
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content["command"] and content["machine"]
     assert path.stem in MARKS
+
+
+def configs_in_documentation():
+    """Every example of a config; comments and references stay as they are."""
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for number, block in enumerate(YAML_BLOCK.findall(path.read_text(encoding="utf-8"))):
+            if "cameras:" in block:
+                yield pytest.param(block, id=f"{path.stem}-{number}")
+
+
+@pytest.mark.parametrize("block", configs_in_documentation())
+def test_every_config_in_the_documentation_is_valid(block):
+    Config.model_validate(yaml.safe_load(block))
 
 
 def test_every_kind_of_table_is_used():

@@ -25,7 +25,7 @@ KEPT_SECONDS = 300.0  # tracklets that ended longer ago are kept as summaries of
 MOST_RECENT = 2048  # tracklets, however crowded it is; the matrices over all pairs of them then take 20 MB
 REMOVED_AT_ONCE = 64  # removing copies these matrices
 BATCH_SECONDS = 5.0  # tracklets that end within this time are linked together
-EARLY_SECONDS = 30.0  # tracklets are linked when they have become so long, before they end
+EARLY_SECONDS = 10.0  # tracklets are linked when they have become so long, before they end
 
 
 class Linker:
@@ -152,39 +152,49 @@ class Linker:
 
     def _write(self, rows: NDArray[np.int64]) -> list[Link]:
         recent = self._recent
-        links = [link_of(recent, self._known, row) for row in rows.tolist()]
+        links = links_of(recent, self._known, rows)
         recent.written[rows] = recent.identity[rows]
         recent.stated[rows] = [link.probability is not None for link in links]
         return links
 
 
-def link_of(recent: Recent, known: KnownIdentities, row: int) -> Link:
-    """The link of a recent tracklet to its identity, with its evidence."""
+def links_of(recent: Recent, known: KnownIdentities, rows: NDArray[np.int64]) -> list[Link]:
+    """The links of R recent tracklets to their identities, with their evidence."""
+    if not len(rows):
+        return []
+    identity = recent.identity[rows]
+    numbers, odds = recent.options(rows, identity)  # (L,), (R, L)
+    own_odds = odds[np.arange(len(rows)), np.searchsorted(numbers, identity)]
+    earlier_seconds = known.last_seen(identity)  # (R,)
+    return [_link_of(recent, known, *one) for one in zip(
+        rows.tolist(), own_odds.tolist(), earlier_seconds.tolist(), strict=True)]
+
+
+def _link_of(recent: Recent, known: KnownIdentities, row: int, odds: float, known_seconds: float) -> Link:
+    """One link, from its log-odds and the time at which `known` last saw its identity."""
     identity = int(recent.identity[row])
     camera, track_id = recent.keys[row]
     rows = recent.members(identity)
     rows = rows[rows != row]
     spans = recent.spans
     earlier = rows[spans.first[rows] < spans.first[row]]
-    last_seen = max(known.last_seen(np.array([identity])).max(), spans.last[earlier].max(initial=-np.inf))
+    last_seen = max(known_seconds, spans.last[earlier].max(initial=-np.inf))
     if not np.isfinite(last_seen):
         return Link(camera, track_id, identity, None, None, None)
-    own = recent.appearance[[row]]
-    numbers, odds = recent.options(np.array([row]), np.array([identity]))
-    views = [recent.appearance[rows]] if len(rows) else []
-    if known.holds(identity):
-        views.append(known.views(identity))
-    others = concatenate(views)
-    similarity = masked_similarity(own, others, recent.mode)[0]  # (V,)
+    own, views, similarity = recent.appearance[[row]], recent.appearance[rows], recent.similarity[row, rows]
+    if np.isfinite(known_seconds):
+        before = known.views(identity)
+        views = concatenate([views, before])
+        similarity = np.concatenate([similarity, masked_similarity(own, before, recent.mode)[0]])  # (V,)
     nearest = similarity.argmax()
     return Link(
         camera,
         track_id,
         identity,
         float(np.sort(similarity)[-NEAREST_VIEWS:].mean()),
-        float(shared_mask_share(own, others[[nearest]])[0, 0]),
+        float(shared_mask_share(own, views[[nearest]])[0, 0]),
         float(spans.first[row] - last_seen),
-        probability=probability(float(odds[0, np.searchsorted(numbers, identity)])),
+        probability=probability(odds),
     )
 
 

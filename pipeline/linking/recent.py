@@ -99,24 +99,18 @@ class Recent:
     ) -> None:
         """Add N open tracklets; the arguments are as the attributes."""
         mode, before = self.mode, self.appearance
-        to_new = masked_similarity(before, appearance, mode)  # (T, N)
-        from_new = masked_similarity(appearance, before, mode) if mode == "query" else to_new.T  # (N, T)
-        among_new = masked_similarity(appearance, appearance, mode)  # (N, N)
-        self.similarity = np.block([[self.similarity, to_new], [from_new, among_new]])
-        np.fill_diagonal(self.similarity, FORBIDDEN)
-        motion_to_new = motion_evidence(self.spans, spans)  # (T, N)
-        motion_among_new = motion_evidence(spans, spans)  # (N, N)
-        motion = np.block([[self.motion, motion_to_new], [motion_to_new.T, motion_among_new]])
-        self.motion = np.asarray(motion, np.float32)
-        to_new_allowed = compatible(self.spans, spans, self._config.max_speed, self._separate)  # (T, N)
-        among_new_allowed = compatible(spans, spans, self._config.max_speed, self._separate)  # (N, N)
-        self.compatible = np.block([[self.compatible, to_new_allowed], [to_new_allowed.T, among_new_allowed]])
-        np.fill_diagonal(self.compatible, True)
+        self.spans = joined(self.spans, spans)
+        self.appearance = concatenate([before, appearance])
+        to_new = masked_similarity(self.appearance, appearance, mode)  # (T + N, N)
+        from_new = masked_similarity(appearance, before, mode) if mode == "query" else to_new[: len(before)].T
+        self.similarity = _bordered(self.similarity, to_new, from_new, FORBIDDEN)
+        motion = np.asarray(motion_evidence(self.spans, spans), np.float32)
+        self.motion = _bordered(self.motion, motion, motion[: len(before)].T, 0.0)
+        allowed = compatible(self.spans, spans, self._config.max_speed, self._separate)
+        self.compatible = _bordered(self.compatible, allowed, allowed[: len(before)].T, True)
         self.level = self._levels()
         self.candidates = self.candidates.joined(self._known.search(appearance, spans))
         self.keys += keys
-        self.spans = joined(self.spans, spans)
-        self.appearance = concatenate([before, appearance])
         self.identity = np.concatenate([self.identity, identity])
         self.written = np.concatenate([self.written, written])
         self.stated = np.concatenate([self.stated, stated])
@@ -290,3 +284,14 @@ class Recent:
         rank = np.argsort(np.argsort(firsts))  # (n,)
         self.identity[order] = first_new + rank[places]
         return first_new + len(numbers)
+
+
+def _bordered(inner: NDArray[Any], to_new: NDArray[Any], from_new: NDArray[Any], diagonal: float) -> NDArray[Any]:
+    """A matrix (T, T) with columns (T + N, N) and rows (N, T) added, and with this diagonal."""
+    size, before = len(to_new), len(inner)
+    matrix = np.empty((size, size), inner.dtype)
+    matrix[:before, :before] = inner
+    matrix[:, before:] = to_new
+    matrix[before:, :before] = from_new
+    np.fill_diagonal(matrix, diagonal)
+    return matrix
