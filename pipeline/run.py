@@ -83,7 +83,8 @@ class Outcome:
 
 
 def run_pipeline(
-    config: Config, listener: RunListener, stop: threading.Event, trust_weights: bool = False, resume: bool = False
+    config: Config, listener: RunListener, stop: threading.Event, trust_weights: bool = False, resume: bool = False,
+    clock: Stopwatch | None = None,
 ) -> Outcome:
     """Process all footage of a config and store the results.
 
@@ -93,6 +94,7 @@ def run_pipeline(
         stop: set it to end early; finished work is stored, and the run is marked as partial and can be resumed.
         trust_weights: whether weights of formats that can run programs may be loaded, such as ultralytics' .pt.
         resume: continue the newest run of this config if it has not ended; if there is none, begin one.
+        clock: measures the stages, for who wants to read it while the run goes on.
 
     Raises:
         ConfigError: the run to be resumed had other settings, weights, footage, or another version.
@@ -100,7 +102,7 @@ def run_pipeline(
         WeightsError: a model cannot be loaded.
         StoreError: the database cannot be opened or written.
     """
-    began, clock = time.perf_counter(), Stopwatch()
+    began, clock = time.perf_counter(), Stopwatch() if clock is None else clock
     inputs = inputs_of(config)
     earlier = run_to_resume(config, inputs) if resume else None
     if earlier is not None and earlier.has_ended:

@@ -129,5 +129,25 @@ def trackers(config: Path, truth: Path) -> None:
         click.echo("| " + " | ".join(cells) + " |")
 
 
+@main.command("long")
+@_OUT
+@click.option("--config", type=click.Path(path_type=Path, exists=True), default=Path("configs/store.yaml"),
+              show_default=True)
+@click.option("--truth", type=click.Path(path_type=Path, exists=True), default=Path("sample_videos/truth"),
+              show_default=True)
+@click.option("--hours", type=click.FloatRange(min=0.1, max=240), default=8.0, show_default=True)
+@click.option("--every", type=click.FloatRange(min=60), default=1200.0, show_default=True,
+              help="Seconds from one repetition of the clips to the next; nothing is recorded in between.")
+def long_run(out: Path, config: Path, truth: Path, hours: float, every: float) -> None:
+    """Run hours of footage, the clips of a config repeated, and draw what every hour costs."""
+    from .long_run import measure_run, write_long_footage
+
+    for name in write_long_footage(config, truth, out, hours, every):
+        click.echo(f"{name} written")
+    result = measure_run(out / "store.yaml", out)
+    click.echo(f"{result['frames']} frames in {result['seconds']:.0f} s, {result['identities']} identities; "
+               f"see {out / 'long_run.png'}")
+
+
 if __name__ == "__main__":
     main()

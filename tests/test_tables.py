@@ -35,7 +35,7 @@ def configs_in_documentation():
                 yield pytest.param(block, id=f"{path.stem}-{number}")
 
 
-@pytest.mark.parametrize("block", configs_in_documentation())
+@pytest.mark.parametrize("block", [*configs_in_documentation()])
 def test_every_config_in_the_documentation_is_valid(block):
     Config.model_validate(yaml.safe_load(block))
 
