@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import aliased
 
-from .linking.constraints import FLOOR_SLACK_METRES, metres_apart, reachable
+from .linking.constraints import FLOOR_SLACK_METRES, is_handover, metres_apart, reachable
 from .linking.spans import spans_of
 from .relink import shown_linking
 from .storage.queries import find_run, list_cameras
@@ -43,28 +43,30 @@ def find_violations(store: Store, run: int | None = None) -> list[Violation]:
     with store.reading() as connection:
         found = [
             Violation(identity, "twice in one camera at a time", one, other)
-            for identity, one, other in _at_once(connection, number, same_camera=True)]
+            for identity, one, other, is_brief in _at_once(connection, number, same_camera=True) if not is_brief]
         neighbours = _neighbours(connection, number)
         at_once = _at_once(connection, number, same_camera=False)
     if config.overlaps is not None:
         sharing = {frozenset(pair) for pair in config.overlaps}
         found += [
             Violation(identity, "in two cameras at a time that have no overlap", one, other)
-            for identity, one, other in at_once if frozenset((one[0], other[0])) not in sharing]
+            for identity, one, other, is_brief in at_once
+            if not is_brief and frozenset((one[0], other[0])) not in sharing]
     found += [
         Violation(identity, f"away for {gap:.0f} s, longer than max_gap_seconds", one, other)
         for identity, one, other, gap in neighbours if gap > config.max_gap_seconds]
     if any(camera.homography is not None for camera in list_cameras(store, number)):
-        pairs = at_once + [(identity, one, other) for identity, one, other, gap in neighbours if gap > 0]
+        pairs = [pair[:3] for pair in at_once] + [(identity, one, other) for identity, one, other, gap in neighbours if gap > 0]
         found += _on_floor(store, number, pairs, config.max_speed)
     return sorted(found, key=lambda one: (one.identity, one.one, one.other))
 
 
-def _at_once(connection: Connection, run: int, same_camera: bool) -> list[Pair]:
-    """Pairs of an identity's tracklets that overlap in time."""
+def _at_once(connection: Connection, run: int, same_camera: bool) -> list[tuple[int, TrackKey, TrackKey, bool]]:
+    """Pairs of an identity's tracklets that overlap in time, and whether so briefly as at a handover."""
     one, other, camera = aliased(TrackletRow), aliased(TrackletRow), aliased(Camera)
     rows = connection.execute(
-        select(Identity.number, Camera.name, one.track_id, camera.name, other.track_id)
+        select(Identity.number, Camera.name, one.track_id, camera.name, other.track_id,
+               one.first_seconds, one.last_seconds, other.first_seconds, other.last_seconds)
         .select_from(one).join(Identity, Identity.id == one.identity_id)
         .join(other, (other.identity_id == one.identity_id) & (other.id != one.id))
         .join(Camera, Camera.id == one.camera_id).join(camera, camera.id == other.camera_id)
@@ -73,7 +75,11 @@ def _at_once(connection: Connection, run: int, same_camera: bool) -> list[Pair]:
             (one.first_seconds < other.first_seconds)
             | ((one.first_seconds == other.first_seconds) & (one.id < other.id)),
             (one.camera_id == other.camera_id) if same_camera else (one.camera_id != other.camera_id))).all()
-    return [(number, (name, track), (name_2, track_2)) for number, name, track, name_2, track_2 in rows]
+    begin, end, begin_2, end_2 = np.array([tuple(row[5:]) for row in rows], np.float64).reshape(-1, 4).T
+    brief = is_handover(np.maximum(begin - end_2, begin_2 - end), np.minimum(end - begin, end_2 - begin_2))
+    return [
+        (row[0], (row[1], row[2]), (row[3], row[4]), is_brief)
+        for row, is_brief in zip(rows, brief.tolist(), strict=True)]
 
 
 def _neighbours(connection: Connection, run: int) -> list[tuple[int, TrackKey, TrackKey, float]]:

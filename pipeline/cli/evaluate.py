@@ -202,6 +202,12 @@ def _print_sweep(sweep: Sweep) -> None:
     console.print(
         f"{sweep.people} people in the ground truth; ceilings of IDF1: {_percent(sweep.tracklets_idf1)} by perfect "
         f"linking of these tracklets, {_percent(sweep.detection_idf1)} by perfect identities on these boxes")
+    if sweep.baseline is not None:
+        baseline = sweep.baseline
+        console.print(
+            "baseline (mean embeddings, agglomerative clustering, the threshold that is best for this ground truth, "
+            f"{_short(baseline.setting['similarity'])}): IDF1 {_percent(baseline.idf1)}, {baseline.identities} "
+            f"identities, {baseline.false} false links, {baseline.missed} missed")
 
 
 def _marks(sweep: Sweep, point: Point) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.orm import aliased
 
 from ..errors import CorrectionError, StoreError
+from ..linking.constraints import is_handover
 from ..storage.corrected import apply_corrections, undone
 from ..storage.queries import find_run, iso_time
 from ..storage.rows import insert_row
@@ -339,12 +340,17 @@ def _two(one: int, other: int) -> tuple[int, int]:
 
 
 def _seen_at_once(one: Sequence[Member], other: Sequence[Member]) -> tuple[str, float, float] | None:
-    """Where one camera sees two identities at once for longest: camera, first second, and how many seconds."""
+    """Where one camera sees two identities at once for longest: camera, first second, and how many seconds.
+
+    Handovers between two tracks do not count.
+    """
     camera = [np.array([member.key[0] for member in side], object) for side in (one, other)]
     first = [np.array([member.first_seconds for member in side]) for side in (one, other)]
     last = [np.array([member.last_seconds for member in side]) for side in (one, other)]
     begins = np.maximum(first[0][:, None], first[1])  # (N, M)
-    shared = np.where(camera[0][:, None] == camera[1], np.minimum(last[0][:, None], last[1]) - begins, -np.inf)
+    shared = np.minimum(last[0][:, None], last[1]) - begins  # (N, M)
+    shorter = np.minimum((last[0] - first[0])[:, None], last[1] - first[1])
+    shared = np.where((camera[0][:, None] == camera[1]) & ~is_handover(-shared, shorter), shared, -np.inf)
     row, column = np.unravel_index(shared.argmax(), shared.shape)
     longest = float(shared[row, column])
     return None if longest < 0 else (one[int(row)].key[0], float(begins[row, column]), longest)

@@ -19,7 +19,8 @@ from ..relink import run_linking, validated_linking
 from ..storage.queries import find_run
 from ..storage.store import Store
 from ..storage.tracklets import stored_tracklets
-from ..types import Tracklet
+from ..types import TrackKey, Tracklet
+from .baseline import clusterings
 from .decomposition import decompose, link_score
 from .metrics import hota_score, identity_score
 from .scene import Ints, Scene, join, once_a_frame
@@ -71,6 +72,7 @@ class Sweep:
         current: the run's own setting, linked again, whether it is on the grid or not.
         best: the point with the highest IDF1; of equal ones, the current one, or else the one in the middle.
         points: all settings of the grid, the last key varying fastest.
+        baseline: the plain recipe with the threshold that is best for this ground truth; None without two tracklets.
         seconds: wall-clock time of linking and scoring all settings.
     """
 
@@ -81,6 +83,7 @@ class Sweep:
     current: Point
     best: Point
     points: list[Point]
+    baseline: Point | None
     seconds: float
 
 
@@ -119,7 +122,8 @@ def sweep_run(
     current = _point(scene, shown, tracklets, own, {key: getattr(own, key) for key in grid})
     detection, perfect, _ = decompose(scene, shown)
     return Sweep(
-        number, len(scenes.numbers), detection.idf1, perfect.idf1, current, _best(points, current), points, seconds)
+        number, len(scenes.numbers), detection.idf1, perfect.idf1, current, _best(points, current), points,
+        _baseline(scene, shown, tracklets), seconds)
 
 
 def parse_values(key: str, text: str) -> list[Value]:
@@ -145,13 +149,23 @@ def _point(
     scene: Scene, shown: Ints, tracklets: Sequence[Tracklet], config: LinkingConfig, setting: Setting
 ) -> Point:
     identity = {(link.camera, link.track_id): link.identity for link in link_tracklets(tracklets, config)}
+    return _scored(scene, shown, identity, {key: getattr(config, key) for key in setting})  # numbers instead of text
+
+
+def _scored(scene: Scene, shown: Ints, identity: Mapping[TrackKey, int], setting: Setting) -> Point:
     ids = np.array([identity.get(key, 0) for key in scene.track_keys], np.int64)[scene.tracks]
     distinct = once_a_frame(scene, ids)
     score, links = identity_score(scene, distinct), link_score(scene, shown, ids)
-    known = {key: getattr(config, key) for key in setting}  # as validated: numbers instead of text
     return Point(
-        known, len(np.unique(ids[ids != 0])), score.idf1, score.idp, score.idr, hota_score(scene, distinct).assa,
+        setting, len(np.unique(ids[ids != 0])), score.idf1, score.idp, score.idr, hota_score(scene, distinct).assa,
         links.false, links.missed, links.purity, links.completeness)
+
+
+def _baseline(scene: Scene, shown: Ints, tracklets: Sequence[Tracklet]) -> Point | None:
+    """The plain recipe with the threshold that suits this ground truth best."""
+    points = [_scored(scene, shown, identity, {"similarity": similarity})
+              for similarity, identity in clusterings(tracklets)]
+    return max(points, key=lambda point: point.idf1 or 0.0, default=None)
 
 
 def _best(points: Sequence[Point], current: Point) -> Point:

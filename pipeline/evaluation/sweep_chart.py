@@ -71,6 +71,9 @@ def _draw_scores(axes: Axes, sweep: Sweep, lines: dict[str, list[Point]], key: s
         ceiling = getattr(sweep, attribute)
         if ceiling is not None:
             axes.axhline(100 * ceiling, color="grey", linestyle=dashes, label=f"{label}: {100 * ceiling:.1f}")
+    if sweep.baseline is not None:
+        best = _percent(sweep.baseline)
+        axes.axhline(best, color="C2", linestyle="-.", label=f"baseline at its best threshold: {best:.1f}")
     for number, (label, points) in enumerate(lines.items()):
         width = 1.5 + (len(lines) - 1 - number)  # lines that coincide remain visible
         axes.plot([places.of(one.setting[key]) for one in points], [_percent(one) for one in points], marker=".",

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from .spans import Spans
 
-FLOOR_SLACK_METRES = 4.0  # floor positions are off by metres if shelves hide the feet
+FLOOR_SLACK_METRES = 8.0  # floor positions are off by metres if shelves hide the feet
+OVERLAP_SECONDS = 2.0  # where one track of a person takes over from another, the old one may drift on for so long,
+OVERLAP_SHARE = 0.5  # but not for a larger share of the shorter one
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -34,24 +36,42 @@ def separate_views(cameras: Sequence[str], overlaps: Collection[tuple[str, str]]
     return np.asarray(separate, np.bool_)
 
 
+def is_handover(gap: Floats, shorter_seconds: Floats) -> Mask:
+    """Whether two tracklets of one camera overlap so briefly that both can be one person, bool (...,).
+
+    Args:
+        gap: float64 (...,), seconds between them, negative where they overlap.
+        shorter_seconds: float64 (...,), duration of the shorter one.
+    """
+    return np.asarray((-gap <= OVERLAP_SECONDS) & (-gap <= OVERLAP_SHARE * shorter_seconds), np.bool_)
+
+
+def twice_at_once(one: Spans, other: Spans, separate: Mask) -> Mask:
+    """Whether one person would be twice in one camera at a time, or in two without overlap, bool (N, M)."""
+    gap = gap_seconds(one, other)  # (N, M)
+    shorter = np.minimum((one.last - one.first)[:, None], other.last - other.first)  # (N, M)
+    return np.asarray(separate[one.camera[:, None], other.camera] & (gap <= 0) & ~is_handover(gap, shorter), np.bool_)
+
+
 def compatible(one: Spans, other: Spans, max_speed: float, separate: Mask) -> Mask:
     """Whether one person can be both tracklets, bool (N, M).
 
-    Nobody is at the same time twice in one camera, or in two cameras without overlap; in two places at once; or walks
-    faster than `max_speed`. A pair is refused only if it is impossible even with both floor positions off by
-    `FLOOR_SLACK_METRES`; without floor positions, cameras may overlap unless it is known that they do not.
+    Nobody is at the same time twice in one camera, or in two cameras without overlap, except for a handover between
+    two tracks; in two places at once; or walks faster than `max_speed`. A pair is refused only if it is impossible even
+    with both floor positions off by `FLOOR_SLACK_METRES`; without floor positions, cameras may overlap unless it is
+    known that they do not.
 
     Args:
         one, other: N and M tracklets.
         max_speed: metres per second.
         separate: bool (C, C), of `separate_views`, by the cameras' numbers.
     """
-    gap = gap_seconds(one, other)  # (N, M)
-    allowed = ~(separate[one.camera[:, None], other.camera] & (gap <= 0))
+    allowed = ~twice_at_once(one, other, separate)
     allowed &= reachable(one.first[:, None] - other.last, one.start_xy[:, None], other.end_xy, max_speed)
     allowed &= reachable(other.first - one.last[:, None], one.end_xy[:, None], other.start_xy, max_speed)
     on_floor = (one.points[:, None] > 0) & (other.points > 0)
-    rows, columns = np.nonzero(allowed & on_floor & (gap <= 0))  # (K,), (K,)
+    meeting = (gap_seconds(one, other) <= 0) & ~separate[one.camera[:, None], other.camera]  # (N, M)
+    rows, columns = np.nonzero(allowed & on_floor & meeting)  # (K,), (K,)
     allowed[rows, columns] = metres_apart(one[rows], other[columns]) <= FLOOR_SLACK_METRES
     return np.asarray(allowed, np.bool_)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .constraints import is_handover
 from .recent import UNDECIDED
 from .views import mean_of_nearest, nearest_views
 
@@ -208,7 +209,9 @@ def _may_unite(shown: Shown, groups: _Groups, one: Rows, other: Rows) -> bool:
     if groups.clash(groups.among(one), groups.among(other)):
         return False
     at_once = shown.camera[one, None] == shown.camera[other]  # (N, M)
-    at_once &= (shown.first[one, None] <= shown.last[other]) & (shown.first[other] <= shown.last[one, None])
+    gap = np.maximum(shown.first[one, None] - shown.last[other], shown.first[other] - shown.last[one, None])  # (N, M)
+    shorter = np.minimum((shown.last - shown.first)[one, None], (shown.last - shown.first)[other])
+    at_once &= (gap <= 0) & ~is_handover(gap, shorter)
     decided = (groups.of[one, None] == groups.of[other]) & (groups.of[other] >= 0)
     return not (at_once & ~decided).any()
 

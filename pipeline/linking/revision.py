@@ -161,23 +161,18 @@ class Revision:
 def _rounds(recent: Recent) -> tuple[list[Rows], Rows]:
     """Rows of open tracklets that one camera saw at the same time, in time order; each is in one round.
 
-    Also the number of each tracklet's round, int64 (T,); -1 for final ones.
+    Any two of a round are different people. Also the number of each tracklet's round, int64 (T,); -1 for final ones.
     """
     rounds: list[list[int]] = []
-    current: dict[int, tuple[list[int], float]] = {}
-    spans = recent.spans
+    current: dict[int, list[int]] = {}
     rows = np.flatnonzero(recent.is_open)
-    order = rows[np.lexsort((spans.camera[rows], spans.first[rows]))]
-    for row, camera, first, last in zip(
-        order.tolist(), spans.camera[order].tolist(), spans.first[order].tolist(), spans.last[order].tolist(),
-        strict=True,
-    ):
-        group, ends = current.get(camera, ([], -np.inf))
-        if ends < first:
-            group, ends = [], np.inf
+    order = rows[np.lexsort((recent.spans.camera[rows], recent.spans.first[rows]))]
+    for row, camera in zip(order.tolist(), recent.spans.camera[order].tolist(), strict=True):
+        group = current.get(camera)
+        if group is None or recent.compatible[row, group].any():
+            group = current[camera] = []
             rounds.append(group)
         group.append(row)
-        current[camera] = (group, min(ends, last))
     round_of = np.full(len(recent), -1)
     for number, group in enumerate(rounds):
         round_of[group] = number

@@ -91,6 +91,7 @@ def test_bad_settings_and_running_runs_are_refused(database):
 @pytest.mark.parametrize(("tracklets", "what"), [
     pytest.param(PEOPLE, None, id="nothing wrong"),
     pytest.param([PEOPLE[0], ("door", 2, 5, 14, 0, 100)], "twice in one camera at a time", id="twice in one camera"),
+    pytest.param([PEOPLE[0], ("door", 2, 8, 29, 0, 100)], None, id="one track takes over from the other"),
     pytest.param([PEOPLE[0], ("hall", 1, 200, 209, 0, 100)], "away for 191 s, longer than max_gap_seconds", id="away"),
     pytest.param([PEOPLE[0], ("hall", 1, 11, 19, 0, 5000)], "walks too fast", id="too fast"),
     pytest.param([PEOPLE[0], ("hall", 1, 5, 14, 0, 5000)], "in two places at once", id="two places"),

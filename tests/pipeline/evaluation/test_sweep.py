@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.config.schema import LinkingConfig
 from reidpipe.pipeline.errors import ConfigError
+from reidpipe.pipeline.evaluation.baseline import clusterings
 from reidpipe.pipeline.evaluation.sweep import parse_values, sweep_csv, sweep_run
 from reidpipe.pipeline.evaluation.tracking import evaluate_run
 from reidpipe.pipeline.linking.linker import link_tracklets
@@ -66,6 +67,22 @@ def test_the_runs_own_setting_scores_as_the_run_itself(database):
     assert [point.idf1 for point in sweep.points] == pytest.approx([0.5, 1.0, 0.5])
     assert sweep.best == sweep.current
     assert (sweep.people, sweep.tracklets_idf1, sweep.detection_idf1) == (2, 1.0, 1.0)
+
+
+def test_the_baseline_has_the_threshold_that_suits_the_ground_truth(database):
+    path, truth = database
+    with Store.open(path) as store:
+        baseline = sweep_run(store, truth, {"false_link_rate": [0.3]}).baseline
+    assert (baseline.idf1, baseline.identities, baseline.false, baseline.missed) == (1.0, 2, 0, 0)
+    assert baseline.setting["similarity"] < np.cos(0.5)
+
+
+def test_the_baseline_knows_neither_time_nor_masks():
+    """Two people whom one camera sees at once look the same: only time tells them apart."""
+    pair = [visit("door", 1, 0, ANNA), visit("door", 2, 0, ANNA + 0.1)]
+    found = dict(clusterings(pair))
+    assert len(set(found[0.9].values())) == 1
+    assert list(clusterings(pair[:1])) == []
 
 
 def test_all_combinations_of_several_keys_are_scored_in_order(database):

@@ -55,6 +55,17 @@ def test_identical_appearances_at_one_time_in_one_camera_are_two_people():
     assert len(set(found.values())) == 2
 
 
+@pytest.mark.parametrize(("first", "last", "people"), [
+    pytest.param(8.5, 30, 1, id="one track takes over from the other"),
+    pytest.param(7.5, 30, 2, id="too long together"),
+    pytest.param(8.5, 9.5, 2, id="wholly within the other's time"),
+])
+def test_tracks_of_one_camera_may_overlap_where_one_takes_over(first, last, people):
+    pair = [tracklet("a", 1, 0, 10, person=1), tracklet("a", 2, first, last, person=1, seed=1)]
+    found = identities(pair, LinkingConfig(min_seconds=0))
+    assert len(set(found.values())) == people
+
+
 def test_the_same_person_may_be_in_two_cameras_at_once():
     found = identities([tracklet("a", 1, 0, 10, person=1), tracklet("b", 1, 5, 15, person=1, seed=1)])
     assert len(set(found.values())) == 1
@@ -110,7 +121,7 @@ def test_links_that_need_faster_walking_are_refused(later_path, people):
     assert len(set(identities(pair).values())) == 1, "no homography, no constraint"
 
 
-@pytest.mark.parametrize(("apart_metres", "people"), [(0.5, 1), (8.0, 2)])
+@pytest.mark.parametrize(("apart_metres", "people"), [(0.5, 1), (12.0, 2)])
 def test_a_person_seen_by_two_cameras_at_once_is_in_one_place(apart_metres, people):
     pair = [
         tracklet("a", 1, 0, 10, person=1, floor_path=[(0, 0, 0), (10, 10, 0)]),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reidpipe.pipeline.config.schema import LinkingConfig
 from reidpipe.pipeline.linking import candidates, linker
-from reidpipe.pipeline.linking.constraints import compatible
+from reidpipe.pipeline.linking.constraints import OVERLAP_SECONDS, compatible
 from reidpipe.pipeline.linking.linker import KEPT_SECONDS, Linker, link_tracklets
 from reidpipe.pipeline.linking.spans import spans_of
 from reidpipe.pipeline.types import Tracklet
@@ -78,7 +78,8 @@ def violations(tracklets, found, config):
         spans = spans_of(own, {name: number for number, name in enumerate(CAMERAS)})
         bad += [
             (own[one].key, own[other].key) for one, other in combinations(range(len(own)), 2)
-            if own[one].camera == own[other].camera and min(spans.last[[one, other]]) >= max(spans.first[[one, other]])]
+            if own[one].camera == own[other].camera
+            and min(spans.last[[one, other]]) - max(spans.first[[one, other]]) > OVERLAP_SECONDS]
         order = np.argsort(spans.first, kind="stable")
         allowed = compatible(spans, spans, config.max_speed, SEPARATE)[order][:, order]
         bad += [own[order[place]].key for place in range(1, len(own)) if not allowed[place - 1, place]]
