@@ -56,7 +56,7 @@ def find_violations(store: Store, run: int | None = None) -> list[Violation]:
         Violation(identity, f"away for {gap:.0f} s, longer than max_gap_seconds", one, other)
         for identity, one, other, gap in neighbours if gap > config.max_gap_seconds]
     if any(camera.homography is not None for camera in list_cameras(store, number)):
-        pairs = [pair[:3] for pair in at_once] + [(identity, one, other) for identity, one, other, gap in neighbours if gap > 0]
+        pairs = [pair[:3] for pair in at_once] + [pair[:3] for pair in neighbours if pair[3] > 0]
         found += _on_floor(store, number, pairs, config.max_speed)
     return sorted(found, key=lambda one: (one.identity, one.one, one.other))
 
