@@ -15,11 +15,12 @@ One row per box, ordered by seconds, then camera, then track:
 | interpolated | 1 for a box that was not detected but fills a gap of up to a second or so; its confidence is 0 |
 | similarity | the tracklet's similarity to its identity's other tracklets; empty for the first one, and by a person |
 | name | that a person gave the identity; empty for those without |
+| probability | that the tracklet's link to its identity is right; empty where similarity is |
 
 The summary has one row per visit (see visits.py): identity, camera, enter_time, leave_time, enter_seconds,
 leave_seconds, duration_seconds, tracks (numbers separated by spaces), observations (number of boxes), similarity (mean
 over the links), entry_x, entry_y, entry_floor_x, entry_floor_y, exit_x, ...: the foot points of the first and the
-last box, and name.
+last box, name, and probability (of the least sure link).
 
 JSON is one array with an object per line.  MOTChallenge text is a folder with one file per camera, in which frames
 count from 1, ids are identities, and boxes without an identity are left out.
@@ -66,7 +67,7 @@ OBSERVATION_KINDS: dict[str, Kind] = {
     "identity": "whole", "camera": "text", "track": "whole", "time": "time", "seconds": "real", "frame": "whole",
     "x1": "real", "y1": "real", "x2": "real", "y2": "real", "foot_x": "real", "foot_y": "real",
     "floor_x": "real", "floor_y": "real", "confidence": "real", "visible": "real", "interpolated": "whole",
-    "similarity": "real", "name": "text",
+    "similarity": "real", "name": "text", "probability": "real",
 }
 VISIT_KINDS: dict[str, Kind] = {
     "identity": "whole", "camera": "text", "enter_time": "time", "leave_time": "time",
@@ -74,6 +75,7 @@ VISIT_KINDS: dict[str, Kind] = {
     "tracks": "text", "observations": "whole", "similarity": "real",
     "entry_x": "real", "entry_y": "real", "entry_floor_x": "real", "entry_floor_y": "real",
     "exit_x": "real", "exit_y": "real", "exit_floor_x": "real", "exit_floor_y": "real", "name": "text",
+    "probability": "real",
 }
 
 # Former and future versions begin with the same columns; other programs' tables are unlikely to.
@@ -173,8 +175,8 @@ def observation_columns(
     """The boxes of a run, in tables of up to ROWS_AT_ONCE rows."""
     rows, names = observation_rows(store, run), identity_names(store, run)
     while chunk := list(islice(rows, ROWS_AT_ONCE)):
-        (identity, camera, track, seconds, frame, x1, y1, x2, y2, confidence, visible, interpolated, similarity) = zip(
-            *chunk, strict=True)
+        (identity, camera, track, seconds, frame, x1, y1, x2, y2, confidence, visible, interpolated, similarity,
+         probability) = zip(*chunk, strict=True)
         foot = foot_points(np.array([x1, y1, x2, y2]).T)  # (N, 2)
         floor = _on_floor(foot, camera, floors)  # (N, 2)
         yield {
@@ -188,6 +190,7 @@ def observation_columns(
             "interpolated": [int(one) for one in interpolated],
             "similarity": _rounded(similarity, SHARE_DIGITS),
             "name": [None if one is None else names.get(one) for one in identity],
+            "probability": _rounded(probability, SHARE_DIGITS),
         }
 
 
@@ -206,6 +209,7 @@ def visit_columns(store: Store, run: int, floors: dict[str, NDArray[np.float64]]
         "observations": [visit.observations for visit in visits],
         "similarity": _rounded([visit.similarity for visit in visits], SHARE_DIGITS),
         "name": [names.get(visit.identity) for visit in visits],
+        "probability": _rounded([visit.probability for visit in visits], SHARE_DIGITS),
     }
     for end, points in (("entry", [visit.entry_xy for visit in visits]), ("exit", [visit.exit_xy for visit in visits])):
         foot = np.array(points, np.float64).reshape(-1, 2)  # (N, 2)

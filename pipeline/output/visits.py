@@ -29,6 +29,7 @@ class Visit:
         observations: number of boxes.
         entry_xy, exit_xy: foot points of the first and last box, in pixels.
         similarity: mean over the links that have one; None where none has.
+        probability: of the least sure link; None where none has one.
     """
 
     identity: int
@@ -40,6 +41,7 @@ class Visit:
     entry_xy: tuple[float, float]
     exit_xy: tuple[float, float]
     similarity: float | None
+    probability: float | None
 
     @property
     def duration_seconds(self) -> float:
@@ -57,6 +59,7 @@ class _Stay(NamedTuple):
     last_seconds: float
     observations: int
     similarity: float | None
+    probability: float | None
     first_x1: float
     first_y1: float
     first_x2: float
@@ -113,7 +116,8 @@ def _visit(stays: list[_Stay]) -> Visit:
         first.identity, first.camera, first.first_seconds, last.last_seconds,
         [stay.track for stay in stays], sum(stay.observations for stay in stays),
         (entry[0], entry[1]), (leave[0], leave[1]),
-        sum(similarities) / len(similarities) if similarities else None)
+        sum(similarities) / len(similarities) if similarities else None,
+        min((stay.probability for stay in stays if stay.probability is not None), default=None))
 
 
 def _stays(store: Store, run: int) -> Iterator[_Stay]:
@@ -125,7 +129,7 @@ def _stays(store: Store, run: int) -> Iterator[_Stay]:
     latest = frames.with_only_columns(func.max(Observation.frame_index)).scalar_subquery()
     query = (
         select(Identity.number, Camera.name, TrackletRow.track_id, TrackletRow.first_seconds,
-               TrackletRow.last_seconds, TrackletRow.observations, LinkRow.similarity,
+               TrackletRow.last_seconds, TrackletRow.observations, LinkRow.similarity, LinkRow.probability,
                first.x1, first.y1, first.x2, first.y2, last.x1, last.y1, last.x2, last.y2)
         .select_from(TrackletRow).join(Camera)
         .join(Identity, TrackletRow.identity_id == Identity.id)

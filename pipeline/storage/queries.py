@@ -75,7 +75,7 @@ class CameraSummary:
 
 
 class ObservationRow(NamedTuple):
-    """One box in one frame; `identity` and `similarity` are None if there is none."""
+    """One box in one frame; `identity`, `similarity` and `probability` are None if there is none."""
 
     identity: int | None
     camera: str
@@ -90,6 +90,7 @@ class ObservationRow(NamedTuple):
     visible: float
     interpolated: bool
     similarity: float | None
+    probability: float | None
 
 
 class TrackletSummary(NamedTuple):
@@ -193,7 +194,8 @@ def observation_rows(store: Store, run: int | None = None, camera: str | None = 
     query = _of_run(
         select(Identity.number, Camera.name, TrackletRow.track_id, AnalysedFrame.seconds, Observation.frame_index,
                Observation.x1, Observation.y1, Observation.x2, Observation.y2,
-               Observation.confidence, Observation.visible, Observation.interpolated, LinkRow.similarity)
+               Observation.confidence, Observation.visible, Observation.interpolated, LinkRow.similarity,
+               LinkRow.probability)
         .select_from(Observation).join(TrackletRow).join(Camera).join(AnalysedFrame, frame_of_box())
         .outerjoin(Identity, TrackletRow.identity_id == Identity.id)
         .outerjoin(last, last.c.tracklet_id == TrackletRow.id)
@@ -202,8 +204,8 @@ def observation_rows(store: Store, run: int | None = None, camera: str | None = 
     with store.reading() as connection:
         rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(
             query.order_by(AnalysedFrame.seconds, Camera.name, TrackletRow.track_id))
-        for *values, interpolated, similarity in rows:
-            yield ObservationRow._make((*values, bool(interpolated), similarity))
+        for *values, interpolated, similarity, probability in rows:
+            yield ObservationRow._make((*values, bool(interpolated), similarity, probability))
 
 
 def tracklet_rows(store: Store, run: int | None = None) -> Iterator[TrackletSummary]:

@@ -40,8 +40,9 @@ def store(tmp_path):
             for frame in (*range(10), *range(20, 30), *range(200, 203)):
                 run.add_observations(box("aisle", frame, 1 if frame < 10 else 2 if frame < 30 else 3))
                 run.add_observations(box("front/door", frame, *((1, 9) if frame < 5 else ())))
-            run.add_links([Link("aisle", 1, 1, None, None, None), Link("aisle", 2, 1, 0.5, 0.5, 1.1),
-                           Link("aisle", 3, 1, 0.75, 0.5, 17.0), Link("front/door", 1, 1, 0.9, 0.5, -1.0)])
+            run.add_links([
+                Link("aisle", 1, 1, None, None, None), Link("aisle", 2, 1, 0.5, 0.5, 1.1, probability=0.8),
+                Link("aisle", 3, 1, 0.75, 0.5, 17.0), Link("front/door", 1, 1, 0.9, 0.5, -1.0, probability=0.99)])
         yield store
 
 
@@ -58,7 +59,8 @@ def test_csv_has_one_row_per_box_in_order_of_time(store, tmp_path):
         "identity": "1", "camera": "aisle", "track": "1", "time": "2026-01-31T12:00:00.000Z",
         "seconds": "1769860800.0", "frame": "0", "x1": "101.0", "y1": "20.09", "x2": "141.0", "y2": "120.25",
         "foot_x": "121.0", "foot_y": "120.25", "floor_x": "1.21", "floor_y": "3.405",
-        "confidence": "0.9", "visible": "0.8", "interpolated": "0", "similarity": "", "name": ""}
+        "confidence": "0.9", "visible": "0.8", "interpolated": "0", "similarity": "", "name": "",
+        "probability": ""}
     assert (rows[2]["identity"], rows[2]["track"], rows[2]["floor_x"], rows[2]["similarity"]) == ("", "9", "", "")
     keys = [(float(row["seconds"]), row["camera"], int(row["track"])) for row in rows]
     assert keys == sorted(keys)
@@ -70,6 +72,7 @@ def test_json_is_one_array(store, tmp_path):
     assert len(rows) == 33
     assert list(rows[0]) == list(OBSERVATION_KINDS)
     assert rows[2]["identity"] is None
+    assert {row["probability"] for row in rows if row["camera"] == "front/door"} == {None, 0.99}
     assert rows[0]["floor_y"] == 3.405
     assert len((tmp_path / "o.json").read_text().splitlines()) == 35
 
@@ -102,6 +105,7 @@ def test_a_summary_has_one_row_per_visit(store, tmp_path):
     assert (first["entry_x"], first["entry_y"]) == ("121.0", "120.25")
     assert (first["exit_x"], first["exit_y"]) == ("122.0", "149.25")
     assert (first["entry_floor_x"], first["exit_floor_y"], first["similarity"]) == ("1.21", "3.985", "0.5")
+    assert [visit["probability"] for visit in (first, door, later)] == ["0.8", "0.99", ""]
     assert (door["camera"], door["tracks"], door["entry_floor_x"], door["similarity"]) == ("front/door", "1", "", "0.9")
     assert (later["enter_seconds"], later["tracks"]) == ("1769860820.0", "3")
 
