@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .metrics import hota_score, identity_score
-from .scene import Ints, Scene, once_a_frame
+from .scene import Ints, Scene, newest_track_only, once_a_frame
 
 PURE = 0.8  # below it, a tracklet clearly holds two people
 MAX_ROUNDS = 50  # the fractional programme settles after a few
@@ -124,7 +124,7 @@ def _perfect_links(scene: Scene, shown: Ints) -> Ints:
         if better <= idf1:
             break
         idf1, kept = better, 2 * matches > better * boxes
-    return once_a_frame(scene, np.where(kept, people + 1, 0)[scene.tracks])
+    return once_a_frame(scene, newest_track_only(scene, np.where(kept, people + 1, 0)[scene.tracks]))
 
 
 def main_people(scene: Scene, shown: Ints) -> Ints:

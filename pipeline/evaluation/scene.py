@@ -184,6 +184,19 @@ def once_a_frame(scene: Scene, ids: Ints) -> Ints:
     return distinct
 
 
+def newest_track_only(scene: Scene, ids: Ints) -> Ints:
+    """Where several boxes of a frame have one id, only that of the newest track keeps it, int64 (P,): others get 0.
+
+    As `observation_rows` does where one track takes over from another.
+    """
+    number = np.array([track for _, track in scene.track_keys], np.int64)[scene.tracks]
+    order = np.lexsort((-number, ids, scene.box_frames))
+    again = (np.diff(scene.box_frames[order], prepend=-1) == 0) & (np.diff(ids[order], prepend=-1) == 0)  # (P,)
+    kept = ids.copy()
+    kept[order[again]] = 0
+    return kept
+
+
 def paired_iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> Floats:
     """Intersection over union of boxes xyxy, broadcast over all but the last axis, in [0, 1]; 0 for empty boxes."""
     low = np.maximum(first[..., :2], second[..., :2])

@@ -23,7 +23,7 @@ from ..types import TrackKey, Tracklet
 from .baseline import clusterings
 from .decomposition import decompose, link_score
 from .metrics import hota_score, identity_score
-from .scene import Ints, Scene, join, once_a_frame
+from .scene import Ints, Scene, join, newest_track_only, once_a_frame
 from .tracking import MIN_VISIBLE, run_scenes
 
 Value = float | str
@@ -153,7 +153,7 @@ def _point(
 
 
 def _scored(scene: Scene, shown: Ints, identity: Mapping[TrackKey, int], setting: Setting) -> Point:
-    ids = np.array([identity.get(key, 0) for key in scene.track_keys], np.int64)[scene.tracks]
+    ids = newest_track_only(scene, np.array([identity.get(key, 0) for key in scene.track_keys], np.int64)[scene.tracks])
     distinct = once_a_frame(scene, ids)
     score, links = identity_score(scene, distinct), link_score(scene, shown, ids)
     return Point(

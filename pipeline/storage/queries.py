@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, Literal, NamedTuple, TypeVarTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, select
@@ -189,7 +190,11 @@ def list_cameras(store: Store, run: int | None = None) -> list[CameraSummary]:
 
 
 def observation_rows(store: Store, run: int | None = None, camera: str | None = None) -> Iterator[ObservationRow]:
-    """Every box of a run (or of one camera), by seconds, then camera, then track; streamed."""
+    """Every box of a run (or of one camera), by seconds, then camera, then track; streamed.
+
+    Nobody has two boxes in a frame: where one track of a person takes over from another, the older one's boxes have no
+    identity.
+    """
     last = last_links()
     query = _of_run(
         select(Identity.number, Camera.name, TrackletRow.track_id, AnalysedFrame.seconds, Observation.frame_index,
@@ -204,8 +209,20 @@ def observation_rows(store: Store, run: int | None = None, camera: str | None = 
     with store.reading() as connection:
         rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(
             query.order_by(AnalysedFrame.seconds, Camera.name, TrackletRow.track_id))
-        for *values, interpolated, similarity, probability in rows:
-            yield ObservationRow._make((*values, bool(interpolated), similarity, probability))
+        found = (
+            ObservationRow._make((*values, bool(interpolated), similarity, probability))
+            for *values, interpolated, similarity, probability in rows)
+        for _, of_frame in groupby(found, key=lambda row: (row.seconds, row.camera)):
+            yield from _newest_track_only(list(of_frame))
+
+
+def _newest_track_only(boxes: list[ObservationRow]) -> list[ObservationRow]:
+    """One camera's boxes at one time, by track: of several with one identity, only the last one keeps it."""
+    newest = {box.identity: box.track for box in boxes}
+    if len(newest) == len(boxes):
+        return boxes
+    return [box if newest[box.identity] == box.track else
+            box._replace(identity=None, similarity=None, probability=None) for box in boxes]
 
 
 def tracklet_rows(store: Store, run: int | None = None) -> Iterator[TrackletSummary]:

@@ -159,14 +159,14 @@ def test_detections_without_identity_are_left_out_of_identity_scores(store, tmp_
     assert (door.identity_idp, door.identity_idr) == (1.0, 0.5)
 
 
-def test_an_identity_twice_in_a_frame_is_an_error(store, tmp_path):
+def test_of_an_identity_twice_in_a_frame_the_newest_track_counts(store, tmp_path):
     save(store, {"door": [(0, 1, A), (0, 2, B)]}, [0], {"door": {1: 1, 2: 1}})
     write_truth(tmp_path, "door", [(0, "a", A, 1.0), (0, "b", B, 1.0)])
     scored = evaluate_run(store, tmp_path)
     assert (scored.cameras[0].identity_idp, scored.identities) == (1.0, 1)
     save(store, {"door": [(0, 1, A), (0, 2, B)]}, [0], {"door": {1: 1, 2: 1}})
     write_truth(tmp_path, "door", [(0, "a", A, 1.0)])
-    assert evaluate_run(store, tmp_path).cameras[0].identity_idp == 0.5
+    assert evaluate_run(store, tmp_path).cameras[0].identity_idp == 0.0
 
 
 def test_an_overlap_of_exactly_half_is_a_match(store, tmp_path):

@@ -136,3 +136,21 @@ def test_frames_without_people_count_as_analysed(store):
 ])
 def test_times_are_written_in_utc_to_the_millisecond(seconds, text):
     assert iso_time(seconds) == text
+
+
+def test_where_one_track_takes_over_from_another_nobody_has_two_boxes_in_a_frame(tmp_path):
+    with Store.open(tmp_path / "b.db", create=True) as store:
+        cameras = [CameraRow(name, "x.mp4", 640, 480, 10.0, 1000.0) for name in ("door", "hall")]
+        with store.start_run("{}", cameras) as run:
+            for frame, tracks in enumerate([[1, 3], [1, 2, 3], [1, 2, 3], [2, 3]]):
+                run.add_observations(boxes("door", frame, tracks))
+                run.add_observations(boxes("hall", frame, [1]))
+            run.add_links([
+                Link("door", 1, 7, None, None, None), Link("door", 2, 7, 0.8, 0.5, -0.2, probability=0.9),
+                Link("hall", 1, 7, 0.8, 0.5, -0.3, probability=0.9)])
+        rows = list(observation_rows(store))
+    assert [(row.frame, row.track, row.identity) for row in rows if row.camera == "door"] == [
+        (0, 1, 7), (0, 3, None), (1, 1, None), (1, 2, 7), (1, 3, None), (2, 1, None), (2, 2, 7), (2, 3, None),
+        (3, 2, 7), (3, 3, None)]
+    assert {row.identity for row in rows if row.camera == "hall"} == {7}, "another camera may see the person, too"
+    assert [row.probability for row in rows if row.camera == "door" and row.track == 2] == [0.9] * 3
