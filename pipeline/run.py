@@ -36,6 +36,7 @@ from .sources.opening import Source
 from .sources.time_order import CameraReader, in_time_order
 from .stages.detect import detect_ahead
 from .stages.embed import CropEmbedder
+from .stages.quiet import QuietCameras
 from .stages.track import TrackStage
 from .stopwatch import Stopwatch
 from .storage.checkpoints import Checkpoint
@@ -121,8 +122,8 @@ def run_pipeline(
         try:
             readers = [CameraReader(source, stop, clock, config.sources.stall_seconds) for source in sources.values()]
             frames = in_time_order(readers)
-            quiet_seconds = config.detector.quiet_seconds
-            for frame, people in detect_ahead(frames, detector, config.detector.batch, clock, quiet_seconds):
+            quiet = QuietCameras(config.detector.quiet_seconds, CHECKPOINT_SECONDS)
+            for frame, people in detect_ahead(frames, detector, config.detector.batch, clock, quiet):
                 if not stop.is_set():  # else the user waits, and a resumed run comes here again
                     listener.analysed(frame, stages.process(frame, people))
             stages.finish()
@@ -202,7 +203,8 @@ class _Stages:
     ) -> None:
         self._writer, self._sources, self._linker, self._clock = writer, sources, linker, clock
         self._cameras = {
-            name: TrackStage(name, config, _rate(config, source), (source.width, source.height), embedder, clock)
+            name: TrackStage(
+                name, config, analysed_rate(config, source), (source.width, source.height), embedder, clock)
             for name, source in sources.items()}
         self._unlinked: list[Tracklet] = []  # without their images
         self._link_at_seconds = self._checkpoint_at_seconds = -math.inf
@@ -301,7 +303,7 @@ class _Stages:
         self._link_at_seconds = now_seconds + BATCH_SECONDS
 
 
-def _rate(config: Config, source: Source) -> float:
+def analysed_rate(config: Config, source: Source) -> float:
     """Analysed frames per second."""
     camera = config.cameras[source.camera]
     return min(source.fps / camera.every, camera.fps or math.inf)

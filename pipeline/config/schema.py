@@ -162,11 +162,11 @@ class DetectorConfig(Section):
     )
     batch: int = Field(default=4, ge=1, le=256, description="frames per batch, over all cameras")
     quiet_seconds: float = Field(
-        default=0.0,
+        default=2.0,
         ge=0,
         le=60,
-        description="for how long frames that look like one without any detection are not searched, for fixed cameras; "
-        "0 searches every frame",
+        description="a frame in which nothing has moved since the last one that was searched has its detections, for "
+        "at most this long; 0 searches every frame",
     )
     device: str = Field(default="cpu", description="device of ultralytics weights: cpu, cuda:0, ...")
 

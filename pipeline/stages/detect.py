@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import supervision as sv
 
 from ...reid.files import failing_as
@@ -93,44 +92,50 @@ def _openvino_file(path: Path) -> Path:
 
 
 def detect_ahead(
-    frames: Iterator[Frame], detector: Detector, batch: int, clock: Stopwatch, quiet_seconds: float = 0.0
+    frames: Iterator[Frame],
+    detector: Detector,
+    batch: int,
+    clock: Stopwatch,
+    quiet: QuietCameras | None = None,
 ) -> Iterator[tuple[Frame, sv.Detections]]:
     """Detect people in frames of all cameras; yields them in order while the next batches are being detected.
-
-    What is skipped depends on the footage and `batch` only, never on timing, so runs can be repeated.
 
     Args:
         frames: in the order in which they are yielded.
         detector: shared by all cameras.
         batch: frames per call of the detector.
         clock: measures the stage "detect".
-        quiet_seconds: for how long frames that look like an empty one are not searched; 0 searches every frame.
+        quiet: which frames have the detections of the last one of their camera that was searched; None for none.
     """
-    cameras = QuietCameras(quiet_seconds)
+    cameras = quiet or QuietCameras(0.0)
+    latest: dict[str, sv.Detections] = {}  # of each camera's last frame that was searched
 
-    def detect(batch: list[Frame], quiet: list[bool]) -> list[sv.Detections]:
-        images = [frame.image for frame, skipped in zip(batch, quiet, strict=True) if not skipped]
+    def detect(images: list[Image]) -> list[sv.Detections]:
         with clock.stage("detect"):
-            found = iter(detector.detect(images) if images else [])
-        return [_nobody() if skipped else next(found) for skipped in quiet]
+            return detector.detect(images) if images else []
 
     in_flight: deque[tuple[list[Frame], list[bool], Future[list[sv.Detections]]]] = deque()
     with ThreadPoolExecutor(BATCHES_AHEAD, thread_name_prefix="detect") as workers:
         while True:
-            following = list(islice(frames, batch))
+            following, skipped = _next_batch(frames, cameras, batch, clock)
             if following:
-                with clock.stage("detect"):
-                    quiet = [cameras.is_quiet(frame) for frame in following]
-                in_flight.append((following, quiet, workers.submit(detect, following, quiet)))
+                images = [frame.image for frame, skip in zip(following, skipped, strict=True) if not skip]
+                in_flight.append((following, skipped, workers.submit(detect, images)))
             if in_flight and (not following or len(in_flight) > BATCHES_AHEAD):
-                done, skipped, future = in_flight.popleft()
-                for frame, was_skipped, people in zip(done, skipped, future.result(), strict=True):
-                    if not was_skipped:
-                        cameras.searched(frame, len(people))
-                    yield frame, people
+                done, were_skipped, future = in_flight.popleft()
+                found = iter(future.result())
+                for frame, skip in zip(done, were_skipped, strict=True):
+                    if not skip:
+                        latest[frame.camera] = next(found)
+                    yield frame, latest[frame.camera]
             if not following and not in_flight:
                 return
 
 
-def _nobody() -> sv.Detections:
-    return sv.Detections(xyxy=np.zeros((0, 4), np.float32), confidence=np.zeros(0, np.float32))
+def _next_batch(
+    frames: Iterator[Frame], cameras: QuietCameras, batch: int, clock: Stopwatch
+) -> tuple[list[Frame], list[bool]]:
+    """As many frames as a batch has, and which of them need no search."""
+    following = list(islice(frames, batch))
+    with clock.stage("detect"):
+        return following, [cameras.is_quiet(frame) for frame in following]

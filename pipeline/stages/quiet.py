@@ -1,7 +1,8 @@
-"""Recognise frames that look like one in which the detector found nobody, so that they need no detection."""
+"""Recognise frames that look like the last one that was searched, so that its detections hold for them, too."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -9,52 +10,77 @@ import numpy as np
 
 from ..types import Frame, Image
 
-PLANE_WIDTH = 160  # pixels; a person of 40 pixels in 1280 still covers several of them
-LEAST_CHANGE = 12  # grey levels in one pixel of the plane; averaging leaves about 2 of a sensor's noise
+PLANE_WIDTH = 320  # pixels; the smallest person that the detector finds still covers several of them
+BLOCK = (3, 3)  # pixels of the plane over which a change is averaged
+CHANGE, LEAST_CHANGE = 5.0, 2.0  # grey levels: of a well lit scene, and of one that is nearly black
+CONTRAST = 30.0  # grey levels, standard deviation over the plane; with less, people differ less from the scene
+MOST_NOISE = 4.0  # grey levels that count as noise if half of the plane has them
 
 
-@dataclass(slots=True)
-class _Empty:
-    """A frame in which the detector found nobody: uint8 (h, w) grey plane and its time."""
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """The last frame of a camera that was searched: uint8 (h, w) grey plane and its time."""
 
     plane: Image
     seconds: float
 
 
 class QuietCameras:
-    """Compares each camera's frames with the last one that was searched and found empty.
+    """Compares each camera's frames with the last one that was searched, whether it shows people or not.
 
-    Only a frame without any detection is such a reference.  Who stands still is therefore searched in every frame.
+    Nothing has moved in a frame that looks the same, so searching it would find the same boxes. What is searched
+    depends on the camera's own frames only, neither on other cameras nor on batches.
 
     Args:
-        full_look_seconds: a frame is searched at the latest this long after the reference; 0 searches every frame.
+        look_seconds: a frame is searched at the latest this long after the one before; 0 searches every frame.
+        restart_seconds: the first frame of every such period of footage is searched, so that what follows does not
+            depend on what came before; a run that is resumed there searches the same frames.
     """
 
-    def __init__(self, full_look_seconds: float) -> None:
-        self._full_look_seconds = full_look_seconds
-        self._empty: dict[str, _Empty] = {}
+    def __init__(self, look_seconds: float, restart_seconds: float = math.inf) -> None:
+        self._look_seconds, self._restart_seconds = look_seconds, restart_seconds
+        self._references: dict[str, _Reference] = {}
 
     def is_quiet(self, frame: Frame) -> bool:
-        """Whether the frame looks like its camera's empty reference, and that is recent enough."""
-        reference = self._empty.get(frame.camera)
-        if reference is None or not 0 <= frame.seconds - reference.seconds < self._full_look_seconds:
+        """Whether a frame need not be searched; otherwise it is the one that the following frames are compared with.
+
+        Args:
+            frame: the next one of its camera.
+        """
+        if not self._look_seconds:
             return False
         plane = grey_plane(frame.image)
-        if plane.shape != reference.plane.shape:
-            return False
-        return int(cv2.absdiff(plane, reference.plane).max()) < LEAST_CHANGE
+        last = self._references.get(frame.camera)
+        if last is not None and self._holds_at(last, frame.seconds) and not has_changed(last.plane, plane):
+            return True
+        self._references[frame.camera] = _Reference(plane, frame.seconds)
+        return False
 
-    def searched(self, frame: Frame, people: int) -> None:
-        """Take note of what the detector found in a frame, in the order of each camera's frames."""
-        if people or not self._full_look_seconds:
-            self._empty.pop(frame.camera, None)
-        else:
-            self._empty[frame.camera] = _Empty(grey_plane(frame.image), frame.seconds)
+    def _holds_at(self, reference: _Reference, seconds: float) -> bool:
+        restarted = seconds // self._restart_seconds != reference.seconds // self._restart_seconds
+        return 0 <= seconds - reference.seconds < self._look_seconds and not restarted
+
+
+def has_changed(before: Image, after: Image) -> bool:
+    """Whether anything has moved, appeared or gone between two grey planes, uint8 (h, w)."""
+    if before.shape != after.shape:
+        return True
+    difference = cv2.absdiff(before, after)
+    most = float(cv2.blur(difference, BLOCK).max())
+    if most < LEAST_CHANGE:
+        return False
+    visible = CHANGE * min(1.0, float(cv2.meanStdDev(before)[1][0, 0]) / CONTRAST)
+    return most >= max(LEAST_CHANGE, visible) + min(float(np.median(difference)), MOST_NOISE)
 
 
 def grey_plane(image: Image) -> Image:
-    """An image (H, W, 3) BGR as a small grey plane, uint8 (h, 160): each pixel the mean of those it covers."""
+    """An image (H, W, 3) BGR as a small grey plane, uint8 (h, w) with w <= 320: each pixel the mean of those it covers.
+
+    Only its green pixels are looked at, and of large images every second row and column: a tenth of the time.
+    """
     height, width = image.shape[:2]
-    size = (PLANE_WIDTH, max(1, round(height * PLANE_WIDTH / width)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
+    step = max(1, min(2, width // (2 * PLANE_WIDTH)))
+    green = np.ascontiguousarray(image[::step, ::step, 1])
+    scale = min(1.0, PLANE_WIDTH / width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(green, size, interpolation=cv2.INTER_AREA), np.uint8)
