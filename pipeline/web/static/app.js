@@ -4,6 +4,7 @@ import { start, state } from "./api.js";
 import { empty, make } from "./dom.js";
 import { showHistory } from "./history.js";
 import { showIdentity } from "./identity.js";
+import { showPlayer } from "./player.js";
 import { showReview } from "./review.js";
 import { showTimeline } from "./timeline.js";
 
@@ -18,7 +19,7 @@ async function show() {
   leave = () => {};
   const own = ++shown;
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
-  const [page, number] = location.hash.replace(/^#\/?/, "").split("/");
+  const [page, number, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
   for (const link of document.querySelectorAll("nav a")) {
     const here = link.dataset.page === (page === "" || page === "identity" ? "timeline" : page);
     if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
@@ -29,9 +30,9 @@ async function show() {
   }
   const place = make("div", { class: "place", style: { height: "100%" } });
   try {
-    const pages = { "": showTimeline, review: showReview, history: showHistory, identity: showIdentity };
+    const pages = { "": showTimeline, review: showReview, history: showHistory, identity: showIdentity, player: showPlayer };
     if (!(page in pages)) throw new Error("There is no such page.");
-    const end = await pages[page](place, Number(number));
+    const end = await pages[page](place, Number(number), rest);
     if (own !== shown) { end?.(); return; }
     leave = end || leave;
     main.replaceChildren(place);

@@ -24,3 +24,14 @@ export const titleOf = (identity, name) => name || `Person ${identity}`;
 // The colour of a camera, by its place in the config: of one strength, readable on light and dark.
 const COLOURS = ["#5b8db8", "#e0985a", "#66a36b", "#a8648f", "#6fbfcf", "#c5b04f", "#d5757b", "#8b83cc", "#979da3"];
 export const colourOf = (place) => COLOURS[place % COLOURS.length];
+export const colourOfIdentity = (identity) => `hsl(${Math.round(identity * 137.508) % 360} 75% 68%)`;
+
+export const PLAYER = {
+  nothing: "Nothing to play", nothingWhy: "No footage of this run can be played. What the database holds is on the other pages.",
+  cameras: "Cameras", position: "Position in time", speed: "Speed", play: "Play", pause: "Pause",
+  previousVisit: "Previous visit", nextVisit: "Next visit", stepBack: "One frame back", stepAhead: "One frame ahead",
+  visitsOf: "Visits of", peopleIn: "People in", mostCameras: "Nine cameras at most: take another one away first.",
+  chooseCamera: "Choose a camera above.", noFootageThen: "No footage at this time.",
+  cannotPlay: "This browser cannot play the footage: it may have been moved or changed.",
+  noNext: "There is no later visit.", noPrevious: "There is no earlier visit.",
+};
