@@ -22,6 +22,7 @@ from .clip import Clips
 from .database import Database
 from .footage import Player
 from .jobs import Jobs
+from .overview_api import OverviewApi
 from .player_api import PlayerApi
 from .requests import RequestError, what_is_wrong
 from .security import SESSION_SECONDS, Guard, Sessions
@@ -87,8 +88,10 @@ def make_app(
         middleware=[Middleware(Guard, sessions=sessions, cookie=cookie, hosts=hosts)],
         exception_handlers={
             ReidpipeError: _explain, RequestValidationError: _invalid, HTTPException: _refused})
+    player = Player(database, jobs, blur)
     for routes in (
-        Api(database, who, blur), PlayerApi(database, Player(database, jobs, blur), Clips(database, jobs, blur)),
+        Api(database, who, blur), OverviewApi(database, player),
+        PlayerApi(database, player, Clips(database, jobs, blur)),
     ):
         app.include_router(routes.router())
     return app

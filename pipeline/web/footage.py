@@ -113,6 +113,11 @@ class Player:
         path = self._jobs.path(self._key(footage, config))
         return path if part == 0 and path.exists() else None
 
+    def begin(self, store: Store, run: int, camera: int) -> float | None:
+        """When the footage of a camera begins, UTC epoch seconds."""
+        names = {one["id"]: one["name"] for one in camera_names(store, run)}
+        return next((one.start_seconds for one in list_cameras(store, run) if one.camera == names.get(camera)), None)
+
     def _camera(self, id_: int, camera: CameraSummary, config: CameraConfig) -> CameraFootage:
         found: CameraFootage = {
             "id": id_, "name": camera.camera, "width": camera.width, "height": camera.height, "fps": camera.fps,

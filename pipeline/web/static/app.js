@@ -4,6 +4,7 @@ import { start, state } from "./api.js";
 import { empty, make } from "./dom.js";
 import { showHistory } from "./history.js";
 import { showIdentity } from "./identity.js";
+import { showOverview } from "./overview.js";
 import { showPlayer } from "./player.js";
 import { showReview } from "./review.js";
 import { showTimeline } from "./timeline.js";
@@ -21,7 +22,7 @@ async function show() {
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   const [page, number, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
   for (const link of document.querySelectorAll("nav a")) {
-    const here = link.dataset.page === (page === "" || page === "identity" ? "timeline" : page);
+    const here = link.dataset.page === (page === "" ? "overview" : page === "identity" ? "timeline" : page);
     if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
   }
   if (state.run === null) {
@@ -30,7 +31,7 @@ async function show() {
   }
   const place = make("div", { class: "place", style: { height: "100%" } });
   try {
-    const pages = { "": showTimeline, review: showReview, history: showHistory, identity: showIdentity, player: showPlayer };
+    const pages = { "": showOverview, timeline: showTimeline, review: showReview, history: showHistory, identity: showIdentity, player: showPlayer };
     if (!(page in pages)) throw new Error("There is no such page.");
     const end = await pages[page](place, Number(number), rest);
     if (own !== shown) { end?.(); return; }

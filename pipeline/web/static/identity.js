@@ -46,7 +46,7 @@ export async function showIdentity(place, number) {
         make("button", { type: "button", class: "danger", onclick: () => askForget(found, again) }, "Forget…"))));
 
   place.append(make("div", { class: "page" },
-    make("p", {}, make("a", { href: "#/" }, "← Timeline")), head,
+    make("p", {}, make("a", { href: "#/timeline" }, "← Timeline")), head,
     make("h2", {}, "Best pictures by camera"), strips(found, colours),
     make("h2", {}, "Visits, and why they are one person"),
     make("ol", { class: "links" }, found.tracklets.map((one, order) => link(one, order, found, colours, path, again, chosen, splitChosen)))));

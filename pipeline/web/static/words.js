@@ -35,3 +35,14 @@ export const PLAYER = {
   cannotPlay: "This browser cannot play the footage: it may have been moved or changed.",
   noNext: "There is no later visit.", noPrevious: "There is no earlier visit.",
 };
+
+export const OVERVIEW = {
+  noCameras: "No camera yet", noCamerasWhy: "This run has no camera.",
+  status: { running: "Running", complete: "Complete", partial: "Partial", failed: "Failed" },
+  running: "the run goes on", realTime: "real time", until: "until",
+  people: "people in all", peopleNow: "in view now", peopleEnd: "in view at the end", tracklets: "tracklets",
+  unsure: ["link is less than 75 % sure.", "links are less than 75 % sure.", "No link waits for a review."], review: "Review them",
+  undecided: ["tracklet has no person yet.", "tracklets have no person yet.", "Every tracklet has a person."],
+  chart: "People over the time", cameras: "Cameras", lastFrame: "Last frame of", noPicture: "No picture: the footage is not there any more.",
+  noFrame: "No frame yet.", there: "in view", atEnd: "in view at the end", nobody: "Nobody was seen.", most: "most:", perBar: "per bar",
+};
