@@ -20,11 +20,13 @@ from ..errors import LockedError, ReidpipeError
 from .api import Api
 from .clip import Clips
 from .database import Database
+from .find import Finder
 from .footage import Player
 from .jobs import Jobs
 from .overview_api import OverviewApi
 from .player_api import PlayerApi
 from .requests import RequestError, what_is_wrong
+from .search_api import SearchApi
 from .security import SESSION_SECONDS, Guard, Sessions
 
 STATIC = Path(__file__).with_name("static")
@@ -38,6 +40,7 @@ def make_app(
     database: Database, sessions: Sessions, jobs: Jobs, who: str, hosts: frozenset[str] | None,
     cookie: str = "reidpipe",
     blur: bool = False,
+    finder: Finder | None = None,
 ) -> FastAPI:
     """Make the application.
 
@@ -49,6 +52,7 @@ def make_app(
         hosts: values of the Host header that are served; None for all.
         cookie: name of the session's cookie; browsers share cookies between the ports of one machine.
         blur: whether heads in everything shown are blurred.
+        finder: searches by photo; with the models of this program by default.
     """
     files = {path.name: path.read_bytes() for path in STATIC.iterdir() if path.suffix in MEDIA_TYPES}
 
@@ -92,6 +96,7 @@ def make_app(
     for routes in (
         Api(database, who, blur), OverviewApi(database, player),
         PlayerApi(database, player, Clips(database, jobs, blur)),
+        SearchApi(database, finder or Finder(blur)),
     ):
         app.include_router(routes.router())
     return app

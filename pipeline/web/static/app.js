@@ -7,6 +7,7 @@ import { showIdentity } from "./identity.js";
 import { showOverview } from "./overview.js";
 import { showPlayer } from "./player.js";
 import { showReview } from "./review.js";
+import { showSearch } from "./search.js";
 import { showTimeline } from "./timeline.js";
 
 const main = document.getElementById("main");
@@ -31,7 +32,7 @@ async function show() {
   }
   const place = make("div", { class: "place", style: { height: "100%" } });
   try {
-    const pages = { "": showOverview, timeline: showTimeline, review: showReview, history: showHistory, identity: showIdentity, player: showPlayer };
+    const pages = { "": showOverview, timeline: showTimeline, review: showReview, history: showHistory, identity: showIdentity, player: showPlayer, search: showSearch };
     if (!(page in pages)) throw new Error("There is no such page.");
     const end = await pages[page](place, Number(number), rest);
     if (own !== shown) { end?.(); return; }
@@ -48,6 +49,7 @@ function fillBar() {
   run.replaceChildren(...state.runs.map((one) => make("option", { value: one.run, selected: one.run === state.run },
     `${one.run}, ${one.started.slice(0, 16).replace("T", " ")}${one.status === "complete" ? "" : `, ${one.status}`}`)));
   who.value = state.who;
+  document.body.classList.toggle("viewer", state.role === "view");
 }
 
 run.addEventListener("change", () => { state.run = Number(run.value); location.hash = "#/"; show(); });

@@ -46,3 +46,11 @@ export const OVERVIEW = {
   chart: "People over the time", cameras: "Cameras", lastFrame: "Last frame of", noPicture: "No picture: the footage is not there any more.",
   noFrame: "No frame yet.", there: "in view", atEnd: "in view at the end", nobody: "Nobody was seen.", most: "most:", perBar: "per bar",
 };
+
+export const SEARCH = {
+  title: "Search by photo", drop: "Drop a picture here, or choose one", dropHint: "Pasting works, too. JPEG, PNG or WebP, at most 16 MB. It is not stored.",
+  whichPerson: "Which person", looking: "Looking for people in the picture…", person: "person", people: "people", onePerson: "One person is in the picture.",
+  chooseOne: "are in the picture: choose one.", storedCrop: "Searching for this stored picture.", noPicture: "This is no picture: give a JPEG, PNG or WebP file.",
+  cameras: "Cameras", from: "from", to: "to", chooseCamera: "Choose a camera.", searching: "Searching…", nobody: "Nobody was seen there and then. Choose more cameras or other times.",
+  similarity: "similarity", play: "Play this visit", moreVisit: "more visit", moreVisits: "more visits", among: "Searched are", nobodyStored: "Nobody is stored in this run yet.",
+};
