@@ -115,7 +115,7 @@ def render_run(
     number = find_run(store, run).run
     summaries = list_cameras(store, number)
     wanted = _wanted(summaries, only)
-    opened, failed = _open_footage(wanted, _camera_configs(store, number))
+    opened, failed = _open_footage(wanted, camera_configs(store, number))
     paths, mosaic_path = _paths(folder, [camera.camera for camera in summaries])
     guard, modes = guard_of_run(store, number, inputs, force), modes_of_run(store, number)
     people = identity_names(store, number)
@@ -230,7 +230,7 @@ def _wanted(cameras: list[CameraSummary], only: Sequence[str]) -> list[CameraSum
     return [camera for camera in cameras if not only or camera.camera in only]
 
 
-def _camera_configs(store: Store, run: int) -> dict[str, CameraConfig]:
+def camera_configs(store: Store, run: int) -> dict[str, CameraConfig]:
     """How the run read its footage: the same settings give every frame the same index again."""
     try:
         stored = expand(json.loads(run_config(store, run))["cameras"], Path())

@@ -1,4 +1,4 @@
-"""The JSON API: what the page reads, and corrections. docs/reviewing.md lists the routes."""
+"""The JSON API: what the page reads, and corrections. /api/openapi.json describes all routes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
 
 from ..corrections.decisions import confirm, merge, not_the_same, rename, split, undo
 from ..corrections.forgetting import forget
 from ..corrections.history import Correction, history
 from ..corrections.identities import list_identities
-from ..storage.queries import find_run, list_runs
+from ..storage.queries import list_runs
 from ..storage.store import Store
+from .blur import head_blurred
 from .database import Database
 from .reads import (
     camera_names,
@@ -26,13 +25,25 @@ from .reads import (
     least_sure_links,
     link_pair,
     portrait_file,
+    run_number,
     shown_visits,
     timeline,
 )
-from .requests import Body, Confirm, Forget, Name, Other, RequestError, Split, Undo, body_of, number_in, seconds_in
+from .requests import (
+    Cameras,
+    Confirm,
+    First,
+    Forget,
+    Last,
+    Name,
+    Other,
+    RequestError,
+    Row,
+    RunNumber,
+    Split,
+    Undo,
+)
 from .sheet import visits_csv
-
-Apply = Callable[[Store, Body], Correction]
 
 
 class Api:
@@ -41,171 +52,142 @@ class Api:
     Args:
         database: what they read and correct.
         who: the name that the page proposes for those who decide.
+        blur: whether heads in pictures are blurred.
     """
 
-    def __init__(self, database: Database, who: str) -> None:
-        self._database, self._who = database, who
+    def __init__(self, database: Database, who: str, blur: bool = False) -> None:
+        self._database, self._who, self._blur = database, who, blur
 
-    def routes(self) -> list[Route]:
-        """All routes below /api and /media."""
-        read, write = ["GET"], ["POST"]
-        return [
-            Route("/api/session", self.session, methods=read),
-            Route("/api/timeline", self.timeline, methods=read),
-            Route("/api/visits.csv", self.visits, methods=read),
-            Route("/api/identities/{identity}", self.identity, methods=read),
-            Route("/api/review", self.review, methods=read),
-            Route("/api/links/{tracklet}", self.link, methods=read),
-            Route("/api/history", self.history, methods=read),
-            Route("/media/crops/{tracklet}/{frame}", self.crop, methods=read),
-            Route("/media/portraits/{identity}", self.portrait, methods=read),
-            Route("/api/identities/{identity}/name", self.name, methods=write),
-            Route("/api/identities/{identity}/merge", self.merge, methods=write),
-            Route("/api/identities/{identity}/split", self.split, methods=write),
-            Route("/api/identities/{identity}/apart", self.apart, methods=write),
-            Route("/api/identities/{identity}/forget", self.forget, methods=write),
-            Route("/api/links/{tracklet}/confirm", self.confirm, methods=write),
-            Route("/api/undo", self.undo, methods=write),
-        ]
+    def router(self) -> APIRouter:
+        """All routes of this class."""
+        router = APIRouter()
+        for path, handler in {
+            "/api/session": self.session, "/api/timeline": self.timeline, "/api/visits.csv": self.visits,
+            "/api/identities/{identity}": self.identity, "/api/review": self.review,
+            "/api/links/{tracklet}": self.link, "/api/history": self.history,
+        }.items():
+            router.add_api_route(path, handler, methods=["GET"], tags=["read"])
+        for path, picture in {
+            "/media/crops/{tracklet}/{frame}": self.crop, "/media/portraits/{identity}": self.portrait,
+        }.items():
+            router.add_api_route(path, picture, methods=["GET"], tags=["pictures"])
+        for path, correction in {
+            "/api/identities/{identity}/name": self.name, "/api/identities/{identity}/merge": self.merge,
+            "/api/identities/{identity}/split": self.split, "/api/identities/{identity}/apart": self.apart,
+            "/api/identities/{identity}/forget": self.forget, "/api/links/{tracklet}/confirm": self.confirm,
+            "/api/undo": self.undo,
+        }.items():
+            router.add_api_route(path, correction, methods=["POST"], tags=["correct"])
+        return router
 
     def session(self, request: Request) -> Response:
-        """What the page needs first: its token, the runs, and who is using it."""
+        """What the page needs first: its token, the runs, who is using it, and what they may do."""
         with self._database.reading() as store:
             runs = [asdict(run) for run in list_runs(store)]
-        return JSONResponse({"csrf": request.state.csrf, "who": self._who, "runs": runs})
+        return JSONResponse({
+            "csrf": request.state.csrf, "who": self._who, "role": request.state.role, "blur": self._blur, "runs": runs})
 
-    def timeline(self, request: Request) -> Response:
+    def timeline(self, run: RunNumber = None, camera: Cameras = (), first: First = None, last: Last = None) -> Response:
         """Identities and their visits, by camera and time."""
         with self._database.reading() as store:
-            return JSONResponse(timeline(store, _run(store, request), *_window(request)))
+            return JSONResponse(timeline(store, run_number(store, run), camera, first, last))
 
-    def visits(self, request: Request) -> Response:
+    def visits(self, run: RunNumber = None, camera: Cameras = (), first: First = None, last: Last = None) -> Response:
         """The visits of the timeline as a CSV file."""
         with self._database.reading() as store:
-            run = _run(store, request)
-            names = {one.identity: one.name for one in list_identities(store, run)}
-            cameras = {one["id"]: one["name"] for one in camera_names(store, run)}
-            text = visits_csv(shown_visits(store, run, *_window(request)), names, cameras)
+            number = run_number(store, run)
+            names = {one.identity: one.name for one in list_identities(store, number)}
+            cameras = {one["id"]: one["name"] for one in camera_names(store, number)}
+            text = visits_csv(shown_visits(store, number, camera, first, last), names, cameras)
         return Response(text, media_type="text/csv", headers={
-            "content-disposition": f'attachment; filename="visits-run{run}.csv"'})
+            "content-disposition": f'attachment; filename="visits-run{number}.csv"'})
 
-    def identity(self, request: Request) -> Response:
+    def identity(self, identity: Row, run: RunNumber = None) -> Response:
         """One identity."""
         with self._database.reading() as store:
-            return JSONResponse(_finite(identity_page(store, _run(store, request), _place(request, "identity"))))
+            return JSONResponse(finite(identity_page(store, run_number(store, run), identity)))
 
-    def review(self, request: Request) -> Response:
+    def review(self, run: RunNumber = None) -> Response:
         """The least sure links."""
         with self._database.reading() as store:
-            return JSONResponse(_finite(least_sure_links(store, _run(store, request))))
+            return JSONResponse(finite(least_sure_links(store, run_number(store, run))))
 
-    def link(self, request: Request) -> Response:
+    def link(self, tracklet: Row, run: RunNumber = None) -> Response:
         """The two crops that decided about a tracklet."""
         with self._database.reading() as store:
-            return JSONResponse(_finite(link_pair(store, _run(store, request), _place(request, "tracklet"))))
+            return JSONResponse(finite(link_pair(store, run_number(store, run), tracklet)))
 
-    def history(self, request: Request) -> Response:
+    def history(self, run: RunNumber = None) -> Response:
         """All corrections, the newest first."""
         with self._database.reading() as store:
-            return JSONResponse([asdict(one) for one in history(store, _run(store, request))])
+            return JSONResponse([asdict(one) for one in history(store, run_number(store, run))])
 
-    def crop(self, request: Request) -> Response:
+    def crop(self, tracklet: Row, frame: Row, run: RunNumber = None) -> Response:
         """A stored picture of a tracklet."""
         with self._database.reading() as store:
-            return _picture(crop_file(
-                store, _run(store, request), _place(request, "tracklet"), _place(request, "frame")))
+            found = crop_file(store, run_number(store, run), tracklet, frame)
+        return picture_of(found, self._blur)
 
-    def portrait(self, request: Request) -> Response:
+    def portrait(self, identity: Row, run: RunNumber = None) -> Response:
         """The best stored picture of an identity."""
         with self._database.reading() as store:
-            return _picture(portrait_file(store, _run(store, request), _place(request, "identity")))
+            found = portrait_file(store, run_number(store, run), identity)
+        return picture_of(found, self._blur)
 
-    async def name(self, request: Request) -> Response:
+    def name(self, identity: Row, body: Name) -> Response:
         """Name an identity."""
-        one = _place(request, "identity")
-        return await self._correct(request, Name, lambda store, body: rename(
-            store, body.run, one, body.name, body.who, body.why))
+        return self._correct(lambda store: rename(store, body.run, identity, body.name, body.who, body.why))
 
-    async def merge(self, request: Request) -> Response:
+    def merge(self, identity: Row, body: Other) -> Response:
         """Two identities are one person."""
-        one = _place(request, "identity")
-        return await self._correct(request, Other, lambda store, body: merge(
-            store, body.run, one, body.other, body.who, body.why, body.anyway))
+        return self._correct(lambda store: merge(
+            store, body.run, identity, body.other, body.who, body.why, body.anyway))
 
-    async def apart(self, request: Request) -> Response:
+    def apart(self, identity: Row, body: Other) -> Response:
         """Two identities are different people."""
-        one = _place(request, "identity")
-        return await self._correct(request, Other, lambda store, body: not_the_same(
-            store, body.run, one, body.other, body.who, body.why))
+        return self._correct(lambda store: not_the_same(
+            store, body.run, identity, body.other, body.who, body.why))
 
-    async def split(self, request: Request) -> Response:
+    def split(self, identity: Row, body: Split) -> Response:
         """A part of an identity is another person."""
-        one = _place(request, "identity")
-
-        def apply(store: Store, body: Split) -> Correction:
+        def apply(store: Store) -> Correction:
             leaving = [find_tracklet(store, body.run, id_) for id_ in body.tracklets]
             begin = None if body.from_tracklet is None else find_tracklet(store, body.run, body.from_tracklet)
             return split(
-                store, body.run, one, body.who, body.why, [(tracklet.camera, tracklet.track) for tracklet in leaving],
+                store, body.run, identity, body.who, body.why,
+                [(tracklet.camera, tracklet.track) for tracklet in leaving],
                 None if begin is None else begin.first_seconds)
 
-        return await self._correct(request, Split, apply)
+        return self._correct(apply)
 
-    async def forget(self, request: Request) -> Response:
+    def forget(self, identity: Row, body: Forget) -> Response:
         """Delete a person for good."""
-        one = _place(request, "identity")
+        if body.again != identity:
+            raise RequestError(f"to forget identity {identity}, its number is needed again: got {body.again}")
+        return self._correct(lambda store: forget(store, body.run, identity, body.who, body.why).correction)
 
-        def apply(store: Store, body: Forget) -> Correction:
-            if body.again != one:
-                raise RequestError(f"to forget identity {one}, its number is needed again: got {body.again}")
-            return forget(store, body.run, one, body.who, body.why).correction
-
-        return await self._correct(request, Forget, apply)
-
-    async def confirm(self, request: Request) -> Response:
+    def confirm(self, tracklet: Row, body: Confirm) -> Response:
         """A tracklet and another one of its identity are one person."""
-        one = _place(request, "tracklet")
-
-        def apply(store: Store, body: Confirm) -> Correction:
-            both = [find_tracklet(store, body.run, id_) for id_ in (one, body.other)]
-            return confirm(store, body.run, both[0].identity, [(tracklet.camera, tracklet.track) for tracklet in both],
+        def apply(store: Store) -> Correction:
+            both = [find_tracklet(store, body.run, id_) for id_ in (tracklet, body.other)]
+            return confirm(store, body.run, both[0].identity, [(one.camera, one.track) for one in both],
                            body.who, body.why)
 
-        return await self._correct(request, Confirm, apply)
+        return self._correct(apply)
 
-    async def undo(self, request: Request) -> Response:
+    def undo(self, body: Undo) -> Response:
         """Undo a correction."""
-        return await self._correct(request, Undo, lambda store, body: undo(
-            store, body.run, body.who, body.why, body.correction))
+        return self._correct(lambda store: undo(store, body.run, body.who, body.why, body.correction))
 
-    async def _correct(self, request: Request, kind: type[Body], apply: Apply[Body]) -> Response:
-        body = await body_of(request, kind)
-
-        def correct() -> Correction:
-            with self._database.correcting() as store:
-                return apply(store, body)
-
-        return JSONResponse(asdict(await run_in_threadpool(correct)))
+    def _correct(self, apply: Callable[[Store], Correction]) -> Response:
+        with self._database.correcting() as store:
+            return JSONResponse(asdict(apply(store)))
 
 
-def _run(store: Store, request: Request) -> int:
-    text = request.query_params.get("run")
-    return find_run(store, None if text is None else number_in(text, "run")).run
-
-
-def _window(request: Request) -> tuple[list[int], float | None, float | None]:
-    """Cameras (row ids), first and last second that a request is limited to."""
-    query = request.query_params
-    cameras = [number_in(one, "camera") for one in query.getlist("camera")]
-    return cameras, seconds_in(query.get("from"), "from"), seconds_in(query.get("to"), "to")
-
-
-def _place(request: Request, name: str) -> int:
-    return number_in(request.path_params[name], name)
-
-
-def _picture(content: bytes | None) -> Response:
-    """A WebP or JPEG file; whatever else a database holds is not sent."""
+def picture_of(content: bytes | None, blur: bool) -> Response:
+    """A WebP or JPEG file, with the head blurred if wanted; whatever else a database holds is not sent."""
+    if content is not None and blur:
+        content = head_blurred(content)
     if content is not None and content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return Response(content, media_type="image/webp")
     if content is not None and content[:3] == b"\xff\xd8\xff":
@@ -213,10 +195,10 @@ def _picture(content: bytes | None) -> Response:
     return JSONResponse({"error": "no such picture is stored: it may have been pruned"}, 404)
 
 
-def _finite(value: object) -> object:
+def finite(value: object) -> object:
     """A JSON value in which numbers that JSON lacks are null; a damaged database may hold them."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    return [_finite(one) for one in value] if isinstance(value, (list, tuple)) else value
+        return {key: finite(one) for key, one in value.items()}
+    return [finite(one) for one in value] if isinstance(value, (list, tuple)) else value

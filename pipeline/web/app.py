@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 from urllib.parse import parse_qs
 
-from starlette.applications import Starlette
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -14,8 +18,15 @@ from starlette.routing import Route
 from ..credentials import without_credentials
 from ..errors import LockedError, ReidpipeError
 from .api import Api
+from .clip import Clips
 from .database import Database
-from .requests import RequestError
+from .find import Finder
+from .footage import Player
+from .jobs import Jobs
+from .overview_api import OverviewApi
+from .player_api import PlayerApi
+from .requests import RequestError, what_is_wrong
+from .search_api import SearchApi
 from .security import SESSION_SECONDS, Guard, Sessions
 
 STATIC = Path(__file__).with_name("static")
@@ -26,16 +37,22 @@ WAIT = "<p class=\"wrong\" role=\"alert\">Too many wrong tokens. Wait half a min
 
 
 def make_app(
-    database: Database, sessions: Sessions, who: str, hosts: frozenset[str] | None, cookie: str = "reidpipe"
-) -> Starlette:
+    database: Database, sessions: Sessions, jobs: Jobs, who: str, hosts: frozenset[str] | None,
+    cookie: str = "reidpipe",
+    blur: bool = False,
+    finder: Finder | None = None,
+) -> FastAPI:
     """Make the application.
 
     Args:
         database: what it shows and corrects.
         sessions: the log-ins.
+        jobs: makes videos in the background.
         who: the name that the page proposes for those who decide.
         hosts: values of the Host header that are served; None for all.
         cookie: name of the session's cookie; browsers share cookies between the ports of one machine.
+        blur: whether heads in everything shown are blurred.
+        finder: searches by photo; with the models of this program by default.
     """
     files = {path.name: path.read_bytes() for path in STATIC.iterdir() if path.suffix in MEDIA_TYPES}
 
@@ -65,15 +82,24 @@ def make_app(
         answer.headers["set-cookie"] = _cookie(cookie, "", 0)
         return answer
 
-    return Starlette(
+    app = FastAPI(
+        title="reidpipe", version=version("reidpipe"), openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
         routes=[
             Route("/", page, methods=["GET"]),
             Route("/static/{name}", static, methods=["GET"]),
             Route("/login", log_in, methods=["GET", "POST"]),
-            Route("/api/logout", log_out, methods=["POST"]),
-            *Api(database, who).routes()],
+            Route("/api/logout", log_out, methods=["POST"])],
         middleware=[Middleware(Guard, sessions=sessions, cookie=cookie, hosts=hosts)],
-        exception_handlers={ReidpipeError: _explain, 404: _not_found, 405: _not_found})
+        exception_handlers={
+            ReidpipeError: _explain, RequestValidationError: _invalid, HTTPException: _refused})
+    player = Player(database, jobs, blur)
+    for routes in (
+        Api(database, who, blur), OverviewApi(database, player),
+        PlayerApi(database, player, Clips(database, jobs, blur)),
+        SearchApi(database, finder or Finder(blur)),
+    ):
+        app.include_router(routes.router())
+    return app
 
 
 def _file(files: dict[str, bytes], name: str) -> Response:
@@ -102,5 +128,12 @@ def _explain(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": without_credentials(str(error))}, status)
 
 
-def _not_found(_request: Request, _error: Exception) -> Response:
-    return JSONResponse({"error": "no such page"}, 404)
+def _invalid(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": what_is_wrong(cast(RequestValidationError, error))}, 400)
+
+
+def _refused(_request: Request, error: Exception) -> Response:
+    found = cast(HTTPException, error)
+    if found.status_code in (404, 405):
+        return JSONResponse({"error": "no such page"}, 404)
+    return JSONResponse({"error": found.detail}, found.status_code)

@@ -8,16 +8,16 @@ from itertools import groupby
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, func, select
 
 from ...reid import concatenate, masked_similarity
 from ..corrections.identities import list_identities
-from ..errors import CorrectionError
+from ..errors import CorrectionError, StoreError
 from ..output.visits import VISIT_GAP_SECONDS
 from ..relink import shown_linking
 from ..storage.corrected import undone
 from ..storage.packing import unpack_appearance
-from ..storage.queries import find_run, last_links
+from ..storage.queries import last_links
 from ..storage.schema import (
     AppearanceRow,
     Camera,
@@ -26,6 +26,7 @@ from ..storage.schema import (
     CropRow,
     Identity,
     LinkRow,
+    Run,
     TrackletRow,
 )
 from ..storage.store import Store
@@ -87,6 +88,22 @@ class Pair(TypedDict):
     similarity: float
 
 
+def run_number(store: Store, run: int | None) -> int:
+    """The number of a run that there is; the newest by default. Unlike `find_run`, it counts nothing.
+
+    Raises:
+        StoreError: there is no such run, or none at all.
+    """
+    with store.reading() as connection:
+        newest = connection.scalar(select(func.max(Run.id)))
+        if newest is None:
+            raise StoreError(f"{store.name}: it holds no run yet: run the pipeline first")
+        wanted = newest if run is None else run
+        if connection.scalar(select(Run.id).where(Run.id == wanted)) is None:
+            raise StoreError(f"{store.name}: there is no run {run}: the newest is {newest}")
+    return int(wanted)
+
+
 def timeline(
     store: Store, run: int, cameras: Sequence[int] = (), first: float | None = None, last: float | None = None
 ) -> dict[str, object]:
@@ -101,7 +118,7 @@ def timeline(
     Raises:
         StoreError: there is no such run.
     """
-    number = find_run(store, run).run
+    number = run_number(store, run)
     shown = shown_visits(store, number, cameras, first, last)
     there = {visit.identity for visit in shown}
     identities = list_identities(store, number)
@@ -133,6 +150,17 @@ def shown_visits(
         and (first is None or visit.last_seconds >= first) and (last is None or visit.first_seconds <= last)]
 
 
+def visits_of(store: Store, run: int, identity: int) -> list[Visit]:
+    """The visits of one identity, by time.
+
+    Raises:
+        CorrectionError: the run has no such identity.
+    """
+    tracklets = sorted(_of_identity(store, run, identity), key=lambda one: (one.camera_id, one.first_seconds))
+    visits = [visit for _, own in groupby(tracklets, key=lambda one: one.camera_id) for visit in _visits(own)]
+    return sorted(visits, key=lambda visit: visit.first_seconds)
+
+
 def identity_page(store: Store, run: int, identity: int) -> dict[str, object]:
     """One identity: its tracklets with their links, its crops, and for each link the two crops that decided.
 
@@ -140,7 +168,7 @@ def identity_page(store: Store, run: int, identity: int) -> dict[str, object]:
         StoreError: there is no such run.
         CorrectionError: it has no such identity.
     """
-    number = find_run(store, run).run
+    number = run_number(store, run)
     tracklets = _of_identity(store, number, identity)
     crops = _crops(store, number, identity)
     pairs = _pairs(store, number, tracklets)
@@ -186,7 +214,7 @@ def find_tracklet(store: Store, run: int, tracklet: int) -> LinkedTracklet:
 
 def least_sure_links(store: Store, run: int) -> dict[str, object]:
     """The model's links with the lowest probabilities about which nobody has decided yet, the least sure first."""
-    number = find_run(store, run).run
+    number = run_number(store, run)
     with store.reading() as connection:
         gone = undone(connection, number)
         rows = connection.execute(

@@ -1,16 +1,35 @@
-"""What writing requests may say: checked once, here; unknown keys are refused."""
+"""What requests may say: checked once, here; unknown keys are refused."""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import Request
+from fastapi import Path, Query
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..errors import ReidpipeError
 
 LARGEST_ROW = 2**63 - 1  # of the database's numbers
 Number = Annotated[int, Field(ge=1, le=LARGEST_ROW)]
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+_Row = Annotated[int, Field(ge=0, le=LARGEST_ROW)]
+_Seconds = Annotated[float, Field(gt=-1e12, lt=1e12, allow_inf_nan=False)]
+Row = Annotated[int, Path(ge=0, le=LARGEST_ROW)]
+RunNumber = Annotated[_Row | None, BeforeValidator(_none_if_empty), Query(
+    alias="run", description="number of a run; the newest by default")]
+Cameras = Annotated[Sequence[_Row], Query(alias="camera", description="row ids of cameras; all by default")]
+First = Annotated[_Seconds | None, BeforeValidator(_none_if_empty), Query(
+    alias="from", description="UTC epoch seconds; what ends before is left out")]
+Last = Annotated[_Seconds | None, BeforeValidator(_none_if_empty), Query(
+    alias="to", description="UTC epoch seconds; what begins after is left out")]
+TIMES = ("from", "to", "seconds")
 
 
 class RequestError(ReidpipeError):
@@ -65,48 +84,15 @@ class Undo(Decision):
     correction: Number | None = None
 
 
-Body = TypeVar("Body", bound=Decision)
-
-
-async def body_of(request: Request, kind: type[Body]) -> Body:
-    """The JSON body of a request.
-
-    Raises:
-        RequestError: it is no such body.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise RequestError("expected a body of type application/json")
-    try:
-        return kind.model_validate_json(await request.body())
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise RequestError(f"{where}: {first['msg']}" if where else first["msg"]) from error
-
-
-def number_in(text: str, what: str) -> int:
-    """A whole number in a path or query.
-
-    Raises:
-        RequestError: it is something else.
-    """
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and 0 <= int(text) <= LARGEST_ROW):
-        raise RequestError(f"{what}: expected a whole number, got {text[:40]!r}")
-    return int(text)
-
-
-def seconds_in(text: str | None, what: str) -> float | None:
-    """UTC epoch seconds in a query.
-
-    Raises:
-        RequestError: it is something else.
-    """
-    if text is None or text == "":
-        return None
-    try:
-        seconds = float(text)
-    except ValueError as error:
-        raise RequestError(f"{what}: expected seconds since 1970, got {text[:40]!r}") from error
-    if not abs(seconds) < 1e12:  # NaN, too
-        raise RequestError(f"{what}: expected seconds since 1970, got {text[:40]!r}")
-    return seconds
+def what_is_wrong(error: RequestValidationError) -> str:
+    """The first problem of a request, in one line."""
+    first: dict[str, Any] = error.errors()[0]
+    kind, *places = first["loc"]
+    where = ".".join(str(place) for place in places)
+    if kind == "body":
+        if first["type"] == "json_invalid":
+            return f"the body is no JSON: {first['msg']}"
+        return f"{where}: {first['msg']}" if where else f"expected a body of type application/json: {first['msg']}"
+    name = str(places[0]) if places else ""
+    expected = "seconds since 1970" if name in TIMES else "a whole number"
+    return f"{name}: expected {expected}, got {str(first['input'])[:40]!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import ipaddress
 import re
@@ -10,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
@@ -22,6 +24,9 @@ MOST_SESSIONS = 1000
 MOST_FAILURES, PAUSE_SECONDS = 5, 30.0  # wrong tokens in a row, and the wait after them
 LENGTH = re.compile(r"[0-9]{1,18}")
 LARGEST_BODY = 64 * 1024  # bytes
+PHOTO_PATH, LARGEST_PHOTO = "/api/search/photo", 16 * 2**20  # bytes
+VIEWERS_POST = frozenset({PHOTO_PATH, "/api/logout"})  # what those who may only look can send
+Role = Literal["view", "edit"]
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 OPEN_PATHS = ("/login", "/static/")  # what is shown before the log-in
 HEADERS = {
@@ -50,22 +55,28 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A log-in: when it ends (monotonic seconds), and what its writing requests must carry."""
+    """A log-in: when it ends (monotonic seconds), what it may do, and what its writing requests must carry."""
 
     ends: float
+    role: Role = "edit"
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
 
 class Sessions:
-    """Log-ins by one token, kept in memory.
+    """Log-ins by a token for each role, kept in memory.
 
     Args:
-        token: what a person or a link has to give, at least LEAST_TOKEN characters.
+        token: what those who may correct have to give, at least LEAST_TOKEN characters.
         clock: monotonic seconds.
+        view_token: what those who may only look have to give; nobody may by default.
     """
 
-    def __init__(self, token: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._token = token.encode()
+    def __init__(
+        self, token: str, clock: Callable[[], float] = time.monotonic, view_token: str | None = None
+    ) -> None:
+        self._tokens: dict[Role, bytes] = {"edit": _digest(token)}
+        if view_token is not None:
+            self._tokens["view"] = _digest(view_token)
         self._clock = clock
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._failures = 0
@@ -80,7 +91,9 @@ class Sessions:
         """A new session's cookie; None if the token is wrong or too many were."""
         if self.wait_seconds:
             return None
-        if not hmac.compare_digest(token.encode("utf-8", "replace"), self._token):
+        given = _digest(token)
+        roles = [role for role, own in self._tokens.items() if hmac.compare_digest(given, own)]
+        if not roles:
             self._failures += 1
             if self._failures >= MOST_FAILURES:
                 self._failures = 0
@@ -88,7 +101,7 @@ class Sessions:
             return None
         self._failures = 0
         cookie = secrets.token_urlsafe(32)
-        self._sessions[cookie] = Session(self._clock() + SESSION_SECONDS)
+        self._sessions[cookie] = Session(self._clock() + SESSION_SECONDS, roles[0])
         while len(self._sessions) > MOST_SESSIONS:
             self._sessions.popitem(last=False)
         return cookie
@@ -104,6 +117,11 @@ class Sessions:
     def log_out(self, cookie: str | None) -> None:
         """End a session."""
         self._sessions.pop(cookie or "", None)
+
+
+def _digest(token: str) -> bytes:
+    """What is kept of a token in memory: compared in constant time, whatever the length."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
 class Guard:
@@ -146,8 +164,9 @@ class Guard:
             return _refused(403, "the request comes from another site")
         if writes and not LENGTH.fullmatch(headers.get("content-length", "")):
             return _refused(411, "a request needs its length")
-        if writes and int(headers["content-length"]) > LARGEST_BODY:
-            return _refused(413, f"a request has at most {LARGEST_BODY} bytes")
+        largest = LARGEST_PHOTO if path == PHOTO_PATH else LARGEST_BODY
+        if writes and int(headers["content-length"]) > largest:
+            return _refused(413, f"a request has at most {largest} bytes")
         if path.startswith(OPEN_PATHS):
             return None
         session = self._sessions.find(HTTPConnection(scope).cookies.get(self._cookie))
@@ -157,7 +176,9 @@ class Guard:
             return _refused(401, "log in first")
         if writes and not hmac.compare_digest(headers.get("x-csrf-token", "").encode(), session.csrf.encode()):
             return _refused(403, "the request lacks the page's token: load the page again")
-        scope.setdefault("state", {})["csrf"] = session.csrf
+        if writes and session.role == "view" and path not in VIEWERS_POST:
+            return _refused(403, "this log-in may look, but correct nothing")
+        scope.setdefault("state", {}).update(csrf=session.csrf, role=session.role)
         return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -13,45 +14,72 @@ from ..errors import ConfigError, OutputError
 from ..storage.store import Store
 from .app import make_app
 from .database import Database
+from .jobs import CACHE_BYTES, Jobs
 from .security import LEAST_TOKEN, LOOPBACK_NAMES, Sessions, is_loopback
 
 LONGEST_TOKEN_FILE = 4096  # bytes
 
 
-def serve(
-    store: Store, host: str, port: int, token_file: Path | None, who: str, ready: Callable[[str], object]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How the page is served.
+
+    Attributes:
+        host: address to listen at.
+        port: 0 for any that is free.
+        token_file: holds what people log in with; by default, on loopback, a new token is part of the address.
+        view_token_file: holds what those log in with who may only look; by default, nobody may.
+        who: the name that the page proposes for those who decide.
+        blur: whether heads in everything shown are blurred.
+        cache: folder for copies of footage and for clips.
+        cache_bytes: of all of these.
+    """
+
+    host: str
+    port: int
+    token_file: Path | None
+    view_token_file: Path | None
+    who: str
+    blur: bool
+    cache: Path
+    cache_bytes: int = CACHE_BYTES
+
+
+def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
     """Serve the page; returns when the process is asked to stop.
 
     Args:
         store: the database.
-        host: address to listen at.
-        port: 0 for any that is free.
-        token_file: holds what people log in with; by default, on loopback, a new token is part of the address.
-        who: the name that the page proposes for those who decide.
+        how: where, and for whom.
         ready: called once with the address to open.
 
     Raises:
         ConfigError: others would reach the page without a token of their own, or the file holds none.
         OutputError: the address cannot be used.
     """
+    host, port, token_file = how.host, how.port, how.token_file
     if token_file is None and not is_loopback(host):
         raise ConfigError(f"--host {host}: other machines would reach pictures of people: give --token-file, or leave "
                           "--host out")
     token = secrets.token_urlsafe(24) if token_file is None else read_token(token_file)
+    view_token = None if how.view_token_file is None else read_token(how.view_token_file)
+    if view_token == token:
+        raise ConfigError(f"{how.view_token_file}: holds the same token as --token-file: give another one")
     with _listening(host, port) as listener:
         port = listener.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
         hosts = frozenset(f"{one}:{port}" for one in (*LOOPBACK_NAMES, name.lower())) if is_loopback(host) else None
-        database = Database(store)
+        database, jobs = Database(store), Jobs(how.cache, how.cache_bytes)
         try:
-            app = make_app(database, Sessions(token), who, hosts, f"reidpipe_{port}")
+            sessions = Sessions(token, view_token=view_token)
+            app = make_app(database, sessions, jobs, how.who, hosts, f"reidpipe_{port}", how.blur)
             server = uvicorn.Server(uvicorn.Config(
                 app, log_level="warning", access_log=False, server_header=False, lifespan="off",
                 timeout_graceful_shutdown=5))
             ready(f"http://{name}:{port}/" + (f"login?token={token}" if token_file is None else ""))
             server.run(sockets=[listener])
         finally:
+            jobs.close()
             database.close()
 
 

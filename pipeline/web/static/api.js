@@ -2,7 +2,7 @@
 
 import { toast } from "./dom.js";
 
-export const state = { run: null, runs: [], csrf: "", who: "" };
+export const state = { run: null, runs: [], csrf: "", who: "", role: "view" };
 
 async function answer(response) {
   if (response.status === 401) { location.assign("/login"); throw new Error("log in again"); }
@@ -23,6 +23,7 @@ export async function start() {
   const session = await answer(await reach("/api/session"));
   state.csrf = session.csrf;
   state.runs = session.runs;
+  state.role = session.role;
   state.who = localStorage.getItem("who") || session.who;
   if (!state.runs.some((one) => one.run === state.run)) state.run = state.runs.length ? state.runs[0].run : null;
 }
@@ -43,6 +44,10 @@ export async function post(path, body = {}) {
     headers: { "content-type": "application/json", "x-csrf-token": state.csrf },
     body: JSON.stringify({ run: state.run, who: state.who, ...body }),
   }));
+}
+
+export async function upload(path, blob) {
+  return answer(await reach(path, { method: "POST", headers: { "content-type": blob.type, "x-csrf-token": state.csrf }, body: blob }));
 }
 
 // Write a correction, say what it did, and offer to undo it; `after` shows the new state.

@@ -4,7 +4,10 @@ import { start, state } from "./api.js";
 import { empty, make } from "./dom.js";
 import { showHistory } from "./history.js";
 import { showIdentity } from "./identity.js";
+import { showOverview } from "./overview.js";
+import { showPlayer } from "./player.js";
 import { showReview } from "./review.js";
+import { showSearch } from "./search.js";
 import { showTimeline } from "./timeline.js";
 
 const main = document.getElementById("main");
@@ -18,9 +21,9 @@ async function show() {
   leave = () => {};
   const own = ++shown;
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
-  const [page, number] = location.hash.replace(/^#\/?/, "").split("/");
+  const [page, number, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
   for (const link of document.querySelectorAll("nav a")) {
-    const here = link.dataset.page === (page === "" || page === "identity" ? "timeline" : page);
+    const here = link.dataset.page === (page === "" ? "overview" : page === "identity" ? "timeline" : page);
     if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
   }
   if (state.run === null) {
@@ -29,9 +32,9 @@ async function show() {
   }
   const place = make("div", { class: "place", style: { height: "100%" } });
   try {
-    const pages = { "": showTimeline, review: showReview, history: showHistory, identity: showIdentity };
+    const pages = { "": showOverview, timeline: showTimeline, review: showReview, history: showHistory, identity: showIdentity, player: showPlayer, search: showSearch };
     if (!(page in pages)) throw new Error("There is no such page.");
-    const end = await pages[page](place, Number(number));
+    const end = await pages[page](place, Number(number), rest);
     if (own !== shown) { end?.(); return; }
     leave = end || leave;
     main.replaceChildren(place);
@@ -46,6 +49,7 @@ function fillBar() {
   run.replaceChildren(...state.runs.map((one) => make("option", { value: one.run, selected: one.run === state.run },
     `${one.run}, ${one.started.slice(0, 16).replace("T", " ")}${one.status === "complete" ? "" : `, ${one.status}`}`)));
   who.value = state.who;
+  document.body.classList.toggle("viewer", state.role === "view");
 }
 
 run.addEventListener("change", () => { state.run = Number(run.value); location.hash = "#/"; show(); });

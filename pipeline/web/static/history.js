@@ -19,5 +19,5 @@ export async function showHistory(place) {
       make("tbody", {}, found.map((one) => make("tr", { class: one.undone_by ? "undone" : null },
         make("td", { class: "number" }, one.created.slice(0, 19).replace("T", " ")), make("td", {}, one.what), make("td", {}, one.who), make("td", {}, one.why),
         make("td", {}, one.undone_by ? make("span", { class: "hint" }, "undone") : one.kind === "forget" ? make("span", { class: "hint" }, "for good")
-          : make("button", { type: "button", onclick: (event) => undo(one.number, event.currentTarget) }, one.kind === "undo" ? "Redo" : "Undo"))))))));
+          : make("button", { type: "button", class: "edits", onclick: (event) => undo(one.number, event.currentTarget) }, one.kind === "undo" ? "Redo" : "Undo"))))))));
 }

@@ -33,7 +33,7 @@ export async function showIdentity(place, number) {
         ["Cameras", new Set(found.tracklets.map((one) => one.camera)).size],
         ["Tracklets", found.tracklets.length],
       ].filter(Boolean).map(([term, value]) => make("div", {}, make("dt", {}, term), make("dd", { class: "number" }, String(value)))))),
-    make("div", { class: "actions" },
+    make("div", { class: "actions edits" },
       make("div", { class: "row" },
         make("button", { type: "button", onclick: () => ask({
           title: "Name", text: "Exports and videos show the name. Empty takes it away.",
@@ -46,7 +46,7 @@ export async function showIdentity(place, number) {
         make("button", { type: "button", class: "danger", onclick: () => askForget(found, again) }, "Forget…"))));
 
   place.append(make("div", { class: "page" },
-    make("p", {}, make("a", { href: "#/" }, "← Timeline")), head,
+    make("p", {}, make("a", { href: "#/timeline" }, "← Timeline")), head,
     make("h2", {}, "Best pictures by camera"), strips(found, colours),
     make("h2", {}, "Visits, and why they are one person"),
     make("ol", { class: "links" }, found.tracklets.map((one, order) => link(one, order, found, colours, path, again, chosen, splitChosen)))));
@@ -63,8 +63,9 @@ function strips(found, colours) {
   return make("div", { class: "strips" }, [...byCamera].map(([camera, { id, crops }]) => make("section", { class: "strip" },
     make("h3", {}, dot(colours.get(id)), camera),
     crops.length === 0 ? make("span", { class: "hint" }, "No picture is stored any more.") : make("div", {},
-      crops.sort((a, b) => b.quality - a.quality).slice(0, CROPS_SHOWN).map((crop) => make("img", {
-        class: "crop", src: cropAddress(crop), alt: `${camera} at ${clock(crop.seconds)}`, title: clock(crop.seconds), loading: "lazy" }))))));
+      crops.sort((a, b) => b.quality - a.quality).slice(0, CROPS_SHOWN).map((crop) => make("a", {
+        href: `#/search/${crop.tracklet}/${crop.frame}`, title: `${clock(crop.seconds)}: search for this picture`, "aria-label": `Search for the picture from ${camera} at ${clock(crop.seconds)}` },
+        make("img", { class: "crop", src: cropAddress(crop), alt: "", loading: "lazy" })))))));
 }
 
 export function chance(probability) {
@@ -82,7 +83,7 @@ function evidence(one, order) {
 }
 
 function link(one, order, found, colours, path, again, chosen, splitChosen) {
-  const box = make("input", { type: "checkbox", "aria-label": `Choose ${one.camera}, track ${one.track}`, onchange: () => {
+  const box = make("input", { type: "checkbox", class: "edits", "aria-label": `Choose ${one.camera}, track ${one.track}`, onchange: () => {
     if (box.checked) chosen.add(one.id); else chosen.delete(one.id);
     splitChosen.disabled = chosen.size === 0 || chosen.size === found.tracklets.length;
   } });
@@ -91,12 +92,13 @@ function link(one, order, found, colours, path, again, chosen, splitChosen) {
   return make("li", { class: "link" }, box,
     make("div", {}, make("strong", {}, dot(colours.get(one.camera_id)), one.camera, make("span", { class: "faint hint" }, `track ${one.track}`)),
       make("div", { class: "number" }, `${clock(one.first_seconds)} – ${clock(one.last_seconds)}`),
-      make("div", { class: "hint" }, `${duration(one.last_seconds - one.first_seconds)}, ${plural(one.observations, "box", "boxes")}`)),
+      make("div", { class: "hint" }, `${duration(one.last_seconds - one.first_seconds)}, ${plural(one.observations, "box", "boxes")} · `,
+        make("a", { href: `#/player/${one.first_seconds}/${one.camera_id}/${found.identity}`, "aria-label": `Play ${one.camera} from ${clock(one.first_seconds)}` }, "▶ play"))),
     make("div", { class: "two" }, crops.flatMap((crop, side) => [side ? make("span", { title: `similarity of these two pictures: ${one.pair.similarity.toFixed(3)}` }, one.pair.similarity.toFixed(2)) : null,
       make("img", { class: "crop", src: cropAddress(crop), loading: "lazy", title: clock(crop.seconds),
         alt: linked ? (side ? "Most similar picture of this visit" : "Most similar picture of the others") : "Best picture" })])),
     evidence(one, order),
-    order === 0 ? make("span") : make("button", { type: "button", title: "From this visit on, it is somebody else", onclick: () => ask({
+    order === 0 ? make("span") : make("button", { type: "button", class: "edits", title: "From this visit on, it is somebody else", onclick: () => ask({
       title: "Split here", text: `All tracklets that begin at ${clock(one.first_seconds)} or later become another person.`,
       fields: [reason()], button: "Split here", act: (form) => correct(`${path}/split`, { from_tracklet: one.id, why: form.get("why") }, again),
     }) }, "Split here"));

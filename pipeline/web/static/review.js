@@ -38,7 +38,7 @@ export async function showReview(place) {
       make("div", { class: "row", style: { justifyContent: "center", gap: "1.25rem" } }, make("div", { style: { width: "15rem" } }, chance(one.probability)),
         make("span", { class: "hint number" }, `similarity ${one.similarity.toFixed(2)}`),
         one.gap_seconds === null ? null : make("span", { class: "hint number" }, one.gap_seconds > 0 ? `${duration(one.gap_seconds)} apart` : "seen at once")),
-      make("div", { class: "answers" },
+      make("div", { class: "answers edits" },
         make("button", { type: "button", class: "primary", onclick: () => decide("same") }, "Same ", make("kbd", {}, "S")),
         make("button", { type: "button", onclick: () => decide("different") }, "Different ", make("kbd", {}, "D")),
         make("button", { type: "button", onclick: () => decide("skip") }, "Skip ", make("kbd", {}, "K"))),

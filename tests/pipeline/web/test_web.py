@@ -24,10 +24,12 @@ from reidpipe.pipeline.errors import StoreError
 from reidpipe.pipeline.storage.store import Store
 from reidpipe.pipeline.web.app import STATIC, make_app
 from reidpipe.pipeline.web.database import Database
+from reidpipe.pipeline.web.jobs import Jobs
 from reidpipe.pipeline.web.security import MOST_FAILURES, PAUSE_SECONDS, SESSION_SECONDS, Sessions
 from tests.pipeline.stored_runs import camera, people_run, small_run
 
 TOKEN = "a token of twenty chars"
+VIEW_TOKEN = "a token for looking only"
 HOST = "127.0.0.1:8471"
 ORIGIN = {"origin": f"http://{HOST}"}
 
@@ -61,7 +63,8 @@ def clock():
 
 def client_of(store, clock=None, hosts=frozenset({HOST})):
     database = Database(store)
-    app = make_app(database, Sessions(TOKEN, clock or Clock()), "Ada", hosts)
+    jobs = Jobs(Path(store.file).parent / "cache")
+    app = make_app(database, Sessions(TOKEN, clock or Clock(), VIEW_TOKEN), jobs, "Ada", hosts)
     return TestClient(app, base_url=f"http://{HOST}", follow_redirects=False), database
 
 

@@ -1,0 +1,194 @@
+"""Search by photo: people in an uploaded picture, and the identities that look like one of them."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import cv2
+import numpy as np
+
+from ...reid import Appearance, Embedder
+from ..config.schema import DetectorConfig
+from ..search.query import CROP_ASPECT, CROP_MOST_PX, embedder_of_run
+from ..search.ranking import FoundIdentity, Wanted, rank_identities
+from ..stages.detect import Detector, open_detector
+from ..stages.embed import cut
+from ..storage.packing import decode_crop
+from ..storage.queries import run_config
+from ..storage.store import Store
+from ..types import Image
+from .blur import blur_heads
+from .reads import camera_names, crop_file
+from .requests import RequestError
+
+MOST_PHOTOS = 32  # kept in memory until they are searched for; then the oldest go
+MOST_PEOPLE = 24  # in one picture, the most confident ones
+LEAST_CONFIDENCE = 0.3
+THREADS = 2
+
+
+class PersonInPhoto(TypedDict):
+    """Somebody in an uploaded picture: box in shares of its size, and how sure the detector is."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    confidence: float
+
+
+class Photo(TypedDict):
+    """An uploaded picture: what later requests call it, and the people in it from left to right."""
+
+    photo: str
+    width: int
+    height: int
+    people: list[PersonInPhoto]
+
+
+class FoundPerson(TypedDict):
+    """An identity that looks like the query, and its visits within what was asked for."""
+
+    identity: int
+    name: str | None
+    probability: float
+    similarity: float
+    visits: list[dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An uploaded picture: its crops of people, uint8 (h, w, 3) BGR each."""
+
+    crops: list[Image]
+
+
+class Finder:
+    """Searches by photo; models are opened with the first search.
+
+    Args:
+        blur: whether heads in pictures that are shown are blurred.
+        detector: opens the detector of people.
+        embedder: opens the appearance model of a run.
+    """
+
+    def __init__(
+        self, blur: bool = False,
+        detector: Callable[[], Detector] = lambda: open_detector(DetectorConfig(), THREADS),
+        embedder: Callable[[Store, int], Embedder] = lambda store, run: embedder_of_run(store, run, THREADS),
+    ) -> None:
+        self._blur, self._open_detector, self._open_embedder = blur, detector, embedder
+        self._detector: Detector | None = None
+        self._embedders: dict[str, Embedder] = {}
+        self._photos: OrderedDict[str, _Kept] = OrderedDict()
+        self._lock = threading.Lock()  # the models are not for several threads at once
+
+    def take(self, image: Image) -> Photo:
+        """Find the people of a picture, uint8 (H, W, 3) BGR, and keep it in memory.
+
+        Raises:
+            RequestError: nobody is in it.
+        """
+        height, width = image.shape[:2]
+        with self._lock:
+            if self._detector is None:
+                self._detector = self._open_detector()
+            (found,) = self._detector.detect([image])
+        confidence = np.asarray(found.confidence, np.float32)  # (N,)
+        sure = np.flatnonzero(confidence >= LEAST_CONFIDENCE)
+        sure = sure[np.argsort(-confidence[sure])][:MOST_PEOPLE]
+        sure = sure[np.argsort(found.xyxy[sure, 0], kind="stable")]
+        xyxy = np.asarray(found.xyxy[sure], np.float32)  # (N, 4)
+        if not len(xyxy) and height >= CROP_ASPECT * width and height <= CROP_MOST_PX:
+            xyxy = np.array([[0, 0, width, height]], np.float32)
+            confidence, sure = np.zeros(1, np.float32), np.zeros(1, np.int64)
+        if not len(xyxy):
+            raise RequestError("nobody is found in the picture: cut the person out, and give that picture")
+        name = secrets.token_urlsafe(12)
+        with self._lock:
+            self._photos[name] = _Kept([cut(image, box) for box in xyxy])
+            while len(self._photos) > MOST_PHOTOS:
+                self._photos.popitem(last=False)
+        shares = np.clip(xyxy / np.array([width, height] * 2, np.float32), 0, 1)
+        return {"photo": name, "width": width, "height": height, "people": [
+            {"x1": float(x1), "y1": float(y1), "x2": float(x2), "y2": float(y2), "confidence": float(own)}
+            for (x1, y1, x2, y2), own in zip(shares.tolist(), confidence[sure].tolist(), strict=True)]}
+
+    def picture(self, photo: str, person: int) -> bytes:
+        """One person of an uploaded picture, as a WebP file.
+
+        Raises:
+            RequestError: it is not kept any more, or has no such person.
+        """
+        crop = self._crop(photo, person)
+        if self._blur:
+            height, width = crop.shape[:2]
+            crop = blur_heads(crop, np.array([[0, 0, width, height]], np.float32))
+        return cv2.imencode(".webp", crop, [cv2.IMWRITE_WEBP_QUALITY, 85])[1].tobytes()
+
+    def by_photo(self, store: Store, run: int, photo: str, person: int, wanted: Wanted) -> list[FoundPerson]:
+        """The identities that look most like a person of an uploaded picture.
+
+        Raises:
+            RequestError: as `picture`.
+            StoreError, WeightsError: the run's appearance model is not known, or missing.
+        """
+        return self._ranked(store, run, self._embed(store, run, self._crop(photo, person)), wanted)
+
+    def by_crop(self, store: Store, run: int, tracklet: int, frame: int, wanted: Wanted) -> list[FoundPerson]:
+        """The identities that look most like a stored crop.
+
+        Raises:
+            RequestError: there is no such crop.
+            StoreError, WeightsError: the run's appearance model is not known, or missing.
+        """
+        content = crop_file(store, run, tracklet, frame)
+        if content is None:
+            raise RequestError("no such picture is stored: it may have been pruned")
+        return self._ranked(store, run, self._embed(store, run, decode_crop(content)), wanted)
+
+    def _crop(self, photo: str, person: int) -> Image:
+        with self._lock:
+            kept = self._photos.get(photo)
+        if kept is None:
+            raise RequestError("the picture is not kept any more: give it again")
+        if person >= len(kept.crops):
+            raise RequestError(f"the picture has {len(kept.crops)} people")
+        return kept.crops[person]
+
+    def _embed(self, store: Store, run: int, crop: Image) -> Appearance:
+        key = str(hash(run_config(store, run)))
+        with self._lock:
+            if key not in self._embedders:
+                self._embedders[key] = self._open_embedder(store, run)
+            return self._embedders[key].embed([crop])
+
+    def _ranked(self, store: Store, run: int, query: Appearance, wanted: Wanted) -> list[FoundPerson]:
+        ids = {one["name"]: one["id"] for one in camera_names(store, run)}
+        return [_plain(one, ids) for one in rank_identities(store, run, query, wanted, most=12)]
+
+
+def wanted_by(store: Store, run: int, cameras: Sequence[int], first: float | None, last: float | None) -> Wanted:
+    """Where and when somebody is looked for, by row ids of cameras."""
+    names = {one["id"]: one["name"] for one in camera_names(store, run)}
+    for camera in cameras:
+        if camera not in names:
+            raise RequestError(f"run {run} has no camera {camera}")
+    return Wanted(
+        tuple(names[camera] for camera in cameras), -np.inf if first is None else first,
+        np.inf if last is None else last)
+
+
+def _plain(one: FoundIdentity, cameras: Mapping[str, int]) -> FoundPerson:
+    return {
+        "identity": one.identity, "name": one.name, "probability": one.probability, "similarity": one.similarity,
+        "visits": [
+            {"camera": cameras[visit.camera], "first_seconds": visit.enter_seconds, "last_seconds": visit.leave_seconds}
+            for visit in one.visits]}
+
+

@@ -1,0 +1,67 @@
+"""Routes of the search by photo."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from .api import finite, picture_of
+from .database import Database
+from .find import Finder, wanted_by
+from .photo import decode_photo
+from .reads import run_number
+from .requests import LARGEST_ROW, Cameras, First, Last, RequestError, Row, RunNumber
+
+Some = Annotated[int | None, Query(ge=0, le=LARGEST_ROW)]
+PhotoName = Annotated[str | None, Query(max_length=64)]
+
+
+class SearchApi:
+    """Handlers of the search's routes.
+
+    Args:
+        database: what is searched.
+        finder: searches.
+    """
+
+    def __init__(self, database: Database, finder: Finder) -> None:
+        self._database, self._finder = database, finder
+
+    def router(self) -> APIRouter:
+        """All routes of this class."""
+        router = APIRouter(tags=["search"])
+        router.add_api_route("/api/search/photo", self.photo, methods=["POST"], openapi_extra={"requestBody": {
+            "required": True, "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in ("image/jpeg", "image/png", "image/webp")}}})
+        router.add_api_route("/api/search", self.search, methods=["GET"])
+        router.add_api_route("/media/photos/{photo}/{person}", self.person, methods=["GET"])
+        return router
+
+    async def photo(self, request: Request) -> Response:
+        """Upload a picture; answers with the people in it. It is kept in memory only, for searches."""
+        content = await request.body()
+        return JSONResponse(await run_in_threadpool(lambda: self._finder.take(decode_photo(content))))
+
+    def search(
+        self, photo: PhotoName = None, person: Annotated[int, Query(ge=0, le=1000)] = 0, tracklet: Some = None,
+        frame: Some = None, run: RunNumber = None, camera: Cameras = (), first: First = None, last: Last = None,
+    ) -> Response:
+        """The identities that look most like a person of an uploaded picture, or like a stored crop."""
+        with self._database.reading() as store:
+            number = run_number(store, run)
+            wanted = wanted_by(store, number, camera, first, last)
+            if photo is not None:
+                found = self._finder.by_photo(store, number, photo, person, wanted)
+            elif tracklet is not None and frame is not None:
+                found = self._finder.by_crop(store, number, tracklet, frame, wanted)
+            else:
+                raise RequestError("say what to search for: photo and person, or tracklet and frame")
+            return JSONResponse(finite({"found": found}))
+
+    def person(self, photo: str, person: Row) -> Response:
+        """A person of an uploaded picture."""
+        return picture_of(self._finder.picture(photo, person), blur=False)
