@@ -7,7 +7,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
@@ -131,18 +131,11 @@ def run_pipeline(
         finally:
             stop.set()  # on an error the decoding threads must end too
         reports = failed | stages.reports()
-        for report in reports.values():
-            writer.report(report)
         complete = all(report.status == "complete" for report in reports.values())
-        status: Literal["complete", "partial"] = "complete" if complete else "partial"
         ended = complete or not interrupted or not can_be_resumed(config)
-        if ended:
-            writer.settle_links()
-        writer.finish(status, ended)
+        status: Literal["complete", "partial"] = "complete" if complete else "partial"
+        _close(store, writer, reports.values(), status, ended)
         stored = find_run(store, writer.run)
-        if ended and store.is_mostly_free():  # the checkpoints of a short run are larger than its results
-            with suppress(StoreError):  # another program may be reading; it costs room only
-                store.compact()
     return Outcome(
         run=writer.run,
         interrupted=interrupted,
@@ -173,6 +166,21 @@ def _begin(
     cameras = [_camera_row(config, name, sources.get(name)) for name in config.cameras]
     kept = inputs if can_be_resumed(config) else None
     return store.start_run(json.dumps(config.as_written()), cameras, inputs=kept), b""
+
+
+def _close(
+    store: Store, writer: RunWriter, reports: Iterable[CameraReport], status: Literal["complete", "partial"],
+    ended: bool,
+) -> None:
+    """Store the reports, and close the run; one that has not ended can be resumed."""
+    for report in reports:
+        writer.report(report)
+    if ended:
+        writer.settle_links()
+    writer.finish(status, ended)
+    if ended and store.is_mostly_free():  # the checkpoints of a short run are larger than its results
+        with suppress(StoreError):  # another program may be reading; it costs room only
+            store.compact()
 
 
 def _ended(config: Config, run: int) -> Outcome:
