@@ -24,6 +24,7 @@ from .find import Finder
 from .footage import Player
 from .jobs import Jobs
 from .overview_api import OverviewApi
+from .person_api import PersonApi
 from .player_api import PlayerApi
 from .requests import RequestError, what_is_wrong
 from .search_api import SearchApi
@@ -96,7 +97,7 @@ def make_app(
     for routes in (
         Api(database, who, blur), OverviewApi(database, player),
         PlayerApi(database, player, Clips(database, jobs, blur)),
-        SearchApi(database, finder or Finder(blur)),
+        PersonApi(database, blur), SearchApi(database, finder or Finder(blur)),
     ):
         app.include_router(routes.router())
     return app
