@@ -31,6 +31,7 @@ FIRST_SECONDS = 1_772_442_000.0  # UTC epoch
 WRITTEN_FPS, WRITTEN_PEOPLE = 12.5, 5  # of each camera of the run that writes meanwhile
 REQUEST_SECONDS = 60.0
 TOKEN_BYTES = 24
+MAIN = "from reidpipe.pipeline.cli.main import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +199,8 @@ def benchmark_page(path: Path, users: int, seconds: float, think_seconds: float)
 def _server(path: Path, folder: Path) -> Iterator[tuple[int, str]]:
     token = os.urandom(TOKEN_BYTES).hex()
     (folder / "token").write_text(token)
-    command = [sys.executable, "-m", "reidpipe.pipeline.cli.main", "serve", "--database", str(path), "--port", "0",
-               "--token-file", str(folder / "token"), "--cache", str(folder / "cache")]
+    command = [sys.executable, "-c", MAIN, "serve", "--database", str(path), "--port", "0", "--token-file",
+               str(folder / "token"), "--cache", str(folder / "cache")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
         try:
             line = server.stdout.readline() if server.stdout else ""

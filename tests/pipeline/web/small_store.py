@@ -68,7 +68,7 @@ def write_video(path: Path, name: str, codec: str = "h264") -> None:
 
 
 def small_store(folder: Path, footage: dict[str, str] | None = None) -> Path:
-    """Red is identity 1 at the door, but at the hall it is linked to identity 2, blue; blue at the hall is identity 3."""
+    """Red is identity 1 at the door, but is linked to identity 2, blue, at the hall; blue at the hall is identity 3."""
     sources = {name: str(folder / f"{name}.mp4") for name in ("door", "hall")} | (footage or {})
     for name, source in sources.items():
         if source == str(folder / f"{name}.mp4"):

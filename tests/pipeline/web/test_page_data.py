@@ -1,4 +1,4 @@
-"""The page beyond the timeline: footage, boxes, clips, overview, search by photo, roles, blurred heads, hostile uploads."""
+"""The page beyond the timeline: footage, clips, overview, search by photo, roles, blurred heads, hostile uploads."""
 
 from __future__ import annotations
 
@@ -96,7 +96,8 @@ def test_footage_that_browsers_play_is_listed_and_sent_by_ranges(served, path):
 
 
 @pytest.mark.parametrize("address", [
-    "/media/footage/99/0", "/media/footage/1/7", "/media/footage/1/..%2f..%2fstore.db", "/media/footage/..%2f..%2fetc/0"])
+    "/media/footage/99/0", "/media/footage/1/7", "/media/footage/1/..%2f..%2fstore.db",
+    "/media/footage/..%2f..%2fetc/0"])
 def test_footage_is_reached_by_number_only(served, address):
     assert served.get(address).status_code in (400, 404)
 
@@ -237,7 +238,8 @@ def png_bomb() -> bytes:
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(10**6))) + chunk(b"IEND", b"")
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(10**6))) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 def zip_bomb() -> bytes:
@@ -389,7 +391,8 @@ def test_pages_of_one_person_read_no_large_table_whole(path, large):
     of_person = Identity.id == TrackletRow.identity_id
     queries = [
         linked_tracklets().where(*person),
-        select(CropRow.quality).select_from(CropRow).join(TrackletRow).join(Camera).join(Identity, of_person).where(*person),
+        select(CropRow.quality).select_from(CropRow).join(TrackletRow).join(Camera).join(
+            Identity, of_person).where(*person),
         select(AppearanceRow.mask).select_from(AppearanceRow).join(TrackletRow).join(Camera).join(
             Identity, of_person).where(*person),
         select(Observation.x1).select_from(TrackletRow).join(Camera).join(Identity, of_person).join(
