@@ -12,13 +12,11 @@ from fastapi.responses import JSONResponse, Response
 from ..corrections.decisions import confirm, merge, not_the_same, rename, split, undo
 from ..corrections.forgetting import forget
 from ..corrections.history import Correction, history
-from ..corrections.identities import list_identities
 from ..storage.queries import list_runs
 from ..storage.store import Store
 from .blur import head_blurred
 from .database import Database
 from .reads import (
-    camera_names,
     crop_file,
     find_tracklet,
     identity_page,
@@ -26,16 +24,19 @@ from .reads import (
     link_pair,
     portrait_file,
     run_number,
-    shown_visits,
-    timeline,
 )
+from .remembered import Remembered
 from .requests import (
     Cameras,
     Confirm,
     First,
     Forget,
     Last,
+    LeastCameras,
+    LeastSeconds,
+    Limit,
     Name,
+    Offset,
     Other,
     RequestError,
     Row,
@@ -44,6 +45,9 @@ from .requests import (
     Undo,
 )
 from .sheet import visits_csv
+from .timelines import Filters, Sort, timeline_of
+
+Handler = Callable[..., Response]
 
 
 class Api:
@@ -51,33 +55,33 @@ class Api:
 
     Args:
         database: what they read and correct.
+        remembered: what was read of it.
         who: the name that the page proposes for those who decide.
         blur: whether heads in pictures are blurred.
     """
 
-    def __init__(self, database: Database, who: str, blur: bool = False) -> None:
-        self._database, self._who, self._blur = database, who, blur
+    def __init__(self, database: Database, remembered: Remembered, who: str, blur: bool = False) -> None:
+        self._database, self._remembered, self._who, self._blur = database, remembered, who, blur
 
     def router(self) -> APIRouter:
         """All routes of this class."""
         router = APIRouter()
-        for path, handler in {
+        reads: dict[str, Handler] = {
             "/api/session": self.session, "/api/timeline": self.timeline, "/api/visits.csv": self.visits,
             "/api/identities/{identity}": self.identity, "/api/review": self.review,
-            "/api/links/{tracklet}": self.link, "/api/history": self.history,
-        }.items():
-            router.add_api_route(path, handler, methods=["GET"], tags=["read"])
-        for path, picture in {
-            "/media/crops/{tracklet}/{frame}": self.crop, "/media/portraits/{identity}": self.portrait,
-        }.items():
-            router.add_api_route(path, picture, methods=["GET"], tags=["pictures"])
-        for path, correction in {
+            "/api/links/{tracklet}": self.link, "/api/history": self.history}
+        pictures: dict[str, Handler] = {
+            "/media/crops/{tracklet}/{frame}": self.crop, "/media/portraits/{identity}": self.portrait}
+        corrections: dict[str, Handler] = {
             "/api/identities/{identity}/name": self.name, "/api/identities/{identity}/merge": self.merge,
             "/api/identities/{identity}/split": self.split, "/api/identities/{identity}/apart": self.apart,
             "/api/identities/{identity}/forget": self.forget, "/api/links/{tracklet}/confirm": self.confirm,
-            "/api/undo": self.undo,
-        }.items():
-            router.add_api_route(path, correction, methods=["POST"], tags=["correct"])
+            "/api/undo": self.undo}
+        for tag, method, handlers in (
+            ("read", "GET", reads), ("pictures", "GET", pictures), ("correct", "POST", corrections),
+        ):
+            for path, handler in handlers.items():
+                router.add_api_route(path, handler, methods=[method], tags=[tag])
         return router
 
     def session(self, request: Request) -> Response:
@@ -87,18 +91,30 @@ class Api:
         return JSONResponse({
             "csrf": request.state.csrf, "who": self._who, "role": request.state.role, "blur": self._blur, "runs": runs})
 
-    def timeline(self, run: RunNumber = None, camera: Cameras = (), first: First = None, last: Last = None) -> Response:
-        """Identities and their visits, by camera and time."""
+    def timeline(
+        self, run: RunNumber = None, camera: Cameras = (), first: First = None, last: Last = None,
+        least_seconds: LeastSeconds = 0.0, least_cameras: LeastCameras = 1, sort: Sort = "number",
+        offset: Offset = 0, limit: Limit = None,
+    ) -> Response:
+        """Identities and their visits, by camera, time, length and number of cameras; all, or a part of their order."""
+        filters = Filters(camera, first, last, least_seconds, least_cameras)
         with self._database.reading() as store:
-            return JSONResponse(timeline(store, run_number(store, run), camera, first, last))
+            number = run_number(store, run)
+            found = timeline_of(self._remembered, store, number)
+        return JSONResponse({"run": number, **found.page(filters, sort, offset, limit)})
 
-    def visits(self, run: RunNumber = None, camera: Cameras = (), first: First = None, last: Last = None) -> Response:
+    def visits(
+        self, run: RunNumber = None, camera: Cameras = (), first: First = None, last: Last = None,
+        least_seconds: LeastSeconds = 0.0, least_cameras: LeastCameras = 1,
+    ) -> Response:
         """The visits of the timeline as a CSV file."""
         with self._database.reading() as store:
             number = run_number(store, run)
-            names = {one.identity: one.name for one in list_identities(store, number)}
-            cameras = {one["id"]: one["name"] for one in camera_names(store, number)}
-            text = visits_csv(shown_visits(store, number, camera, first, last), names, cameras)
+            found = timeline_of(self._remembered, store, number)
+        shown = found.shown(Filters(camera, first, last, least_seconds, least_cameras))
+        names = {one.identity: one.name for one in found.identities}
+        cameras = {one["id"]: one["name"] for one in found.cameras}
+        text = visits_csv((found.visits[row] for row in shown.nonzero()[0].tolist()), names, cameras)
         return Response(text, media_type="text/csv", headers={
             "content-disposition": f'attachment; filename="visits-run{number}.csv"'})
 

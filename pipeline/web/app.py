@@ -24,7 +24,9 @@ from .find import Finder
 from .footage import Player
 from .jobs import Jobs
 from .overview_api import OverviewApi
+from .person_api import PersonApi
 from .player_api import PlayerApi
+from .remembered import Remembered
 from .requests import RequestError, what_is_wrong
 from .search_api import SearchApi
 from .security import SESSION_SECONDS, Guard, Sessions
@@ -92,11 +94,12 @@ def make_app(
         middleware=[Middleware(Guard, sessions=sessions, cookie=cookie, hosts=hosts)],
         exception_handlers={
             ReidpipeError: _explain, RequestValidationError: _invalid, HTTPException: _refused})
+    remembered = Remembered()
     player = Player(database, jobs, blur)
     for routes in (
-        Api(database, who, blur), OverviewApi(database, player),
+        Api(database, remembered, who, blur), OverviewApi(database, remembered, player),
         PlayerApi(database, player, Clips(database, jobs, blur)),
-        SearchApi(database, finder or Finder(blur)),
+        PersonApi(database, blur), SearchApi(database, finder or Finder(blur)),
     ):
         app.include_router(routes.router())
     return app
@@ -117,7 +120,7 @@ def _cookie(name: str, value: str, seconds: int) -> str:
     return f"{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict"
 
 
-def _explain(request: Request, error: Exception) -> Response:
+async def _explain(request: Request, error: Exception) -> Response:
     """An error as one line; what is not there is 404 when reading and a conflict when correcting."""
     if isinstance(error, RequestError):
         status = 400
@@ -128,11 +131,11 @@ def _explain(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": without_credentials(str(error))}, status)
 
 
-def _invalid(_request: Request, error: Exception) -> Response:
+async def _invalid(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error": what_is_wrong(cast(RequestValidationError, error))}, 400)
 
 
-def _refused(_request: Request, error: Exception) -> Response:
+async def _refused(_request: Request, error: Exception) -> Response:
     found = cast(HTTPException, error)
     if found.status_code in (404, 405):
         return JSONResponse({"error": "no such page"}, 404)

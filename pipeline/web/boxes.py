@@ -56,7 +56,8 @@ def boxes_between(
                    TrackletRow.last_seconds >= first, AnalysedFrame.seconds >= first, AnalysedFrame.seconds <= last)
             .order_by(AnalysedFrame.seconds, TrackletRow.id)).all()
     return [
-        (seconds, [(identity, tracklet, *(round(side, 1) for side in box)) for _, identity, tracklet, *box in group])
+        (seconds, [(row[1], row[2], round(row[3], 1), round(row[4], 1), round(row[5], 1), round(row[6], 1))
+                   for row in group])
         for seconds, group in groupby(rows, key=lambda row: row[0])]
 
 
@@ -103,7 +104,7 @@ def floor_map(store: Store, run: int, identity: int) -> FloorMap:
         own = np.array([row[2:] for row in group], np.float64)  # (N, 5)
         own = own[np.linspace(0, len(own) - 1, min(len(own), PATH_POINTS)).round().astype(int)]
         if camera in floors:
-            floor = to_floor(foot_points(own[:, 1:]), floors[camera][0])  # (N, 2)
+            floor = to_floor(foot_points(own[:, 1:].astype(np.float32)), floors[camera][0])  # (N, 2)
             points = np.column_stack([own[:, 0], floor])[np.isfinite(floor).all(1)]
             paths.append({"camera": camera, "tracklet": tracklet, "points": [
                 (float(seconds), round(float(x), 2), round(float(y), 2)) for seconds, x, y in points]})
@@ -113,5 +114,5 @@ def floor_map(store: Store, run: int, identity: int) -> FloorMap:
 def _seen(homography: NDArray[np.float64], width: int, height: int) -> list[tuple[float, float]]:
     """The floor in the lower half of the image, whose upper half is often above the horizon."""
     corners = np.array([[0, height], [width, height], [width, height / 2], [0, height / 2]], np.float64)
-    floor = to_floor(corners, homography)
+    floor = to_floor(corners.astype(np.float32), homography)
     return [(round(float(x), 2), round(float(y), 2)) for x, y in floor if np.isfinite([x, y]).all()]

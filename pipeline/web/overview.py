@@ -61,9 +61,8 @@ class Live(TypedDict):
 
 
 class Overview(TypedDict):
-    """The first page. `chart` has the number of people per bin, and `newest` the newest crop per camera."""
+    """The first page, beside what is live: people per bin of time, and the newest crop of each camera."""
 
-    live: Live
     chart: dict[str, object]
     newest: dict[str, dict[str, object]]
     undecided: int
@@ -85,8 +84,9 @@ def live(store: Store, run: int) -> Live:
                 select(func.max(AnalysedFrame.frame_index)).where(AnalysedFrame.camera_id == id_))
             seconds = None if newest is None else connection.scalar(select(AnalysedFrame.seconds).where(
                 AnalysedFrame.camera_id == id_, AnalysedFrame.frame_index == newest))
-            there = [] if seconds is None else connection.execute(select(TrackletRow.identity_id, TrackletRow.id).where(
-                TrackletRow.camera_id == id_, TrackletRow.last_seconds >= seconds - NOW_SECONDS)).all()
+            there = [] if seconds is None else connection.execute(
+                select(TrackletRow.identity_id, TrackletRow.id).where(
+                    TrackletRow.camera_id == id_, TrackletRow.last_seconds >= seconds - NOW_SECONDS)).all()
             in_view.update((0, tracklet) if identity is None else (identity, 0) for identity, tracklet in there)
             found.append({
                 "id": id_, "name": name, "status": status, "error": error,
@@ -115,7 +115,7 @@ def overview(store: Store, run: int) -> Overview:
             .select_from(TrackletRow).join(Camera).join(CropRow, CropRow.tracklet_id == TrackletRow.id)
             .where(Camera.run_id == run).group_by(TrackletRow.camera_id)).all()
     return {
-        "live": live(store, run), "chart": _chart(spans.reshape(-1, 3)),
+        "chart": _chart(spans.reshape(-1, 3)),
         "newest": {str(camera): {"tracklet": tracklet, "frame": frame} for camera, _, tracklet, frame in newest},
         "undecided": undecided, "unsure": unsure_links(store, run)}
 

@@ -18,6 +18,7 @@ from .database import Database
 from .footage import Player
 from .overview import live, overview, preview
 from .reads import run_number
+from .remembered import Remembered
 from .requests import Row, RunNumber
 
 EVENT_SECONDS = 2.0
@@ -31,11 +32,12 @@ class OverviewApi:
 
     Args:
         database: what they read.
+        remembered: what was read of it.
         player: finds the footage for pictures of cameras.
     """
 
-    def __init__(self, database: Database, player: Player) -> None:
-        self._database, self._player = database, player
+    def __init__(self, database: Database, remembered: Remembered, player: Player) -> None:
+        self._database, self._remembered, self._player = database, remembered, player
         self._previews: OrderedDict[tuple[int, int, float], bytes] = OrderedDict()
         self._live: dict[int | None, tuple[float, str]] = {}
 
@@ -50,7 +52,9 @@ class OverviewApi:
     def overview(self, run: RunNumber = None) -> Response:
         """Cameras, people now and over the time, and what waits for a decision."""
         with self._database.reading() as store:
-            return JSONResponse(finite(overview(store, run_number(store, run))))
+            number = run_number(store, run)
+            found = self._remembered.get("overview", store, number, overview)
+            return JSONResponse(finite({**found, "live": live(store, number)}))
 
     async def events(self, run: RunNumber = None) -> Response:
         """Server-sent events with `live` of `/api/overview`, after every change."""

@@ -30,8 +30,8 @@ def decode_photo(content: bytes) -> Image:
             picture = Picture.open(io.BytesIO(content), formats=FORMATS)
             width, height = picture.size  # from the header; nothing is decoded yet
             if width * height > MOST_PIXELS:
-                raise RequestError(f"the picture has {width}x{height} pixels: at most {MOST_PIXELS // 10**6} million are "
-                                   "taken")
+                raise RequestError(
+                    f"the picture has {width}x{height} pixels: at most {MOST_PIXELS // 10**6} million are taken")
             if min(width, height) < LEAST_SIDE:
                 raise RequestError(f"the picture has {width}x{height} pixels: nobody can be seen in it")
             picture.draft("RGB", (WIDEST_PX, WIDEST_PX))  # JPEG decodes to a smaller size at once

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from ..output.export import camera_stems
-from .api import finite
+from .api import Handler, finite
 from .boxes import boxes_between, floor_map
 from .clip import Clips
 from .database import Database
@@ -35,11 +35,11 @@ class PlayerApi:
     def router(self) -> APIRouter:
         """All routes of this class."""
         router = APIRouter(tags=["player"])
-        for path, handler in {
+        handlers: dict[str, Handler] = {
             "/api/footage": self.footage, "/api/boxes": self.boxes, "/api/identities/{identity}/path": self.path,
             "/api/identities/{identity}/clip": self.clip, "/media/footage/{camera}/{part}": self.video,
-            "/media/clips/{identity}": self.clip_video,
-        }.items():
+            "/media/clips/{identity}": self.clip_video}
+        for path, handler in handlers.items():
             router.add_api_route(path, handler, methods=["GET"])
         router.add_api_route("/media/footage/{camera}/{part}", self.video, methods=["HEAD"], include_in_schema=False)
         return router

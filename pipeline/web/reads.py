@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from itertools import groupby
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 from sqlalchemy import Row, Select, func, select
+from sqlalchemy.orm import aliased
 
 from ...reid import concatenate, masked_similarity
-from ..corrections.identities import list_identities
 from ..errors import CorrectionError, StoreError
 from ..output.visits import VISIT_GAP_SECONDS
 from ..relink import shown_linking
 from ..storage.corrected import undone
 from ..storage.packing import unpack_appearance
-from ..storage.queries import last_links
 from ..storage.schema import (
     AppearanceRow,
     Camera,
@@ -104,52 +102,6 @@ def run_number(store: Store, run: int | None) -> int:
     return int(wanted)
 
 
-def timeline(
-    store: Store, run: int, cameras: Sequence[int] = (), first: float | None = None, last: float | None = None
-) -> dict[str, object]:
-    """Identities, and their visits.
-
-    Args:
-        store: the database.
-        run: number of a run.
-        cameras: row ids; visits to others are left out. Empty for all.
-        first, last: UTC epoch seconds; visits that end before or begin after are left out.
-
-    Raises:
-        StoreError: there is no such run.
-    """
-    number = run_number(store, run)
-    shown = shown_visits(store, number, cameras, first, last)
-    there = {visit.identity for visit in shown}
-    identities = list_identities(store, number)
-    return {
-        "run": number,
-        "cameras": camera_names(store, number),
-        "identities": [asdict(one) for one in identities if one.identity in there],
-        "visits": shown,
-        "total": len(identities),
-        "first_seconds": min((one.first_seconds for one in identities), default=None),
-        "last_seconds": max((one.last_seconds for one in identities), default=None)}
-
-
-def shown_visits(
-    store: Store, run: int, cameras: Sequence[int] = (), first: float | None = None, last: float | None = None
-) -> list[Visit]:
-    """The visits of `timeline`, by identity, camera and time."""
-    with store.reading() as connection:
-        rows = connection.execute(
-            linked_tracklets().where(Camera.run_id == run)
-            .order_by(Identity.number, Camera.id, TrackletRow.first_seconds))
-        tracklets = [LinkedTracklet._make(row) for row in rows]
-    visits = [
-        visit for _, own in groupby(tracklets, key=lambda one: (one.identity, one.camera_id))
-        for visit in _visits(own)]
-    return [
-        visit for visit in visits
-        if (not cameras or visit.camera in cameras)
-        and (first is None or visit.last_seconds >= first) and (last is None or visit.first_seconds <= last)]
-
-
 def visits_of(store: Store, run: int, identity: int) -> list[Visit]:
     """The visits of one identity, by time.
 
@@ -157,7 +109,7 @@ def visits_of(store: Store, run: int, identity: int) -> list[Visit]:
         CorrectionError: the run has no such identity.
     """
     tracklets = sorted(_of_identity(store, run, identity), key=lambda one: (one.camera_id, one.first_seconds))
-    visits = [visit for _, own in groupby(tracklets, key=lambda one: one.camera_id) for visit in _visits(own)]
+    visits = [visit for _, own in groupby(tracklets, key=lambda one: one.camera_id) for visit in joined_visits(own)]
     return sorted(visits, key=lambda visit: visit.first_seconds)
 
 
@@ -254,13 +206,18 @@ def portrait_file(store: Store, run: int, identity: int) -> bytes | None:
 
 def linked_tracklets() -> Select[*tuple[Any, ...]]:
     """Tracklets that have an identity, as columns of LinkedTracklet."""
-    last = last_links()
+    former = aliased(LinkRow)
+    # By the index of links, one tracklet after the other: a page shows few tracklets of a day.
+    last = (
+        select(func.max(former.id))
+        .where(former.tracklet_id == TrackletRow.id, former.identity_id == TrackletRow.identity_id)
+        .correlate(TrackletRow).scalar_subquery())
     return (
         select(TrackletRow.id, Camera.id, Camera.name, TrackletRow.track_id, TrackletRow.first_seconds,
                TrackletRow.last_seconds, TrackletRow.observations, Identity.number, Identity.name,
                LinkRow.similarity, LinkRow.shared_mask, LinkRow.gap_seconds, LinkRow.probability, LinkRow.by)
         .select_from(TrackletRow).join(Camera).join(Identity, Identity.id == TrackletRow.identity_id)
-        .outerjoin(last, last.c.tracklet_id == TrackletRow.id).outerjoin(LinkRow, LinkRow.id == last.c.link_id))
+        .outerjoin(LinkRow, LinkRow.id == last))
 
 
 def camera_names(store: Store, run: int) -> list[NamedCamera]:
@@ -280,7 +237,7 @@ def _of_identity(store: Store, run: int, identity: int) -> list[LinkedTracklet]:
     return [LinkedTracklet._make(row) for row in rows]
 
 
-def _visits(tracklets: Iterable[LinkedTracklet]) -> Iterable[Visit]:
+def joined_visits(tracklets: Iterable[LinkedTracklet]) -> Iterable[Visit]:
     """Visits of one identity to one camera; a short absence does not end one."""
     visit: Visit | None = None
     for one in tracklets:

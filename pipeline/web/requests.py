@@ -29,6 +29,10 @@ First = Annotated[_Seconds | None, BeforeValidator(_none_if_empty), Query(
     alias="from", description="UTC epoch seconds; what ends before is left out")]
 Last = Annotated[_Seconds | None, BeforeValidator(_none_if_empty), Query(
     alias="to", description="UTC epoch seconds; what begins after is left out")]
+LeastSeconds = Annotated[float, Query(ge=0, lt=1e9, description="of the longest visit of an identity")]
+LeastCameras = Annotated[int, Query(ge=1, le=10_000, description="that saw an identity")]
+Offset = Annotated[int, Query(ge=0, le=LARGEST_ROW)]
+Limit = Annotated[int | None, Query(ge=1, le=100_000)]
 TIMES = ("from", "to", "seconds")
 
 

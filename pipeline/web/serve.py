@@ -75,7 +75,7 @@ def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
             app = make_app(database, sessions, jobs, how.who, hosts, f"reidpipe_{port}", how.blur)
             server = uvicorn.Server(uvicorn.Config(
                 app, log_level="warning", access_log=False, server_header=False, lifespan="off",
-                timeout_graceful_shutdown=5))
+                timeout_graceful_shutdown=2))
             ready(f"http://{name}:{port}/" + (f"login?token={token}" if token_file is None else ""))
             server.run(sockets=[listener])
         finally:

@@ -1,8 +1,9 @@
 // One identity: where it was, why its tracklets are one person, and the corrections of it.
 
-import { correct, cropAddress, get, portraitAddress } from "./api.js";
-import { ask, dot, make } from "./dom.js";
-import { clock, colourOf, duration, moment, percent, plural, titleOf } from "./words.js";
+import { addressOf, correct, cropAddress, get, portraitAddress } from "./api.js";
+import { ask, dot, make, toast } from "./dom.js";
+import { floorMap } from "./floor.js";
+import { clock, colourOf, duration, moment, PERSON, percent, plural, titleOf } from "./words.js";
 
 const LOW = 0.75, CROPS_SHOWN = 4;
 
@@ -45,11 +46,46 @@ export async function showIdentity(place, number) {
       make("div", { class: "row" }, splitChosen,
         make("button", { type: "button", class: "danger", onclick: () => askForget(found, again) }, "Forget…"))));
 
+  const [floor, endFloor] = floorMap(number, new Map(found.cameras.map((one) => [one.id, one.name])), colours);
+  let left = false;
+  const clip = make("button", { type: "button", onclick: () => makeClip(number, clip, () => left) }, PERSON.clip);
   place.append(make("div", { class: "page" },
-    make("p", {}, make("a", { href: "#/timeline" }, "← Timeline")), head,
+    make("div", { class: "row" }, make("a", { href: "#/timeline" }, "← Timeline"), make("span", { class: "grow" }), clip,
+      make("a", { class: "button", href: addressOf(`/api/identities/${number}/report`), download: "" }, PERSON.report)), head,
     make("h2", {}, "Best pictures by camera"), strips(found, colours),
+    floor,
     make("h2", {}, "Visits, and why they are one person"),
     make("ol", { class: "links" }, found.tracklets.map((one, order) => link(one, order, found, colours, path, again, chosen, splitChosen)))));
+  return () => { left = true; endFloor(); };
+}
+
+async function makeClip(number, button, left) {
+  button.disabled = true;
+  try {
+    for (;;) {
+      const job = await get(`/api/identities/${number}/clip`);
+      if (left()) return;
+      if (job.state === "failed") throw new Error(job.explanation);
+      if (job.state === "ready") break;
+      button.textContent = `${PERSON.clipMaking} ${Math.round(100 * job.share)} %`;
+      await new Promise((done) => { setTimeout(done, 700); });
+    }
+    toast(PERSON.clipReady);
+    make("a", { href: addressOf(`/media/clips/${number}`), download: "" }).click();
+  } catch (error) { toast(error.message, { bad: true }); }
+  button.disabled = false;
+  button.textContent = PERSON.clip;
+}
+
+function showEvidence(one) {
+  const waiting = make("p", { class: "hint" }, PERSON.making);
+  const picture = make("img", { class: "proof", alt: PERSON.evidenceAlt, src: addressOf(`/media/evidence/${one.id}/${one.pair.other.tracklet}`),
+    onload: () => waiting.remove(), onerror: () => { picture.remove(); waiting.textContent = PERSON.evidenceGone; } });
+  const dialog = make("dialog", { class: "wide", "aria-label": PERSON.evidence, onclose: () => dialog.remove() }, make("h2", {}, PERSON.evidence),
+    make("p", { class: "faint" }, PERSON.evidenceText), waiting, picture,
+    make("div", { class: "row end" }, make("button", { type: "button", onclick: () => dialog.close() }, PERSON.close)));
+  document.body.append(dialog);
+  dialog.showModal();
 }
 
 const reason = () => make("label", { class: "stack" }, "Reason (optional)", make("input", { name: "why", maxlength: "2000", autocomplete: "off" }));
@@ -97,7 +133,7 @@ function link(one, order, found, colours, path, again, chosen, splitChosen) {
     make("div", { class: "two" }, crops.flatMap((crop, side) => [side ? make("span", { title: `similarity of these two pictures: ${one.pair.similarity.toFixed(3)}` }, one.pair.similarity.toFixed(2)) : null,
       make("img", { class: "crop", src: cropAddress(crop), loading: "lazy", title: clock(crop.seconds),
         alt: linked ? (side ? "Most similar picture of this visit" : "Most similar picture of the others") : "Best picture" })])),
-    evidence(one, order),
+    make("div", {}, evidence(one, order), linked ? make("button", { type: "button", class: "link-button", onclick: () => showEvidence(one) }, PERSON.why) : null),
     order === 0 ? make("span") : make("button", { type: "button", class: "edits", title: "From this visit on, it is somebody else", onclick: () => ask({
       title: "Split here", text: `All tracklets that begin at ${clock(one.first_seconds)} or later become another person.`,
       fields: [reason()], button: "Split here", act: (form) => correct(`${path}/split`, { from_tracklet: one.id, why: form.get("why") }, again),

@@ -8,23 +8,19 @@ const ROW = 40, AXIS = 30, BAR = 18;
 const LEAST_SPAN = 2; // seconds across the window
 const UNSURE = 0.75; // a visit whose least sure link has a lower probability is hatched
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
-const SORTS = {
-  first: ["first seen", (a, b) => a.first_seconds - b.first_seconds],
-  number: ["number", (a, b) => a.identity - b.identity],
-  long: ["longest stay", (a, b) => (b.last_seconds - b.first_seconds) - (a.last_seconds - a.first_seconds)],
-  cameras: ["most cameras", (a, b) => b.cameras.length - a.cameras.length || a.first_seconds - b.first_seconds],
-};
+const SORTS = { first: "first seen", number: "number", long: "longest stay", cameras: "most cameras" };
+const BLOCK = 150; // rows in one request: those in sight, and some around them
 
 export async function showTimeline(place) {
-  let found = await get("/api/timeline");
+  let found = await get("/api/timeline", { sort: "first", limit: BLOCK });
   if (found.total === 0) {
     place.append(empty("Nobody was seen", "No identity is stored for this run.", "While a run goes on, people appear here a few seconds after they were seen: load the page again."));
     return undefined;
   }
   const cameras = new Map(found.cameras.map((one, order) => [one.id, { ...one, colour: colourOf(order) }]));
   const off = new Set();
-  const range = { from: null, to: null };
-  let rows = [], rowOf = new Map(), sort = "first", chosen = 0, hovered = null;
+  const range = { from: null, to: null }, least = { seconds: 0, cameras: 1 };
+  let rows = [], asked = new Set(), version = 0, sort = "first", chosen = 0, hovered = null;
   let begin = found.first_seconds, span = Math.max(LEAST_SPAN, found.last_seconds - found.first_seconds);
   begin -= span * 0.02; span *= 1.04;
   const whole = { begin, span };
@@ -59,10 +55,12 @@ export async function showTimeline(place) {
       load();
     },
   })));
-  const sorter = make("select", { onchange: () => { sort = sorter.value; arrange(); } },
-    Object.entries(SORTS).map(([key, [text]]) => make("option", { value: key }, text)));
+  const sorter = make("select", { onchange: () => { sort = sorter.value; load(); } },
+    Object.entries(SORTS).map(([key, text]) => make("option", { value: key }, text)));
   place.append(make("div", { class: "timeline" },
     make("div", { class: "bar" }, make("div", { class: "row", role: "group", "aria-label": "Cameras" }, chips), ...times,
+      make("label", { class: "field" }, "stay ≥ ", make("input", { type: "number", min: "0", step: "1", value: "0", class: "short", "aria-label": "Shortest longest stay in seconds", onchange: (event) => { least.seconds = Math.max(0, Number(event.target.value) || 0); load(); } }), " s"),
+      make("label", { class: "field" }, "cameras ≥ ", make("input", { type: "number", min: "1", max: String(cameras.size), step: "1", value: "1", class: "short", "aria-label": "Least number of cameras", onchange: (event) => { least.cameras = Math.max(1, Math.round(Number(event.target.value)) || 1); load(); } })),
       make("label", { class: "field" }, "sort by ", sorter), make("span", { class: "grow" }), count, sheet),
     chart), tip);
 
@@ -74,13 +72,18 @@ export async function showTimeline(place) {
     const query = { camera: [...cameras.keys()].filter((id) => !off.has(id)) };
     if (range.from !== null) query.from = range.from;
     if (range.to !== null) query.to = range.to;
+    if (least.seconds) query.least_seconds = least.seconds;
+    if (least.cameras > 1) query.least_cameras = least.cameras;
     return query;
   }
 
   async function reload() {
     const query = filters();
-    if (off.size === cameras.size) found = { ...found, identities: [], visits: [] };
-    else found = await get("/api/timeline", query);
+    const own = ++version;
+    const answer = off.size === cameras.size ? { ...found, identities: [], visits: [], matching: 0, matching_visits: 0 }
+      : await get("/api/timeline", { ...query, sort, limit: BLOCK });
+    if (own !== version) return;
+    found = answer;
     if (range.from !== null || range.to !== null) {
       begin = range.from ?? whole.begin;
       span = Math.max(LEAST_SPAN, (range.to ?? whole.begin + whole.span) - begin);
@@ -89,14 +92,32 @@ export async function showTimeline(place) {
   }
 
   function arrange() {
-    rows = [...found.identities].sort(SORTS[sort][1]).map((one) => ({ ...one, visits: [] }));
-    rowOf = new Map(rows.map((row, order) => [row.identity, order]));
-    for (const visit of found.visits) rows[rowOf.get(visit[0])].visits.push(visit);
+    rows = new Array(found.matching);
+    asked = new Set([0]);
+    fill(found);
     chosen = Math.min(chosen, Math.max(0, rows.length - 1));
-    sheet.hidden = found.visits.length === 0;
+    sheet.hidden = found.matching_visits === 0;
     sheet.href = addressOf("/api/visits.csv", filters());
-    count.textContent = `${plural(rows.length, "person", "people")}, ${plural(found.visits.length, "visit", "visits")}`;
+    count.textContent = `${plural(rows.length, "person", "people")}, ${plural(found.matching_visits, "visit", "visits")}`;
     resize();
+  }
+
+  function fill(answer) {
+    const own = new Map(answer.identities.map((one, order) => [one.identity, rows[answer.offset + order] = { ...one, visits: [] }]));
+    for (const visit of answer.visits) own.get(visit[0]).visits.push(visit);
+  }
+
+  // Rows come in blocks, when they are scrolled to.
+  async function ask(block) {
+    if (asked.has(block)) return;
+    asked.add(block);
+    const own = version;
+    try {
+      const answer = await get("/api/timeline", { ...filters(), sort, limit: BLOCK, offset: block * BLOCK });
+      if (own !== version) return;
+      fill(answer);
+      draw();
+    } catch (error) { asked.delete(block); toast(error.message, { bad: true }); }
   }
 
   function resize() {
@@ -133,6 +154,7 @@ export async function showTimeline(place) {
     for (let place_ = first; place_ < last; place_++) {
       const top = AXIS + place_ * ROW - scroll;
       if (place_ === chosen && document.activeElement === canvas) { pen.fillStyle = style.soft; pen.fillRect(0, top, width, ROW); }
+      if (!rows[place_]) { ask(Math.floor(place_ / BLOCK)); continue; }
       for (const visit of rows[place_].visits) paintVisit(pen, visit, top + (ROW - BAR) / 2, width, style);
     }
     if (rows.length === 0) paintNobody(pen, width, style);
@@ -211,6 +233,7 @@ export async function showTimeline(place) {
     const wanted = new Set();
     for (let order = first; order < last; order++) {
       const row = rows[order];
+      if (!row) continue;
       wanted.add(row.identity);
       let label = portraits.get(row.identity);
       if (!label) {
@@ -258,11 +281,11 @@ export async function showTimeline(place) {
       draw();
       return;
     }
-    const [visit] = visitAt(event);
+    const [visit, order] = visitAt(event);
     if (visit !== hovered) { hovered = visit; draw(); }
     tip.hidden = !visit;
     if (!visit) return;
-    const row = rows[rowOf.get(visit[0])];
+    const row = rows[order];
     tip.replaceChildren(make("strong", {}, titleOf(row.identity, row.name)), make("br"),
       `${cameras.get(visit[1]).name}, ${duration(visit[3] - visit[2])}`, make("br"),
       make("span", { class: "faint" }, `${moment(visit[2])} – ${clock(visit[3])}`),
@@ -275,7 +298,7 @@ export async function showTimeline(place) {
     const click = grabbed && !grabbed.moved;
     grabbed = null;
     const [, order] = visitAt(event);
-    if (click && order >= 0) location.hash = `#/identity/${rows[order].identity}`;
+    if (click && rows[order]) location.hash = `#/identity/${rows[order].identity}`;
   });
   canvas.addEventListener("pointerleave", () => { hovered = null; tip.hidden = true; draw(); });
   canvas.addEventListener("dblclick", (event) => zoom(0.5, visitAt(event)[2]));

@@ -54,3 +54,13 @@ export const SEARCH = {
   cameras: "Cameras", from: "from", to: "to", chooseCamera: "Choose a camera.", searching: "Searching…", nobody: "Nobody was seen there and then. Choose more cameras or other times.",
   similarity: "similarity", play: "Play this visit", moreVisit: "more visit", moreVisits: "more visits", among: "Searched are", nobodyStored: "Nobody is stored in this run yet.",
 };
+
+export const FLOOR = {
+  title: "Path on the floor", loading: "Loading…", none: "No floor is known for these cameras: give each a homography in the config.",
+  legend: "One square is one metre; a dot is where a tracklet begins. In all",
+};
+export const PERSON = {
+  clip: "Clip (MP4)", clipMaking: "Making the clip", report: "Report (HTML)", clipReady: "The clip is ready.", why: "Why?", evidence: "Evidence of the link",
+  evidenceText: "The two pictures that decided. The warmer a place, the more it counted for the similarity.", evidenceAlt: "Two pictures with their evidence maps, and the parts of the probability",
+  evidenceGone: "No evidence can be shown: the pictures or the appearance model may not be there any more.", close: "Close", making: "Computing…",
+};

@@ -1,0 +1,200 @@
+"""The page as a person uses it: a browser drives every page over a database with real footage."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the extra `web`")
+pytest.importorskip("playwright", reason="needs playwright, which drives the browser")
+
+import uvicorn
+from playwright.sync_api import expect, sync_playwright
+
+from reidpipe.pipeline.storage.store import Store
+from reidpipe.pipeline.web.app import make_app
+from reidpipe.pipeline.web.database import Database
+from reidpipe.pipeline.web.find import Finder
+from reidpipe.pipeline.web.jobs import Jobs
+from reidpipe.pipeline.web.security import Sessions
+from tests.pipeline.web.small_store import RED, ColourEmbedder, WholePicture, small_store
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+TOKEN = "a token of twenty chars"
+WAIT_MS = 15_000
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return small_store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def address(made, tmp_path):
+    """A server over a copy of the database."""
+    path = Path(shutil.copy(made, tmp_path / "store.db"))
+    with Store.open(path) as store:
+        database, jobs = Database(store), Jobs(tmp_path / "cache")
+        finder = Finder(False, WholePicture, lambda _store, _run: ColourEmbedder())
+        app = make_app(database, Sessions(TOKEN), jobs, "Ada", None, finder=finder)
+        server = uvicorn.Server(uvicorn.Config(
+            app, port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        while not server.started and thread.is_alive():
+            thread.join(0.02)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        server.should_exit = True
+        thread.join(10)
+        jobs.close()
+        database.close()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def open_page(chromium, address, width=1280, scheme="light"):
+    """A page that is logged in; its problems are collected."""
+    page = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
+    page.set_default_timeout(WAIT_MS)
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on("console", lambda message: page.problems.append(message.text) if message.type == "error" else None)
+    page.goto(f"{address}/login?token={TOKEN.replace(' ', '+')}")
+    page.locator(".figure").first.wait_for()
+    return page
+
+
+def test_somebody_finds_a_wrong_link_and_corrects_it(chromium, address):
+    page = open_page(chromium, address)
+    page.get_by_text("1 link is less than 75 % sure.").wait_for()
+    page.get_by_role("link", name="Review them").click()
+    page.get_by_role("heading", name="The same person?").wait_for()
+    page.get_by_role("link", name="Person 2").click()
+    page.get_by_role("heading", name="Person 2").wait_for()
+    page.get_by_role("button", name="Split here").click()
+    page.get_by_role("dialog").get_by_label("Reason").fill("red, not blue")
+    page.get_by_role("dialog").get_by_role("button", name="Split here").click()
+    page.locator("#toasts").get_by_text("Done:").wait_for()
+    page.goto(f"{address}/#/identity/1")
+    page.get_by_role("heading", name="Person 1").wait_for()
+    page.get_by_role("button", name="Merge with…").click()
+    page.get_by_label("Number of the other person").fill("4")
+    page.get_by_role("dialog").get_by_text("Person 4, first seen").wait_for()
+    page.get_by_role("dialog").get_by_role("button", name="Merge").click()
+    page.get_by_text("hall", exact=True).first.wait_for()
+    expect(page.locator(".link")).to_have_count(2)
+    page.locator("#toasts").get_by_role("button", name="Undo").click()
+    expect(page.locator(".link")).to_have_count(1)
+    page.goto(f"{address}/#/history")
+    page.get_by_role("heading", name="History").wait_for()
+    expect(page.locator("tbody tr")).to_have_count(3)
+    page.get_by_role("button", name="Redo").click()
+    expect(page.locator("tbody tr")).to_have_count(4)
+    assert "red, not blue" in page.locator("tbody").inner_text()
+    assert page.problems == []
+
+
+def test_review_by_keys(chromium, address):
+    page = open_page(chromium, address)
+    page.goto(f"{address}/#/review")
+    page.get_by_role("heading", name="The same person?").wait_for()
+    page.keyboard.press("d")
+    page.get_by_text("No undecided link is left.").or_(page.get_by_text("Nothing to review")).first.wait_for()
+    assert page.problems == []
+
+
+def test_footage_plays_in_time_sync_with_boxes(chromium, address):
+    page = open_page(chromium, address)
+    page.get_by_role("link", name="Player").click()
+    expect(page.locator("video")).to_have_count(2)
+    until(page, "videos.every((one) => one.readyState >= 2)")
+    page.get_by_role("link", name="P1", exact=True).first.wait_for()
+    page.get_by_role("button", name="Play", exact=True).click()
+    until(page, "videos.every((one) => one.currentTime > 0.5)")
+    page.get_by_role("button", name="Pause").click()
+    times = page.evaluate("[...document.querySelectorAll('video')].map((one) => one.currentTime)")
+    assert abs(times[0] - times[1]) < 0.3
+    page.keyboard.press("n")
+    page.get_by_role("link", name="P3", exact=True).first.wait_for()
+    before = page.locator("output.time").inner_text()
+    page.keyboard.press(".")
+    assert page.locator("output.time").inner_text() != before
+    page.locator(".tile canvas").nth(1).click(position=canvas_point(page, 1, 240, 140))
+    page.get_by_role("heading", name="Person 3").wait_for()
+    page.get_by_role("link", name="Play hall").first.click()
+    page.get_by_text("Visits of Person 3").wait_for()
+    assert page.problems == []
+
+
+def until(page, condition):
+    """Wait for a condition on the videos; the page's own policy forbids Playwright's way, which evaluates texts."""
+    ends = time.monotonic() + WAIT_MS / 1000
+    while not page.evaluate(f"((videos) => {condition})([...document.querySelectorAll('video')])"):
+        assert time.monotonic() < ends, condition
+        page.wait_for_timeout(50)
+
+
+def canvas_point(page, number, x, y):
+    """Where a pixel of the footage is on the screen."""
+    box = page.locator(".tile canvas").nth(number).bounding_box()
+    return {"x": x * box["width"] / 320, "y": y * box["height"] / 240}
+
+
+def test_search_by_photo(chromium, address, tmp_path):
+    cv2.imwrite(str(tmp_path / "red.png"), np.full((120, 40, 3), RED, np.uint8))
+    page = open_page(chromium, address)
+    page.get_by_role("link", name="Search").click()
+    page.get_by_text("Drop a picture here").wait_for()
+    page.set_input_files("input[type=file]", str(tmp_path / "red.png"))
+    page.locator(".found").first.wait_for()
+    assert page.locator(".found").first.get_by_role("link", name="Person 1").count() >= 1
+    (tmp_path / "bad.png").write_bytes(b"<svg/>")
+    page.set_input_files("input[type=file]", str(tmp_path / "bad.png"))
+    page.get_by_text("expected a JPEG, PNG or WebP picture").wait_for()
+    page.goto(f"{address}/#/identity/3")
+    page.get_by_role("link", name="Search for the picture from hall").first.click()
+    page.locator(".found").first.wait_for()
+    assert [one for one in page.problems if "400" not in one] == []
+
+
+def test_somebody_is_forgotten(chromium, address):
+    page = open_page(chromium, address)
+    page.goto(f"{address}/#/identity/3")
+    page.get_by_role("button", name="Forget…").click()
+    page.get_by_role("button", name="Go on…").click()
+    page.get_by_role("dialog", name="Forget for good?").get_by_label("Number").fill("3")
+    page.get_by_role("button", name="Forget for good").click()
+    page.locator("#toasts").get_by_text("Done:").wait_for()
+    page.goto(f"{address}/#/identity/3")
+    page.get_by_text("no identity 3").wait_for()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "dark")])
+def test_every_page_fits_and_has_no_problem(chromium, address, width, scheme):
+    page = open_page(chromium, address, width, scheme)
+    for part, sign in {"": ".cards", "timeline": "canvas", "player": ".tile", "search": ".drop", "review": ".answers",
+                       "history": ".empty", "identity/2": ".link"}.items():
+        page.goto(f"{address}/#/{part}")
+        page.locator(f"main {sign}").first.wait_for()
+        wide = page.evaluate("[document.documentElement.scrollWidth, document.querySelector('main').scrollWidth]")
+        assert max(wide) <= width, part
+        nameless = page.evaluate(
+            "[...document.querySelectorAll('button, a, input, select')].filter((one) => !(one.textContent.trim() || "
+            "one.getAttribute('aria-label') || one.title || one.closest('label') || one.hidden || "
+            "one.getAttribute('aria-hidden') || one.querySelector('img[alt]'))).map((one) => one.outerHTML)")
+        assert nameless == [], part
+    assert page.problems == []
