@@ -116,6 +116,18 @@ def _bench(result: Json) -> Rows:
         yield names[what], ratios[what], f"{median(one['peak_mib'] for one in turns):.0f}", busy
 
 
+def _quiet(result: Json) -> Rows:
+    yield "footage", "changed", "frames", "searched", "people seen", "recall", "IDF1, all searched", "IDF1", "agreement"
+    for (footage, variation), group in groupby(result, key=lambda one: (one["footage"], one["variation"])):
+        rows = list(group)
+        frames, people = sum(one["frames"] for one in rows), sum(one["people"] for one in rows)
+        searched, lost = sum(one["searched"] for one in rows), sum(one["lost"] for one in rows)
+        scores = [[one[key] for one in rows if one[key] is not None] for key in ("idf1_full", "idf1_quiet", "agreement")]
+        means = [_percent(sum(column) / len(column)) if column else "–" for column in scores]
+        changed = variation.replace("plain", "–")
+        yield footage, changed, frames, f"{_percent(searched / frames)} %", people, f"{100 - 100 * lost / people:.2f}", *means
+
+
 def _search(result: Json) -> Rows:
     yield "rows", "exact", "fast", "recall@10 of fast"
     for one in result:
@@ -212,7 +224,7 @@ def _percent(share: float) -> str:
 MEASURED: dict[str, Callable[..., Rows]] = {
     "store": _store, "detector": _detector, "detector_agreement": _agreement,
     "appearance": _appearance, "appearance_store": _appearance, "unseen_cameras": _appearance,
-    "held_out": _held_out, "bench": _bench, "search": _search, "ablation": _ablation,
+    "held_out": _held_out, "bench": _bench, "quiet": _quiet, "search": _search, "ablation": _ablation,
 }  # fmt: skip
 FROM_CODE = {"config": _config_keys, "recipe": recipe_keys, "options": _options, "data_sets": _data_sets}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from .config.schema import Config
 from .credentials import remember_secrets
 from .errors import ReidpipeError, SourceError, StoreError, WeightsError
 from .inputs import check_database_path
+from .memory import give_back_freed_heap, give_back_freed_pictures
+from .sources.background import in_background
 from .sources.opening import Source, open_sources
 from .stages.detect import Detector, open_detector
 from .stages.embed import CropEmbedder, open_embedder
@@ -53,34 +56,50 @@ class Prepared:
 def prepare(config: Config, trust_weights: bool) -> Prepared:
     """Open all that a run needs, as far as possible; nothing is written, and no database is made.
 
-    Both networks are tried on an empty picture: some damage shows only when they run.
+    Both networks are tried on an empty picture: some damage shows only when they run. Cameras are opened and networks
+    compiled at the same time.
 
     Args:
         config: validated, with resolved paths.
         trust_weights: whether weights of formats that can run programs may be loaded, such as ultralytics' .pt.
     """
     remember_secrets(config.model_dump())
-    found = Prepared()
-    found.sources, found.failed = _open_each(config)
+    give_back_freed_pictures()
+    threads, found = network_threads(config), Prepared()
+    opening = in_background(partial(_open_each, config), "open cameras")
+    loading = in_background(partial(_tried_embedder, config, threads), "load appearance model")
+    try:
+        detector = open_detector(config.detector, threads, trust_weights)
+    except WeightsError as error:
+        found.errors.append(error)
+        detector = None
+    found.sources, found.failed = opening.result()
     if not found.sources:
-        found.errors.append(_no_source(found.failed))
+        found.errors.insert(0, _no_source(found.failed))
     try:
-        found.detector = open_detector(config.detector, network_threads(config), trust_weights)
         for source in list(found.sources.values())[:1]:  # its frames' size, for which the network is compiled anyway
-            try_detector(found.detector, source.height, source.width)
+            if detector is not None:
+                try_detector(detector, source.height, source.width)
+        found.detector = detector
     except WeightsError as error:
         found.errors.append(error)
     try:
-        found.embedder = open_embedder(config.appearance, network_threads(config))
-        try_embedder(found.embedder)
+        found.embedder = loading.result()
     except WeightsError as error:
         found.errors.append(error)
+    give_back_freed_heap()
     try:
         verify_database(config.database)
         check_database_path(config)
     except StoreError as error:
         found.errors.append(error if str(error).startswith("database: ") else StoreError(f"database: {error}"))
     return found
+
+
+def _tried_embedder(config: Config, threads: int) -> CropEmbedder:
+    embedder = open_embedder(config.appearance, max(1, threads // 2))  # it works beside the detector
+    try_embedder(embedder)
+    return embedder
 
 
 def open_cameras(config: Config) -> tuple[dict[str, Source], dict[str, CameraReport]]:

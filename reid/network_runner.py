@@ -43,19 +43,20 @@ class NetworkRunner:
         import openvino  # imported late, so that importing reidpipe.reid stays cheap
 
         self._path, self._core = path, openvino.Core()
-        self._model = read_onnx(path)
+        model = read_onnx(path)
         try:
-            self.metadata = onnx_metadata(self._model)
+            self.metadata = onnx_metadata(model)
             self.inputs = {
                 one.any_name: (one.element_type.get_type_name(), _shape(one.partial_shape))
-                for one in self._model.inputs
+                for one in model.inputs
             }
-            self.outputs = {one.any_name: _shape(one.partial_shape) for one in self._model.outputs}
+            self.outputs = {one.any_name: _shape(one.partial_shape) for one in model.outputs}
         except (RuntimeError, ValueError) as error:  # names that are missing or no text
             raise WeightsError(f"{path}: has damaged names or metadata: export it again") from error
         self._options: dict[str, object] = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
         if exact:
             self._options["INFERENCE_PRECISION_HINT"] = "f32"
+        self._model: openvino.Model | None = model
         self._requests: openvino.AsyncInferQueue | None = None
         self._lock = threading.Lock()  # the queue of requests serves one batch at a time
 
@@ -94,8 +95,10 @@ class NetworkRunner:
         import openvino
 
         (shape,) = (shape for _, shape in self.inputs.values())
+        assert self._model is not None
         self._model.reshape([1, *shape[1:]])
         compiled = self._core.compile_model(self._model, "CPU", self._options)
+        self._model = None  # its weights need not be kept twice
         return openvino.AsyncInferQueue(compiled)
 
 

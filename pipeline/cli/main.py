@@ -135,11 +135,15 @@ def run_command(config_path: Path, resume: bool, quiet: bool, trust_weights: boo
     from rich.console import Console
 
     from ..config.loader import load_config
-    from ..listener import Silent
+    from ..sources.isolation import start_decoders
+
+    config = load_config(config_path)
+    if config.sources.isolate:
+        start_decoders()
+    from ..listener import Silent  # the longest imports, while that process starts
     from ..run import run_pipeline
     from .progress import Display
 
-    config = load_config(config_path)
     with stop_on_interrupt() as stop:
         if quiet or as_json:
             outcome = run_pipeline(config, Silent(), stop, trust_weights, resume)

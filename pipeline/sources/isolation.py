@@ -30,6 +30,7 @@ from pydantic import BaseModel
 
 from ..config.schema import CameraConfig, SourcesConfig
 from ..errors import SourceError
+from ..memory import VARIABLES
 from ..types import Frame, Image, Place
 from .counts import FootageCounts
 from .messages import SLOTS, DisconnectedError, Header, Link, Message, Opened, Progress, in_order
@@ -61,7 +62,8 @@ class DecoderServer:
                 stdout=subprocess.DEVNULL,
                 stderr=None if os.environ.get("REIDPIPE_DEBUG") else subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C and a closed terminal concern the run, which then ends its decoders
-                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},  # forking allows no threads
+                # Forking allows no threads.
+                env=os.environ | VARIABLES | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             )
         self._control = ours
 
@@ -96,15 +98,24 @@ class _Servers:
         self._owner = 0
 
     def connect(self) -> Link:
+        return self.running().connect()
+
+    def running(self) -> DecoderServer:
         with self._lock:
             if self._server is None or self._owner != os.getpid() or not self._server.is_alive:
                 self._server, self._owner = DecoderServer(), os.getpid()
-            return self._server.connect()
+            return self._server
 
 
 @cache
 def _servers() -> _Servers:
     return _Servers()
+
+
+def start_decoders() -> None:
+    """Start the process that forks decoders, before it is needed: it takes half a second, beside other preparations."""
+    with suppress(OSError):  # reported when a camera is opened
+        _servers().running()
 
 
 def _connected(camera: str) -> Link:
