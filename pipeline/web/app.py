@@ -99,7 +99,7 @@ def make_app(
     for routes in (
         Api(database, remembered, who, blur), OverviewApi(database, remembered, player),
         PlayerApi(database, player, Clips(database, jobs, blur)),
-        PersonApi(database, blur), SearchApi(database, finder or Finder(blur)),
+        PersonApi(database, blur), SearchApi(database, remembered, finder or Finder(blur)),
     ):
         app.include_router(routes.router())
     return app
