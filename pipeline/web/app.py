@@ -29,7 +29,7 @@ from .player_api import PlayerApi
 from .remembered import Remembered
 from .requests import RequestError, what_is_wrong
 from .search_api import SearchApi
-from .security import SESSION_SECONDS, Guard, Sessions
+from .security import SESSION_SECONDS, Guard, Sessions, Views
 
 STATIC = Path(__file__).with_name("static")
 MEDIA_TYPES = {
@@ -43,6 +43,7 @@ def make_app(
     cookie: str = "reidpipe",
     blur: bool = False,
     finder: Finder | None = None,
+    views: Views | None = None,
 ) -> FastAPI:
     """Make the application.
 
@@ -55,6 +56,7 @@ def make_app(
         cookie: name of the session's cookie; browsers share cookies between the ports of one machine.
         blur: whether heads in everything shown are blurred.
         finder: searches by photo; with the models of this program by default.
+        views: the log of looks at people; none by default.
     """
     files = {path.name: path.read_bytes() for path in STATIC.iterdir() if path.suffix in MEDIA_TYPES}
 
@@ -91,7 +93,7 @@ def make_app(
             Route("/static/{name}", static, methods=["GET"]),
             Route("/login", log_in, methods=["GET", "POST"]),
             Route("/api/logout", log_out, methods=["POST"])],
-        middleware=[Middleware(Guard, sessions=sessions, cookie=cookie, hosts=hosts)],
+        middleware=[Middleware(Guard, sessions=sessions, cookie=cookie, hosts=hosts, views=views)],
         exception_handlers={
             ReidpipeError: _explain, RequestValidationError: _invalid, HTTPException: _refused})
     remembered = Remembered()

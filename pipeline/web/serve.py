@@ -15,7 +15,7 @@ from ..storage.store import Store
 from .app import make_app
 from .database import Database
 from .jobs import CACHE_BYTES, Jobs
-from .security import LEAST_TOKEN, LOOPBACK_NAMES, Sessions, is_loopback
+from .security import LEAST_TOKEN, LOOPBACK_NAMES, Sessions, Views, is_loopback
 
 LONGEST_TOKEN_FILE = 4096  # bytes
 
@@ -33,6 +33,7 @@ class Serving:
         blur: whether heads in everything shown are blurred.
         cache: folder for copies of footage and for clips.
         cache_bytes: of all of these.
+        audit_views: file to which looks at people are appended; none by default.
     """
 
     host: str
@@ -43,6 +44,7 @@ class Serving:
     blur: bool
     cache: Path
     cache_bytes: int = CACHE_BYTES
+    audit_views: Path | None = None
 
 
 def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
@@ -69,10 +71,11 @@ def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
         port = listener.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
         hosts = frozenset(f"{one}:{port}" for one in (*LOOPBACK_NAMES, name.lower())) if is_loopback(host) else None
+        views = None if how.audit_views is None else Views(how.audit_views)
         database, jobs = Database(store), Jobs(how.cache, how.cache_bytes)
         try:
             sessions = Sessions(token, view_token=view_token)
-            app = make_app(database, sessions, jobs, how.who, hosts, f"reidpipe_{port}", how.blur)
+            app = make_app(database, sessions, jobs, how.who, hosts, f"reidpipe_{port}", how.blur, views=views)
             server = uvicorn.Server(uvicorn.Config(
                 app, log_level="warning", access_log=False, server_header=False, lifespan="off",
                 timeout_graceful_shutdown=2))
@@ -80,6 +83,8 @@ def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
             server.run(sockets=[listener])
         finally:
             jobs.close()
+            if views is not None:
+                views.close()
             database.close()
 
 
