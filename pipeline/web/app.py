@@ -44,6 +44,7 @@ def make_app(
     blur: bool = False,
     finder: Finder | None = None,
     views: Views | None = None,
+    remembered: Remembered | None = None,
 ) -> FastAPI:
     """Make the application.
 
@@ -57,6 +58,7 @@ def make_app(
         blur: whether heads in everything shown are blurred.
         finder: searches by photo; with the models of this program by default.
         views: the log of looks at people; none by default.
+        remembered: what was read of the database already; nothing by default.
     """
     files = {path.name: path.read_bytes() for path in STATIC.iterdir() if path.suffix in MEDIA_TYPES}
 
@@ -96,7 +98,7 @@ def make_app(
         middleware=[Middleware(Guard, sessions=sessions, cookie=cookie, hosts=hosts, views=views)],
         exception_handlers={
             ReidpipeError: _explain, RequestValidationError: _invalid, HTTPException: _refused})
-    remembered = Remembered()
+    remembered = remembered or Remembered()
     player = Player(database, jobs, blur)
     for routes in (
         Api(database, remembered, who, blur), OverviewApi(database, remembered, player),
