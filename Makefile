@@ -1,4 +1,4 @@
-# make demo: the main job on the sample store.  make test: all tests.  make check: style, types, structure.
+# make demo: the main job on the sample store.  make web: the review page of its results.  make test: all tests.  make check: style, types, structure.
 # make audit: known vulnerabilities of dependencies.
 # make tables: the documentation's tables, from docs/results and the code.
 # make stores: three other rendered stores with truth, to measure on (STORES="11 12" for those to choose settings on).
@@ -12,7 +12,7 @@ STORES_DIR ?= $(HOME)/.cache/reidpipe/stores
 STORES_SECONDS ?= 60
 BIN := .venv/bin
 
-.PHONY: demo test check audit wheel tables stores reid-table clean
+.PHONY: demo web test check audit wheel tables stores reid-table clean
 
 demo: .venv/installed
 	$(BIN)/reidpipe run --cameras configs/store.yaml
@@ -26,7 +26,11 @@ demo: .venv/installed
 	@echo "trajectories:      out/trajectories.csv   (one row per observation)"
 	@echo "visits:            out/visits.csv         (one row per person and camera)"
 	@echo "annotated videos:  out/video/             (open out/video/mosaic.mp4)"
-	@echo "review page:       $(BIN)/reidpipe serve  (needs: $(BIN)/pip install '.[web]')"
+	@echo "review page:       make web"
+
+web: .venv/web
+	@test -e reidpipe.db || { echo "there is no database yet: run make demo first" >&2; exit 1; }
+	$(BIN)/reidpipe serve
 
 test: .venv/developer
 	$(BIN)/python -m pytest
@@ -86,6 +90,10 @@ clean:
 
 .venv/installed: .venv/bin/python pyproject.toml
 	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/web: .venv/installed
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --editable '.[web]'
 	touch $@
 
 .venv/developer: .venv/installed

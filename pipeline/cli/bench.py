@@ -331,9 +331,10 @@ def page_command(
         table_of(
             f"{found.users} users at once, {found.tracklets:,} tracklets of {found.people:,} people, a database of "
             f"{found.database_mib:.0f} MiB, while a run writes {found.written_per_second:.0f} frames per second",
-            ("request", "requests", "errors", "p50", "p95", "slowest"),
+            ("request", "first", "requests", "errors", "p50", "p95", "slowest"),
             [
-                (one.what, one.requests, one.errors, *(f"{ms:.0f} ms" for ms in (one.p50_ms, one.p95_ms, one.most_ms)))
+                (one.what, f"{one.first_ms:.0f} ms", one.requests, one.errors,
+                 *(f"{ms:.0f} ms" for ms in (one.p50_ms, one.p95_ms, one.most_ms)))
                 for one in found.routes
             ],
         )

@@ -18,6 +18,7 @@ from .identities.options import author, by_option
 @click.option("--view-token-file", type=FILE, help="those who log in with the token in this file may look, but not "
               "correct")
 @click.option("--blur", is_flag=True, help="blur heads in everything shown")
+@click.option("--audit-views", type=ANY_PATH, help="append a line of JSON to this file for every look at a person")
 @click.option("--cache", type=ANY_PATH, help="folder for copies of footage that browsers cannot play, and for clips  "
               "[default: ~/.cache/reidpipe/page]")
 @click.option("--cache-gib", type=click.FloatRange(0.1), default=4.0, show_default=True, help="its largest size")
@@ -25,7 +26,8 @@ from .identities.options import author, by_option
 @database_option
 @cameras_option
 def serve_command(
-    host: str, port: int, token_file: Path | None, view_token_file: Path | None, blur: bool, cache: Path | None,
+    host: str, port: int, token_file: Path | None, view_token_file: Path | None, blur: bool,
+    audit_views: Path | None, cache: Path | None,
     cache_gib: float, who: str | None, database: str | None, config_path: Path | None,
 ) -> None:
     """Look at the results in a browser, and correct them.
@@ -43,7 +45,8 @@ def serve_command(
         click.echo(f"open {address}\npress Ctrl-C to end")
 
     how = Serving(
-        host, port, token_file, view_token_file, author(who), blur, cache or default_cache(), round(cache_gib * 2**30))
+        host, port, token_file, view_token_file, author(who), blur, cache or default_cache(), round(cache_gib * 2**30),
+        audit_views)
     with open_store(database, config_path) as store:
         try:
             serve(store, how, ready)

@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse, Response
 from ..corrections.decisions import confirm, merge, not_the_same, rename, split, undo
 from ..corrections.forgetting import forget
 from ..corrections.history import Correction, history
-from ..storage.queries import list_runs
 from ..storage.store import Store
 from .blur import head_blurred
 from .database import Database
@@ -23,6 +22,7 @@ from .reads import (
     least_sure_links,
     link_pair,
     portrait_file,
+    run_names,
     run_number,
 )
 from .remembered import Remembered
@@ -87,7 +87,7 @@ class Api:
     def session(self, request: Request) -> Response:
         """What the page needs first: its token, the runs, who is using it, and what they may do."""
         with self._database.reading() as store:
-            runs = [asdict(run) for run in list_runs(store)]
+            runs = run_names(store)
         return JSONResponse({
             "csrf": request.state.csrf, "who": self._who, "role": request.state.role, "blur": self._blur, "runs": runs})
 
@@ -126,7 +126,9 @@ class Api:
     def review(self, run: RunNumber = None) -> Response:
         """The least sure links."""
         with self._database.reading() as store:
-            return JSONResponse(finite(least_sure_links(store, run_number(store, run))))
+            number = run_number(store, run)
+            found = self._remembered.get("review", store, number, least_sure_links)
+        return JSONResponse(finite(found))
 
     def link(self, tracklet: Row, run: RunNumber = None) -> Response:
         """The two crops that decided about a tracklet."""

@@ -29,7 +29,7 @@ from .player_api import PlayerApi
 from .remembered import Remembered
 from .requests import RequestError, what_is_wrong
 from .search_api import SearchApi
-from .security import SESSION_SECONDS, Guard, Sessions
+from .security import SESSION_SECONDS, Guard, Sessions, Views
 
 STATIC = Path(__file__).with_name("static")
 MEDIA_TYPES = {
@@ -43,6 +43,8 @@ def make_app(
     cookie: str = "reidpipe",
     blur: bool = False,
     finder: Finder | None = None,
+    views: Views | None = None,
+    remembered: Remembered | None = None,
 ) -> FastAPI:
     """Make the application.
 
@@ -55,6 +57,8 @@ def make_app(
         cookie: name of the session's cookie; browsers share cookies between the ports of one machine.
         blur: whether heads in everything shown are blurred.
         finder: searches by photo; with the models of this program by default.
+        views: the log of looks at people; none by default.
+        remembered: what was read of the database already; nothing by default.
     """
     files = {path.name: path.read_bytes() for path in STATIC.iterdir() if path.suffix in MEDIA_TYPES}
 
@@ -91,15 +95,15 @@ def make_app(
             Route("/static/{name}", static, methods=["GET"]),
             Route("/login", log_in, methods=["GET", "POST"]),
             Route("/api/logout", log_out, methods=["POST"])],
-        middleware=[Middleware(Guard, sessions=sessions, cookie=cookie, hosts=hosts)],
+        middleware=[Middleware(Guard, sessions=sessions, cookie=cookie, hosts=hosts, views=views)],
         exception_handlers={
             ReidpipeError: _explain, RequestValidationError: _invalid, HTTPException: _refused})
-    remembered = Remembered()
+    remembered = remembered or Remembered()
     player = Player(database, jobs, blur)
     for routes in (
         Api(database, remembered, who, blur), OverviewApi(database, remembered, player),
         PlayerApi(database, player, Clips(database, jobs, blur)),
-        PersonApi(database, blur), SearchApi(database, finder or Finder(blur)),
+        PersonApi(database, blur), SearchApi(database, remembered, finder or Finder(blur)),
     ):
         app.include_router(routes.router())
     return app

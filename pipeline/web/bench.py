@@ -31,6 +31,7 @@ FIRST_SECONDS = 1_772_442_000.0  # UTC epoch
 WRITTEN_FPS, WRITTEN_PEOPLE = 12.5, 5  # of each camera of the run that writes meanwhile
 REQUEST_SECONDS = 60.0
 TOKEN_BYTES = 24
+KINDS, TIMELINE = 9, 1  # of requests
 MAIN = "from reidpipe.pipeline.cli.main import main; main()"
 
 
@@ -46,9 +47,10 @@ class PageDay:
 
 @dataclass(frozen=True, slots=True)
 class RouteTime:
-    """How long one kind of request took, in milliseconds."""
+    """How long one kind of request took, in milliseconds; `first_ms` after the server's start, with one user."""
 
     what: str
+    first_ms: float
     requests: int
     errors: int
     p50_ms: float
@@ -170,6 +172,7 @@ def benchmark_page(path: Path, users: int, seconds: float, think_seconds: float)
     """
     times = _Times()
     with tempfile.TemporaryDirectory() as folder, _server(path, Path(folder)) as (port, token):
+        first = _first_requests(port, token)
         stop = threading.Event()
         written: list[int] = []
         threads = [threading.Thread(target=_write, args=(path, stop, written))] + [
@@ -189,7 +192,7 @@ def benchmark_page(path: Path, users: int, seconds: float, think_seconds: float)
             "WHERE run_id = 1").one()
     return PageBenchmark(
         tracklets, people, path.stat().st_size / 2**20, users, took, [
-            RouteTime(what, len(own), len(times.errors.get(what, [])), *(
+            RouteTime(what, first[what], len(own), len(times.errors.get(what, [])), *(
                 1000 * float(share) for share in np.percentile(own, [50, 95, 100])))
             for what, own in sorted(times.seconds.items())],
         sum(written) / took)
@@ -232,28 +235,54 @@ def _write(path: Path, stop: threading.Event, written: list[int]) -> None:
 def _use(port: int, token: str, number: int, think_seconds: float, stop: threading.Event, times: _Times) -> None:
     """One user: opens pages of run 1, one after the other."""
     rng = np.random.default_rng(number)
+    cookie = _log_in(port, token)
+    ids, crop = _people(port, cookie)
+    while not stop.wait(rng.exponential(think_seconds)):
+        what, path = _request(int(rng.integers(0, KINDS)), rng, ids, crop)
+        began = time.perf_counter()
+        status, content = _asked(port, path, cookie)
+        times.add(what, time.perf_counter() - began, "" if status == 200 else content[:200].decode())
+
+
+def _first_requests(port: int, token: str) -> dict[str, float]:
+    """Milliseconds of the first request of each kind, which reads the day or opens a model."""
+    rng, cookie = np.random.default_rng(0), _log_in(port, token)
+    began = time.perf_counter()
+    ids, crop = _people(port, cookie)
+    reading = time.perf_counter() - began
+    found: dict[str, float] = {}
+    for kind in range(KINDS):
+        what, path = _request(kind, rng, ids, crop)
+        began = time.perf_counter()
+        _asked(port, path, cookie)
+        found[what] = 1000 * (time.perf_counter() - began + (reading if kind == TIMELINE else 0.0))
+    return found
+
+
+def _people(port: int, cookie: str) -> tuple[list[int], dict[str, int]]:
+    """Identities of run 1, and a stored crop."""
+    found = json.loads(_asked(port, "/api/timeline?run=1&limit=2000", cookie)[1])
+    ids = [one["identity"] for one in found["identities"]]
+    return ids, json.loads(_asked(port, f"/api/identities/{ids[0]}?run=1", cookie)[1])["tracklets"][0]["crops"][0]
+
+
+def _log_in(port: int, token: str) -> str:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_SECONDS)) as server:
         server.request("GET", f"/login?token={token}")
         answer = server.getresponse()
-        cookie = (answer.getheader("set-cookie") or "").partition(";")[0]
         answer.read()
-        ids = [one["identity"] for one in json.loads(_asked(server, "/api/timeline?run=1&limit=2000", cookie)[1])[
-            "identities"]]
-        crop = json.loads(_asked(server, f"/api/identities/{ids[0]}?run=1", cookie)[1])["tracklets"][0]["crops"][0]
-        while not stop.wait(rng.exponential(think_seconds)):
-            what, path = _request(rng, ids, crop)
-            began = time.perf_counter()
-            status, content = _asked(server, path, cookie)
-            times.add(what, time.perf_counter() - began, "" if status == 200 else content[:200].decode())
+        return (answer.getheader("set-cookie") or "").partition(";")[0]
 
 
-def _asked(server: http.client.HTTPConnection, path: str, cookie: str) -> tuple[int, bytes]:
-    server.request("GET", path, headers={"cookie": cookie})
-    answer = server.getresponse()
-    return answer.status, answer.read()
+def _asked(port: int, path: str, cookie: str) -> tuple[int, bytes]:
+    """Status and content of an answer, over a new connection: the server ends those that are idle."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_SECONDS)) as server:
+        server.request("GET", path, headers={"cookie": cookie})
+        answer = server.getresponse()
+        return answer.status, answer.read()
 
 
-def _request(rng: np.random.Generator, ids: list[int], crop: dict[str, int]) -> tuple[str, str]:
+def _request(kind: int, rng: np.random.Generator, ids: list[int], crop: dict[str, int]) -> tuple[str, str]:
     identity, second = rng.choice(ids), FIRST_SECONDS + rng.uniform(0, 4 * 3600)
     return {
         0: ("first page", "/api/overview?run=1"),
@@ -265,4 +294,4 @@ def _request(rng: np.random.Generator, ids: list[int], crop: dict[str, int]) -> 
         6: ("portrait", f"/media/portraits/{identity}?run=1"),
         7: ("review", "/api/review?run=1"),
         8: ("search by a stored picture", f"/api/search?run=1&tracklet={crop['tracklet']}&frame={crop['frame']}"),
-    }[int(rng.integers(0, 9))]
+    }[kind]

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from ..stages.observe import foot_points, to_floor
-from ..storage.queries import frame_of_box, list_cameras
+from ..storage.queries import frame_of_box
 from ..storage.schema import AnalysedFrame, Camera, Identity, Observation, TrackletRow
 from ..storage.store import Store
-from .reads import camera_names
+from .reads import cameras_of
 
 LONGEST_WINDOW = 60.0  # seconds of boxes in one answer
 PATH_POINTS = 400  # per tracklet: more are not seen on a map
@@ -87,10 +87,8 @@ def identity_boxes(store: Store, run: int, camera: int, identity: int) -> dict[i
 
 def floor_map(store: Store, run: int, identity: int) -> FloorMap:
     """Where an identity walked, in cameras whose floor is known."""
-    ids = {one["name"]: one["id"] for one in camera_names(store, run)}
     floors = {
-        ids[one.camera]: (np.array(one.homography, np.float64), one.width, one.height)
-        for one in list_cameras(store, run) if one.homography is not None}
+        one.id: (one.homography, one.width, one.height) for one in cameras_of(store, run) if one.homography is not None}
     with store.reading() as connection:
         rows = connection.execute(
             select(TrackletRow.camera_id, TrackletRow.id, AnalysedFrame.seconds, Observation.x1, Observation.y1,

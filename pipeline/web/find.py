@@ -5,31 +5,33 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
 import cv2
 import numpy as np
 
-from ...reid import Appearance, Embedder
+from ...reid import Appearance, Embedder, merge_tracklet
 from ..config.schema import DetectorConfig
 from ..search.query import CROP_ASPECT, CROP_MOST_PX, embedder_of_run
-from ..search.ranking import FoundIdentity, Wanted, rank_identities
+from ..search.ranking import appearance_probability
 from ..stages.detect import Detector, open_detector
 from ..stages.embed import cut
 from ..storage.packing import decode_crop
-from ..storage.queries import run_config
 from ..storage.store import Store
 from ..types import Image
 from .blur import blur_heads
-from .reads import camera_names, crop_file
+from .gallery import Gallery
+from .reads import crop_file
 from .requests import RequestError
+from .timelines import Filters, Timeline
 
 MOST_PHOTOS = 32  # kept in memory until they are searched for; then the oldest go
 MOST_PEOPLE = 24  # in one picture, the most confident ones
 LEAST_CONFIDENCE = 0.3
 THREADS = 2
+MOST_FOUND = 12  # identities
 
 
 class PersonInPhoto(TypedDict):
@@ -84,7 +86,7 @@ class Finder:
     ) -> None:
         self._blur, self._open_detector, self._open_embedder = blur, detector, embedder
         self._detector: Detector | None = None
-        self._embedders: dict[str, Embedder] = {}
+        self._embedders: dict[int, Embedder] = {}
         self._photos: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = threading.Lock()  # the models are not for several threads at once
 
@@ -131,17 +133,17 @@ class Finder:
             crop = blur_heads(crop, np.array([[0, 0, width, height]], np.float32))
         return cv2.imencode(".webp", crop, [cv2.IMWRITE_WEBP_QUALITY, 85])[1].tobytes()
 
-    def by_photo(self, store: Store, run: int, photo: str, person: int, wanted: Wanted) -> list[FoundPerson]:
-        """The identities that look most like a person of an uploaded picture.
+    def photo_query(self, store: Store, run: int, photo: str, person: int) -> Appearance:
+        """The appearance of a person of an uploaded picture, (1, D).
 
         Raises:
             RequestError: as `picture`.
             StoreError, WeightsError: the run's appearance model is not known, or missing.
         """
-        return self._ranked(store, run, self._embed(store, run, self._crop(photo, person)), wanted)
+        return self._embed(store, run, self._crop(photo, person))
 
-    def by_crop(self, store: Store, run: int, tracklet: int, frame: int, wanted: Wanted) -> list[FoundPerson]:
-        """The identities that look most like a stored crop.
+    def crop_query(self, store: Store, run: int, tracklet: int, frame: int) -> Appearance:
+        """The appearance of a stored crop, (1, D).
 
         Raises:
             RequestError: there is no such crop.
@@ -150,7 +152,7 @@ class Finder:
         content = crop_file(store, run, tracklet, frame)
         if content is None:
             raise RequestError("no such picture is stored: it may have been pruned")
-        return self._ranked(store, run, self._embed(store, run, decode_crop(content)), wanted)
+        return self._embed(store, run, decode_crop(content))
 
     def _crop(self, photo: str, person: int) -> Image:
         with self._lock:
@@ -162,33 +164,40 @@ class Finder:
         return kept.crops[person]
 
     def _embed(self, store: Store, run: int, crop: Image) -> Appearance:
-        key = str(hash(run_config(store, run)))
         with self._lock:
-            if key not in self._embedders:
-                self._embedders[key] = self._open_embedder(store, run)
-            return self._embedders[key].embed([crop])
-
-    def _ranked(self, store: Store, run: int, query: Appearance, wanted: Wanted) -> list[FoundPerson]:
-        ids = {one["name"]: one["id"] for one in camera_names(store, run)}
-        return [_plain(one, ids) for one in rank_identities(store, run, query, wanted, most=12)]
+            if run not in self._embedders:
+                self._embedders[run] = self._open_embedder(store, run)
+            return self._embedders[run].embed([crop])
 
 
-def wanted_by(store: Store, run: int, cameras: Sequence[int], first: float | None, last: float | None) -> Wanted:
-    """Where and when somebody is looked for, by row ids of cameras."""
-    names = {one["id"]: one["name"] for one in camera_names(store, run)}
-    for camera in cameras:
-        if camera not in names:
-            raise RequestError(f"run {run} has no camera {camera}")
-    return Wanted(
-        tuple(names[camera] for camera in cameras), -np.inf if first is None else first,
-        np.inf if last is None else last)
+def rank_people(gallery: Gallery, timeline: Timeline, query: Appearance, filters: Filters) -> list[FoundPerson]:
+    """The identities that look most like a query, (1, D), among the tracklets that were seen there and then.
 
-
-def _plain(one: FoundIdentity, cameras: Mapping[str, int]) -> FoundPerson:
-    return {
-        "identity": one.identity, "name": one.name, "probability": one.probability, "similarity": one.similarity,
-        "visits": [
-            {"camera": cameras[visit.camera], "first_seconds": visit.enter_seconds, "last_seconds": visit.leave_seconds}
-            for visit in one.visits]}
-
-
+    Raises:
+        RequestError: there is no such camera.
+        StoreError: the run's embeddings are of another model.
+    """
+    known = [one["id"] for one in timeline.cameras]
+    for camera in filters.cameras:
+        if camera not in known:
+            raise RequestError(f"the run has no camera {camera}")
+    there = np.ones(len(gallery.identity), np.bool_)
+    if filters.cameras:
+        there &= np.isin(gallery.camera, np.array(filters.cameras, np.int64))
+    if filters.first is not None:
+        there &= gallery.last >= filters.first
+    if filters.last is not None:
+        there &= gallery.first <= filters.last
+    nearest = gallery.nearest(merge_tracklet(query), np.flatnonzero(there), MOST_FOUND)
+    shown = timeline.shown(filters)
+    found: list[FoundPerson] = []
+    for identity, similarity in nearest:
+        row = int(np.searchsorted(timeline.number, identity))
+        visits = [timeline.visits[place] for place in np.flatnonzero(shown & (timeline.row == row)).tolist()]
+        found.append({
+            "identity": identity, "name": timeline.identities[row].name, "similarity": similarity,
+            "probability": appearance_probability(similarity, gallery.linking.calibration),
+            "visits": [
+                {"camera": one.camera, "first_seconds": one.first_seconds, "last_seconds": one.last_seconds}
+                for one in sorted(visits, key=lambda visit: visit.first_seconds)]})
+    return found

@@ -21,13 +21,12 @@ from ..errors import SourceError
 from ..output.render import camera_configs
 from ..output.video_writer import VideoWriter
 from ..sources.opening import Footage, find_footage, open_source
-from ..storage.queries import CameraSummary, list_cameras
 from ..storage.store import Store
 from .blur import blur_heads
 from .boxes import boxes_by_frame
 from .database import Database
 from .jobs import Jobs, Progress
-from .reads import camera_names
+from .reads import CameraOf, cameras_of
 
 WIDEST_PX = 1280  # of copies
 MOST_PARTS = 2000  # files of one camera that are listed: a day in pieces of 43 seconds
@@ -81,6 +80,7 @@ class Player:
     def __init__(self, database: Database, jobs: Jobs, blur: bool = False) -> None:
         self._database, self._jobs, self._blur = database, jobs, blur
         self._known: dict[tuple[Path, int, int], PlayableFile | None] = {}
+        self._configs: dict[int, dict[str, CameraConfig]] = {}
         self._lock = threading.Lock()
 
     def cameras(self, store: Store, run: int) -> list[CameraFootage]:
@@ -89,20 +89,15 @@ class Player:
         Raises:
             StoreError: there is no such run, or its config does not say how its footage was read.
         """
-        configs = camera_configs(store, run)
-        ids = {one["name"]: one["id"] for one in camera_names(store, run)}
-        return [
-            self._camera(ids[one.camera], one, configs[one.camera])
-            for one in list_cameras(store, run) if one.camera in configs]
+        configs = self._configs_of(store, run)
+        return [self._camera(one, configs[one.name]) for one in cameras_of(store, run) if one.name in configs]
 
     def file(self, store: Store, run: int, camera: int, part: int) -> Path | None:
         """The file of a part of `cameras`; None if there is none (any more)."""
-        names = {one["id"]: one["name"] for one in camera_names(store, run)}
-        configs = camera_configs(store, run)
-        if camera not in names or names[camera] not in configs:
+        name = next((one.name for one in cameras_of(store, run) if one.id == camera), None)
+        config = None if name is None else self._configs_of(store, run).get(name)
+        if config is None:
             return None
-        summary = next(one for one in list_cameras(store, run) if one.camera == names[camera])
-        config = configs[summary.camera]
         try:
             footage = find_footage(config.source)
         except SourceError:
@@ -115,12 +110,18 @@ class Player:
 
     def begin(self, store: Store, run: int, camera: int) -> float | None:
         """When the footage of a camera begins, UTC epoch seconds."""
-        names = {one["id"]: one["name"] for one in camera_names(store, run)}
-        return next((one.start_seconds for one in list_cameras(store, run) if one.camera == names.get(camera)), None)
+        return next((one.start_seconds for one in cameras_of(store, run) if one.id == camera), None)
 
-    def _camera(self, id_: int, camera: CameraSummary, config: CameraConfig) -> CameraFootage:
+    def _configs_of(self, store: Store, run: int) -> dict[str, CameraConfig]:
+        """The cameras of a run's config, which never changes; a player asks for its footage many times."""
+        with self._lock:
+            if run not in self._configs:
+                self._configs[run] = camera_configs(store, run)
+            return self._configs[run]
+
+    def _camera(self, camera: CameraOf, config: CameraConfig) -> CameraFootage:
         found: CameraFootage = {
-            "id": id_, "name": camera.camera, "width": camera.width, "height": camera.height, "fps": camera.fps,
+            "id": camera.id, "name": camera.name, "width": camera.width, "height": camera.height, "fps": camera.fps,
             "first_seconds": camera.start_seconds, "duration_seconds": 0.0, "state": "gone", "share": 0.0,
             "explanation": "", "parts": []}
         if ADDRESS.match(config.source) or DEVICE.fullmatch(config.source):
@@ -132,7 +133,7 @@ class Player:
         files = self._playable(footage)
         if files is None:
             key = self._key(footage, config)
-            job = self._jobs.ask(key, partial(self._copy, id_, camera.camera, config))
+            job = self._jobs.ask(key, partial(self._copy, camera.id, camera.name, config))
             if job.state == "failed":
                 return {**found, "state": "failed", "explanation": without_credentials(job.problem)}
             if job.state != "ready":

@@ -7,6 +7,8 @@ from itertools import groupby
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic_core import from_json
 from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import aliased
 
@@ -16,6 +18,7 @@ from ..output.visits import VISIT_GAP_SECONDS
 from ..relink import shown_linking
 from ..storage.corrected import undone
 from ..storage.packing import unpack_appearance
+from ..storage.queries import iso_time
 from ..storage.schema import (
     AppearanceRow,
     Camera,
@@ -41,6 +44,18 @@ class Visit(NamedTuple):
     last_seconds: float
     probability: float | None
     by_person: bool
+
+
+class CameraOf(NamedTuple):
+    """A camera of a run; `homography`, float64 (3, 3) from pixels to metres, is None if unknown."""
+
+    id: int
+    name: str
+    width: int
+    height: int
+    fps: float
+    start_seconds: float
+    homography: NDArray[np.float64] | None
 
 
 class LinkedTracklet(NamedTuple):
@@ -100,6 +115,26 @@ def run_number(store: Store, run: int | None) -> int:
         if connection.scalar(select(Run.id).where(Run.id == wanted)) is None:
             raise StoreError(f"{store.name}: there is no run {run}: the newest is {newest}")
     return int(wanted)
+
+
+def run_names(store: Store) -> list[dict[str, object]]:
+    """All runs, the newest first: number, status and times, but no counts, which take long."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            select(Run.id, Run.status, Run.started_at, Run.finished_at, Run.version).order_by(Run.id.desc())).all()
+    return [
+        {"run": id_, "status": status, "started": iso_time(started.timestamp()),
+         "finished": None if finished is None else iso_time(finished.timestamp()), "version": version}
+        for id_, status, started, finished, version in rows]
+
+
+def cameras_of(store: Store, run: int) -> list[CameraOf]:
+    """A run's cameras, in the order of its config; unlike `list_cameras`, it counts nothing."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            select(Camera.id, Camera.name, Camera.width, Camera.height, Camera.fps, Camera.start_seconds,
+                   Camera.homography).where(Camera.run_id == run).order_by(Camera.id)).all()
+    return [CameraOf(*row[:6], None if row[6] is None else np.array(from_json(row[6]), np.float64)) for row in rows]
 
 
 def visits_of(store: Store, run: int, identity: int) -> list[Visit]:

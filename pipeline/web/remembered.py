@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 from sqlalchemy import func, select
 
-from ..storage.schema import CorrectionRow, LinkRow, LinkSet, Run, TrackletRow
+from ..storage.schema import CorrectionRow, LinkSet, Run
 from ..storage.store import Store
 
 RUNNING_SECONDS = 10.0  # for how long results of a run that goes on stand
@@ -47,18 +47,23 @@ class Remembered:
                     self._values.popitem(last=False)
             return value
 
+    def drop(self, what: str, run: int) -> None:
+        """Compute a value again when it is asked for."""
+        with self._lock:
+            self._values.pop((what, run), None)
+
 
 def version(store: Store, run: int) -> Version:
     """What changes with every change of a run's identities; read without going through its rows.
 
-    The first two are of people's decisions, which must be seen at once; the others change while a run goes on.
+    The first two are of people's decisions, which must be seen at once; the others change while the run goes on.
     """
     with store.reading() as connection:
+        status, heartbeat = connection.execute(select(Run.status, Run.heartbeat_at).where(Run.id == run)).one()
         return (
-            connection.scalar(select(func.max(CorrectionRow.id))),
+            connection.scalar(select(func.max(CorrectionRow.id)).where(CorrectionRow.run_id == run)),
             connection.scalar(select(LinkSet.id).where(LinkSet.run_id == run, LinkSet.selected == 1)),
-            connection.scalar(select(func.max(LinkRow.id))), connection.scalar(select(func.max(TrackletRow.id))),
-            *connection.execute(select(Run.status, Run.heartbeat_at).where(Run.id == run)).one())
+            status, heartbeat if status == "running" else None)
 
 
 def _decided(found: Version) -> Version:

@@ -10,10 +10,13 @@ from starlette.concurrency import run_in_threadpool
 
 from .api import finite, picture_of
 from .database import Database
-from .find import Finder, wanted_by
+from .find import Finder, rank_people
+from .gallery import gallery_of
 from .photo import decode_photo
 from .reads import run_number
+from .remembered import Remembered
 from .requests import LARGEST_ROW, Cameras, First, Last, RequestError, Row, RunNumber
+from .timelines import Filters, timeline_of
 
 Some = Annotated[int | None, Query(ge=0, le=LARGEST_ROW)]
 PhotoName = Annotated[str | None, Query(max_length=64)]
@@ -24,11 +27,12 @@ class SearchApi:
 
     Args:
         database: what is searched.
+        remembered: what was read of it.
         finder: searches.
     """
 
-    def __init__(self, database: Database, finder: Finder) -> None:
-        self._database, self._finder = database, finder
+    def __init__(self, database: Database, remembered: Remembered, finder: Finder) -> None:
+        self._database, self._remembered, self._finder = database, remembered, finder
 
     def router(self) -> APIRouter:
         """All routes of this class."""
@@ -53,14 +57,16 @@ class SearchApi:
         """The identities that look most like a person of an uploaded picture, or like a stored crop."""
         with self._database.reading() as store:
             number = run_number(store, run)
-            wanted = wanted_by(store, number, camera, first, last)
             if photo is not None:
-                found = self._finder.by_photo(store, number, photo, person, wanted)
+                query = self._finder.photo_query(store, number, photo, person)
             elif tracklet is not None and frame is not None:
-                found = self._finder.by_crop(store, number, tracklet, frame, wanted)
+                query = self._finder.crop_query(store, number, tracklet, frame)
             else:
                 raise RequestError("say what to search for: photo and person, or tracklet and frame")
-            return JSONResponse(finite({"found": found}))
+            gallery = gallery_of(self._remembered, store, number)
+            timeline = timeline_of(self._remembered, store, number)
+        found = rank_people(gallery, timeline, query, Filters(camera, first, last))
+        return JSONResponse(finite({"found": found}))
 
     def person(self, photo: str, person: Row) -> Response:
         """A person of an uploaded picture."""

@@ -5,18 +5,24 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import json
+import os
 import re
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..errors import OutputError
 
 LEAST_TOKEN = 16  # characters
 SESSION_SECONDS = 12 * 3600.0
@@ -28,6 +34,8 @@ PHOTO_PATH, LARGEST_PHOTO = "/api/search/photo", 16 * 2**20  # bytes
 VIEWERS_POST = frozenset({PHOTO_PATH, "/api/logout"})  # what those who may only look can send
 Role = Literal["view", "edit"]
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+PEOPLE_PATHS = (  # what shows a single person
+    "/api/identities/", "/api/search", "/api/links/", "/media/clips/", "/media/evidence/", "/media/photos/")
 OPEN_PATHS = ("/login", "/static/")  # what is shown before the log-in
 HEADERS = {
     "content-security-policy": (
@@ -124,6 +132,32 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
+class Views:
+    """The log of looks at people: a file to which a line of JSON is appended for each.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}: give another path") from error
+
+    def note(self, role: Role, client: str, method: str, path: str, query: bytes) -> None:
+        """Append a line."""
+        when = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._file.write(json.dumps({
+            "time": when, "client": client, "role": role, "method": method, "path": path,
+            "query": query.decode("latin-1")}) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
 class Guard:
     """Middleware that lets only a logged-in browser through, and writes only by our own page.
 
@@ -133,10 +167,13 @@ class Guard:
         cookie: name of the session's cookie.
         hosts: values of the Host header that are served, against DNS rebinding; None for all, where the name of the
             machine is not known. A session's cookie belongs to a name, so that another name has none.
+        views: the log of looks at people; none by default.
     """
 
-    def __init__(self, app: ASGIApp, sessions: Sessions, cookie: str, hosts: frozenset[str] | None) -> None:
-        self._app, self._sessions, self._cookie, self._hosts = app, sessions, cookie, hosts
+    def __init__(
+        self, app: ASGIApp, sessions: Sessions, cookie: str, hosts: frozenset[str] | None, views: Views | None = None
+    ) -> None:
+        self._app, self._sessions, self._cookie, self._hosts, self._views = app, sessions, cookie, hosts, views
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or pass on one request."""
@@ -178,6 +215,9 @@ class Guard:
             return _refused(403, "the request lacks the page's token: load the page again")
         if writes and session.role == "view" and path not in VIEWERS_POST:
             return _refused(403, "this log-in may look, but correct nothing")
+        if self._views is not None and path.startswith(PEOPLE_PATHS):
+            client = scope.get("client")
+            self._views.note(session.role, client[0] if client else "", scope["method"], path, scope["query_string"])
         scope.setdefault("state", {}).update(csrf=session.csrf, role=session.role)
         return None
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 
-from ..errors import ConfigError, OutputError
+from ..errors import ConfigError, OutputError, ReidpipeError
 from ..storage.store import Store
 from .app import make_app
 from .database import Database
 from .jobs import CACHE_BYTES, Jobs
-from .security import LEAST_TOKEN, LOOPBACK_NAMES, Sessions, is_loopback
+from .overview import overview
+from .reads import least_sure_links, run_number
+from .remembered import Remembered
+from .security import LEAST_TOKEN, LOOPBACK_NAMES, Sessions, Views, is_loopback
+from .timelines import timeline_of
+
+logger = logging.getLogger(__name__)
 
 LONGEST_TOKEN_FILE = 4096  # bytes
 
@@ -33,6 +41,7 @@ class Serving:
         blur: whether heads in everything shown are blurred.
         cache: folder for copies of footage and for clips.
         cache_bytes: of all of these.
+        audit_views: file to which looks at people are appended; none by default.
     """
 
     host: str
@@ -43,6 +52,7 @@ class Serving:
     blur: bool
     cache: Path
     cache_bytes: int = CACHE_BYTES
+    audit_views: Path | None = None
 
 
 def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
@@ -69,10 +79,14 @@ def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
         port = listener.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
         hosts = frozenset(f"{one}:{port}" for one in (*LOOPBACK_NAMES, name.lower())) if is_loopback(host) else None
+        views = None if how.audit_views is None else Views(how.audit_views)
         database, jobs = Database(store), Jobs(how.cache, how.cache_bytes)
         try:
+            remembered = Remembered()
             sessions = Sessions(token, view_token=view_token)
-            app = make_app(database, sessions, jobs, how.who, hosts, f"reidpipe_{port}", how.blur)
+            app = make_app(database, sessions, jobs, how.who, hosts, f"reidpipe_{port}", how.blur, views=views,
+                           remembered=remembered)
+            threading.Thread(target=_read_ahead, args=(database, remembered), daemon=True).start()
             server = uvicorn.Server(uvicorn.Config(
                 app, log_level="warning", access_log=False, server_header=False, lifespan="off",
                 timeout_graceful_shutdown=2))
@@ -80,7 +94,21 @@ def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
             server.run(sockets=[listener])
         finally:
             jobs.close()
+            if views is not None:
+                views.close()
             database.close()
+
+
+def _read_ahead(database: Database, remembered: Remembered) -> None:
+    """Read the newest run before somebody asks for it: of a long day, that takes seconds."""
+    try:
+        with database.reading() as store:
+            run = run_number(store, None)
+            timeline_of(remembered, store, run)
+            remembered.get("overview", store, run, overview)
+            remembered.get("review", store, run, least_sure_links)
+    except ReidpipeError as error:  # whoever opens the page reads it there
+        logger.debug("nothing could be read ahead: %s", error)
 
 
 def read_token(path: Path) -> str:

@@ -61,6 +61,6 @@ export const FLOOR = {
 };
 export const PERSON = {
   clip: "Clip (MP4)", clipMaking: "Making the clip", report: "Report (HTML)", clipReady: "The clip is ready.", why: "Why?", evidence: "Evidence of the link",
-  evidenceText: "The two pictures that decided. The warmer a place, the more it counted for the similarity.", evidenceAlt: "Two pictures with their evidence maps, and the parts of the probability",
+  evidenceText: "The two most similar pictures, how much of the person the model sees where, and what the probability is made of.", evidenceAlt: "Two pictures with their evidence maps, and the parts of the probability",
   evidenceGone: "No evidence can be shown: the pictures or the appearance model may not be there any more.", close: "Close", making: "Computing…",
 };

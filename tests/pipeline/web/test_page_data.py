@@ -25,7 +25,7 @@ from reidpipe.pipeline.web.database import Database
 from reidpipe.pipeline.web.find import Finder
 from reidpipe.pipeline.web.jobs import Jobs
 from reidpipe.pipeline.web.reads import linked_tracklets
-from reidpipe.pipeline.web.security import LARGEST_PHOTO, Sessions
+from reidpipe.pipeline.web.security import LARGEST_PHOTO, Sessions, Views
 from tests.pipeline.web.small_store import RED, START, ColourEmbedder, WholePicture, small_store, write_video
 
 TOKEN, VIEW_TOKEN = "a token of twenty chars", "a token for looking only"
@@ -291,6 +291,24 @@ def test_those_who_may_only_look_correct_nothing(path, tmp_path):
             one["who"] != "Eve" for one in page.get("/api/history").json())
     finally:
         page.close()
+
+
+def test_looks_at_people_are_logged_if_wanted(path, tmp_path):
+    with Store.open(path) as store:
+        database, jobs, views = Database(store), Jobs(tmp_path), Views(tmp_path / "views.jsonl")
+        app = make_app(database, Sessions(TOKEN), jobs, "Ada", frozenset({HOST}), views=views)
+        browser = TestClient(app, base_url=f"http://{HOST}", follow_redirects=False)
+        browser.get("/api/identities/1")
+        browser.get("/login", params={"token": TOKEN})
+        browser.get("/api/session")
+        browser.get("/api/identities/1?run=1")
+        views.close()
+        jobs.close()
+        database.close()
+    (line,) = (tmp_path / "views.jsonl").read_text().splitlines()
+    found = json.loads(line)
+    assert (found["path"], found["query"], found["role"]) == ("/api/identities/1", "run=1", "edit")
+    assert (tmp_path / "views.jsonl").stat().st_mode & 0o777 == 0o600
 
 
 def decoded(content):

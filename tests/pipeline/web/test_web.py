@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("starlette", reason="needs the extra `web`")
+pytest.importorskip("fastapi", reason="needs the extra `web`")
 
 from click.testing import CliRunner
 from starlette.testclient import TestClient
