@@ -2,6 +2,7 @@
 # make audit: known vulnerabilities of dependencies.
 # make tables: the documentation's tables, from docs/results and the code.
 # make stores: three other rendered stores with truth, to measure on (STORES="11 12" for those to choose settings on).
+# make bench-check: speed relative to other loops, compared with the documentation's figures; for a quiet machine.
 # make reid-table: the appearance model and baselines, scored on research data that is not part of this repository.
 PYTHON ?= python3.11
 KIT ?= ../shared/kit
@@ -12,7 +13,7 @@ STORES_DIR ?= $(HOME)/.cache/reidpipe/stores
 STORES_SECONDS ?= 60
 BIN := .venv/bin
 
-.PHONY: demo web test check audit wheel tables stores reid-table clean
+.PHONY: demo web test check audit wheel tables stores bench-check reid-table clean
 
 demo: .venv/installed
 	$(BIN)/reidpipe run --cameras configs/store.yaml
@@ -50,6 +51,9 @@ audit: .venv/developer
 
 tables: .venv/developer
 	$(BIN)/python -m docs.tables
+
+bench-check: .venv/developer
+	$(BIN)/reidpipe bench --cameras configs/store.yaml --rounds 3 --frames 480 --float --compare docs/results/bench.json
 
 wheel: .venv/developer
 	$(BIN)/python -m build --wheel --outdir dist .

@@ -105,15 +105,23 @@ def _held_out(result: Json) -> Rows:
             yield folder, queries, *(_percent(scores[way]["mean_average_precision"]) for way in ways)
 
 
-def _bench(result: Json) -> Rows:
-    names = {"pipeline": "whole pipeline", "bare": "bare loop: decode and detect, same threads and weights"}
-    ratios = {"pipeline": f"{result['of_bare']:.2f}", "bare": "1"}
+def _bench(result: Json, part: str = "") -> Rows:
+    if part:
+        yield "cameras", "threads of each network", "frames/s, of the first row's", "peak memory, MiB"
+        first = result["scaling"][0]["frames_per_second"]
+        for one in result["scaling"]:
+            yield one["cameras"], one["threads"], f"{one['frames_per_second'] / first:.2f}", f"{one['peak_mib']:.0f}"
+        return
+    names = {"pipeline": "whole pipeline", "bare": "bare loop: decode and detect, same threads and weights",
+             "float": "whole pipeline with the float detector", "before": "whole pipeline, earlier code"}
     yield "", "of the bare loop's frames/s", "peak memory, MiB", "busy time"
+    of_bare = result["ratios"]["bare"]
     for turns in zip(*result["rounds"], strict=True):
-        shares = turns[0].get("stage_shares") or turns[0]["stage_seconds"]
-        busy = ", ".join(f"{name} {_percent(part / sum(shares.values()))} %" for name, part in shares.items())
-        what = turns[0]["what"]
-        yield names[what], ratios[what], f"{median(one['peak_mib'] for one in turns):.0f}", busy
+        what, shares = turns[0]["what"], turns[0]["stage_seconds"]
+        busy = ", ".join(f"{name} {_percent(part / sum(shares.values()))} %" for name, part in shares.items()) or "–"
+        name = names.get(what) or f"`ultralytics track` with {what.removeprefix('baseline ')}"
+        memory = median(one["peak_mib"] for one in turns)
+        yield name, f"{of_bare / result['ratios'].get(what, 1.0):.2f}", f"{memory:.0f}", busy
 
 
 def _quiet(result: Json) -> Rows:

@@ -1,19 +1,25 @@
-"""Benchmark commands: the whole pipeline, quiet footage, search in a gallery, linking of a long day."""
+"""Benchmark commands: the whole pipeline, search in a gallery, linking of a long day."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import ConfigError
+from .bench_quiet import quiet_command
 from .common import (
     ANY_PATH,
     DEFAULT_DATABASE,
     FILE,
+    FOLDER,
+    CommandError,
     as_json_option,
     database_option,
     deprecated_option,
+    force_option,
     print_json,
     run_option,
     table_of,
@@ -21,15 +27,34 @@ from .common import (
     trust_weights_option,
 )
 
-VARIATIONS = ("plain", "light", "flicker", "rain", "noise", "dark", "compressed", "pauses")  # of `varied`
+if TYPE_CHECKING:
+    from ..evaluation.bench import Benchmark
+
 
 
 @click.group("bench", invoke_without_command=True)
 @click.option("--cameras", "config_path", type=FILE, help="config whose cameras and settings are used")
 @click.option("--rounds", type=click.IntRange(1, 1000), default=3, show_default=True, help="measurements of each kind")
-@click.option("--baseline", help="also measure `ultralytics track` with these weights (.pt is exported to OpenVINO)")
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    help="also measure `ultralytics track` with these weights (.pt is exported to OpenVINO); repeatable",
+)
 @deprecated_option("--peer", "peer", "--baseline")
+@click.option("--float", "with_float", is_flag=True, help="also measure the pipeline with the float detector")
+@click.option("--before", type=FOLDER, help="also measure other code: a git worktree with its own .venv")
 @click.option("--twice", is_flag=True, help="also measure peak memory with the footage played twice")
+@click.option(
+    "--scale", type=click.IntRange(1, 256), multiple=True, help="also measure this number of cameras; repeatable"
+)
+@click.option("--threads", type=click.IntRange(1, 1024), multiple=True, help="also measure these threads; repeatable")
+@click.option("--frames", type=click.IntRange(64, 10**9), help="that every pass ends after  [default: all]")
+@click.option("--chart", type=ANY_PATH, help="PNG to draw: the time of a frame, by stages")
+@click.option(
+    "--compare", type=FILE, help="JSON of an earlier benchmark; fails if a ratio is a tenth lower than there"
+)
+@force_option
 @trust_weights_option
 @as_json_option
 @click.pass_context
@@ -37,113 +62,79 @@ def bench_command(
     context: click.Context,
     config_path: Path | None,
     rounds: int,
-    baseline: str | None,
+    baselines: tuple[str, ...],
     peer: str | None,
+    with_float: bool,
+    before: Path | None,
     twice: bool,
+    scale: tuple[int, ...],
+    threads: tuple[int, ...],
+    frames: int | None,
+    chart: Path | None,
+    compare: Path | None,
+    force: bool,
     trust_weights: bool,
     as_json: bool,
 ) -> None:
     """Measure speed and peak memory of the whole pipeline.
 
-    Frames/s are compared with a bare loop that only decodes and detects.
+    Frames/s are compared with a bare loop that only decodes and detects. Memory is that of all processes of a run.
     """
     if context.invoked_subcommand is not None:
-        return None
+        return
     if config_path is None:
         raise click.UsageError("Missing option '--cameras'.")
+    from ...reid.files import is_png_by, make_folder
+    from ...reid.guard import MARK
     from ..config.loader import load_config
-    from ..evaluation.bench import benchmark_pipeline
+    from ..evaluation.bench import Plan, benchmark_pipeline
+    from ..evaluation.bench_chart import draw_benchmark
+    from ..evaluation.bench_compare import fallen_ratios, read_ratios
+    from ..inputs import guard_of_config
 
-    result = benchmark_pipeline(load_config(config_path), rounds, baseline or peer, twice, trust_weights)
+    config = load_config(config_path)
+    if chart is not None:
+        inputs = [config_path, *([compare] if compare else []), *map(Path, baselines)]
+        guard_of_config(config, inputs, force).check(chart, lambda path: is_png_by(path, MARK))
+        make_folder(chart.parent)
+    earlier = None if compare is None else read_ratios(compare)
+    given = (*baselines, *([peer] if peer else []))
+    plan = Plan(rounds, frames, with_float, before, given, twice, scale, threads, trust_weights)
+    result = benchmark_pipeline(config, plan)
+    if chart is not None:
+        draw_benchmark(result, chart)
     if as_json:
-        return print_json(result)
+        print_json(result)
+    else:
+        _print_benchmark(result)
+    fallen = [] if earlier is None else fallen_ratios(earlier, result.ratios)
+    if fallen:
+        raise CommandError("; ".join(fallen), exit_code=1)
+
+
+def _print_benchmark(result: Benchmark) -> None:
     console = terminal()
-    stages = sorted({stage for row in result.rounds for one in row for stage in one.stage_seconds})
-    console.print(
-        table_of(
-            "speed, peak memory, and each stage's share of the busy time of all threads",
-            ("measured", "frames", "frames/s", "peak MiB", *stages),
-            [
-                (
-                    one.what,
-                    one.frames,
-                    f"{one.frames_per_second:.1f}",
-                    f"{one.peak_mib:.0f}",
-                    *(
-                        f"{100 * one.stage_seconds.get(stage, 0) / (sum(one.stage_seconds.values()) or 1):.1f} %"
-                        for stage in stages
-                    ),
-                )
-                for row in result.rounds
-                for one in row
-            ],
-        )
-    )
-    console.print(f"pipeline / bare loop: {result.of_bare:.2f}")
-    if result.of_baseline is not None:
-        console.print(f"pipeline / baseline: {result.of_baseline:.2f}")
+    measured = [one for row in result.rounds for one in row]
+    stages = sorted({stage for one in measured for stage in one.stage_seconds})
+    rows = []
+    for one in measured:
+        busy = sum(one.stage_seconds.values()) or 1
+        shares = [f"{100 * one.stage_seconds.get(stage, 0) / busy:.1f} %" for stage in stages]
+        rows.append((one.what, one.frames, f"{one.frames_per_second:.1f}", f"{one.peak_mib:.0f}", *shares))
+    title = "speed, peak memory, and each stage's share of the busy time of all threads"
+    console.print(table_of(title, ("measured", "frames", "frames/s", "peak MiB", *stages), rows))
+    for what, ratio in result.ratios.items():
+        console.print(f"pipeline / {what}: {ratio:.2f}")
+    console.print(f"first frame after: {median(row[0].first_frame_seconds for row in result.rounds):.1f} s")
     if result.peak_growth is not None:
         console.print(f"peak memory, footage played twice / once: {result.peak_growth:.3f}")
-    return None
+    if result.scaling:
+        rows = [(one.cameras, one.threads, f"{one.frames_per_second:.1f}", f"{one.peak_mib:.0f}")
+                for one in result.scaling]
+        console.print(table_of("other numbers", ("cameras", "threads", "frames/s", "peak MiB"), rows))
 
 
-@bench_command.command("quiet")
-@click.option("--cameras", "config_path", type=FILE, required=True, help="config whose cameras and settings are used")
-@click.option("--truth", type=ANY_PATH, help="ground truth, folder with CAMERA.csv, to score the tracks")
-@click.option(
-    "--vary",
-    type=click.Choice(VARIATIONS),
-    multiple=True,
-    default=("plain",),
-    show_default=True,
-    help="how the footage is changed; repeatable. pauses: an empty scene is played in between",
-)
-@click.option("--frames", type=click.IntRange(1, 10**9), help="of each camera, at most  [default: all]")
-@click.option(
-    "--pause-seconds",
-    type=click.FloatRange(0, 3600),
-    default=45.0,
-    show_default=True,
-    help="length of each pause, after every five seconds of footage",
-)
-@trust_weights_option
-@as_json_option
-def quiet_command(
-    config_path: Path,
-    truth: Path | None,
-    vary: tuple[str, ...],
-    frames: int | None,
-    pause_seconds: float,
-    trust_weights: bool,
-    as_json: bool,
-) -> None:
-    """Measure who is lost where quiet frames are not searched.
-
-    Every frame is searched, and compared with what detector.quiet_seconds would have found.
-    """
-    from ..config.loader import load_config
-    from ..evaluation.quiet_bench import bench_quiet
-
-    found = bench_quiet(load_config(config_path), truth, vary, frames, pause_seconds, trust_weights)
-    if as_json:
-        return print_json(found)
-
-    def share(part: float | None, whole: float = 1.0) -> str:
-        return "-" if part is None or not whole else f"{100 * part / whole:.2f}"
-
-    terminal().print(
-        table_of(
-            "detection in quiet footage, in %; agreement: IDF1 against the tracks of full detection",
-            ("camera", "footage", "frames", "searched", "people", "recall", "IDF1 full", "IDF1 quiet", "agreement"),
-            [
-                (one.camera, one.variation, one.frames, share(one.searched, one.frames), one.people,
-                 share(one.people - one.lost, one.people), share(one.idf1_full), share(one.idf1_quiet),
-                 share(one.agreement))
-                for one in found
-            ],
-        )
-    )
-    return None
+bench_command.add_command(quiet_command)
 
 
 @bench_command.command("search")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 import multiprocessing
-import resource
-import sys
+import subprocess
 import tempfile
 import threading
 import time
@@ -12,18 +13,19 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
 from ..config.schema import Config
-from ..errors import WeightsError
+from ..errors import ConfigError, WeightsError
 from ..trust import require_data_only
 from ..types import CameraReport, Frame
+from .process_memory import PeakMemory
 
 Result = TypeVar("Result")
 
-KIB_PER_MIB = 1024
 WARM_UP_FRAMES = 16  # excluded from the rate: networks compile and caches fill during them
 
 
@@ -32,11 +34,13 @@ class Measurement:
     """One pass over the footage, in a process of its own.
 
     Attributes:
-        what: "pipeline", "bare" (decode and detect only), or "baseline" (ultralytics track with ByteTrack).
+        what: "pipeline", "float" (the pipeline with the float detector), "bare" (decode and detect only), "before"
+            (the pipeline of other code), or "baseline NAME" (ultralytics track with ByteTrack).
         frames: number of frames analysed.
         frames_per_second: steady rate, without loading and warm-up.
-        peak_mib: peak resident memory of the process, MiB.
+        peak_mib: peak memory of the process and all that it started, as `PeakMemory` counts it, MiB.
         stage_seconds: busy seconds per stage, summed over all threads.
+        first_frame_seconds: from the beginning of the run, with its imports, to the first analysed frame; 0 if unknown.
     """
 
     what: str
@@ -44,6 +48,24 @@ class Measurement:
     frames_per_second: float
     peak_mib: float
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    first_frame_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """The pipeline with another number of cameras or threads.
+
+    Attributes:
+        cameras: the config's cameras, repeated where there are more.
+        threads: of each network.
+        frames_per_second: over all cameras.
+        peak_mib: as of `Measurement`.
+    """
+
+    cameras: int
+    threads: int
+    frames_per_second: float
+    peak_mib: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +74,52 @@ class Benchmark:
 
     Attributes:
         rounds: the measurements of each round, in order.
-        of_bare: frames/s of the pipeline relative to the bare loop.
-        of_baseline: frames/s of the pipeline relative to the baseline; None without one.
+        ratios: frames/s of the pipeline relative to each other kind of measurement.
         peak_growth: peak memory with the footage played twice, relative to once; None if not measured.
+        scaling: with other numbers of cameras and threads.
     """
 
     rounds: list[list[Measurement]]
-    of_bare: float
-    of_baseline: float | None
+    ratios: dict[str, float]
     peak_growth: float | None
+    scaling: list[Scaling] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured beside the pipeline and the bare loop.
+
+    Attributes:
+        rounds: measurements of each kind.
+        frames: that every pass ends after; None for all.
+        with_float: also measure the pipeline with the float detector.
+        before: folder of other code of this project, with its own .venv, or None.
+        baselines: weights for `ultralytics track` (.pt is exported to OpenVINO first).
+        twice: also measure peak memory with every camera's footage played twice.
+        cameras, threads: numbers of cameras and threads to measure the pipeline with.
+        trust_weights: whether weights of formats that can run programs may be loaded.
+    """
+
+    rounds: int = 3
+    frames: int | None = None
+    with_float: bool = False
+    before: Path | None = None
+    baselines: tuple[str, ...] = ()
+    twice: bool = False
+    cameras: tuple[int, ...] = ()
+    threads: tuple[int, ...] = ()
+    trust_weights: bool = False
 
 
 class _Rate:
-    """A run listener that measures frames/s after the warm-up."""
+    """A run listener that measures frames/s after the warm-up, and ends a run after some frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, frames: int | None) -> None:
         self.frames = 0
-        self.steady_since = 0.0
+        self.began = time.perf_counter()
+        self.first_seconds = self.steady_since = 0.0
+        self.stop = threading.Event()
+        self._most = math.inf if frames is None else frames
 
     def opened(self, sources: Mapping[str, object], reports: Mapping[str, CameraReport]) -> None:
         """Nothing to measure yet."""
@@ -76,45 +127,67 @@ class _Rate:
     def analysed(self, frame: Frame, people: int) -> None:
         """Count one frame."""
         self.frames += 1
+        if self.frames == 1:
+            self.first_seconds = time.perf_counter() - self.began
         if self.frames == WARM_UP_FRAMES:
             self.steady_since = time.perf_counter()
+        if self.frames >= self._most:
+            self.stop.set()
 
     def per_second(self) -> float:
         """Frames/s since the warm-up."""
         return max(self.frames - WARM_UP_FRAMES, 0) / (time.perf_counter() - self.steady_since)
 
 
-def benchmark_pipeline(
-    config: Config, rounds: int, baseline: str | None, twice: bool, trust_weights: bool = False
-) -> Benchmark:
-    """Measure the pipeline, the bare loop and optionally a baseline, in turns, so that other load affects all of them.
+def benchmark_pipeline(config: Config, plan: Plan) -> Benchmark:
+    """Measure the pipeline, the bare loop and baselines, in turns, so that other load affects all of them.
 
     Args:
         config: footage and settings; its database is not touched.
-        rounds: measurements of each kind.
-        baseline: weights for `ultralytics track` (.pt is exported to OpenVINO first), or None.
-        twice: also measure peak memory with every camera's footage played twice.
-        trust_weights: whether weights of formats that can run programs may be loaded.
+        plan: what is measured.
 
     Raises:
-        WeightsError: the baseline's weights are missing or not trusted, or ultralytics cannot read them.
+        WeightsError: a baseline's weights are missing or not trusted, or ultralytics cannot read them.
+        ConfigError: the other code cannot be run.
     """
     with tempfile.TemporaryDirectory() as folder:
-        passes = [partial(_pipeline, config, trust_weights), partial(_bare, config, trust_weights)]
-        if baseline is not None:
-            passes.append(partial(_baseline, config, _exported(baseline, Path(folder), trust_weights)))
-        measured = [[in_own_process(measure) for measure in passes] for _ in range(rounds)]
+        passes = [partial(_pipeline, config, plan), partial(_bare, config, plan)]
+        if plan.with_float:
+            detector = config.detector.model_copy(update={"precision": "float"})
+            passes.append(partial(_pipeline, config.model_copy(update={"detector": detector}), plan, "float"))
+        for weights in plan.baselines:
+            exported = _exported(weights, Path(folder), plan.trust_weights)
+            passes.append(partial(_baseline, config, exported, plan.frames, f"baseline {Path(weights).name}"))
+        if plan.before is not None:
+            passes.append(partial(_before, config, plan.before, Path(folder)))
+        measured = [[in_own_process(measure) for measure in passes] for _ in range(plan.rounds)]
         growth = None
-        if twice:
-            doubled = in_own_process(partial(_pipeline, _played_twice(config, Path(folder)), trust_weights))
+        if plan.twice:
+            doubled = in_own_process(partial(_pipeline, _played_twice(config, Path(folder)), plan))
             growth = doubled.peak_mib / median(row[0].peak_mib for row in measured)
-    rates = [[one.frames_per_second for one in row] for row in measured]
-    return Benchmark(
-        measured,
-        of_bare=median(row[0] / row[1] for row in rates),
-        of_baseline=None if baseline is None else median(row[0] / row[2] for row in rates),
-        peak_growth=growth,
-    )
+    ratios = {
+        one.what: median(row[0].frames_per_second / row[place].frames_per_second for row in measured)
+        for place, one in enumerate(measured[0]) if place}
+    return Benchmark(measured, ratios, growth, _scaling(config, plan))
+
+
+def _scaling(config: Config, plan: Plan) -> list[Scaling]:
+    from ..prepare import network_threads
+
+    numbers = [(cameras, 0) for cameras in plan.cameras] + [(len(config.cameras), threads) for threads in plan.threads]
+    found = []
+    for cameras, threads in numbers:
+        own = _repeated(config, cameras).model_copy(update={"threads": threads or config.threads})
+        one = in_own_process(partial(_pipeline, own, plan))
+        found.append(Scaling(cameras, network_threads(own), one.frames_per_second, one.peak_mib))
+    return found
+
+
+def _repeated(config: Config, count: int) -> Config:
+    """The same config with another number of cameras."""
+    names = list(islice(cycle(config.cameras), count))
+    cameras = {f"{name}-{place}": config.cameras[name] for place, name in enumerate(names)}
+    return config.model_copy(update={"cameras": cameras})
 
 
 def in_own_process(measure: Callable[[], Result]) -> Result:
@@ -123,56 +196,76 @@ def in_own_process(measure: Callable[[], Result]) -> Result:
         return pool.submit(measure).result()
 
 
-def peak_mib() -> float:
-    """Peak resident memory of this process, MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / KIB_PER_MIB / (KIB_PER_MIB if sys.platform == "darwin" else 1)  # macOS counts bytes
+def _pipeline(config: Config, plan: Plan, what: str = "pipeline") -> Measurement:
+    rate = _Rate(plan.frames)
+    from ..run import run_pipeline  # belongs to the time until the first frame
 
-
-def _pipeline(config: Config, trust_weights: bool) -> Measurement:
-    from ..run import run_pipeline
-
-    rate = _Rate()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, PeakMemory() as memory:
         own = config.model_copy(update={"database": str(Path(folder) / "bench.db")})
-        outcome = run_pipeline(own, rate, threading.Event(), trust_weights)
-    return Measurement("pipeline", rate.frames, rate.per_second(), peak_mib(), outcome.stage_seconds)
+        outcome = run_pipeline(own, rate, rate.stop, plan.trust_weights)
+        speed = rate.per_second()
+    return Measurement(what, rate.frames, speed, memory.mib, outcome.stage_seconds, rate.first_seconds)
 
 
-def _bare(config: Config, trust_weights: bool) -> Measurement:
-    """Only the pipeline's decoding threads and its detector."""
+def _bare(config: Config, plan: Plan) -> Measurement:
+    """Only the pipeline's decoding threads and its detector, in the same frames."""
     from ..prepare import network_threads, open_cameras
+    from ..run import CHECKPOINT_SECONDS
     from ..sources.time_order import CameraReader, in_time_order
     from ..stages.detect import detect_ahead, open_detector
+    from ..stages.quiet import QuietCameras
     from ..stopwatch import Stopwatch
 
-    sources, _ = open_cameras(config)
-    detector = open_detector(config.detector, network_threads(config), trust_weights)
-    clock, stop, rate = Stopwatch(), threading.Event(), _Rate()
-    readers = [CameraReader(source, stop, clock) for source in sources.values()]
-    for frame, people in detect_ahead(in_time_order(readers), detector, config.detector.batch, clock):
-        rate.analysed(frame, len(people))
-    return Measurement("bare", rate.frames, rate.per_second(), peak_mib(), clock.seconds)
+    clock, rate = Stopwatch(), _Rate(plan.frames)
+    with PeakMemory() as memory:
+        sources, _ = open_cameras(config)
+        detector = open_detector(config.detector, network_threads(config), plan.trust_weights)
+        readers = [CameraReader(source, rate.stop, clock) for source in sources.values()]
+        quiet = QuietCameras(config.detector.quiet_seconds, CHECKPOINT_SECONDS)
+        for frame, people in detect_ahead(in_time_order(readers), detector, config.detector.batch, clock, quiet):
+            if not rate.stop.is_set():
+                rate.analysed(frame, len(people))
+        speed = rate.per_second()
+    return Measurement("bare", rate.frames, speed, memory.mib, clock.seconds)
 
 
-def _baseline(config: Config, weights: str) -> Measurement:
+def _baseline(config: Config, weights: str, frames: int | None, what: str) -> Measurement:
     """`ultralytics track` with ByteTrack and without ReID, one camera after the other."""
     from ultralytics import YOLO
 
-    rate = _Rate()
-    steady_seconds = 0.0
-    model = YOLO(weights, task="detect")
-    for camera in config.cameras.values():
-        results = model.track(
-            camera.source, stream=True, tracker="bytetrack.yaml", classes=[0], verbose=False, persist=False
-        )
-        for warmed, _ in enumerate(results):
-            rate.frames += 1
-            if warmed == WARM_UP_FRAMES:
-                rate.steady_since = time.perf_counter()
-        steady_seconds += time.perf_counter() - rate.steady_since
-    steady = rate.frames - (WARM_UP_FRAMES + 1) * len(config.cameras)
-    return Measurement("baseline", rate.frames, steady / steady_seconds, peak_mib())
+    per_camera = None if frames is None else max(WARM_UP_FRAMES + 2, frames // len(config.cameras))
+    count, steady_frames, steady_seconds = 0, 0, 0.0
+    with PeakMemory() as memory:
+        model = YOLO(weights, task="detect")
+        for camera in config.cameras.values():
+            results = model.track(
+                camera.source, stream=True, tracker="bytetrack.yaml", classes=[0], verbose=False, persist=False
+            )
+            since, own = time.perf_counter(), 0
+            for own, _ in enumerate(islice(results, per_camera), 1):
+                if own == WARM_UP_FRAMES:
+                    since = time.perf_counter()
+            count, steady_frames = count + own, steady_frames + max(own - WARM_UP_FRAMES, 0)
+            steady_seconds += time.perf_counter() - since
+    return Measurement(what, count, steady_frames / steady_seconds, memory.mib)
+
+
+def _before(config: Config, code: Path, folder: Path) -> Measurement:
+    """The pipeline of other code, as its own `reidpipe bench` measures it; all its frames, in one round."""
+    path = folder / "before.yaml"
+    cameras = {name: camera.model_dump(mode="json", include={"source", "every", "fps"}, exclude_none=True)
+               for name, camera in config.cameras.items()}
+    path.write_text(json.dumps({"cameras": cameras, "database": str(folder / "before.db")}), encoding="utf-8")
+    program = str(code / ".venv" / "bin" / "reidpipe")
+    command = [program, "bench", "--cameras", str(path), "--rounds", "1", "--json"]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except OSError as error:
+        raise ConfigError(f"--before: {code} has no .venv/bin/reidpipe that can be run ({error.strerror})") from error
+    if done.returncode:
+        raise ConfigError(f"--before: reidpipe of {code} failed: {' '.join(done.stderr.split())}")
+    one = json.loads(done.stdout)["rounds"][0][0]
+    return Measurement("before", one["frames"], one["frames_per_second"], one["peak_mib"], one["stage_seconds"])
 
 
 def _exported(weights: str, folder: Path, trust_weights: bool) -> str:

@@ -1,13 +1,20 @@
 """The pipeline benchmark, with every measurement in a process of its own."""
 
 import json
+import os
+import subprocess
+import sys
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.evaluation.bench import WARM_UP_FRAMES
+from reidpipe.pipeline.evaluation.bench_compare import fallen_ratios, read_ratios
+from reidpipe.pipeline.evaluation.process_memory import tree_mib
 
 from ..media import write_video
 from ..networks import write_detector
@@ -33,7 +40,7 @@ def test_pipeline_and_bare_loop_go_through_the_same_frames(config, tmp_path):
     assert pipeline["frames"] == bare["frames"] == 40 > WARM_UP_FRAMES
     assert {"decode", "detect", "track", "embed", "link"} <= set(pipeline["stage_seconds"])
     assert set(bare["stage_seconds"]) == {"decode", "detect"}
-    assert result["of_bare"] == pytest.approx(pipeline["frames_per_second"] / bare["frames_per_second"])
+    assert result["ratios"]["bare"] == pytest.approx(pipeline["frames_per_second"] / bare["frames_per_second"])
     assert result["peak_growth"] > 0.5
     assert pipeline["peak_mib"] > 100
     assert not (tmp_path / "own.db").exists(), "the config's own database is not touched"
@@ -62,3 +69,61 @@ def test_the_deprecated_option_peer_still_names_the_baseline(config, tmp_path):
     warning, error = done.stderr.splitlines()
     assert warning == "reidpipe: warning: --peer is deprecated, use --baseline"
     assert "nowhere.pt: no such baseline weights" in error
+
+
+def test_other_numbers_of_cameras_and_threads_and_the_float_detector(config, tmp_path):
+    chart = tmp_path / "out" / "bench.png"
+    done = CliRunner().invoke(main, [
+        "bench", "--cameras", str(config), "--rounds", "1", "--frames", "64", "--float", "--scale", "4",
+        "--threads", "1", "--chart", str(chart), "--json"])
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert [one["what"] for one in result["rounds"][0]] == ["pipeline", "bare", "float"]
+    assert set(result["ratios"]) == {"bare", "float"}
+    assert [(one["cameras"], one["threads"] == 1) for one in result["scaling"]][1] == (2, True)
+    assert result["scaling"][0]["cameras"] == 4
+    assert 0 < result["rounds"][0][0]["first_frame_seconds"] < 120
+    picture = cv2.imread(str(chart))
+    assert picture.shape[0] > 200
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20, "bars in several colours"
+
+
+def test_more_frames_than_asked_for_are_not_analysed(config):
+    done = CliRunner().invoke(main, ["bench", "--cameras", str(config), "--rounds", "1", "--frames", "64",
+                                     "--scale", "8", "--json"])
+    assert json.loads(done.stdout)["rounds"][0][0]["frames"] == 40
+    assert done.exit_code == 0
+
+
+def test_fallen_ratios_are_found(tmp_path):
+    path = tmp_path / "earlier.json"
+    path.write_text(json.dumps({"result": {"ratios": {"bare": 0.8, "float": 1.5, "baseline a.pt": 2.0}}}))
+    earlier = read_ratios(path)
+    assert fallen_ratios(earlier, {"bare": 0.75, "float": 1.3}) == ["pipeline / float is 1.30, before 1.50"]
+    assert fallen_ratios(earlier, earlier) == []
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"ratios": 3}', '{"result": {"ratios": {"bare": "x"}}}'])
+def test_a_file_without_ratios_is_reported(config, tmp_path, content):
+    path = tmp_path / "earlier.json"
+    path.write_text(content)
+    done = CliRunner().invoke(main, ["bench", "--cameras", str(config), "--compare", str(path)])
+    assert done.exit_code == 2, done.output
+    assert "earlier.json" in done.output
+    assert "ratios" in done.output
+
+
+def test_other_code_without_an_installed_command_is_reported(config, tmp_path):
+    done = CliRunner().invoke(main, ["bench", "--cameras", str(config), "--rounds", "1", "--before", str(tmp_path)])
+    assert done.exit_code == 2, done.output
+    assert "--before" in done.output
+    assert ".venv/bin/reidpipe" in done.output
+
+
+def test_memory_counts_processes_that_were_started():
+    before = tree_mib(os.getpid())
+    content = "x = bytearray(64 << 20); print('ready', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", content], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == b"ready\n"
+        assert 60 < tree_mib(os.getpid()) - before < 120
+        child.communicate(b"\n")

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from reidpipe.pipeline.cli.bench import VARIATIONS
+from reidpipe.pipeline.cli.bench_quiet import VARIATIONS
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.evaluation.variations import INSERTED, varied
 from reidpipe.pipeline.types import Frame
@@ -31,8 +31,8 @@ def test_every_variation_keeps_number_time_and_size_of_the_frames(kind):
         (one.index, one.seconds, one.image.shape) for one in before]
     changes = [np.abs(one.image.astype(float) - two.image).mean() for one, two in zip(before, after, strict=True)]
     assert kind == "plain" or 0.1 < max(changes) < 120
-    alike = np.corrcoef([one.image.ravel() for one in (*after, *before)])[:12, 12:]
-    assert alike.argmax(1).tolist() == list(range(12)), "each picture shows its own frame"
+    correlation = np.corrcoef([one.image.ravel() for one in (*after, *before)])[:12, 12:]
+    assert correlation.argmax(1).tolist() == list(range(12)), "each picture shows its own frame"
 
 
 def test_pauses_are_played_to_and_fro_and_shift_what_follows():
