@@ -182,7 +182,10 @@ class Api:
         """Delete a person for good."""
         if body.again != identity:
             raise RequestError(f"to forget identity {identity}, its number is needed again: got {body.again}")
-        return self._correct(lambda store: forget(store, body.run, identity, body.who, body.why).correction)
+        try:
+            return self._correct(lambda store: forget(store, body.run, identity, body.who, body.why).correction)
+        finally:
+            self._remembered.clear()
 
     def confirm(self, tracklet: Row, body: Confirm) -> Response:
         """A tracklet and another one of its identity are one person."""

@@ -69,6 +69,12 @@ class Overview(TypedDict):
     unsure: int
 
 
+def is_running(store: Store, run: int) -> bool:
+    """Whether a run goes on."""
+    with store.reading() as connection:
+        return connection.scalar(select(Run.status).where(Run.id == run)) == "running"
+
+
 def live(store: Store, run: int) -> Live:
     """The state of a run now; cheap enough for every second."""
     with store.reading() as connection:

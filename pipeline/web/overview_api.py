@@ -13,10 +13,11 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from ..errors import ReidpipeError
+from ..storage.store import Store
 from .api import finite, picture_of
 from .database import Database
 from .footage import Player
-from .overview import live, overview, preview
+from .overview import Live, is_running, live, overview, preview
 from .reads import run_number
 from .remembered import Remembered
 from .requests import Row, RunNumber
@@ -54,7 +55,7 @@ class OverviewApi:
         with self._database.reading() as store:
             number = run_number(store, run)
             found = self._remembered.get("overview", store, number, overview)
-            return JSONResponse(finite({**found, "live": live(store, number)}))
+            return JSONResponse(finite({**found, "live": self._live_of(store, number)}))
 
     async def events(self, run: RunNumber = None) -> Response:
         """Server-sent events with `live` of `/api/overview`, after every change."""
@@ -64,7 +65,7 @@ class OverviewApi:
         """The last analysed frame of a camera whose footage can be read."""
         with self._database.reading() as store:
             number = run_number(store, run)
-            state = next((one for one in live(store, number)["cameras"] if one["id"] == camera), None)
+            state = next((one for one in self._live_of(store, number)["cameras"] if one["id"] == camera), None)
             path = self._player.file(store, number, camera, 0)
             begin = None if path is None else self._player.begin(store, number, camera)
         if state is None or path is None or begin is None or state["last_seconds"] is None:
@@ -78,6 +79,12 @@ class OverviewApi:
             while len(self._previews) > MOST_PREVIEWS:
                 self._previews.popitem(last=False)
         return picture_of(self._previews[key], blur=False)  # the file has its heads blurred, if wanted
+
+    def _live_of(self, store: Store, run: int) -> Live:
+        """The state of a run: of one that has ended, it is read once."""
+        if is_running(store, run):
+            return live(store, run)
+        return self._remembered.get("live", store, run, live)
 
     async def _events(self, run: int | None) -> AsyncIterator[str]:
         sent, silent, ends = "", 0, time.monotonic() + STREAM_SECONDS
@@ -98,6 +105,6 @@ class OverviewApi:
         if time.monotonic() - read < EVENT_SECONDS / 2:
             return state
         with self._database.reading() as store:
-            state = json.dumps(finite(live(store, run_number(store, run))))
+            state = json.dumps(finite(self._live_of(store, run_number(store, run))))
         self._live[run] = time.monotonic(), state
         return state

@@ -47,6 +47,11 @@ class Remembered:
                     self._values.popitem(last=False)
             return value
 
+    def clear(self) -> None:
+        """Keep nothing, such as of somebody who was forgotten."""
+        with self._lock:
+            self._values.clear()
+
     def drop(self, what: str, run: int) -> None:
         """Compute a value again when it is asked for."""
         with self._lock:

@@ -38,7 +38,7 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def address(made, tmp_path):
+def address(made, tmp_path, chromium):
     """A server over a copy of the database."""
     path = Path(shutil.copy(made, tmp_path / "store.db"))
     with Store.open(path) as store:
@@ -52,6 +52,8 @@ def address(made, tmp_path):
         while not server.started and thread.is_alive():
             thread.join(0.02)
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        for context in chromium.contexts:  # else the server would wait for their events
+            context.close()
         server.should_exit = True
         thread.join(10)
         jobs.close()

@@ -18,14 +18,17 @@ pytest.importorskip("fastapi", reason="needs the extra `web`")
 
 from starlette.testclient import TestClient
 
+from reidpipe.pipeline.config.schema import LinkingConfig
 from reidpipe.pipeline.storage.store import Store
 from reidpipe.pipeline.web import overview_api
 from reidpipe.pipeline.web.app import make_app
 from reidpipe.pipeline.web.database import Database
 from reidpipe.pipeline.web.find import Finder
+from reidpipe.pipeline.web.gallery import Gallery
 from reidpipe.pipeline.web.jobs import Jobs
 from reidpipe.pipeline.web.reads import linked_tracklets
 from reidpipe.pipeline.web.security import LARGEST_PHOTO, Sessions, Views
+from reidpipe.reid import Appearance, masked_similarity
 from tests.pipeline.web.small_store import RED, START, ColourEmbedder, WholePicture, small_store, write_video
 
 TOKEN, VIEW_TOKEN = "a token of twenty chars", "a token for looking only"
@@ -309,6 +312,24 @@ def test_looks_at_people_are_logged_if_wanted(path, tmp_path):
     found = json.loads(line)
     assert (found["path"], found["query"], found["role"]) == ("/api/identities/1", "run=1", "edit")
     assert (tmp_path / "views.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("masks", ["constant", "of the gallery", "of the query", "of both"])
+def test_the_gallery_gives_the_similarity_of_the_model(masks):
+    random = np.random.default_rng(3)
+    embedding = random.integers(-127, 128, (40, 8)).astype(np.int8)
+    mask = random.integers(1, 256, (40, 8 if "gallery" in masks or "both" in masks else 1)).astype(np.uint8)
+    own = random.normal(size=(1, 8)).astype(np.float32)
+    own /= np.linalg.norm(own)
+    reliable = np.full((1, 8), 0.5, np.float32)
+    if "query" in masks or "both" in masks:
+        reliable = random.uniform(0.1, 1, (1, 8)).astype(np.float32)
+    query, numbers = Appearance(own, reliable), np.arange(40)
+    unit = embedding.astype(np.float32) / np.linalg.norm(embedding.astype(np.float32), axis=1, keepdims=True)
+    whole = Appearance(unit, np.ascontiguousarray(np.broadcast_to(mask / np.float32(255), unit.shape), np.float32))
+    gallery = Gallery(LinkingConfig(), (), embedding, mask, numbers, numbers, numbers * 1.0, numbers * 1.0)
+    expected = masked_similarity(query, whole, gallery.linking.mode)[0]
+    assert gallery.similarity(query, numbers) == pytest.approx(expected, abs=1e-5)
 
 
 def decoded(content):
