@@ -130,12 +130,11 @@ def _quiet(result: Json) -> Rows:
         rows = list(group)
         frames, people = sum(one["frames"] for one in rows), sum(one["people"] for one in rows)
         searched, lost = sum(one["searched"] for one in rows), sum(one["lost"] for one in rows)
-        keys = ("idf1_full", "idf1_quiet", "agreement")
-        scores = [[one[key] for one in rows if one[key] is not None] for key in keys]
+        columns = ("idf1_full", "idf1_quiet", "agreement")
+        scores = [[one[key] for one in rows if one[key] is not None] for key in columns]
         means = [_percent(sum(column) / len(column)) if column else "–" for column in scores]
-        changed = variation.replace("plain", "–")
-        recall = f"{100 - 100 * lost / people:.2f}"
-        yield footage, changed, frames, f"{_percent(searched / frames)} %", people, recall, *means
+        share, recall = f"{_percent(searched / frames)} %", f"{100 - 100 * lost / people:.2f}"
+        yield footage, variation.replace("plain", "–"), frames, share, people, recall, *means
 
 
 def _search(result: Json) -> Rows:
