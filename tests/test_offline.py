@@ -76,8 +76,8 @@ def guarded(folder, program, prefix, traced):
 def material(tmp_path_factory):
     """Footage, crops, weights and truth: what the commands need."""
     folder = tmp_path_factory.mktemp("material")
-    write_video(folder / "left.mp4", 12, size=(640, 480))
-    write_video(folder / "right.mp4", 12, size=(640, 480))
+    write_video(folder / "left.mp4", 20, size=(640, 480))
+    write_video(folder / "right.mp4", 20, size=(640, 480))
     write_detector(folder / "person.onnx", PERSON)
     cameras = {"left": {"source": "left.mp4"}, "right": {"source": "right.mp4"}}
     config = {"cameras": cameras, "detector": {"weights": "./person.onnx"}, "database": "people.db", "threads": 1}

@@ -148,7 +148,7 @@ def benchmark_pipeline(config: Config, plan: Plan) -> Benchmark:
 
     Raises:
         WeightsError: a baseline's weights are missing or not trusted, or ultralytics cannot read them.
-        ConfigError: the other code cannot be run.
+        ConfigError: the other code cannot be run, or the footage is too short.
     """
     with tempfile.TemporaryDirectory() as folder:
         passes = [partial(_pipeline, config, plan), partial(_bare, config, plan)]
@@ -165,6 +165,9 @@ def benchmark_pipeline(config: Config, plan: Plan) -> Benchmark:
         if plan.twice:
             doubled = in_own_process(partial(_pipeline, _played_twice(config, Path(folder)), plan))
             growth = doubled.peak_mib / median(row[0].peak_mib for row in measured)
+    if not all(one.frames_per_second > 0 for row in measured for one in row):
+        raise ConfigError(
+            f"the footage is too short to measure: expected more than {WARM_UP_FRAMES} frames of each camera")
     ratios = {
         one.what: median(row[0].frames_per_second / row[place].frames_per_second for row in measured)
         for place, one in enumerate(measured[0]) if place}

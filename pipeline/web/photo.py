@@ -40,8 +40,8 @@ def decode_photo(content: bytes) -> Image:
             rgb = np.asarray(upright.convert("RGB"), np.uint8)
     except RequestError:
         raise
-    # Pillow's readers raise all of these on damaged files.
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Picture.DecompressionBombError,
-            Picture.DecompressionBombWarning) as error:
+    # Pillow's readers raise all of these on damaged files; ultralytics, once imported, makes them try a missing package.
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, ModuleNotFoundError,
+            Picture.DecompressionBombError, Picture.DecompressionBombWarning) as error:
         raise RequestError(REFUSED) from error
     return np.ascontiguousarray(rgb[:, :, ::-1])

@@ -95,6 +95,14 @@ def test_more_frames_than_asked_for_are_not_analysed(config):
     assert done.exit_code == 0
 
 
+def test_footage_that_is_too_short_is_reported(config, tmp_path):
+    for name in ("left", "right"):
+        write_video(tmp_path / f"{name}.mp4", 8, size=(640, 480))
+    done = CliRunner().invoke(main, ["bench", "--cameras", str(config), "--rounds", "1"])
+    assert done.exit_code != 0
+    assert f"too short to measure: expected more than {WARM_UP_FRAMES} frames of each camera" in done.stderr
+
+
 def test_fallen_ratios_are_found(tmp_path):
     path = tmp_path / "earlier.json"
     path.write_text(json.dumps({"result": {"ratios": {"bare": 0.8, "float": 1.5, "baseline a.pt": 2.0}}}))

@@ -270,6 +270,12 @@ def test_hostile_uploads_are_refused(served, content):
     assert (answer.status_code, "\n" in answer.json()["error"]) == (400, False)
 
 
+def test_uploads_are_refused_when_pillow_misses_a_package(served, monkeypatch):
+    """Once it is imported, ultralytics makes Pillow ask for a package for HEIF wherever it knows no format."""
+    monkeypatch.setattr("PIL.Image.open", lambda *_, **__: __import__("no_such_package_for_heif"))
+    assert served.post("/api/search/photo", b"no picture").status_code == 400
+
+
 def test_a_picture_with_a_page_behind_it_is_decoded_as_a_picture_only(served):
     content = encoded(np.full((120, 40, 3), RED, np.uint8)) + b"<html><script>alert(1)</script>"
     photo = served.post("/api/search/photo", content).json()["photo"]
