@@ -40,7 +40,7 @@ def decode_photo(content: bytes) -> Image:
             rgb = np.asarray(upright.convert("RGB"), np.uint8)
     except RequestError:
         raise
-    # Pillow's readers raise all of these on damaged files; ultralytics, once imported, makes them try a missing package.
+    # Pillow's readers raise all of these on damaged files; once imported, ultralytics makes them ask for a package.
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError, ModuleNotFoundError,
             Picture.DecompressionBombError, Picture.DecompressionBombWarning) as error:
         raise RequestError(REFUSED) from error
