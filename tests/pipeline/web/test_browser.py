@@ -183,6 +183,7 @@ def test_somebody_is_forgotten(chromium, address):
     page.locator("#toasts").get_by_text("Done:").wait_for()
     page.goto(f"{address}/#/identity/3")
     page.get_by_text("no identity 3").wait_for()
+    assert page.get_by_role("button", name="Forget…").count() == 0
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "dark")])
