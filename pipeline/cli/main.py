@@ -12,15 +12,7 @@ import click
 
 from ..credentials import CleanLogRecord, without_credentials
 from ..errors import CRASH_EXIT_CODE, INTERRUPTED_EXIT_CODE, OutputError, ReidpipeError, SourceError
-from .appearance import (
-    ablate_command,
-    export_model_command,
-    fit_discriminant_command,
-    leave_one_out_command,
-    train_command,
-)
-from .appearance_evaluation import evaluate_reid_command, explain_group
-from .bench import bench_command
+from .benchmarks.speed import bench_command
 from .calibrate import calibrate_command
 from .common import (
     FILE,
@@ -36,12 +28,20 @@ from .common import (
     trust_weights_option,
 )
 from .crash import report_crash, wants_traceback
-from .detector import evaluate_detector_command, export_detector_command, train_detector_command
 from .evaluate import evaluate_command, sweep_command
 from .identities.correct import identities_group
 from .identities.explain import explain_link_command
 from .identities.search import search_command
 from .link import check_identities, link_command
+from .models.detector import evaluate_detector_command, export_detector_command, train_detector_command
+from .models.evaluate import evaluate_reid_command, explain_group
+from .models.train import (
+    ablate_command,
+    export_model_command,
+    fit_discriminant_command,
+    leave_one_out_command,
+    train_command,
+)
 from .prune import prune_command
 from .render import render_command
 from .results import export_group, runs_command

@@ -8,7 +8,7 @@ import pytest
 CODE = """
 import os
 import numpy as np
-from reidpipe.pipeline.evaluation.process_memory import tree_mib
+from reidpipe.pipeline.bench.process_memory import tree_mib
 from reidpipe.pipeline.memory import give_back_freed_heap, give_back_freed_pictures
 
 give_back_freed_pictures()

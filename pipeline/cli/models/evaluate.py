@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...reid.files import is_png_by, make_folder, write_png, write_text
-from ...reid.guard import MARK, Guard, begins_with
-from ..errors import OutputError
-from .common import FILE, FOLDER, as_json_option, deprecated_option, force_option, print_json, table_of, terminal
+from ....reid.files import is_png_by, make_folder, write_png, write_text
+from ....reid.guard import MARK, Guard, begins_with
+from ...errors import OutputError
+from ..common import FILE, FOLDER, as_json_option, deprecated_option, force_option, print_json, table_of, terminal
 
 if TYPE_CHECKING:
-    from ...reid.evaluation.report import QueryReport, Report
+    from ....reid.evaluation.report import QueryReport, Report
 
 
 @click.command("evaluate-reid")
@@ -51,8 +51,8 @@ def evaluate_reid_command(
 
     By the protocol of Market-1501, with plain, masked and permuted-mask similarity.
     """
-    from ... import reid
-    from ...reid.evaluation.report import Task, evaluate, markdown_table
+    from .... import reid
+    from ....reid.evaluation.report import Task, evaluate, markdown_table
 
     weights = weights or reid.SHIPPED_WEIGHTS
     networks = (*baselines, *peers)
@@ -103,9 +103,9 @@ def explain_command(images: tuple[Path, ...], out: Path, weights: Path | None, f
 
     One heat map for each of the crops of people, IMAGES.
     """
-    from ... import reid
-    from ...reid.evaluation.evidence_map import draw_evidence_sheet
-    from ...reid.files import read_image
+    from .... import reid
+    from ....reid.evaluation.evidence_map import draw_evidence_sheet
+    from ....reid.files import read_image
 
     weights = weights or reid.SHIPPED_WEIGHTS
     _check_picture_name(out)

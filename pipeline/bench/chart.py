@@ -7,7 +7,7 @@ from statistics import median
 
 from ...reid.files import PNG_MAKER, replacing
 from ...reid.guard import MARK
-from .bench import Benchmark
+from .speed import Benchmark
 
 WIDTH_INCHES, ROW_INCHES, DOTS_PER_INCH = 10, 0.55, 110
 REST = "everything"  # of measurements that know no stages

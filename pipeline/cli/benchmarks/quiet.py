@@ -1,4 +1,4 @@
-"""The benchmark command bench quiet: what is saved and lost where quiet frames are not searched."""
+"""`reidpipe bench quiet`: what is saved and lost where quiet frames are not searched."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import ANY_PATH, FILE, as_json_option, print_json, table_of, terminal, trust_weights_option
+from ..common import ANY_PATH, FILE, as_json_option, print_json, table_of, terminal, trust_weights_option
 
 VARIATIONS = ("plain", "light", "flicker", "rain", "noise", "dark", "compressed", "pauses")  # of `varied`
 
@@ -45,8 +45,8 @@ def quiet_command(
 
     Every frame is searched, and compared with what detector.quiet_seconds would have found.
     """
-    from ..config.loader import load_config
-    from ..evaluation.quiet_bench import bench_quiet
+    from ...bench.quiet import bench_quiet
+    from ...config.loader import load_config
 
     found = bench_quiet(load_config(config_path), truth, vary, frames, pause_seconds, trust_weights)
     if as_json:

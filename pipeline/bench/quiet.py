@@ -13,6 +13,10 @@ import supervision as sv
 from numpy.typing import NDArray
 
 from ..config.schema import Config
+from ..evaluation.ground_truth import Boxes, Truth, read_truth, truth_files
+from ..evaluation.metrics import identity_score
+from ..evaluation.scene import camera_scene
+from ..evaluation.tracking import MIN_VISIBLE
 from ..prepare import network_threads, open_cameras
 from ..run import CHECKPOINT_SECONDS, analysed_rate
 from ..sources.opening import Source
@@ -22,10 +26,6 @@ from ..stages.quiet import QuietCameras
 from ..stages.track import TrackStage
 from ..stopwatch import Stopwatch
 from ..types import Frame, Image, Observations
-from .ground_truth import Boxes, Truth, read_truth, truth_files
-from .metrics import identity_score
-from .scene import camera_scene
-from .tracking import MIN_VISIBLE
 from .variations import varied
 
 SEEN_CONFIDENCE = 0.25  # a box of at least this confidence is a person whom full detection sees

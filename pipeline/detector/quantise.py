@@ -14,12 +14,12 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from ..reid.files import make_folder, replacing
-from ..reid.guard import MARK, Guard
-from ..reid.wording import counted
-from .errors import ConfigError, WeightsError
-from .stages.detect_openvino import letterboxed, network_hw, read_network
-from .trust import OPENVINO_FOLDER
+from ...reid.files import make_folder, replacing
+from ...reid.guard import MARK, Guard
+from ...reid.wording import counted
+from ..errors import ConfigError, WeightsError
+from ..stages.detect_openvino import letterboxed, network_hw, read_network
+from ..trust import OPENVINO_FOLDER
 
 CALIBRATION_FRAMES = 240
 SMALLEST_SHARE = 0.02  # of the footage before the first and after the last frame: often black, or of another scene

@@ -9,8 +9,8 @@ from reidpipe.pipeline.config.schema import DetectorConfig
 from reidpipe.pipeline.stages import detect, detect_openvino
 from reidpipe.pipeline.stages.detect import BUNDLED, BUNDLED_INT8, open_detector
 
-from .media import write_video
-from .networks import write_convolution
+from ..media import write_video
+from ..networks import write_convolution
 
 
 def export(*arguments):

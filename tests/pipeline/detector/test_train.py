@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from reidpipe.pipeline.config.schema import CameraConfig, Config, DetectorConfig
+from reidpipe.pipeline.detector.train import PERSON, keep_person_class, train_detector
 from reidpipe.pipeline.evaluation.detector import score_against_truth, score_agreement
 from reidpipe.pipeline.stages.detect import open_detector
-from reidpipe.pipeline.train_detector import PERSON, keep_person_class, train_detector
 
-from .media import write_video
-from .networks import write_detector
+from ..media import write_video
+from ..networks import write_detector
 
 
 @pytest.fixture(scope="module")

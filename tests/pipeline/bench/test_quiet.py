@@ -8,9 +8,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from reidpipe.pipeline.cli.bench_quiet import VARIATIONS
+from reidpipe.pipeline.bench.variations import INSERTED, varied
+from reidpipe.pipeline.cli.benchmarks.quiet import VARIATIONS
 from reidpipe.pipeline.cli.main import main
-from reidpipe.pipeline.evaluation.variations import INSERTED, varied
 from reidpipe.pipeline.types import Frame
 
 from ..media import write_video

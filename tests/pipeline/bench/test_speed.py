@@ -11,10 +11,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from reidpipe.pipeline.bench.compare import fallen_ratios, read_ratios
+from reidpipe.pipeline.bench.process_memory import tree_mib
+from reidpipe.pipeline.bench.speed import WARM_UP_FRAMES
 from reidpipe.pipeline.cli.main import main
-from reidpipe.pipeline.evaluation.bench import WARM_UP_FRAMES
-from reidpipe.pipeline.evaluation.bench_compare import fallen_ratios, read_ratios
-from reidpipe.pipeline.evaluation.process_memory import tree_mib
 
 from ..media import write_video
 from ..networks import write_detector

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from ...reid.files import failing_as
-from ..errors import ConfigError
-from .common import (
+from ....reid.files import failing_as
+from ...errors import ConfigError
+from ..common import (
     FILE,
     FOLDER,
     as_json_option,
@@ -43,7 +43,7 @@ def train_detector_command(
     """Fine-tune a person detector and export it as ONNX."""
     import logging
 
-    from ..train_detector import train_detector
+    from ...detector.train import train_detector
 
     for path in (weights, *scenes, *footage):
         with failing_as(ConfigError, path):
@@ -74,7 +74,7 @@ def export_detector_command(
 
     OUT must end in _openvino_model; give it as `detector.weights`.
     """
-    from ..quantise import quantise_detector
+    from ...detector.quantise import quantise_detector
 
     for path in footage:
         with failing_as(ConfigError, path):
@@ -104,8 +104,8 @@ def evaluate_detector_command(
 
     Either against ground truth, or by its agreement with another detector.
     """
-    from ..config.loader import load_config
-    from ..evaluation.detector import score_against_truth, score_agreement
+    from ...config.loader import load_config
+    from ...evaluation.detector import score_against_truth, score_agreement
 
     config = load_config(config_path)
     if (truth is None) == (reference is None):

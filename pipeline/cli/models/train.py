@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from .common import FILE, FOLDER, force_option, terminal
+from ..common import FILE, FOLDER, force_option, terminal
 
 if TYPE_CHECKING:
-    from .training_progress import TrainingDisplay
+    from .progress import TrainingDisplay
 
 
 @click.command("train")
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @force_option
 def train_command(recipe: Path, out: Path, resume: bool, force: bool) -> None:
     """Train an appearance model."""
-    from ...reid.training.train import train
+    from ....reid.training.train import train
 
     with _training_display() as display:
         checkpoint = train(recipe, out, resume, [display], force)
@@ -48,7 +48,7 @@ def ablate_command(recipe: Path, out: Path, seeds: int, parts: tuple[str, ...], 
 
     The table compares every variant with the full method, on held-out people.
     """
-    from ...reid.training.ablation import run_ablation, table
+    from ....reid.training.ablation import run_ablation, table
 
     with _training_display() as display:
         rows = run_ablation(recipe, out, seeds, parts, [display], display.headline, force)
@@ -64,7 +64,7 @@ def leave_one_out_command(recipe: Path, out: Path, force: bool) -> None:
 
     The tests choose how much of the start's weights to keep. The weights of all runs are averaged.
     """
-    from ...reid.training.leave_one_out import run_leave_one_out, table
+    from ....reid.training.leave_one_out import run_leave_one_out, table
 
     with _training_display() as display:
         rows = run_leave_one_out(recipe, out, [display], display.headline, force)
@@ -81,7 +81,7 @@ def fit_discriminant_command(checkpoint: Path, recipe: Path, out: Path, force: b
 
     The linear map, computed in closed form, brings out what tells the people of the recipe's training folders apart.
     """
-    from ...reid.training.fit_discriminant import fit_checkpoint
+    from ....reid.training.fit_discriminant import fit_checkpoint
 
     fit_checkpoint(checkpoint, recipe, out, force)
     click.echo(f"checkpoint: {out}")
@@ -94,7 +94,7 @@ def _training_display() -> Iterator[TrainingDisplay]:
 
     from rich.logging import RichHandler
 
-    from .training_progress import TrainingDisplay
+    from .progress import TrainingDisplay
 
     console = terminal()
     handler = RichHandler(console=console, show_time=False, show_path=False)
@@ -119,7 +119,7 @@ def export_model_command(
 
     The exported model is checked against the checkpoint.
     """
-    from ...reid.export import export
+    from ....reid.export import export
 
     if calibration is not None and precision != "fp32":
         raise click.UsageError("--int8 and --precision fp16 cannot be combined")

@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from reidpipe.pipeline.bench.linking import link_at_once, score
+from reidpipe.pipeline.bench.synthetic_day import Measured, SyntheticDay
 from reidpipe.pipeline.config.schema import LinkingConfig
-from reidpipe.pipeline.evaluation.linking_bench import link_at_once, score
-from reidpipe.pipeline.evaluation.synthetic_day import Measured, SyntheticDay
 from reidpipe.pipeline.linking.linker import link_tracklets
 
 

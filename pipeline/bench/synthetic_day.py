@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from ...reid import Appearance, concatenate, masked_similarity
 from ..errors import ConfigError
+from ..evaluation.scene import join
+from ..evaluation.tracking import MIN_VISIBLE, run_scenes
 from ..storage.queries import find_run
 from ..storage.store import Store
 from ..storage.tracklets import stored_tracklets
 from ..types import Tracklet
-from .scene import join
-from .tracking import MIN_VISIBLE, run_scenes
 
 FLOOR_METRES = (24.0, 12.0)
 CAMERA_RANGES = ((0.0, 6.5), (6.0, 13.5), (11.0, 18.0), (17.5, 24.0))  # metres of x; the second and third overlap most

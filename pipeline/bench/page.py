@@ -21,9 +21,9 @@ import cv2
 import numpy as np
 
 from ..errors import OutputError
-from ..evaluation.synthetic_day import SyntheticDay, measure_run
 from ..storage.store import CameraRow, Store
 from ..types import CameraReport, Crop, Link, Observations, Tracklet
+from .synthetic_day import SyntheticDay, measure_run
 
 BATCH_SECONDS = 60.0
 BOX_SECONDS = 1.0  # between stored boxes of a tracklet

@@ -1,0 +1,1 @@
+"""The group `reidpipe bench`: one file per benchmark."""

@@ -1,0 +1,66 @@
+"""`reidpipe bench page`: the review page with many users."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ...errors import ConfigError
+from ..common import (
+    ANY_PATH,
+    DEFAULT_DATABASE,
+    as_json_option,
+    database_option,
+    print_json,
+    run_option,
+    table_of,
+    terminal,
+)
+
+
+@click.command("page")
+@click.option("--truth", type=ANY_PATH, required=True, help="ground truth of the run, folder with CAMERA.csv")
+@click.option("--day", type=ANY_PATH, required=True, help="database of the synthetic day; made if it does not exist")
+@click.option("--tracklets", type=click.IntRange(100, 10**7), default=60_000, show_default=True, help="of the day")
+@click.option("--people", type=click.IntRange(10, 10**6), default=2000, show_default=True, help="of the day")
+@click.option("--hours", type=click.FloatRange(0.1, 1000), default=8.0, show_default=True, help="length of the day")
+@click.option("--users", type=click.IntRange(1, 1000), default=20, show_default=True, help="at once")
+@click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="for how long they look")
+@click.option("--think", type=click.FloatRange(0.01), default=2.0, show_default=True, help="mean pause between two "
+              "requests of a user in seconds")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="of the synthetic people")
+@database_option
+@run_option
+@as_json_option
+def page_command(
+    truth: Path, day: Path, tracklets: int, people: int, hours: float, users: int, seconds: float, think: float,
+    seed: int, database: str | None, run: int | None, as_json: bool,
+) -> None:
+    """Measure how fast the review page answers many users while a run writes.
+
+    The day is stored once: synthetic people who look, vary and walk as those of a stored run.
+    """
+    try:
+        from ...bench.page import PageDay, benchmark_page, store_day
+    except ImportError as error:
+        raise ConfigError(f"the page needs a package that is not installed ({error.name}): "
+                          "pip install 'reidpipe[web]'") from error
+
+    if not day.exists():
+        store_day(day, database or DEFAULT_DATABASE, truth, run, PageDay(tracklets, people, hours, seed))
+    found = benchmark_page(day, users, seconds, think)
+    if as_json:
+        return print_json(found)
+    return terminal().print(
+        table_of(
+            f"{found.users} users at once, {found.tracklets:,} tracklets of {found.people:,} people, a database of "
+            f"{found.database_mib:.0f} MiB, while a run writes {found.written_per_second:.0f} frames per second",
+            ("request", "first", "requests", "errors", "p50", "p95", "slowest"),
+            [
+                (one.what, f"{one.first_ms:.0f} ms", one.requests, one.errors,
+                 *(f"{ms:.0f} ms" for ms in (one.p50_ms, one.p95_ms, one.most_ms)))
+                for one in found.routes
+            ],
+        )
+    )

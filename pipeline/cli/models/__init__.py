@@ -1,0 +1,1 @@
+"""Commands about networks: train, export and evaluate appearance models and person detectors."""

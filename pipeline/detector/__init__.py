@@ -1,0 +1,1 @@
+"""Fine-tuning and 8-bit quantisation of the person detector."""
