@@ -26,6 +26,7 @@ DEVICE = re.compile(r"\d+|/dev/video\d+")  # how other programs name a webcam
 
 DEFAULT_STALL_SECONDS = 60.0  # a sleeping disk or a busy network drive takes up to half a minute
 
+LONGEST_TRANSIT = 300.0  # seconds, of transits between cameras: longer ones say little
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Row = Annotated[list[Annotated[float, Field(ge=-1e12, le=1e12)]], Field(min_length=3, max_length=3)]
 
@@ -243,6 +244,21 @@ class CalibrationConfig(Section):
     )
 
 
+class TransitConfig(Section):
+    """How long people take from one camera's view to another's."""
+
+    leaves: str = Field(description="camera whose view they leave")
+    enters: str = Field(description="camera in which they are seen next")
+    seconds: tuple[float, float] = Field(description="usual time between, from and to, such as [5, 20]")
+
+    @field_validator("seconds")
+    @classmethod
+    def _rising(cls, seconds: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= seconds[0] < seconds[1] <= LONGEST_TRANSIT:
+            raise ValueError(f"expected two rising numbers from 0 to {LONGEST_TRANSIT:g}")
+        return seconds
+
+
 class LinkingConfig(Section):
     """Linking of tracklets to identities over all cameras."""
 
@@ -258,6 +274,15 @@ class LinkingConfig(Section):
     self_calibration: bool = Field(
         default=True,
         description="compare similarities with those of people who are seen at the same time, and so are others",
+    )
+    learn_transits: bool = Field(
+        default=True,
+        description="learn from sure links where people go next and how long they take, and use it as evidence",
+    )
+    transits: list[TransitConfig] = Field(
+        default_factory=list, max_length=10_000,
+        description="what is known of this from the beginning: `[{leaves: door, enters: aisle, seconds: [2, 10]}]`; "
+        "name all ways that people usually take out of a camera's view",
     )
     calibration: CalibrationConfig = CalibrationConfig()
     max_gap_seconds: float = Field(
@@ -336,12 +361,14 @@ class Config(Section):
 
     @field_validator("linking")
     @classmethod
-    def _overlaps_are_of_cameras(cls, linking: LinkingConfig, info: ValidationInfo) -> LinkingConfig:
+    def _places_are_cameras(cls, linking: LinkingConfig, info: ValidationInfo) -> LinkingConfig:
         cameras = info.data.get("cameras", {})  # empty if they are not valid
-        for one, other in linking.overlaps or [] if cameras else []:
-            for name in (one, other):
-                if name not in cameras:
-                    raise ValueError(f'overlaps: no camera "{shortened(name)}"{did_you_mean(name, cameras)}')
+        named = [("overlaps", name) for pair in linking.overlaps or [] for name in pair]
+        named += [("transits", name) for one in linking.transits for name in (one.leaves, one.enters)]
+        for key, name in named if cameras else []:
+            if name not in cameras:
+                raise ValueError(f'{key}: no camera "{shortened(name)}"{did_you_mean(name, cameras)}')
+        for one, other in linking.overlaps or []:
             if one == other:
                 raise ValueError(f'overlaps: expected two cameras, got "{shortened(one)}" twice')
         return linking

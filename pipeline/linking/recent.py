@@ -17,6 +17,7 @@ from .candidates import Found, KnownIdentities
 from .constraints import compatible, gap_seconds, separate_views
 from .motion import motion_evidence
 from .spans import Spans, joined
+from .transits import SURE_ODDS, Transits
 from .views import NEAREST_VIEWS, mean_of_nearest, nearest_views
 
 KEPT_ARRAYS = ("identity", "written", "stated", "own_odds", "is_open", "similarity", "motion", "level", "compatible")
@@ -43,16 +44,18 @@ class Recent:
             without one.
         is_open: bool (T,), whether the decision can still change.
         similarity: float32 (T, T), row to column; -inf on the diagonal.
-        motion: float32 (T, T), evidence of the floor positions, see `motion_evidence`.
+        motion: float32 (T, T), evidence of the floor positions, see `motion_evidence`, and of the time between cameras.
         level: float32 (T,), similarity to people who surely are others, less what is usual.
         compatible: bool (T, T), whether time and place allow two tracklets to be one person; true on the diagonal.
         candidates: identities of `known` that each tracklet may be.
+        transits: how long people take between cameras, as far as it has been learnt.
     """
 
     def __init__(self, config: LinkingConfig, known: KnownIdentities, cameras: Sequence[str], dimensions: int) -> None:
         self.mode = config.mode
         self._config, self._known = config, known
         self._separate = separate_views(cameras, config.overlaps)
+        self.transits = Transits(cameras, config.transits)
         self.keys: list[TrackKey] = []
         self.spans = Spans.empty()
         self.appearance = Appearance.empty(dimensions)
@@ -74,6 +77,7 @@ class Recent:
         """All that is kept, as arrays; a tracklet's camera is in its span."""
         spans = {f"spans.{field.name}": getattr(self.spans, field.name) for field in fields(Spans)}
         return spans | {name: getattr(self, name) for name in KEPT_ARRAYS} | {
+            **{f"transits.{name}": array for name, array in self.transits.state().items()},
             "track_ids": np.array([track_id for _, track_id in self.keys], np.int64),
             "embedding": self.appearance.embedding, "mask": self.appearance.mask,
             "candidates.numbers": self.candidates.numbers, "candidates.views": self.candidates.views}
@@ -81,6 +85,7 @@ class Recent:
     def restore(self, state: Mapping[str, NDArray[Any]], cameras: Sequence[str]) -> None:
         """Continue from what `state` gave; `cameras` are the names by number."""
         self.spans = Spans(*(state[f"spans.{field.name}"] for field in fields(Spans)))
+        self.transits.restore({name: state[f"transits.{name}"] for name in ("own", "others")})
         for name in KEPT_ARRAYS:
             setattr(self, name, state[name].copy())
         track_ids, numbers = state["track_ids"].tolist(), self.spans.camera.tolist()
@@ -104,7 +109,8 @@ class Recent:
         to_new = masked_similarity(self.appearance, appearance, mode)  # (T + N, N)
         from_new = masked_similarity(appearance, before, mode) if mode == "query" else to_new[: len(before)].T
         self.similarity = _bordered(self.similarity, to_new, from_new, FORBIDDEN)
-        motion = np.asarray(motion_evidence(self.spans, spans), np.float32)
+        motion = motion_evidence(self.spans, spans)
+        motion = (motion + self.transits.evidence(self.spans, spans)).astype(np.float32)
         self.motion = _bordered(self.motion, motion, motion[: len(before)].T, 0.0)
         allowed = compatible(self.spans, spans, self._config.max_speed, self._separate)
         self.compatible = _bordered(self.compatible, allowed, allowed[: len(before)].T, True)
@@ -131,6 +137,8 @@ class Recent:
         """Keep these tracklets as summaries of their identities only; bool (T,)."""
         rows = np.flatnonzero(old)
         rows = rows[np.argsort(self.spans.last[rows], kind="stable")]
+        if self._config.learn_transits:
+            self.transits.learn(self.spans, self.identity, self.own_odds >= SURE_ODDS, rows)
         self._known.add(self.identity[rows], self.appearance[rows], self.spans.last[rows], self.spans.end_xy[rows])
         for row in rows.tolist():
             self.candidates.take_view(int(self.identity[row]), self.similarity[:, row])

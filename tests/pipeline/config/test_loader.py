@@ -93,6 +93,12 @@ BAD = [
         GOOD + "linking: {overlaps: [[entrance, entrance]]}\n",
         r'linking: overlaps: expected two cameras, got "entrance" twice', id="overlap with itself"),
     pytest.param(
+        GOOD + "linking: {transits: [{leaves: entrnce, enters: entrance, seconds: [2, 9]}]}\n",
+        r'linking: transits: no camera "entrnce", did you mean entrance\?', id="transit from an unknown camera"),
+    pytest.param(
+        GOOD + "linking: {transits: [{leaves: entrance, enters: entrance, seconds: [9, 2]}]}\n",
+        r"seconds: expected two rising numbers from 0 to 300", id="transit whose times fall"),
+    pytest.param(
         camera("floor_points: [[0, 0, 0, 0], [9, 0, 1, 0], [0, 9, 0, 1]]"),
         r"floor_points: expected 4 to 1000 points, got 3", id="few points"),
     pytest.param(
