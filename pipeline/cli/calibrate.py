@@ -62,7 +62,7 @@ def calibrate_command(
     from ...reid.wording import counted
     from ..evaluation.calibration import assess, fit, read_decisions
     from ..inputs import guard_of_run
-    from ..storage.queries import find_run
+    from ..storage.queries import run_number
 
     if (fitted or also) and truth is None:
         raise ConfigError("--fit: needs ground truth: give --truth")
@@ -71,7 +71,7 @@ def calibrate_command(
     if out is not None and out.suffix.lower() != ".png":
         raise ConfigError(f"{out}: expected a file name that ends in .png")
     with open_store(database, config_path) as store:
-        number = find_run(store, run).run
+        number = run_number(store, run)
         if out is not None:  # a bad path fails before the work, not after it
             inputs = [path for path in (truth, config_path) if path is not None]
             guard_of_run(store, number, inputs, force).check(out, lambda path: is_png_by(path, MARK))
