@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -51,7 +52,7 @@ def relink(store: Store, run: int | None, settings: Mapping[str, object], dry_ru
 
     Args:
         run: its number; the newest by default.
-        settings: keys of the `linking` section that differ from the run's.
+        settings: keys of the `linking` section that differ from the run's, such as `calibration.bias`.
         dry_run: change nothing in the database.
 
     Raises:
@@ -61,7 +62,7 @@ def relink(store: Store, run: int | None, settings: Mapping[str, object], dry_ru
     found = find_run(store, run)
     if found.status == "running":
         raise StoreError(f"{store.name}: run {found.run} still goes on: link it again when it is complete")
-    config = validated_linking({**run_linking(store, found.run).model_dump(), **settings}, "--set")
+    config = validated_linking(_changed(run_linking(store, found.run), settings), "--set")
     links = link_tracklets(stored_tracklets(store, found.run), config)
     before = {(row.camera, row.track): row.identity for row in tracklet_rows(store, found.run) if row.identity}
     linked = {(link.camera, link.track_id): link.identity for link in links}
@@ -115,6 +116,18 @@ def validated_linking(section: Mapping[str, object], where: str) -> LinkingConfi
         detail = error.errors(include_url=False)[0]
         detail["loc"] = ("linking", *detail["loc"])
         raise ConfigError(f"{where}: {describe_error(detail)}") from error
+
+
+def _changed(config: LinkingConfig, settings: Mapping[str, object]) -> dict[str, object]:
+    """A section with other values; `calibration.bias` stands for a key within one of its keys."""
+    section: dict[str, Any] = config.model_dump()
+    for key, value in settings.items():
+        outer, dot, inner = key.partition(".")
+        if dot and isinstance(section.get(outer), dict):
+            section[outer][inner] = value
+        else:
+            section[key] = value
+    return section
 
 
 def _several(one: Mapping[TrackKey, int], other: Mapping[TrackKey, int]) -> list[tuple[int, list[int]]]:

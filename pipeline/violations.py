@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from .linking.constraints import FLOOR_SLACK_METRES, is_handover, metres_apart, reachable
 from .linking.spans import spans_of
 from .relink import shown_linking
-from .storage.queries import find_run, list_cameras
+from .storage.queries import list_cameras, run_number
 from .storage.schema import Camera, Identity, TrackletRow
 from .storage.store import Store
 from .storage.tracklets import stored_tracklets
@@ -38,7 +38,7 @@ def find_violations(store: Store, run: int | None = None) -> list[Violation]:
         StoreError: there is no such run.
         ConfigError: a newer or older reidpipe wrote the settings of its links.
     """
-    number = find_run(store, run).run
+    number = run_number(store, run)
     config = shown_linking(store, number)
     with store.reading() as connection:
         found = [

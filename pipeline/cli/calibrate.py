@@ -23,12 +23,15 @@ from .common import (
 )
 
 if TYPE_CHECKING:
+    from ..config.schema import CalibrationConfig
     from ..evaluation.calibration import Assessment
+    from ..storage.store import Store
 
 
 @click.command("calibrate")
 @click.option("--truth", type=ANY_PATH, help="ground truth as of `evaluate`: shows how often links are right")
-@click.option("--fit", "fitted", is_flag=True, help="print the weights that this ground truth gives, too")
+@click.option("--fit", "fitted", is_flag=True, help="print the weights that ground truth gives, or, without it, "
+              "persons' answers about links")
 @click.option(
     "--also",
     type=(FILE, ANY_PATH),
@@ -62,26 +65,25 @@ def calibrate_command(
     from ...reid.wording import counted
     from ..evaluation.calibration import assess, fit, read_decisions
     from ..inputs import guard_of_run
-    from ..storage.queries import find_run
+    from ..storage.queries import run_number
 
-    if (fitted or also) and truth is None:
-        raise ConfigError("--fit: needs ground truth: give --truth")
-    if also and not fitted:
-        raise ConfigError("--also: is for a fit to several runs: give --fit")
+    if also and (truth is None or not fitted):
+        raise ConfigError("--also: is for a fit to several runs with ground truth: give --fit and --truth")
     if out is not None and out.suffix.lower() != ".png":
         raise ConfigError(f"{out}: expected a file name that ends in .png")
     with open_store(database, config_path) as store:
-        number = find_run(store, run).run
+        number = run_number(store, run)
         if out is not None:  # a bad path fails before the work, not after it
             inputs = [path for path in (truth, config_path) if path is not None]
             guard_of_run(store, number, inputs, force).check(out, lambda path: is_png_by(path, MARK))
             make_folder(out.parent)
         found = assess(store, number, truth)
         decisions = [read_decisions(store, number, truth)] if fitted and truth is not None else []
+        answered = _fit_to_answers(store, number) if fitted and truth is None else None
     for path, its_truth in also:
         with open_store(str(path), None) as store:
             decisions.append(read_decisions(store, None, its_truth))
-    weights = fit(decisions) if decisions else None
+    weights = fit(decisions) if decisions else None if answered is None else answered[0]
     if out is not None:
         from ..evaluation.calibration_chart import draw_calibration
 
@@ -101,8 +103,21 @@ def calibrate_command(
     _print_assessment(found)
     if weights is not None:
         fitted_to = ", ".join(f"{name}: {value:.2f}" for name, value in weights.model_dump().items())
-        terminal().print(f"fitted to {counted(len(decisions), 'run')}: linking.calibration: {{{fitted_to}}}")
+        basis = counted(len(decisions), "run") if answered is None else answered[1]
+        terminal().print(f"fitted to {basis}: linking.calibration: {{{fitted_to}}}")
     return None
+
+
+def _fit_to_answers(store: Store, run: int) -> tuple[CalibrationConfig, str]:
+    """The calibration that persons' answers give, and what they are."""
+    from ..evaluation.answers import adjusted, read_answers
+    from ..relink import shown_linking
+
+    answers = read_answers(store, run)
+    weights, scale, shift = adjusted(answers, shown_linking(store, run).calibration)
+    return weights, (
+        f"{len(answers.right)} answers, {int(answers.right.sum())} of them for the link (Brier score "
+        f"{answers.brier():.3f} before, {answers.brier(scale, shift):.3f} after)")
 
 
 def _print_assessment(found: Assessment) -> None:

@@ -132,12 +132,16 @@ def by_camera(errors: Iterable[tuple[str, str]]) -> str:
 
 
 def print_json(result: object) -> None:
-    """Print one JSON value; dataclasses become objects, paths become strings."""
+    """Print one JSON value; dataclasses and sections of a config become objects, paths become strings."""
     plain = json.loads(json.dumps(result, default=_plain))
     click.echo(json.dumps(values_without_credentials(plain), indent=2))
 
 
 def _plain(value: object) -> object:
+    from pydantic import BaseModel
+
+    if isinstance(value, BaseModel):
+        return value.model_dump()
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 

@@ -157,7 +157,7 @@ def sweep_command(
     from ...reid.guard import MARK
     from ..evaluation.sweep import is_sweep_csv, parse_values, sweep_csv, sweep_run
     from ..inputs import guard_of_run
-    from ..storage.queries import find_run
+    from ..storage.queries import run_number
 
     if out is not None and out.suffix.lower() != ".png":
         raise ConfigError(f"{out}: expected a file name that ends in .png")
@@ -166,7 +166,7 @@ def sweep_command(
     kinds = (out, lambda path: is_png_by(path, MARK)), (csv_path, is_sweep_csv)
     inputs = [path for path in (truth, config_path) if path is not None]
     with open_store(database, config_path) as store:
-        guard = guard_of_run(store, find_run(store, run).run, inputs, force)
+        guard = guard_of_run(store, run_number(store, run), inputs, force)
         for path, is_former_output in kinds:
             if path is not None:  # a bad path fails before the sweep, not after it
                 guard.check(path, is_former_output)

@@ -17,9 +17,9 @@ from sqlalchemy.orm import aliased
 from ..errors import CorrectionError, StoreError
 from ..linking.constraints import is_handover
 from ..storage.corrected import apply_corrections, undone
-from ..storage.queries import find_run, iso_time
+from ..storage.queries import iso_time, run_number
 from ..storage.rows import insert_row
-from ..storage.schema import NAME_LENGTH, Camera, CorrectionRow, CorrectionTracklet, Identity, TrackletRow
+from ..storage.schema import NAME_LENGTH, Camera, CorrectionRow, CorrectionTracklet, Identity, Run, TrackletRow
 from ..storage.store import Store
 from ..types import TrackKey
 from .history import Correction, history
@@ -261,10 +261,12 @@ def finished_run(store: Store, run: int | None) -> int:
     Raises:
         StoreError: there is no such run, or it still goes on.
     """
-    found = find_run(store, run)
-    if found.status == "running":
-        raise StoreError(f"{store.name}: run {found.run} still goes on: correct it when it is complete")
-    return found.run
+    number = run_number(store, run)
+    with store.reading() as connection:
+        status = connection.scalar(select(Run.status).where(Run.id == number))
+    if status == "running":
+        raise StoreError(f"{store.name}: run {number} still goes on: correct it when it is complete")
+    return number
 
 
 def checked_author(who: str, why: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from ..storage.corrected import undone
-from ..storage.queries import find_run, iso_time
+from ..storage.queries import iso_time, run_number
 from ..storage.schema import CorrectionRow
 from ..storage.store import Store
 
@@ -51,7 +51,7 @@ def history(store: Store, run: int | None = None) -> list[Correction]:
     Raises:
         StoreError: there is no such run.
     """
-    number = find_run(store, run).run
+    number = run_number(store, run)
     with store.reading() as connection:
         gone = undone(connection, number)
         table = CorrectionRow.__table__.c

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 
 from ..errors import CorrectionError
-from ..storage.queries import find_run, last_links
+from ..storage.queries import last_links, run_number
 from ..storage.schema import Camera, Identity, LinkRow, TrackletRow
 from ..storage.store import Store
 from ..types import TrackKey
@@ -67,7 +67,7 @@ def list_identities(store: Store, run: int | None = None) -> list[IdentitySummar
     Raises:
         StoreError: there is no such run.
     """
-    number = find_run(store, run).run
+    number = run_number(store, run)
     last = last_links()
     of_run = Camera.run_id == number
     with store.reading() as connection:
@@ -101,7 +101,12 @@ def identity_names(store: Store, run: int | None = None) -> dict[int, str]:
     Raises:
         StoreError: there is no such run.
     """
-    return {one.identity: one.name for one in list_identities(store, run) if one.name is not None}
+    number = run_number(store, run)
+    with store.reading() as connection:
+        rows = connection.execute(
+            select(Identity.number, Identity.name).join(TrackletRow, TrackletRow.identity_id == Identity.id).distinct()
+            .where(Identity.run_id == number, Identity.name.is_not(None)).order_by(Identity.number)).all()
+    return {identity: name for identity, name in rows if name is not None}
 
 
 def identity_tracklets(store: Store, run: int | None, identity: int) -> list[TrackletOf]:
@@ -116,7 +121,7 @@ def identity_tracklets(store: Store, run: int | None, identity: int) -> list[Tra
         StoreError: there is no such run.
         CorrectionError: it has no such identity.
     """
-    number = find_run(store, run).run
+    number = run_number(store, run)
     last = last_links()
     with store.reading() as connection:
         rows = connection.execute(

@@ -47,7 +47,7 @@ from ..corrections.identities import identity_names
 from ..errors import OutputError
 from ..inputs import guard_of_run, modes_of_run
 from ..stages.observe import foot_points, to_floor
-from ..storage.queries import find_run, iso_time, list_cameras, observation_rows
+from ..storage.queries import iso_time, list_cameras, observation_rows, run_number
 from ..storage.store import Store
 from .visits import list_visits
 
@@ -109,7 +109,7 @@ def export_trajectories(
         StoreError: there is no such run.
         OutputError: `path` cannot be written or must not be replaced, or `mot` was given with `summary`.
     """
-    number = find_run(store, run).run
+    number = run_number(store, run)
     guard, modes = guard_of_run(store, number, inputs, force), modes_of_run(store, number)
     if format == "mot":
         if summary:

@@ -29,7 +29,7 @@ from ..listener import RunListener, Silent
 from ..sources.opening import Source, open_source
 from ..sources.time_order import CameraReader, in_time_order
 from ..stopwatch import Stopwatch
-from ..storage.queries import CameraSummary, ObservationRow, find_run, list_cameras, observation_rows, run_config
+from ..storage.queries import CameraSummary, ObservationRow, list_cameras, observation_rows, run_config, run_number
 from ..storage.store import Store
 from ..types import CameraReport, Frame
 from .export import camera_stems
@@ -112,7 +112,7 @@ def render_run(
         OutputError: a video cannot be written, or must not replace the file in its place.
     """
     began, listener = time.perf_counter(), listener or Silent()
-    number = find_run(store, run).run
+    number = run_number(store, run)
     summaries = list_cameras(store, number)
     wanted = _wanted(summaries, only)
     opened, failed = _open_footage(wanted, camera_configs(store, number))

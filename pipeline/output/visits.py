@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 
 from ..stages.observe import foot_points
-from ..storage.queries import find_run, last_links
+from ..storage.queries import last_links, run_number
 from ..storage.schema import Camera, Identity, LinkRow, Observation, TrackletRow
 from ..storage.store import Store
 
@@ -85,7 +85,7 @@ def list_visits(store: Store, run: int | None = None, gap_seconds: float = VISIT
     """
     visits = [
         _visit(stays)
-        for _, of_one in groupby(_stays(store, find_run(store, run).run), key=lambda stay: stay[:2])
+        for _, of_one in groupby(_stays(store, run_number(store, run)), key=lambda stay: stay[:2])
         for stays in _split(of_one, gap_seconds)
     ]
     return sorted(visits, key=lambda visit: (visit.enter_seconds, visit.camera, visit.identity))

@@ -21,7 +21,7 @@ from ..storage.queries import (
     CropImage,
     TrackletSummary,
     crop_images,
-    find_run,
+    run_number,
     stored_appearances,
     tracklet_rows,
 )
@@ -93,7 +93,7 @@ def explain_link(store: Store, run: int | None, one: End, other: End) -> LinkEvi
         StoreError: there is no such run.
         CorrectionError: no such tracklet or identity, or nothing to compare it with, or it was pruned.
     """
-    number = find_run(store, run).run
+    number = run_number(store, run)
     appearances = {(row.camera, row.track): row.appearance for row in stored_appearances(store, number)}
     config = shown_linking(store, number)
     sides = [_side(store, number, end, appearances) for end in (one, other)]

@@ -17,7 +17,7 @@ from ..linking.calibration import probability
 from ..linking.views import mean_of_nearest, nearest_views
 from ..output.visits import Visit, list_visits
 from ..relink import shown_linking
-from ..storage.queries import StoredAppearance, find_run, list_cameras, stored_appearances, tracklet_rows
+from ..storage.queries import StoredAppearance, list_cameras, run_number, stored_appearances, tracklet_rows
 from ..storage.store import Store
 from ..types import TrackKey
 
@@ -105,7 +105,7 @@ def rank_identities(
         StoreError: there is no such run, or its embeddings are of another model.
         ConfigError: the run has no such camera, or its links were made with settings of another version.
     """
-    number, wanted = find_run(store, run).run, wanted or Wanted()
+    number, wanted = run_number(store, run), wanted or Wanted()
     _check_cameras(store, number, wanted)
     one = merge_tracklet(query)
     config = shown_linking(store, number)

@@ -56,7 +56,7 @@ class _Tracklets:
 def apply_corrections(connection: Connection, run: int) -> None:
     """Let the selected set of links obey the corrections in force, and name its identities."""
     link_set, mode = _selected(connection, run)
-    corrections = _in_force(connection, run)
+    corrections = corrections_in_force(connection, run)
     if not corrections and not _is_corrected(connection, link_set):
         return
     tracklets = _tracklets(connection, run, link_set)
@@ -84,7 +84,7 @@ def corrected_identities(connection: Connection, run: int, linked: Mapping[Track
         linked: identities by tracklet.
     """
     link_set, mode = _selected(connection, run)
-    corrections = _in_force(connection, run)
+    corrections = corrections_in_force(connection, run)
     if not corrections:
         return dict(linked)
     stored = _tracklets(connection, run, link_set)
@@ -95,8 +95,8 @@ def corrected_identities(connection: Connection, run: int, linked: Mapping[Track
 
 
 @dataclass(frozen=True, slots=True)
-class _Correction:
-    """A correction in force: its kind, the name that it gives, and row ids of its tracklets by side."""
+class CorrectionInForce:
+    """A correction: its kind, the name that it gives, and row ids of its tracklets by side, int64 (N,) and (M,)."""
 
     kind: str
     name: str | None
@@ -104,7 +104,7 @@ class _Correction:
     other: Rows
 
 
-def _in_force(connection: Connection, run: int) -> list[_Correction]:
+def corrections_in_force(connection: Connection, run: int) -> list[CorrectionInForce]:
     """The corrections that were not undone, the newest first."""
     rows = connection.execute(
         select(CorrectionRow.id, CorrectionRow.kind, CorrectionRow.name).where(
@@ -118,7 +118,7 @@ def _in_force(connection: Connection, run: int) -> list[_Correction]:
                 select(CorrectionTracklet.tracklet_id, CorrectionTracklet.side)
                 .where(CorrectionTracklet.correction_id == number).order_by(CorrectionTracklet.tracklet_id)).all()
             one, other = (np.array([row[0] for row in sides if row[1] == side], np.int64) for side in (0, 1))
-            found.append(_Correction(kind, name, one, other))
+            found.append(CorrectionInForce(kind, name, one, other))
     return found
 
 
@@ -173,7 +173,7 @@ def _tracklets(connection: Connection, run: int, link_set: int) -> _Tracklets:
 
 
 def _obeying(
-    connection: Connection, tracklets: _Tracklets, corrections: list[_Correction], mode: Mode
+    connection: Connection, tracklets: _Tracklets, corrections: list[CorrectionInForce], mode: Mode
 ) -> Numbers:
     """Identities that obey, int64 (T,)."""
     decisions = [
@@ -221,7 +221,7 @@ def _write_links(connection: Connection, link_set: int, tracklets: _Tracklets, n
                 tracklets.ids[changed].tolist(), numbers[changed].tolist(), strict=True)])
 
 
-def _names(tracklets: _Tracklets, numbers: Numbers, corrections: list[_Correction]) -> dict[int, str]:
+def _names(tracklets: _Tracklets, numbers: Numbers, corrections: list[CorrectionInForce]) -> dict[int, str]:
     """Names by identity: that of the newest naming of most of whose tracklets the identity holds."""
     found: dict[int, str] = {}
     for one in reversed(corrections):

@@ -11,7 +11,7 @@ from ..errors import StoreError
 from ..types import Link
 from .corrected import apply_corrections
 from .link_rows import new_link_set, write_links
-from .queries import find_run, iso_time
+from .queries import iso_time, run_number
 from .schema import Camera, Identity, LinkRow, LinkSet, TrackletRow
 from .store import Store
 
@@ -34,7 +34,7 @@ def list_link_sets(store: Store, run: int | None = None) -> list[LinkSetSummary]
     Raises:
         StoreError: there is no such run.
     """
-    run_id = find_run(store, run).run
+    run_id = run_number(store, run)
     with store.reading() as connection:
         rows = connection.execute(
             select(LinkSet.number, LinkSet.created_at, LinkSet.selected,
@@ -71,7 +71,7 @@ def select_link_set(store: Store, run: int | None, number: int) -> None:
     Raises:
         StoreError: there is no such run or set.
     """
-    run_id = find_run(store, run).run
+    run_id = run_number(store, run)
     known = [one.number for one in list_link_sets(store, run_id)]
     if number not in known:
         raise StoreError(f"{store.name}: run {run_id} has no set {number} of links: the newest is {max(known)}")

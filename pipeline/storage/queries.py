@@ -144,8 +144,8 @@ def list_runs(store: Store) -> list[RunSummary]:
         return [_summarise(connection, row) for row in rows]
 
 
-def find_run(store: Store, run: int | None = None) -> RunSummary:
-    """One run by its number; the newest by default.
+def run_number(store: Store, run: int | None = None) -> int:
+    """The number of a run that there is; the newest by default. It reads no large table.
 
     Raises:
         StoreError: there is no such run, or none at all.
@@ -154,15 +154,27 @@ def find_run(store: Store, run: int | None = None) -> RunSummary:
         newest = connection.scalar(select(func.max(Run.id)))
         if newest is None:
             raise StoreError(f"{store.name}: it holds no run yet: run the pipeline first")
-        row = connection.execute(select(Run.__table__).where(Run.id == (newest if run is None else run))).one_or_none()
-        if row is None:
+        if run is None:
+            return int(newest)
+        if connection.scalar(select(Run.id).where(Run.id == run)) is None:
             raise StoreError(f"{store.name}: there is no run {run}: the newest is {newest}")
-        return _summarise(connection, row)
+    return run
+
+
+def find_run(store: Store, run: int | None = None) -> RunSummary:
+    """One run by its number, with its counts, which take long; the newest by default.
+
+    Raises:
+        StoreError: there is no such run, or none at all.
+    """
+    number = run_number(store, run)
+    with store.reading() as connection:
+        return _summarise(connection, connection.execute(select(Run.__table__).where(Run.id == number)).one())
 
 
 def run_config(store: Store, run: int | None = None) -> str:
     """The config that a run was made with, as JSON."""
-    number = find_run(store, run).run
+    number = run_number(store, run)
     with store.reading() as connection:
         return connection.execute(select(Run.config).where(Run.id == number)).scalar_one()
 
@@ -175,7 +187,7 @@ def list_sources(store: Store) -> list[str]:
 
 def list_cameras(store: Store, run: int | None = None) -> list[CameraSummary]:
     """A run's cameras, in the order of its config."""
-    number = find_run(store, run).run
+    number = run_number(store, run)
     with store.reading() as connection:
         return [
             CameraSummary(
@@ -205,7 +217,7 @@ def observation_rows(store: Store, run: int | None = None, camera: str | None = 
         .outerjoin(Identity, TrackletRow.identity_id == Identity.id)
         .outerjoin(last, last.c.tracklet_id == TrackletRow.id)
         .outerjoin(LinkRow, LinkRow.id == last.c.link_id),
-        find_run(store, run).run, camera)
+        run_number(store, run), camera)
     with store.reading() as connection:
         rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(
             query.order_by(AnalysedFrame.seconds, Camera.name, TrackletRow.track_id))
@@ -236,7 +248,7 @@ def tracklet_rows(store: Store, run: int | None = None) -> Iterator[TrackletSumm
         .outerjoin(Identity, TrackletRow.identity_id == Identity.id)
         .outerjoin(last, last.c.tracklet_id == TrackletRow.id)
         .outerjoin(LinkRow, LinkRow.id == last.c.link_id),
-        find_run(store, run).run)
+        run_number(store, run))
     with store.reading() as connection:
         rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(
             query.order_by(TrackletRow.first_seconds, Camera.name, TrackletRow.track_id))
@@ -250,7 +262,7 @@ def crop_images(store: Store, run: int | None = None, identity: int | None = Non
                CropRow.quality, CropRow.image)
         .select_from(CropRow).join(TrackletRow).join(Camera)
         .outerjoin(Identity, TrackletRow.identity_id == Identity.id),
-        find_run(store, run).run)
+        run_number(store, run))
     if identity is not None:
         query = query.where(Identity.number == identity)
     with store.reading() as connection:
@@ -269,7 +281,7 @@ def stored_appearances(
         .select_from(AppearanceRow).join(TrackletRow).join(Camera)
         .outerjoin(Identity, TrackletRow.identity_id == Identity.id)
         .where(AppearanceRow.kind == kind),
-        find_run(store, run).run)
+        run_number(store, run))
     with store.reading() as connection:
         rows = connection.execution_options(yield_per=256).execute(
             query.order_by(AppearanceRow.seconds, AppearanceRow.id))
@@ -279,7 +291,7 @@ def stored_appearances(
 
 def analysed_frames(store: Store, camera: str, run: int | None = None) -> set[int]:
     """The indices of the analysed frames of one camera."""
-    query = _of_run(select(AnalysedFrame.frame_index).join(Camera), find_run(store, run).run, camera)
+    query = _of_run(select(AnalysedFrame.frame_index).join(Camera), run_number(store, run), camera)
     with store.reading() as connection:
         return set(connection.scalars(query))
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from ...reid import Appearance
 from ..stages.observe import PATH_SECONDS, foot_points, to_floor
 from ..types import Tracklet
-from .queries import ROWS_AT_ONCE, find_run, frame_of_box, list_cameras, stored_appearances
+from .queries import ROWS_AT_ONCE, frame_of_box, list_cameras, run_number, stored_appearances
 from .schema import AnalysedFrame, Camera, Observation, TrackletRow
 from .store import Store
 
@@ -28,7 +28,7 @@ def stored_tracklets(store: Store, run: int | None = None) -> list[Tracklet]:
     Raises:
         StoreError: there is no such run.
     """
-    number = find_run(store, run).run
+    number = run_number(store, run)
     homographies = {
         camera.camera: np.array(camera.homography, np.float64)
         for camera in list_cameras(store, number) if camera.homography is not None}

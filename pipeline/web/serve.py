@@ -13,15 +13,16 @@ from pathlib import Path
 import uvicorn
 
 from ..errors import ConfigError, OutputError, ReidpipeError
+from ..storage.queries import run_number
 from ..storage.store import Store
+from .access.security import LEAST_TOKEN, LOOPBACK_NAMES, Sessions, Views, is_loopback
 from .app import make_app
 from .database import Database
 from .jobs import CACHE_BYTES, Jobs
-from .overview import overview
-from .reads import least_sure_links, run_number
-from .remembered import Remembered
-from .security import LEAST_TOKEN, LOOPBACK_NAMES, Sessions, Views, is_loopback
-from .timelines import timeline_of
+from .reads.overview import read_overview
+from .reads.remembered import Remembered
+from .reads.review import least_sure_links
+from .reads.timeline import timeline_of
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def _read_ahead(database: Database, remembered: Remembered) -> None:
         with database.reading() as store:
             run = run_number(store, None)
             timeline_of(remembered, store, run)
-            remembered.get("overview", store, run, overview)
+            remembered.get("overview", store, run, read_overview)
             remembered.get("review", store, run, least_sure_links)
     except ReidpipeError as error:  # whoever opens the page reads it there
         logger.debug("nothing could be read ahead: %s", error)

@@ -29,11 +29,11 @@ def explain_link_command(
     from ...search.evidence import deciding_crops, explain_link
     from ...search.evidence_picture import draw_link_evidence, evidence_lines, verdict_of
     from ...search.query import embedder_of_run
-    from ...storage.queries import find_run
+    from ...storage.queries import run_number
 
     ends = [int(text) if text.isascii() and text.isdigit() else tracklet_key(text) for text in (one, other)]
     with open_store(database, None) as store:
-        number = find_run(store, run).run
+        number = run_number(store, run)
         if out is not None:
             check_picture(guard_of_run(store, number, [], force), out)
             make_folder(out.parent)

@@ -55,12 +55,12 @@ def search_command(
     from ...inputs import guard_of_run
     from ...search.contact_sheet import draw_contact_sheet
     from ...search.ranking import Wanted, rank_identities
-    from ...storage.queries import find_run
+    from ...storage.queries import run_number
 
     if not images and identity is None:
         raise ConfigError("who is looked for? Give --image with a picture of the person, or --identity")
     with open_store(database, None) as store:
-        number = find_run(store, run).run
+        number = run_number(store, run)
         if sheet is not None:
             check_picture(guard_of_run(store, number, images, force), sheet)
             make_folder(sheet.parent)  # a bad path fails before the search, not after it

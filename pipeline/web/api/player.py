@@ -1,0 +1,88 @@
+"""Routes of the player: what can be played, boxes over it, the footage itself, and clips of one identity."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from ...output.export import camera_stems
+from ...storage.queries import run_number
+from ..access.requests import Row, RunNumber
+from ..database import Database
+from ..media.clip import Clips
+from ..media.footage import Player
+from ..reads.boxes import boxes_between, floor_map
+from .answers import Handler, finite
+
+MP4 = "video/mp4"
+Second = Annotated[float, Query(gt=-1e12, lt=1e12, allow_inf_nan=False, description="UTC epoch seconds")]
+
+
+class PlayerApi:
+    """Handlers of the player's routes.
+
+    Args:
+        database: what they read.
+        player: finds the footage.
+        clips: makes clips.
+    """
+
+    def __init__(self, database: Database, player: Player, clips: Clips) -> None:
+        self._database, self._player, self._clips = database, player, clips
+
+    def router(self) -> APIRouter:
+        """All routes of this class."""
+        router = APIRouter(tags=["player"])
+        handlers: dict[str, Handler] = {
+            "/api/footage": self.footage, "/api/boxes": self.boxes, "/api/identities/{identity}/path": self.path,
+            "/api/identities/{identity}/clip": self.clip, "/media/footage/{camera}/{part}": self.video,
+            "/media/clips/{identity}": self.clip_video}
+        for path, handler in handlers.items():
+            router.add_api_route(path, handler, methods=["GET"])
+        router.add_api_route("/media/footage/{camera}/{part}", self.video, methods=["HEAD"], include_in_schema=False)
+        return router
+
+    def footage(self, run: RunNumber = None) -> Response:
+        """What can be played of each camera; asking for it begins to make the copies that are needed."""
+        with self._database.reading() as store:
+            return JSONResponse(finite(self._player.cameras(store, run_number(store, run))))
+
+    def boxes(
+        self, camera: Annotated[int, Query(ge=0, le=2**63 - 1)],
+        first: Annotated[Second, Query(alias="from")], last: Annotated[Second, Query(alias="to")],
+        run: RunNumber = None,
+    ) -> Response:
+        """Boxes of one camera by frame: seconds and (identity, tracklet, x1, y1, x2, y2); one minute at most."""
+        with self._database.reading() as store:
+            return JSONResponse(finite(boxes_between(store, run_number(store, run), camera, first, last)))
+
+    def path(self, identity: Row, run: RunNumber = None) -> Response:
+        """Where an identity walked on the floor, in metres."""
+        with self._database.reading() as store:
+            return JSONResponse(finite(floor_map(store, run_number(store, run), identity)))
+
+    def video(self, camera: Row, part: Row, run: RunNumber = None) -> Response:
+        """A file of `/api/footage`, by ranges."""
+        with self._database.reading() as store:
+            path = self._player.file(store, run_number(store, run), camera, part)
+        if path is None:
+            return JSONResponse({"error": "this footage is not there (any more): load the page again"}, 404)
+        return FileResponse(path, media_type=MP4)
+
+    def clip(self, identity: Row, run: RunNumber = None) -> Response:
+        """How far the clip of an identity's visits is; asking for it begins to make it."""
+        with self._database.reading() as store:
+            job = self._clips.ask(store, run_number(store, run), identity)
+        return JSONResponse({"state": job.state, "share": job.share, "explanation": job.problem})
+
+    def clip_video(self, identity: Row, run: RunNumber = None) -> Response:
+        """The clip, once it is ready."""
+        with self._database.reading() as store:
+            number = run_number(store, run)
+            path = self._clips.file(store, number, identity)
+        if path is None:
+            return JSONResponse({"error": "this clip is not ready"}, 404)
+        name = camera_stems([f"person-{identity}-run{number}"]).popitem()[1]
+        return FileResponse(path, media_type=MP4, filename=f"{name}.mp4")

@@ -1,0 +1,1 @@
+"""Pictures, footage and files that the page sends."""

@@ -1,0 +1,125 @@
+"""One identity's page: its tracklets, its stored pictures, and for each link the two pictures that decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+from sqlalchemy import Row, Select, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from ....reid import concatenate, masked_similarity
+from ...relink import shown_linking
+from ...storage.packing import unpack_appearance
+from ...storage.schema import AppearanceRow, Camera, CropRow, Identity, TrackletRow
+from ...storage.store import Store
+from .runs import camera_names
+from .tracklets import LinkedTracklet, find_tracklet, tracklets_of
+
+
+class StoredCrop(TypedDict):
+    """A stored picture of a tracklet."""
+
+    tracklet: int
+    frame: int
+    seconds: float
+    quality: float
+
+
+class Pair(TypedDict):
+    """The two most similar crops of a tracklet and of the other tracklets of its identity."""
+
+    own: StoredCrop
+    other: StoredCrop
+    similarity: float
+
+
+def identity_page(store: Store, run: int, identity: int) -> dict[str, object]:
+    """One identity: its tracklets with their links, its crops, and for each link the two crops that decided.
+
+    Raises:
+        CorrectionError: it has no such identity.
+    """
+    tracklets = tracklets_of(store, run, identity)
+    with store.reading() as connection:
+        crops = [_crop(row) for row in connection.execute(_crops_of(
+            run, identity, CropRow.tracklet_id, CropRow.frame_index, CropRow.seconds, CropRow.quality))]
+    pairs = _pairs(store, run, tracklets)
+    return {
+        "identity": identity, "name": tracklets[0].name, "run": run,
+        "cameras": camera_names(store, run),
+        "first_seconds": tracklets[0].first_seconds,
+        "last_seconds": max(one.last_seconds for one in tracklets),
+        "observations": sum(one.observations for one in tracklets),
+        "tracklets": [
+            {**one._asdict(), "crops": [crop for crop in crops if crop["tracklet"] == one.id],
+             "pair": pairs.get(one.id)}
+            for one in tracklets]}
+
+
+def link_pair(store: Store, run: int, tracklet: int) -> dict[str, object]:
+    """A tracklet, the tracklet of its identity with the most similar crop, and these two crops.
+
+    Raises:
+        CorrectionError: it has no such tracklet with an identity.
+    """
+    own = find_tracklet(store, run, tracklet)
+    tracklets = tracklets_of(store, run, own.identity)
+    pair = _pairs(store, run, tracklets).get(tracklet)
+    other = None if pair is None else next(one for one in tracklets if one.id == pair["other"]["tracklet"])
+    return {"own": own._asdict(), "other": None if other is None else other._asdict(), "pair": pair}
+
+
+def crop_file(store: Store, run: int, tracklet: int, frame: int) -> bytes | None:
+    """A stored crop, a WebP or JPEG file; None if there is none."""
+    with store.reading() as connection:
+        found: bytes | None = connection.scalar(
+            select(CropRow.image).join(TrackletRow).join(Camera)
+            .where(Camera.run_id == run, CropRow.tracklet_id == tracklet, CropRow.frame_index == frame))
+    return found
+
+
+def portrait_file(store: Store, run: int, identity: int) -> bytes | None:
+    """The best stored crop of an identity; None if there is none."""
+    with store.reading() as connection:
+        found: bytes | None = connection.scalar(_crops_of(run, identity, CropRow.image).limit(1))
+    return found
+
+
+def _crops_of(run: int, identity: int, *columns: InstrumentedAttribute[Any]) -> Select[*tuple[Any, ...]]:
+    """Columns of an identity's crops, the best first."""
+    return (
+        select(*columns).select_from(CropRow).join(TrackletRow).join(Camera)
+        .join(Identity, Identity.id == TrackletRow.identity_id)
+        .where(Camera.run_id == run, Identity.number == identity)
+        .order_by(CropRow.quality.desc(), CropRow.tracklet_id, CropRow.frame_index))
+
+
+def _crop(row: Row[*tuple[Any, ...]]) -> StoredCrop:
+    return {"tracklet": row[0], "frame": row[1], "seconds": row[2], "quality": row[3]}
+
+
+def _pairs(store: Store, run: int, tracklets: Sequence[LinkedTracklet]) -> dict[int, Pair]:
+    """By tracklet, its most similar crop to those of the other tracklets; none without stored embeddings of crops."""
+    columns = CropRow.tracklet_id, CropRow.frame_index, CropRow.seconds, CropRow.quality
+    with store.reading() as connection:
+        rows = connection.execute(
+            _crops_of(run, tracklets[0].identity, *columns, AppearanceRow.embedding, AppearanceRow.mask)
+            .join(AppearanceRow, (AppearanceRow.tracklet_id == CropRow.tracklet_id)
+                  & (AppearanceRow.kind == "crop") & (AppearanceRow.seconds == CropRow.seconds))).all()
+    if not rows:
+        return {}
+    crops = [_crop(row) for row in rows]
+    own = concatenate([unpack_appearance(row[4], row[5]) for row in rows])
+    of = np.array([row[0] for row in rows])  # (N,)
+    similarity = masked_similarity(own, own, shown_linking(store, run).mode)  # (N, N)
+    similarity[of[:, None] == of] = -np.inf
+    best = similarity.argmax(1)  # (N,)
+    found: dict[int, Pair] = {}
+    for row in np.flatnonzero(np.isfinite(similarity[np.arange(len(rows)), best])).tolist():
+        value = float(similarity[row, best[row]])
+        former = found.get(crops[row]["tracklet"])
+        if former is None or value > former["similarity"]:
+            found[crops[row]["tracklet"]] = {"own": crops[row], "other": crops[int(best[row])], "similarity": value}
+    return found

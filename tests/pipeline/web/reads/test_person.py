@@ -1,0 +1,55 @@
+"""One identity's page."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the extra `web`")
+
+from tests.pipeline.web.served import tracklets
+from tests.pipeline.web.small_store import START
+
+
+def test_the_page_of_an_identity_shows_what_decided_its_links(browser):
+    found = browser.get("/api/identities/1").json()
+    first, second = found["tracklets"]
+    assert (first["camera"], first["similarity"], len(first["crops"])) == ("door", None, 2)
+    assert (second["camera"], second["similarity"], second["probability"], second["by"]) == ("hall", 0.6, 0.7, "model")
+    assert second["pair"]["own"]["tracklet"] == second["id"]
+    assert second["pair"]["other"]["tracklet"] == first["id"]
+    assert -1 <= second["pair"]["similarity"] <= 1
+    crop = second["pair"]["own"]
+    picture = browser.get(f"/media/crops/{crop['tracklet']}/{crop['frame']}")
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/webp")
+    portrait = browser.get("/media/portraits/1")
+    assert portrait.content[8:12] == b"WEBP"
+
+
+def test_the_crops_that_decided_are_the_most_similar_ones(browser, path):
+    with sqlite3.connect(path) as connection:  # the second crop of the hall has the embedding of the door's first
+        connection.execute(
+            "UPDATE appearances SET embedding = (SELECT embedding FROM appearances WHERE kind = 'crop' "
+            "AND tracklet_id = (SELECT id FROM tracklets WHERE track_id = 1 AND camera_id = 1) ORDER BY seconds) "
+            "WHERE kind = 'crop' AND seconds = 31")
+    pair = tracklets(browser, 1)["hall", 1]["pair"]
+    assert (pair["own"]["seconds"], pair["other"]["seconds"]) == (31, 0)
+    assert pair["similarity"] == pytest.approx(1, abs=1e-3)
+
+
+def test_an_identity_of_one_tracklet_has_no_pair(browser):
+    assert tracklets(browser, 3)["hall", 2]["pair"] is None
+
+
+def test_a_stored_picture_that_is_none_is_not_sent(browser, path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE crops SET image = ?", (b"<svg onload='alert(1)'>",))
+    crop = browser.get("/api/identities/1").json()["tracklets"][0]["crops"][0]
+    assert browser.get(f"/media/crops/{crop['tracklet']}/{crop['frame']}").status_code == 404
+    assert browser.get("/media/portraits/1").status_code == 404
+
+
+def test_the_path_on_the_floor_is_in_metres(served):
+    (path,) = served.get("/api/identities/1/path").json()["paths"]
+    assert path["points"][0] == [START, pytest.approx(0.8), pytest.approx(2.0)]
