@@ -12,9 +12,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
 
-import supervision as sv
-
 from ..reid.files import MODES
+from ..trackers import Detections
 from .config.schema import Config
 from .errors import StoreError
 from .linking.linker import BATCH_SECONDS, EARLY_SECONDS, Linker
@@ -219,7 +218,7 @@ class _Stages:
         self._places: dict[str, Place] = {}  # of each camera's last frame
         self.observations = self.tracklets = 0
 
-    def process(self, frame: Frame, people: sv.Detections) -> int:
+    def process(self, frame: Frame, people: Detections) -> int:
         """Take one frame's detections through all stages; returns how many people are tracked in it."""
         if frame.seconds >= self._checkpoint_at_seconds:
             self._checkpoint(frame.seconds)

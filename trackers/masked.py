@@ -7,16 +7,15 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
-import supervision as sv
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from .appearance import Views
+from .assignment import best_columns
 from .crops import CropChooser
 from .decide import INSTANT, Change, can_decide, decide, looks_different, views_after, views_needed
 from .geometry import box_iou, visible_shares
 from .motion import join
-from .protocol import TIMESTAMP_SLACK_SECONDS, Embed, TrackedFrame, TrackerSettings
+from .protocol import TIMESTAMP_SLACK_SECONDS, Detections, Embed, TrackedFrame, TrackerSettings
 from .stored import State, tracks_of, tracks_state
 from .track import Track
 from .window import Window
@@ -62,7 +61,7 @@ class MaskedTracker:
         """See `Tracker.people`."""
         return len(self._present())
 
-    def update(self, detections: sv.Detections, seconds: float, embed: Embed) -> list[TrackedFrame]:
+    def update(self, detections: Detections, seconds: float, embed: Embed) -> list[TrackedFrame]:
         """Track the people of one frame; see `Tracker.update`."""
         xyxy = np.ascontiguousarray(detections.xyxy, np.float32)
         confidence = np.ascontiguousarray(detections.confidence, np.float32)
@@ -130,9 +129,9 @@ class MaskedTracker:
         for score, least in rounds:
             free = np.array([track.row < 0 for track in tracks], np.bool_)
             gain = np.where((score >= max(least, INSTANT)) & free[:, None] & ~taken, score, 0.0)
-            for one, row in zip(*linear_sum_assignment(gain, maximize=True), strict=True):
-                if gain[one, row] > 0:
-                    tracks[one].observe(xyxy, confidence, int(row), seconds, DOUBTFUL_GAP_SECONDS)
+            for one, row in enumerate(best_columns(gain).tolist()):
+                if row >= 0 and gain[one, row] > 0:
+                    tracks[one].observe(xyxy, confidence, row, seconds, DOUBTFUL_GAP_SECONDS)
                     taken[row] = True
         for row in np.flatnonzero(~taken & high & (confidence >= settings.new_track_confidence)).tolist():
             self._tracks.append(Track.start(self._new_id(), xyxy, row, seconds))

@@ -8,13 +8,33 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
-import supervision as sv
 from numpy.typing import NDArray
 
 TIMESTAMP_SLACK_SECONDS = 0.002  # containers round timestamps to a millisecond
 
 Embed = Callable[[NDArray[np.int64]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 """Rows (K,) of the frame's detections → embeddings of unit length and masks in [0, 1], float32 (K, D) each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """The people found in one frame, N of them.
+
+    Attributes:
+        xyxy: float32 (N, 4) pixels.
+        confidence: float32 (N,) in [0, 1].
+    """
+
+    xyxy: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.xyxy)
+
+    @classmethod
+    def none(cls) -> Detections:
+        """Those of an empty frame."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +72,7 @@ class Tracker(Protocol):
         """How many people are tracked in the newest frame."""
         ...
 
-    def update(self, detections: sv.Detections, seconds: float, embed: Embed) -> list[TrackedFrame]:
+    def update(self, detections: Detections, seconds: float, embed: Embed) -> list[TrackedFrame]:
         """Track the people of the next frame.
 
         Args:

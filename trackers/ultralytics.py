@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
-import supervision as sv
 from numpy.typing import NDArray
 
 from .crops import CropChooser
-from .protocol import TIMESTAMP_SLACK_SECONDS, Embed, TrackedFrame, TrackerSettings
+from .protocol import TIMESTAMP_SLACK_SECONDS, Detections, Embed, TrackedFrame, TrackerSettings
 from .window import Window
 
 
@@ -83,7 +82,7 @@ class UltralyticsTracker:
         """See `Tracker.people`."""
         return self._people
 
-    def update(self, detections: sv.Detections, seconds: float, embed: Embed) -> list[TrackedFrame]:
+    def update(self, detections: Detections, seconds: float, embed: Embed) -> list[TrackedFrame]:
         """Track the people of one frame; see `Tracker.update`."""
         self._end_tracks(seconds)
         boxes = _Boxes(

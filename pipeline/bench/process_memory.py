@@ -19,8 +19,9 @@ KIB = re.compile(r"^(\w+):\s+(\d+) kB", re.MULTILINE)
 class PeakMemory:
     """Looks at the memory several times a second, in a `with` block.
 
-    Each process counts with what is only its own; what processes share, such as libraries, counts once, as in the
-    process that has the most of it. Other programs do not change this figure, as they would a proportional share (PSS).
+    Each process counts with its share of the memory that is no file's; a page that forked processes share, as decoders
+    do, so counts once. Files and shared memory count once, too, as in the process that has the most of them. Other
+    programs do not change this figure: they may share libraries, which a proportional share (PSS) would divide.
 
     Attributes:
         mib: the largest sum so far; without /proc, the peak of this process alone.
@@ -65,7 +66,7 @@ def tree_mib(root: int) -> float:
         kib = {name: int(size) for name, size in KIB.findall(text)}
         if not kib:  # it is ending
             continue
-        own += kib["Anonymous"] / KIB_PER_MIB
+        own += kib["Pss_Anon"] / KIB_PER_MIB
         shared = max(shared, (kib["Rss"] - kib["Anonymous"]) / KIB_PER_MIB)
     return own + shared
 

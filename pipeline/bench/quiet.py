@@ -12,6 +12,7 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
+from ...trackers import Detections
 from ..config.schema import Config
 from ..evaluation.ground_truth import Boxes, Truth, read_truth, truth_files
 from ..evaluation.metrics import identity_score
@@ -118,7 +119,7 @@ def bench_quiet(
 def _measured(
     config: Config, source: Source, footage: Iterator[Frame], detector: Detector, embedder: CropEmbedder
 ) -> _Pass:
-    result, latest, stretch = _Pass(), sv.Detections.empty(), list[Image]()
+    result, latest, stretch = _Pass(), Detections.none(), list[Image]()
     quiet = QuietCameras(config.detector.quiet_seconds, CHECKPOINT_SECONDS)
     rate, size = analysed_rate(config, source), (source.width, source.height)
     full_stage, quiet_stage = (TrackStage(source.camera, config, rate, size, embedder, Stopwatch()) for _ in range(2))
@@ -140,9 +141,8 @@ def _measured(
     return result
 
 
-def _lost(full: sv.Detections, quiet: sv.Detections) -> tuple[int, int]:
+def _lost(full: Detections, quiet: Detections) -> tuple[int, int]:
     """How many people full detection sees in a frame, and how many of them are missing."""
-    assert full.confidence is not None
     seen = full.xyxy[full.confidence >= SEEN_CONFIDENCE]
     if not len(seen) or not len(quiet):
         return len(seen), len(seen)

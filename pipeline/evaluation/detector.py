@@ -11,6 +11,7 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
+from ...trackers import Detections
 from ..config.schema import Config
 from ..prepare import network_threads, open_cameras
 from ..sources.time_order import CameraReader, in_time_order
@@ -122,14 +123,14 @@ def _detector(config: Config, trust_weights: bool) -> Detector:
     return open_detector(config.detector, network_threads(config), trust_weights)
 
 
-def _detections(config: Config, detector: Detector) -> Iterator[tuple[Frame, sv.Detections]]:
+def _detections(config: Config, detector: Detector) -> Iterator[tuple[Frame, Detections]]:
     sources, _ = open_cameras(config)
     clock, stop = Stopwatch(), threading.Event()
     readers = [CameraReader(source, stop, clock) for source in sources.values()]
     yield from detect_ahead(in_time_order(readers), detector, config.detector.batch, clock)
 
 
-def _match(found: sv.Detections, truth: Truth, frame: int) -> tuple[NDArray[np.float64], int]:
+def _match(found: Detections, truth: Truth, frame: int) -> tuple[NDArray[np.float64], int]:
     """Match one frame's detections, given in order of falling confidence, with its ground truth.
 
     Returns:

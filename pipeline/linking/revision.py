@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from ...trackers import best_columns
 from .recent import FORBIDDEN, UNDECIDED, Mask, Numbers, Recent, Rows
 
 MOST_COMPARED = 16  # tracklets of an identity, the latest ones, when it is compared with other identities
@@ -74,7 +74,7 @@ class Revision:
         useful = (odds > self._threshold).any(0)  # (L,)
         gain = np.maximum(odds[:, useful] - self._threshold, IMPOSSIBLE)  # (N, l)
         # The last N columns are new identities: they gain nothing, but more than an identity below the threshold.
-        _, columns = linear_sum_assignment(np.hstack([gain, np.zeros((len(gain), len(gain)))]), maximize=True)
+        columns = best_columns(np.hstack([gain, np.zeros((len(gain), len(gain)))]))
         choices = np.concatenate([numbers[useful], np.full(len(gain), UNDECIDED)])
         return np.asarray(choices[columns], np.int64)
 

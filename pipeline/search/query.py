@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import supervision as sv
 from numpy.typing import NDArray
 from pydantic_core import from_json
 
 from ...reid import Appearance, Embedder
 from ...reid.files import read_image
+from ...trackers import Detections
 from ..config.schema import AppearanceConfig
 from ..errors import SourceError, StoreError
 from ..stages.detect import Detector
@@ -60,7 +60,7 @@ def take_person(path: Path, detector: Detector, person: int | None = None) -> Qu
         if height >= CROP_ASPECT * width and height <= CROP_MOST_PX:
             return QueryPicture(path, image, "the whole picture")
         raise SourceError(f"{path}: nobody is found in it: cut the person out, and give that picture")
-    share = found.box_area / (height * width)  # (N,)
+    share = (found.xyxy[:, 2:] - found.xyxy[:, :2]).prod(1) / (height * width)  # (N,)
     if person is None and share.max() >= CROP_SHARE:
         return QueryPicture(path, cut(image, _boxes(found)[int(share.argmax())]), "the person that fills it")
     if person is None and len(found) > 1:
@@ -92,5 +92,5 @@ def embed_pictures(pictures: Sequence[QueryPicture], embedder: CropEmbedder) -> 
     return embedder.embed([one.crop for one in pictures])
 
 
-def _boxes(found: sv.Detections) -> NDArray[np.float32]:
+def _boxes(found: Detections) -> NDArray[np.float32]:
     return np.asarray(found.xyxy, np.float32)

@@ -9,9 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-import supervision as sv
-
 from ...reid.files import failing_as
+from ...trackers import Detections
 from ..config.schema import DetectorConfig
 from ..errors import WeightsError
 from ..stopwatch import Stopwatch
@@ -29,7 +28,7 @@ OWN_SUFFIXES = (".onnx", ".xml")
 class Detector(Protocol):
     """Finds the people in a batch of images."""
 
-    def detect(self, images: Sequence[Image]) -> list[sv.Detections]:
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
         """Find people in images of any cameras and sizes; may be called by several threads at once.
 
         Args:
@@ -97,7 +96,7 @@ def detect_ahead(
     batch: int,
     clock: Stopwatch,
     quiet: QuietCameras | None = None,
-) -> Iterator[tuple[Frame, sv.Detections]]:
+) -> Iterator[tuple[Frame, Detections]]:
     """Detect people in frames of all cameras; yields them in order while the next batches are being detected.
 
     Args:
@@ -108,13 +107,13 @@ def detect_ahead(
         quiet: which frames have the detections of the last one of their camera that was searched; None for none.
     """
     cameras = quiet or QuietCameras(0.0)
-    latest: dict[str, sv.Detections] = {}  # of each camera's last frame that was searched
+    latest: dict[str, Detections] = {}  # of each camera's last frame that was searched
 
-    def detect(images: list[Image]) -> list[sv.Detections]:
+    def detect(images: list[Image]) -> list[Detections]:
         with clock.stage("detect"):
             return detector.detect(images) if images else []
 
-    in_flight: deque[tuple[list[Frame], list[bool], Future[list[sv.Detections]]]] = deque()
+    in_flight: deque[tuple[list[Frame], list[bool], Future[list[Detections]]]] = deque()
     with ThreadPoolExecutor(BATCHES_AHEAD, thread_name_prefix="detect") as workers:
         while True:
             following, skipped = _next_batch(frames, cameras, batch, clock)

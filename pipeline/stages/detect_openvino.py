@@ -12,11 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import openvino as ov
-import supervision as sv
 from numpy.typing import NDArray
 from openvino.preprocess import PrePostProcessor
 
 from ...reid.onnx_file import onnx_metadata, read_onnx
+from ...trackers import Detections
 from ..config.schema import DetectorConfig
 from ..errors import WeightsError
 from ..types import Image
@@ -97,14 +97,14 @@ class OnnxDetector:
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="network")
         self._own = threading.local()  # each worker's infer requests, because a request holds its activations
 
-    def detect(self, images: Sequence[Image]) -> list[sv.Detections]:
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
         """Find people; see `Detector.detect`."""
         try:
             return list(self._workers.map(self._detect, images))
         except (RuntimeError, IndexError, ValueError) as error:  # OpenVINO's, and outputs of another shape than stated
             raise WeightsError(f"detector.weights: {self._weights} cannot be run: export it again") from error
 
-    def _detect(self, image: Image) -> sv.Detections:
+    def _detect(self, image: Image) -> Detections:
         """Resize and pad one image, run the network, and map its boxes back to the image."""
         height, width = image.shape[:2]
         target_hw = self._fixed_hw or network_hw(height, width, self._image_size)
@@ -114,7 +114,7 @@ class OnnxDetector:
         xyxy, confidence = self._people(request.get_output_tensor(0).data[0])
         xyxy = (xyxy - np.array([left, top] * 2)) / scale
         xyxy = xyxy.clip(0, [width, height] * 2).astype(np.float32)
-        return sv.Detections(xyxy=xyxy, confidence=confidence)
+        return Detections(xyxy=xyxy, confidence=confidence)
 
     def _people(self, raw: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The head's output (4 + classes, boxes) → people's boxes (N, 4) in network pixels and confidences (N,)."""
@@ -185,6 +185,6 @@ def network_hw(height: int, width: int, image_size: int) -> tuple[int, int]:
 
 def _suppress(xyxy: NDArray[np.float32], confidence: NDArray[np.float32], overlap: float) -> NDArray[np.int64]:
     """Non-maximum suppression: rows of the kept boxes, most confident first; `overlap` is the largest IoU of two."""
-    order = np.argsort(-confidence, kind="stable")
-    keep = sv.box_non_max_suppression(np.column_stack([xyxy, confidence])[order], iou_threshold=overlap)
-    return np.asarray(order[keep], np.int64)
+    xywh = np.column_stack([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]])  # (N, 4)
+    above_zero = np.nextafter(confidence, np.float32(2))  # OpenCV leaves out boxes of confidence 0
+    return np.asarray(cv2.dnn.NMSBoxes(xywh.tolist(), above_zero.tolist(), 0.0, overlap), np.int64).ravel()

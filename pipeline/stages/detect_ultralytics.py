@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import supervision as sv
 from numpy.typing import NDArray
 
+from ...trackers import Detections
 from ..config.schema import DetectorConfig
 from ..errors import WeightsError
 from ..types import Image
@@ -63,7 +63,7 @@ class UltralyticsDetector:
             raise WeightsError(f"detector.weights: {weights} has no class called person (its classes: {known})")
         self._options["classes"] = people
 
-    def detect(self, images: Sequence[Image]) -> list[sv.Detections]:
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
         """Find people; see `Detector.detect`."""
         if not images:
             return []
@@ -79,6 +79,6 @@ def _reason(error: Exception) -> str:
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
-def _people(xyxy: NDArray[np.float32], confidence: NDArray[np.float32]) -> sv.Detections:
+def _people(xyxy: NDArray[np.float32], confidence: NDArray[np.float32]) -> Detections:
     order = np.argsort(-confidence, kind="stable")
-    return sv.Detections(xyxy=xyxy[order].astype(np.float32), confidence=confidence[order].astype(np.float32))
+    return Detections(xyxy=xyxy[order].astype(np.float32), confidence=confidence[order].astype(np.float32))

@@ -7,11 +7,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import supervision as sv
 from numpy.typing import NDArray
 
 from ...reid import Appearance, concatenate
-from ...trackers import TRACKERS, ResumableTracker, TrackedFrame, Tracker, TrackerSettings, counts_of, parts
+from ...trackers import (
+    TRACKERS,
+    Detections,
+    ResumableTracker,
+    TrackedFrame,
+    Tracker,
+    TrackerSettings,
+    counts_of,
+    parts,
+)
 from ..config.schema import Config
 from ..stopwatch import Stopwatch
 from ..types import Frame, Observations, Tracklet
@@ -53,7 +61,7 @@ class TrackStage:
         """How many people are tracked in the newest frame."""
         return self._tracker.people
 
-    def update(self, frame: Frame, people: sv.Detections) -> tuple[list[Observations], list[Tracklet]]:
+    def update(self, frame: Frame, people: Detections) -> tuple[list[Observations], list[Tracklet]]:
         """Take the next frame and its detections; returns what is settled by now."""
         with self._clock.stage("track"):
             crops = FrameCrops(frame, np.asarray(people.xyxy, np.float32), self._embedder, self._clock)

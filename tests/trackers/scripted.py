@@ -1,15 +1,16 @@
 """Footage of boxes for tracker tests: people who walk, what they look like, and a tracker run over it."""
 
 import numpy as np
-import supervision as sv
+
+from reidpipe.trackers import Detections
 
 FPS = 10
 START = 1772442000.0
 
 
-def people(*centres_x: float, confidence: float = 0.9) -> sv.Detections:
+def people(*centres_x: float, confidence: float = 0.9) -> Detections:
     xyxy = np.array([[x - 20, 100, x + 20, 200] for x in centres_x], np.float32).reshape(-1, 4)
-    return sv.Detections(xyxy=xyxy, confidence=np.full(len(xyxy), confidence, np.float32))
+    return Detections(xyxy=xyxy, confidence=np.full(len(xyxy), confidence, np.float32))
 
 
 def no_appearance(rows):

@@ -124,10 +124,10 @@ def test_memory_does_not_grow_with_the_footage():
 def test_tracking_imports_neither_torch_nor_ultralytics():
     script = (
         "import sys\n"
-        "import numpy as np, supervision as sv\n"
-        "from reidpipe.trackers import TRACKERS, TrackerSettings\n"
+        "import numpy as np\n"
+        "from reidpipe.trackers import TRACKERS, Detections, TrackerSettings\n"
         "tracker = TRACKERS['masked'](TrackerSettings())\n"
-        "boxes = sv.Detections(xyxy=np.float32([[0, 0, 50, 100]]), confidence=np.float32([0.9]))\n"
+        "boxes = Detections(xyxy=np.float32([[0, 0, 50, 100]]), confidence=np.float32([0.9]))\n"
         "look = lambda rows: (np.float32([[1, 0]]), np.float32([[1, 1]]))\n"
         "frames = [one for step in range(40) for one in tracker.update(boxes, step / 10, look)]\n"
         "assert frames and frames[-1].track_ids.tolist() == [1]\n"

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-import supervision as sv
 
-from reidpipe.trackers import TRACKERS, TrackerSettings
+from reidpipe.trackers import TRACKERS, Detections, TrackerSettings
 
 from .scripted import FPS, FrameTracker, people
 
@@ -151,5 +150,5 @@ def test_small_people_are_tracked_but_not_embedded(new_tracker):
 
 def test_a_frame_before_anything_was_seen_needs_no_detections(new_tracker):
     tracker = new_tracker()
-    tracker.update(sv.Detections(xyxy=np.zeros((0, 4), np.float32), confidence=np.zeros(0, np.float32)))
+    tracker.update(Detections(xyxy=np.zeros((0, 4), np.float32), confidence=np.zeros(0, np.float32)))
     assert tracker.ids() == [[]]

@@ -7,7 +7,6 @@ import json
 import cv2
 import numpy as np
 import pytest
-import supervision as sv
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
@@ -19,6 +18,7 @@ from reidpipe.pipeline.search.query import take_person
 from reidpipe.pipeline.search.ranking import Wanted, identity_query, rank_identities
 from reidpipe.pipeline.storage.store import Store
 from reidpipe.reid import Appearance, Embedder
+from reidpipe.trackers import Detections
 from tests.pipeline.networks import write_embedder
 from tests.pipeline.stored_runs import COLOURS, DOOR_1, DOOR_2, HALL_1, HALL_2, coloured_run
 
@@ -57,7 +57,7 @@ class Finds:
         self._xyxy = np.array(xyxy, np.float32).reshape(-1, 4)
 
     def detect(self, images):
-        return [sv.Detections(self._xyxy, confidence=np.ones(len(self._xyxy), np.float32)) for _ in images]
+        return [Detections(self._xyxy, confidence=np.ones(len(self._xyxy), np.float32)) for _ in images]
 
 
 def test_identities_are_ranked_by_similarity_with_their_visits(store, weights):

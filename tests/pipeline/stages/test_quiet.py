@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-import supervision as sv
 
 from reidpipe.pipeline.stages.detect import detect_ahead
 from reidpipe.pipeline.stages.quiet import QuietCameras
 from reidpipe.pipeline.stopwatch import Stopwatch
 from reidpipe.pipeline.types import Frame
+from reidpipe.trackers import Detections
 
 RATE = 10
 
@@ -26,7 +26,7 @@ class BrightDetector:
     def _box(image):
         rows, columns = np.nonzero(image[:, :, 1] > 180)
         box = [[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]] if len(rows) else np.zeros((0, 4))
-        return sv.Detections(np.array(box, np.float32), confidence=np.full(len(box), 0.9, np.float32))
+        return Detections(np.array(box, np.float32), confidence=np.full(len(box), 0.9, np.float32))
 
 
 def picture(left=None, grey=90.0, noise=0.0, seed=0, width=640, height=360):

@@ -5,7 +5,6 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-import supervision as sv
 
 from reidpipe.pipeline.config.schema import AppearanceConfig, Config
 from reidpipe.pipeline.stages.embed import FrameCrops
@@ -14,7 +13,7 @@ from reidpipe.pipeline.stages.tracklet_builder import TrackletBuilder
 from reidpipe.pipeline.stopwatch import Stopwatch
 from reidpipe.pipeline.types import Crop, Frame
 from reidpipe.reid import Appearance
-from reidpipe.trackers import TrackedFrame
+from reidpipe.trackers import Detections, TrackedFrame
 
 FPS = 10
 
@@ -167,7 +166,7 @@ def test_a_camera_gives_every_frame_once_and_every_crop_to_a_tracklet(name):
     stage = TrackStage("a", config, FPS, (320, 240), embedder, clock)
     frames, tracklets = [], []
     for index in range(60):
-        people = sv.Detections(boxes(20 + 2 * index, 250), confidence=np.full(2, 0.9, np.float32))
+        people = Detections(boxes(20 + 2 * index, 250), confidence=np.full(2, 0.9, np.float32))
         done = stage.update(frame_at(index), people)
         frames, tracklets = frames + done[0], tracklets + done[1]
     assert stage.people == 2
@@ -246,7 +245,7 @@ def saved_and_loaded(state):
 def walk(index):
     """Two people, one of whom turns into somebody else, and a third one now and then."""
     lefts = [20 + 2 * index, 250] + ([120] if index % 20 < 8 else [])
-    return sv.Detections(boxes(*lefts), confidence=np.linspace(0.9, 0.7, len(lefts), dtype=np.float32))
+    return Detections(boxes(*lefts), confidence=np.linspace(0.9, 0.7, len(lefts), dtype=np.float32))
 
 
 def walked(restore_every=None):

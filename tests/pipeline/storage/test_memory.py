@@ -7,7 +7,6 @@ import time
 import tracemalloc
 
 import numpy as np
-import supervision as sv
 
 from reidpipe.pipeline.config.schema import Config
 from reidpipe.pipeline.stages.track import TrackStage
@@ -15,6 +14,7 @@ from reidpipe.pipeline.stopwatch import Stopwatch
 from reidpipe.pipeline.storage.store import Store
 from reidpipe.pipeline.types import Frame
 from reidpipe.reid import Appearance
+from reidpipe.trackers import Detections
 
 from ..stored_runs import camera, rows
 
@@ -62,7 +62,7 @@ def people_of(index):
     step = index % FRAMES_PER_ROUND
     left = 100.0 * np.arange(PEOPLE if step < FRAMES_SEEN else 0) + step
     xyxy = np.column_stack([left, np.full(len(left), 50), left + 60, np.full(len(left), 200)])
-    return sv.Detections(xyxy=xyxy.astype(np.float32), confidence=np.full(len(left), 0.9, np.float32))
+    return Detections(xyxy=xyxy.astype(np.float32), confidence=np.full(len(left), 0.9, np.float32))
 
 
 def wait_for(path, query, count):

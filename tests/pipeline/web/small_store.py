@@ -8,12 +8,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import supervision as sv
 
 from reidpipe.pipeline.output.video_writer import VideoWriter
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import CameraReport, Crop, Link, Observations, Tracklet
 from reidpipe.reid import Appearance
+from reidpipe.trackers import Detections
 
 FPS, SECONDS, WIDTH, HEIGHT, START = 10, 6, 320, 240, 1_772_442_000.0
 RED, BLUE = (40, 40, 220), (210, 60, 40)  # BGR
@@ -51,7 +51,7 @@ class WholePicture:
     """A detector that finds one person, who fills every picture."""
 
     def detect(self, images):
-        return [sv.Detections(np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32), confidence=np.ones(
+        return [Detections(np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32), confidence=np.ones(
             1, np.float32), class_id=np.zeros(1, int)) for image in images]
 
 
