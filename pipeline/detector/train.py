@@ -8,7 +8,7 @@ import shutil
 import struct
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,6 +26,7 @@ from ...reid.export import read_metadata
 from ...reid.files import make_folder, read_image, replacing, write_new
 from ...reid.guard import MARK, Guard
 from ..trust import require_data_only
+from .batches import batches
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +38,11 @@ LABEL_CONFIDENCE = 0.3  # detections of the original model below it are not used
 LABEL_IMAGE_SIZE = 960  # larger than at inference, for better labels
 JPEG_QUALITY = 92
 LOSS_GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # ultralytics' own
-FROZEN_STAGES = 10  # the backbone: its features of real images serve for rendered ones too
-AVERAGE_DECAY = 0.99  # the exported weights are an average over about the last hundred steps
-PAD_GREY = 114
+BACKBONE_STAGES = 10
+BACKBONE_RATE = 0.25  # of the learning rate: features of real images serve for rendered ones, too
+AVERAGE_DECAY = 0.995  # the exported weights are an average over about the last two hundred steps
 JPEG_BEGINNING = b"\xff\xd8\xff\xfe" + struct.pack(">H", 2 + len(MARK)) + MARK.encode()  # start, and a comment
+LARGE_WEIGHT = 1024  # numbers; smaller ones stay in float32
 MADE_BY = "made_by"  # key in checkpoint and export, by which later trainings know that they may replace them
 
 
@@ -52,7 +54,7 @@ def train_detector(
     every: int = 10,
     epochs: int = 4,
     hw: tuple[int, int] = (384, 640),
-    learning_rate: float = 2e-4,
+    learning_rate: float = 3e-4,
     batch: int = 8,
     force: bool = False,
     trust_weights: bool = False,
@@ -64,7 +66,7 @@ def train_detector(
     Args:
         weights: a COCO detector of ultralytics (.pt), the starting point.
         scenes: folders of rendered scenes, each with images/ and labels/ in YOLO format.
-        footage: videos of real people; the original model's detections are their labels.
+        footage: videos, and folders of .jpg, of real people; the original model's detections are their labels.
         out: folder for the labelled footage, checkpoints and `person.onnx`.
         every: every N-th frame of the footage is used.
         epochs: passes over all images.
@@ -90,27 +92,58 @@ def train_detector(
     label_footage(YOLO(weights), footage, out / "real", every, guard)
     images = [path for folder in (*scenes, out / "real") for path in sorted((folder / "images").glob("*.jpg"))]
     model = keep_person_class(weights)
-    trained = [p for number, stage in enumerate(model.model) for p in stage.parameters() if number >= FROZEN_STAGES]
-    optimiser = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=5e-4)
+    _fit(model, images, epochs, batch, hw, learning_rate, lambda average: save(average, weights, out / "person.pt"))
+    return export(out / "person.pt", out / "person.onnx", max(hw))
+
+
+def _fit(
+    model: DetectionModel,
+    images: Sequence[Path],
+    epochs: int,
+    batch: int,
+    hw: tuple[int, int],
+    learning_rate: float,
+    keep: Callable[[DetectionModel], None],
+) -> None:
+    """The training loop; `keep` receives the average of the weights now and then, and at the end."""
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    parts = [list(stage.parameters()) for stage in model.model]
+    backbone, rest = (
+        [p for stage in stages for p in stage if p.requires_grad]
+        for stages in (parts[:BACKBONE_STAGES], parts[BACKBONE_STAGES:])
+    )
+    rates = [BACKBONE_RATE * learning_rate, learning_rate]
+    groups = [{"params": some, "lr": rate} for some, rate in zip((backbone, rest), rates, strict=True)]
+    optimiser = torch.optim.AdamW(groups, weight_decay=5e-4)
     steps = epochs * (len(images) // batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, total_steps=steps, pct_start=0.1)
     decaying_average = get_ema_multi_avg_fn(AVERAGE_DECAY)  # type: ignore[no-untyped-call]
     average = AveragedModel(model, multi_avg_fn=decaying_average)
     rng = np.random.default_rng(0)
-    for step, (pixels, targets) in enumerate(_batches(images, epochs, batch, hw, rng), start=1):
+    for step, (pixels, targets) in enumerate(batches(images, epochs, batch, hw, rng), start=1):
         model.eval()  # keeps the statistics of batch normalisation; gradients still flow
         model.model[-1].train()  # the head returns the raw maps that the loss needs
-        loss, parts = model.loss({"img": pixels, **targets})
+        with torch.autocast("cpu", torch.bfloat16):
+            maps = model.predict(pixels.to(memory_format=torch.channels_last))
+        loss, parts_of_loss = model.loss(targets, _in_float(maps))
         optimiser.zero_grad()
         loss.sum().backward()
-        torch.nn.utils.clip_grad_norm_(trained, 10.0)
+        torch.nn.utils.clip_grad_norm_([*backbone, *rest], 10.0)
         optimiser.step()
         schedule.step()
         average.update_parameters(model)
-        if step % 10 == 0 or step == steps:
-            log.info("step %d of %d: %s", step, steps, {name: round(float(part), 3) for name, part in parts.items()})
-            save(average.module, weights, out / "person.pt")
-    return export(out / "person.pt", out / "person.onnx", max(hw))
+        if step % 50 == 0 or step == steps:
+            values = {name: round(float(part), 3) for name, part in parts_of_loss.items()}
+            log.info("step %d of %d: %s", step, steps, values)
+            keep(average.module)
+
+
+def _in_float(maps: Mapping[str, torch.Tensor | list[torch.Tensor]]) -> dict[str, torch.Tensor | list[torch.Tensor]]:
+    """The head's outputs as float32, in which the loss is computed."""
+    return {
+        name: [one.float() for one in value] if isinstance(value, list) else value.float()
+        for name, value in maps.items()
+    }
 
 
 def keep_person_class(weights: Path) -> DetectionModel:
@@ -146,14 +179,26 @@ def save(model: DetectionModel, weights: Path, path: Path) -> None:
 
 
 def export(checkpoint: Path, out: Path, image_size: int) -> Path:
-    """Export a checkpoint as ONNX with dynamic batch and image size."""
+    """Export a checkpoint as ONNX with dynamic batch and image size, with weights stored in float16."""
     with tempfile.TemporaryDirectory() as folder, replacing(out) as temporary:
         own = shutil.copy(checkpoint, folder)  # ultralytics writes beside the checkpoint
         exported = YOLO(own).export(format="onnx", dynamic=True, simplify=False, imgsz=image_size, verbose=False)
         graph = onnx.load(exported)
         graph.metadata_props.add(key=MADE_BY, value=MARK)
+        _store_in_half_precision(graph.graph)
         onnx.save(graph, str(temporary))
     return out
+
+
+def _store_in_half_precision(graph: onnx.GraphProto) -> None:
+    """Store large weights as float16; a cast in the graph makes them float32 when the network is loaded."""
+    for weight in graph.initializer:
+        values = onnx.numpy_helper.to_array(weight)
+        if values.dtype == np.float32 and values.size >= LARGE_WEIGHT:
+            name = weight.name
+            weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+            cast = onnx.helper.make_node("Cast", [weight.name], [name], f"{name}_cast", to=onnx.TensorProto.FLOAT)
+            graph.node.insert(0, cast)
 
 
 def _is_own_jpeg(path: Path) -> bool:
@@ -190,56 +235,13 @@ def label_footage(model: YOLO, footage: Iterable[Path], out: Path, every: int, g
 
 
 def _frames(path: Path, every: int) -> Iterator[tuple[int, Image]]:
+    """Every N-th frame of a video or picture of a folder, with its number."""
+    if path.is_dir():
+        for index, picture in enumerate(sorted(path.glob("*.jpg"))):
+            if index % every == 0:
+                yield index, read_image(picture)
+        return
     with av.open(str(path)) as container:
         for index, frame in enumerate(container.decode(video=0)):
             if index % every == 0:
                 yield index, np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
-
-
-def _batches(
-    paths: Sequence[Path], epochs: int, batch: int, hw: tuple[int, int], rng: np.random.Generator
-) -> Iterator[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
-    """Shuffled batches for ultralytics' loss: float32 (N, 3, H, W) RGB in [0, 1], and flat lists of boxes."""
-    for _ in range(epochs):
-        order = rng.permutation(len(paths))
-        for start in range(0, len(paths) - batch + 1, batch):
-            samples = [_augmented(paths[row], hw, rng) for row in order[start : start + batch]]
-            stacked = np.stack([image[..., ::-1] for image, _ in samples]).transpose(0, 3, 1, 2)  # RGB
-            boxes = np.concatenate([boxes for _, boxes in samples])  # (M, 4)
-            owner = np.repeat(np.arange(len(samples)), [len(boxes) for _, boxes in samples])  # (M,)
-            yield (
-                torch.from_numpy(np.ascontiguousarray(stacked)).float() / 255,
-                {
-                    "bboxes": torch.from_numpy(boxes),
-                    "cls": torch.zeros(len(boxes), 1),
-                    "batch_idx": torch.from_numpy(owner).float(),
-                },
-            )
-
-
-def _augmented(path: Path, hw: tuple[int, int], rng: np.random.Generator) -> tuple[Image, Boxes]:
-    """One image and its boxes (M, 4) as centre and size in [0, 1]: randomly flipped, scaled, shifted and tinted."""
-    image = read_image(path)
-    text = path.parents[1].joinpath("labels", f"{path.stem}.txt").read_text().split()
-    boxes = np.array(text, np.float32).reshape(-1, 5)[:, 1:]  # (M, 4)
-    height, width = image.shape[:2]
-    xyxy = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], axis=1)
-    xyxy *= np.array([width, height] * 2, np.float32)
-    if rng.random() < 0.5:
-        image = image[:, ::-1]
-        xyxy[:, [0, 2]] = width - xyxy[:, [2, 0]]
-    scale = min(hw[0] / height, hw[1] / width) * (1.0 if rng.random() < 0.4 else rng.uniform(0.6, 1.6))
-    free = np.array([hw[1], hw[0]]) - scale * np.array([width, height])
-    shift = free * rng.random(2) if rng.random() < 0.5 else free / 2
-    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
-    image = cv2.warpAffine(
-        np.ascontiguousarray(image), matrix, hw[::-1], flags=cv2.INTER_AREA, borderValue=(PAD_GREY,) * 3
-    )
-    full = xyxy * scale + np.tile(shift, 2)
-    clipped = full.clip(0, np.array([hw[1], hw[0]] * 2))
-    sizes = [(box[:, 2:] - box[:, :2]).prod(1) for box in (clipped, full)]
-    clipped = clipped[sizes[0] > np.maximum(0.2 * sizes[1], 16)]  # boxes mostly outside the image are dropped
-    gain, tint = rng.uniform(0.6, 1.4), rng.uniform(0.9, 1.1, 3)
-    image = (image * (gain * tint)).clip(0, 255).astype(np.uint8)
-    centre_size = np.concatenate([(clipped[:, :2] + clipped[:, 2:]) / 2, clipped[:, 2:] - clipped[:, :2]], axis=1)
-    return image, (centre_size / np.array([hw[1], hw[0]] * 2)).astype(np.float32)

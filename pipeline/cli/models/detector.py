@@ -9,6 +9,7 @@ import click
 from ....reid.files import failing_as
 from ...errors import ConfigError
 from ..common import (
+    ANY_PATH,
     FILE,
     FOLDER,
     as_json_option,
@@ -26,7 +27,10 @@ from ..common import (
     "--weights", type=FILE, required=True, help="COCO detector of ultralytics (.pt); needs --trust-weights"
 )
 @click.option("--scenes", type=FOLDER, multiple=True, help="rendered images/ with YOLO labels/; repeatable")
-@click.option("--footage", type=FILE, multiple=True, help="video that the start weights label; repeatable")
+@click.option(
+    "--footage", type=ANY_PATH, multiple=True, help="video, or folder of .jpg, that the start weights label; repeatable"
+)
+@click.option("--every", type=click.IntRange(1, 10**6), default=10, show_default=True, help="use every N-th frame")
 @click.option("--out", type=FOLDER, required=True, help="folder for labels, checkpoints and person.onnx")
 @click.option("--epochs", type=click.IntRange(1, 10_000), default=3, show_default=True, help="of training")
 @force_option
@@ -35,6 +39,7 @@ def train_detector_command(
     weights: Path,
     scenes: tuple[Path, ...],
     footage: tuple[Path, ...],
+    every: int,
     out: Path,
     epochs: int,
     force: bool,
@@ -55,7 +60,7 @@ def train_detector_command(
                 path.open("rb").close()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     exported = train_detector(
-        weights, scenes, footage, out, epochs=epochs, force=force, trust_weights=trust_weights
+        weights, scenes, footage, out, every, epochs, force=force, trust_weights=trust_weights
     )
     click.echo(f"{exported}: {exported.stat().st_size / 2**20:.1f} MiB")
 

@@ -1,7 +1,10 @@
 """Training, export and evaluation of the person detector, on a small untrained network."""
 
+import math
+
 import cv2
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -55,6 +58,8 @@ def test_training_writes_a_model_that_the_pipeline_can_use(coco, tmp_path):
     (found,) = detector.detect([image])
     assert found.xyxy.shape[1] == 4
     assert np.isfinite(found.xyxy).all()
+    weights = [one for one in onnx.load(exported).graph.initializer if math.prod(one.dims) > 4096]
+    assert {one.data_type for one in weights} == {onnx.TensorProto.FLOAT16}, "half the size"
     assert len(list((out / "real" / "labels").glob("*.txt"))) == 2
     before, after = (
         keep_person_class(coco).state_dict(),
