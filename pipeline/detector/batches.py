@@ -124,10 +124,10 @@ def _empty_piece(image: Image, xyxy: Boxes, size: NDArray[np.int64], rng: np.ran
 
 
 def _area(xyxy: Boxes) -> Boxes:
-    return (xyxy[:, 2:] - xyxy[:, :2]).prod(1)  # (N,)
+    return np.asarray((xyxy[:, 2:] - xyxy[:, :2]).prod(1), np.float32)  # (N,)
 
 
 def _shared_area(xyxy: Boxes, other: Boxes) -> Boxes:
     """Area that boxes (N, 4) share with another (1, 4), (N,)."""
     top_left, bottom_right = np.maximum(xyxy[:, :2], other[:, :2]), np.minimum(xyxy[:, 2:], other[:, 2:])
-    return (bottom_right - top_left).clip(0).prod(1)
+    return np.asarray((bottom_right - top_left).clip(0).prod(1), np.float32)

@@ -106,7 +106,7 @@ def _fit(
     keep: Callable[[DetectionModel], None],
 ) -> None:
     """The training loop; `keep` receives the average of the weights now and then, and at the end."""
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(memory_format=torch.channels_last)
     parts = [list(stage.parameters()) for stage in model.model]
     backbone, rest = (
         [p for stage in stages for p in stage if p.requires_grad]
