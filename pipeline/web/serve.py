@@ -29,7 +29,7 @@ from .reads.timeline import timeline_of
 logger = logging.getLogger(__name__)
 
 LONGEST_TOKEN_FILE = 4096  # bytes
-READ_SECONDS = 20.0  # for which the address waits for what is read ahead
+READ_SECONDS = 10.0  # for which the address waits for what is read ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
 
 
 def _read_ahead(database: Database, remembered: Remembered, finder: Finder, read: threading.Event) -> None:
-    """Read the newest run before somebody asks for it, which takes seconds of a long day; then open the models."""
+    """Read the newest run and open its models before somebody asks for them: of a long day, that takes seconds."""
     try:
         with database.reading() as store:
             run = run_number(store, None)
@@ -114,8 +114,6 @@ def _read_ahead(database: Database, remembered: Remembered, finder: Finder, read
             remembered.get("review", store, run, least_sure_links)
             timeline_of(remembered, store, run)
             gallery_of(remembered, store, run)
-        read.set()
-        with database.reading() as store:
             finder.open_models(store, run)
     except ReidpipeError as error:  # whoever opens the page is told there
         logger.debug("nothing could be read ahead: %s", error)

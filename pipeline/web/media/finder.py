@@ -28,6 +28,7 @@ MOST_PHOTOS = 32  # kept in memory until they are searched for; then the oldest 
 MOST_PEOPLE = 24  # in one picture, the most confident ones
 LEAST_CONFIDENCE = 0.3
 THREADS = 2
+WARM_UP_CROP = (160, 64, 3)
 
 
 class PersonInPhoto(TypedDict):
@@ -146,15 +147,16 @@ class Finder:
         return self._embed(store, run, decode_crop(content))
 
     def open_models(self, store: Store, run: int) -> None:
-        """Open the models that searches in a run need, so that the first search waits for nothing.
+        """Open and warm up the models that searches in a run need, so that the first search waits for nothing.
 
         Raises:
             StoreError, WeightsError: the run's appearance model is not known, or missing.
         """
         with self._lock:
-            self._open(store, run)
+            self._open(store, run).embed([np.zeros(WARM_UP_CROP, np.uint8)])
             if self._detector is None:
                 self._detector = self._open_detector()
+            self._detector.detect([np.zeros(WARM_UP_CROP, np.uint8)])
 
     def _photo(self, photo: str, person: int) -> _Kept:
         with self._lock:
