@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from ..types import Image
@@ -36,13 +39,19 @@ def bgr_image(frame: VideoFrame, reformatter: VideoReformatter) -> Image:
     return np.ascontiguousarray(image if turn is None else cv2.rotate(image, turn), np.uint8)
 
 
+def _pixels(plane: VideoPlane) -> Image:
+    """The bytes of a plane, uint8 (H, W), in the decoder's memory."""
+    content = np.frombuffer(cast("memoryview[int]", plane), np.uint8)  # PyAV does not declare that it is a buffer
+    return content.reshape(plane.height, plane.line_size)[:, : plane.width]
+
+
 def _by_libswscale(frame: VideoFrame, reformatter: VideoReformatter) -> Image:
     return np.asarray(reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray(), np.uint8)
 
 
 def _from_full_colour(frame: VideoFrame) -> Image:
     """A frame of YUV 4:4:4 as BGR (H, W, 3), within one grey level of libswscale, which takes six times as long."""
-    planes = list(frame.to_ndarray())  # each (H, W)
+    planes = [_pixels(plane) for plane in frame.planes]
     full = frame.color_range == ColorRange.JPEG or frame.format.name == "yuvj444p"
     black, luma, chroma = (0, 1.0, 1.0) if full else (16, 255 / 219, 255 / 224)
     red, blue = RED_BLUE[frame.colorspace]
