@@ -7,7 +7,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
@@ -33,7 +33,7 @@ from .resume import (
 from .sources.counts import camera_report
 from .sources.opening import Source
 from .sources.time_order import CameraReader, in_time_order
-from .stages.detect import detect_ahead
+from .stages.detect import Detector, detect_ahead
 from .stages.embed import CropEmbedder
 from .stages.quiet import QuietCameras
 from .stages.track import TrackStage
@@ -119,10 +119,7 @@ def run_pipeline(
         if content:
             stages.restore(*unpacked(content, store.name), {name: report.error for name, report in failed.items()})
         try:
-            readers = [CameraReader(source, stop, clock, config.sources.stall_seconds) for source in sources.values()]
-            frames = in_time_order(readers)
-            quiet = QuietCameras(config.detector.quiet_seconds, CHECKPOINT_SECONDS)
-            for frame, people in detect_ahead(frames, detector, config.detector.batch, clock, quiet):
+            for frame, people in _detected(config, sources, detector, stop, clock):
                 if not stop.is_set():  # else the user waits, and a resumed run comes here again
                     listener.analysed(frame, stages.process(frame, people))
             stages.finish()
@@ -150,6 +147,15 @@ def run_pipeline(
         start="new" if earlier is None else "resumed",
         resumable=not ended,
     )
+
+
+def _detected(
+    config: Config, sources: Mapping[str, Source], detector: Detector, stop: threading.Event, clock: Stopwatch
+) -> Iterator[tuple[Frame, Detections]]:
+    """The frames of all cameras in time order, and who is in them; decoding and detection are ahead."""
+    readers = [CameraReader(source, stop, clock, config.sources.stall_seconds) for source in sources.values()]
+    quiet = QuietCameras(config.detector.quiet_seconds, CHECKPOINT_SECONDS)
+    return detect_ahead(in_time_order(readers), detector, config.detector.batch, clock, quiet)
 
 
 def _begin(

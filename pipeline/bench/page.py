@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,35 +15,24 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
-from typing import NamedTuple
 
-import cv2
 import numpy as np
+import yaml
 
-from ..errors import OutputError
+from ..config.loader import load_config
+from ..errors import OutputError, SourceError
 from ..storage.store import CameraRow, Store
-from ..types import CameraReport, Crop, Link, Observations, Tracklet
-from .synthetic_day import SyntheticDay, measure_run
+from ..types import Observations
+from .page_day import FIRST_SECONDS
 
-BATCH_SECONDS = 60.0
-BOX_SECONDS = 1.0  # between stored boxes of a tracklet
-FIRST_SECONDS = 1_772_442_000.0  # UTC epoch
 WRITTEN_FPS, WRITTEN_PEOPLE = 12.5, 5  # of each camera of the run that writes meanwhile
 REQUEST_SECONDS = 60.0
 TOKEN_BYTES = 24
-KINDS, TIMELINE = 9, 1  # of requests
+KINDS, TIMELINE, PHOTO = 10, 1, 9  # of requests
+PHOTO_PATH = "/api/search/photo"
 MAIN = "from reidpipe.pipeline.cli.main import main; main()"
-
-
-@dataclass(frozen=True, slots=True)
-class PageDay:
-    """The stored day: how many tracklets of how many people in how many hours."""
-
-    tracklets: int
-    people: int
-    hours: float
-    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +61,26 @@ class PageBenchmark:
     written_per_second: float
 
 
-class _Span(NamedTuple):
-    """A tracklet and its frames."""
+@dataclass(frozen=True, slots=True)
+class RunSpeed:
+    """Frames per second of a whole run into the same database, of each round alone and with users at the page."""
 
-    camera: str
-    track: int
-    first_frame: int
-    last_frame: int
+    alone: list[float]
+    watched: list[float]
+
+    @property
+    def share(self) -> float:
+        """How fast a run with users is, of one without, by the medians."""
+        return float(np.median(self.watched) / np.median(self.alone))
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """A user's cookie and token for writing, and the photo that they search for, a JPEG file."""
+
+    cookie: str
+    csrf: str
+    photo: bytes
 
 
 @dataclass(slots=True)
@@ -94,75 +97,12 @@ class _Times:
                 self.errors.setdefault(what, []).append(problem)
 
 
-def store_day(path: Path, database: str, truth: Path, run: int | None, day: PageDay) -> int:
-    """Make a database of a synthetic day whose people look, vary and walk as those of a stored run.
-
-    Returns:
-        The number of tracklets.
-
-    Raises:
-        ConfigError: the ground truth cannot be read, or shows too few people.
-        StoreError: there is no such run, or the database cannot be written.
-    """
-    with Store.open(database) as store:
-        measured = measure_run(store, truth, run)
-    synthetic = SyntheticDay(measured, day.tracklets, day.people, day.hours, 3600.0, day.seed)
-    cameras = [CameraRow(name, f"{name}.mp4", 960, 540, 12.5, FIRST_SECONDS) for name in synthetic.cameras]
-    rng = np.random.default_rng(day.seed)
-    picture = np.asarray(cv2.GaussianBlur(rng.integers(0, 255, (128, 56, 3), np.uint8), (0, 0), 5), np.uint8)
-    seen: set[int] = set()
-    weights = {"appearance": {"weights": "accurate"}}
-    with Store.open(path, create=True) as store, store.start_run(json.dumps(weights), cameras) as writer:
-        spans = [_Span(one.camera, one.track_id, _frame(one.first_seconds), _frame(one.last_seconds))
-                 for batch in synthetic.batches(BATCH_SECONDS) for one in batch]
-        for name in synthetic.cameras:
-            for observations in _boxes(name, [one for one in spans if one.camera == name]):
-                writer.add_observations(observations)
-        done = 0
-        for batch in synthetic.batches(BATCH_SECONDS):
-            people = synthetic.person[done:done + len(batch)].tolist()
-            done += len(batch)
-            links = []
-            for one, person in zip(batch, people, strict=True):
-                crop = Crop(
-                    _frame(one.first_seconds), FIRST_SECONDS + one.first_seconds, float(rng.random()), picture)
-                writer.add_tracklet(Tracklet(
-                    one.camera, one.track_id, FIRST_SECONDS + one.first_seconds, FIRST_SECONDS + one.last_seconds,
-                    one.observations, one.appearance, [crop], one.appearance))
-                known = person in seen
-                links.append(Link(
-                    one.camera, one.track_id, person + 1, 0.7 if known else None, 0.5 if known else None,
-                    1.0 if known else None, probability=float(rng.beta(8, 1)) if known else None))
-                seen.add(person)
-            writer.add_links(links)
-        for name in synthetic.cameras:
-            writer.report(CameraReport(name, decoded=1, analysed=1))
-    return done
-
-
-def _frame(seconds: float) -> int:
-    return round(seconds / BOX_SECONDS)
-
-
-def _boxes(camera: str, spans: list[_Span]) -> Iterator[Observations]:
-    """The boxes of a camera's tracklets, by frame."""
-    by_frame: dict[int, list[int]] = {}
-    for one in spans:
-        for frame in range(one.first_frame, one.last_frame + 1):
-            by_frame.setdefault(frame, []).append(one.track)
-    for frame, tracks in sorted(by_frame.items()):
-        count = len(tracks)
-        left = (np.array(tracks) * 97 + frame * 3) % 880  # (N,)
-        xyxy = np.stack([left, np.full(count, 200), left + 60, np.full(count, 380)], 1).astype(np.float32)
-        ones = np.ones(count, np.float32)
-        yield Observations(camera, frame, FIRST_SECONDS + frame * BOX_SECONDS, np.array(tracks), xyxy, ones * 0.9, ones)
-
-
-def benchmark_page(path: Path, users: int, seconds: float, think_seconds: float) -> PageBenchmark:
+def benchmark_page(path: Path, photo: bytes, users: int, seconds: float, think_seconds: float) -> PageBenchmark:
     """Let users look at run 1 of a database while another run writes into it.
 
     Args:
-        path: the database.
+        path: the database, of which a copy is used.
+        photo: a JPEG file with a person, for the search.
         users: how many at once, each with a connection of its own.
         seconds: for how long.
         think_seconds: mean pause between two requests of a user.
@@ -170,21 +110,17 @@ def benchmark_page(path: Path, users: int, seconds: float, think_seconds: float)
     Raises:
         OutputError: the server does not start.
     """
-    times = _Times()
-    with tempfile.TemporaryDirectory() as folder, _server(path, Path(folder)) as (port, token):
-        first = _first_requests(port, token)
+    with tempfile.TemporaryDirectory() as folder, _server(own := _copied(path, Path(folder))) as (port, token):
+        first = _first_requests(port, token, photo)
         stop = threading.Event()
         written: list[int] = []
-        threads = [threading.Thread(target=_write, args=(path, stop, written))] + [
-            threading.Thread(target=_use, args=(port, token, number, think_seconds, stop, times))
-            for number in range(users)]
+        writer = threading.Thread(target=_write, args=(own, stop, written))
         began = time.perf_counter()
-        for thread in threads:
-            thread.start()
-        stop.wait(seconds)
+        writer.start()
+        with _users(port, token, photo, users, think_seconds) as times:
+            stop.wait(seconds)
         stop.set()
-        for thread in threads:
-            thread.join()
+        writer.join()
         took = time.perf_counter() - began
     with Store.open(path) as store, store.reading() as connection:
         tracklets, people = connection.exec_driver_sql(
@@ -198,8 +134,75 @@ def benchmark_page(path: Path, users: int, seconds: float, think_seconds: float)
         sum(written) / took)
 
 
+def benchmark_run(
+    path: Path, config_path: Path, photo: bytes, users: int, think_seconds: float, rounds: int
+) -> RunSpeed:
+    """Run a config into a database, alone and with users at the page of run 1, in turns.
+
+    Args:
+        path: the database, of which a copy is used.
+        config_path: the config; its own database is not used.
+        photo, users, think_seconds: as of `benchmark_page`.
+        rounds: runs of each kind; the first alone warms up the caches, and is not counted.
+
+    Raises:
+        ConfigError: the config has mistakes.
+        OutputError: the server does not start.
+        SourceError: a run fails.
+    """
+    found = RunSpeed([], [])
+    with tempfile.TemporaryDirectory() as folder:
+        day, own = _copied(path, Path(folder)), Path(folder) / "config.yaml"
+        config = load_config(config_path).model_copy(update={"database": str(day)})
+        own.write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True)))
+        _run_fps(own)
+        for _ in range(rounds):
+            found.alone.append(_run_fps(own))
+            with _server(day) as (port, token):
+                _first_requests(port, token, photo)
+                with _users(port, token, photo, users, think_seconds):
+                    found.watched.append(_run_fps(own))
+    return found
+
+
+def _run_fps(config: Path) -> float:
+    """Frames per second of a run, over all cameras."""
+    command = [sys.executable, "-c", MAIN, "run", "--cameras", str(config), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SourceError(f"the run for the benchmark fails: {done.stderr.strip()}")
+    outcome = json.loads(done.stdout)
+    return float(sum(one["analysed"] for one in outcome["cameras"]) / outcome["seconds"])
+
+
 @contextmanager
-def _server(path: Path, folder: Path) -> Iterator[tuple[int, str]]:
+def _users(port: int, token: str, photo: bytes, users: int, think_seconds: float) -> Iterator[_Times]:
+    """Users who look until the end."""
+    times, stop = _Times(), threading.Event()
+    threads = [
+        threading.Thread(target=_use, args=(port, token, photo, number, think_seconds, stop, times))
+        for number in range(users)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield times
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    """A copy of the day, which stays as it is, so that every benchmark begins with the same."""
+    copy = folder / "day.db"
+    shutil.copyfile(path, copy)
+    return copy
+
+
+@contextmanager
+def _server(path: Path) -> Iterator[tuple[int, str]]:
+    """The page's server in a process of its own; files of its own lie beside the database."""
+    folder = path.parent
     token = os.urandom(TOKEN_BYTES).hex()
     (folder / "token").write_text(token)
     command = [sys.executable, "-c", MAIN, "serve", "--database", str(path), "--port", "0", "--token-file",
@@ -232,52 +235,65 @@ def _write(path: Path, stop: threading.Event, written: list[int]) -> None:
         written.append(4 * frame)
 
 
-def _use(port: int, token: str, number: int, think_seconds: float, stop: threading.Event, times: _Times) -> None:
+def _use(
+    port: int, token: str, photo: bytes, number: int, think_seconds: float, stop: threading.Event, times: _Times
+) -> None:
     """One user: opens pages of run 1, one after the other."""
     rng = np.random.default_rng(number)
-    cookie = _log_in(port, token)
-    ids, crop = _people(port, cookie)
+    login = _log_in(port, token, photo)
+    ids, crop = _people(port, login)
     while not stop.wait(rng.exponential(think_seconds)):
         what, path = _request(int(rng.integers(0, KINDS)), rng, ids, crop)
         began = time.perf_counter()
-        status, content = _asked(port, path, cookie)
-        times.add(what, time.perf_counter() - began, "" if status == 200 else content[:200].decode())
+        status, content = _asked(port, path, login)
+        times.add(what, time.perf_counter() - began, "" if status == HTTPStatus.OK else content[:200].decode())
 
 
-def _first_requests(port: int, token: str) -> dict[str, float]:
+def _first_requests(port: int, token: str, photo: bytes) -> dict[str, float]:
     """Milliseconds of the first request of each kind, which reads the day or opens a model."""
-    rng, cookie = np.random.default_rng(0), _log_in(port, token)
+    rng, login = np.random.default_rng(0), _log_in(port, token, photo)
     began = time.perf_counter()
-    ids, crop = _people(port, cookie)
+    ids, crop = _people(port, login)
     reading = time.perf_counter() - began
     found: dict[str, float] = {}
     for kind in range(KINDS):
         what, path = _request(kind, rng, ids, crop)
         began = time.perf_counter()
-        _asked(port, path, cookie)
+        _asked(port, path, login)
         found[what] = 1000 * (time.perf_counter() - began + (reading if kind == TIMELINE else 0.0))
     return found
 
 
-def _people(port: int, cookie: str) -> tuple[list[int], dict[str, int]]:
+def _people(port: int, login: _Login) -> tuple[list[int], dict[str, int]]:
     """Identities of run 1, and a stored crop."""
-    found = json.loads(_asked(port, "/api/timeline?run=1&limit=2000", cookie)[1])
+    found = json.loads(_asked(port, "/api/timeline?run=1&limit=2000", login)[1])
     ids = [one["identity"] for one in found["identities"]]
-    return ids, json.loads(_asked(port, f"/api/identities/{ids[0]}?run=1", cookie)[1])["tracklets"][0]["crops"][0]
+    return ids, json.loads(_asked(port, f"/api/identities/{ids[0]}?run=1", login)[1])["tracklets"][0]["crops"][0]
 
 
-def _log_in(port: int, token: str) -> str:
+def _log_in(port: int, token: str, photo: bytes) -> _Login:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_SECONDS)) as server:
         server.request("GET", f"/login?token={token}")
         answer = server.getresponse()
         answer.read()
-        return (answer.getheader("set-cookie") or "").partition(";")[0]
+        cookie = (answer.getheader("set-cookie") or "").partition(";")[0]
+        server.request("GET", "/api/session", headers={"cookie": cookie})
+        return _Login(cookie, json.loads(server.getresponse().read())["csrf"], photo)
 
 
-def _asked(port: int, path: str, cookie: str) -> tuple[int, bytes]:
+def _asked(port: int, path: str, login: _Login) -> tuple[int, bytes]:
     """Status and content of an answer, over a new connection: the server ends those that are idle."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_SECONDS)) as server:
-        server.request("GET", path, headers={"cookie": cookie})
+        if path == PHOTO_PATH:  # the upload, and the search that follows it
+            origin = f"http://127.0.0.1:{port}"
+            server.request("POST", path, login.photo, {
+                "cookie": login.cookie, "origin": origin, "x-csrf-token": login.csrf, "content-type": "image/jpeg"})
+            answer = server.getresponse()
+            content = answer.read()
+            if answer.status != HTTPStatus.OK:
+                return answer.status, content
+            path = f"/api/search?run=1&photo={json.loads(content)['photo']}&person=0"
+        server.request("GET", path, headers={"cookie": login.cookie})
         answer = server.getresponse()
         return answer.status, answer.read()
 
@@ -294,4 +310,5 @@ def _request(kind: int, rng: np.random.Generator, ids: list[int], crop: dict[str
         6: ("portrait", f"/media/portraits/{identity}?run=1"),
         7: ("review", "/api/review?run=1"),
         8: ("search by a stored picture", f"/api/search?run=1&tracklet={crop['tracklet']}&frame={crop['frame']}"),
+        PHOTO: ("search by a photo", PHOTO_PATH),
     }[kind]

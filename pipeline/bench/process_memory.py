@@ -7,6 +7,7 @@ import re
 import resource
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -23,12 +24,16 @@ class PeakMemory:
     do, so counts once. Files and shared memory count once, too, as in the process that has the most of them. Other
     programs do not change this figure: they may share libraries, which a proportional share (PSS) would divide.
 
+    Args:
+        measure: the memory now, MiB; of this process and all that it started if None.
+
     Attributes:
-        mib: the largest sum so far; without /proc, the peak of this process alone.
+        mib: the most so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, measure: Callable[[], float] | None = None) -> None:
         self.mib = 0.0
+        self._measure = measure or own_mib
         self._ended = threading.Event()
         self._watching = threading.Thread(target=self._watch, name="peak memory", daemon=True)
 
@@ -44,7 +49,7 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while True:
-            self.mib = max(self.mib, tree_mib(os.getpid()) or peak_mib())
+            self.mib = max(self.mib, self._measure())
             if self._ended.wait(PAUSE_SECONDS):
                 return
 
@@ -53,6 +58,16 @@ def peak_mib() -> float:
     """Peak resident memory of this process, MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / KIB_PER_MIB / (KIB_PER_MIB if sys.platform == "darwin" else 1)  # macOS counts bytes
+
+
+def own_mib() -> float:
+    """Memory of this process and its descendants now, MiB; without /proc, the peak of this process alone."""
+    return tree_mib(os.getpid()) or peak_mib()
+
+
+def largest_child_mib(parent: int) -> float:
+    """Memory of that child of a process which has, with its descendants, the most of all, MiB; 0 without any."""
+    return max(map(tree_mib, _children().get(parent, [])), default=0.0)
 
 
 def tree_mib(root: int) -> float:
@@ -71,7 +86,8 @@ def tree_mib(root: int) -> float:
     return own + shared
 
 
-def _descendants(root: int) -> list[int]:
+def _children() -> dict[int, list[int]]:
+    """The children of every process."""
     children: dict[int, list[int]] = {}
     for entry in PROCESSES.glob("[0-9]*/stat"):
         try:
@@ -79,6 +95,11 @@ def _descendants(root: int) -> list[int]:
         except OSError:
             continue
         children.setdefault(parent, []).append(int(entry.parent.name))
+    return children
+
+
+def _descendants(root: int) -> list[int]:
+    children = _children()
     found, left = [], [root]
     while left:
         process = left.pop()

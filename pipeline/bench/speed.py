@@ -22,7 +22,7 @@ from ..config.schema import Config
 from ..errors import ConfigError, WeightsError
 from ..trust import require_data_only
 from ..types import CameraReport, Frame
-from .process_memory import PeakMemory
+from .process_memory import PeakMemory, largest_child_mib
 
 Result = TypeVar("Result")
 
@@ -159,7 +159,7 @@ def benchmark_pipeline(config: Config, plan: Plan) -> Benchmark:
             exported = _exported(weights, Path(folder), plan.trust_weights)
             passes.append(partial(_baseline, config, exported, plan.frames, f"baseline {Path(weights).name}"))
         if plan.before is not None:
-            passes.append(partial(_before, config, plan.before, Path(folder)))
+            passes.append(partial(_before, config, plan.before, plan.frames, Path(folder)))
         measured = [[in_own_process(measure) for measure in passes] for _ in range(plan.rounds)]
         growth = None
         if plan.twice:
@@ -253,22 +253,27 @@ def _baseline(config: Config, weights: str, frames: int | None, what: str) -> Me
     return Measurement(what, count, steady_frames / steady_seconds, memory.mib)
 
 
-def _before(config: Config, code: Path, folder: Path) -> Measurement:
-    """The pipeline of other code, as its own `reidpipe bench` measures it; all its frames, in one round."""
+def _before(config: Config, code: Path, frames: int | None, folder: Path) -> Measurement:
+    """The pipeline of other code: its speed as its own `reidpipe bench` measures it, its memory as it is here."""
     path = folder / "before.yaml"
     cameras = {name: camera.model_dump(mode="json", include={"source", "every", "fps"}, exclude_none=True)
                for name, camera in config.cameras.items()}
     path.write_text(json.dumps({"cameras": cameras, "database": str(folder / "before.db")}), encoding="utf-8")
     program = str(code / ".venv" / "bin" / "reidpipe")
     command = [program, "bench", "--cameras", str(path), "--rounds", "1", "--json"]
+    command += [] if frames is None else ["--frames", str(frames)]
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        other = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     except OSError as error:
         raise ConfigError(f"--before: {code} has no .venv/bin/reidpipe that can be run ({error.strerror})") from error
-    if done.returncode:
-        raise ConfigError(f"--before: reidpipe of {code} failed: {' '.join(done.stderr.split())}")
-    one = json.loads(done.stdout)["rounds"][0][0]
-    return Measurement("before", one["frames"], one["frames_per_second"], one["peak_mib"], one["stage_seconds"])
+    with other, PeakMemory(partial(largest_child_mib, other.pid)) as memory:  # a child is one pass over the footage
+        output, errors = other.communicate()
+    if other.returncode:
+        raise ConfigError(f"--before: reidpipe of {code} failed: {' '.join(errors.split())}")
+    one = json.loads(output)["rounds"][0][0]
+    return Measurement(
+        "before", one["frames"], one["frames_per_second"], memory.mib, one["stage_seconds"],
+        one.get("first_frame_seconds", 0.0))
 
 
 def _exported(weights: str, folder: Path, trust_weights: bool) -> str:

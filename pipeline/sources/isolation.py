@@ -30,7 +30,7 @@ from pydantic import BaseModel
 
 from ..config.schema import CameraConfig, SourcesConfig
 from ..errors import SourceError
-from ..memory import VARIABLES
+from ..memory import ONE_PICTURE_AFTER_THE_OTHER
 from ..types import Frame, Image, Place
 from .counts import FootageCounts
 from .messages import SLOTS, DisconnectedError, Header, Link, Message, Opened, Progress, in_order
@@ -63,7 +63,7 @@ class DecoderServer:
                 stderr=None if os.environ.get("REIDPIPE_DEBUG") else subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C and a closed terminal concern the run, which then ends its decoders
                 # Forking allows no threads.
-                env=os.environ | VARIABLES | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                env=os.environ | ONE_PICTURE_AFTER_THE_OTHER | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             )
         self._control = ours
 

@@ -86,13 +86,18 @@ def open_source(camera: str, config: CameraConfig, settings: SourcesConfig | Non
     if settings.isolate:
         return IsolatedSource(camera, config, settings)
     try:
-        return in_background(lambda: open_here(camera, config)).result(settings.stall_seconds)
-    except SourceError:
-        raise
+        return in_background(partial(_open_or_say_why, camera, config)).result(settings.stall_seconds)
     except TimeoutError as error:
         raise SourceError(f"camera {camera}: cannot be opened within {settings.stall_seconds:g} s: check the file "
                           "and its disk, or raise sources.stall_seconds") from error
-    except Exception as error:
+
+
+def _open_or_say_why(camera: str, config: CameraConfig) -> Source:
+    try:
+        return open_here(camera, config)
+    except SourceError:
+        raise
+    except Exception as error:  # the thread's outermost loop: libraries raise many kinds on damaged footage
         raise SourceError(f"camera {camera}: {config.source}: {describe(error)}") from error
 
 

@@ -15,7 +15,7 @@ from .background import in_background
 from .counts import describe
 from .opening import Source
 
-FRAMES_AHEAD = 1  # per camera, beside one in the decoder's hand: enough to decode while the detector runs
+FRAMES_AHEAD = 1  # per camera: enough to decode while the detector runs, because detection is ahead of tracking, too
 WAIT_SECONDS = 0.2  # between two checks of the stop event
 END_SECONDS = 10.0  # a decoder that should stop is waited for no longer than this
 
@@ -43,7 +43,8 @@ class CameraReader:
         self._source, self._clock = source, clock
         self._stop = _EitherEvent(stop)
         self._stall_seconds, self._stalled = stall_seconds, False
-        self._frames: queue.Queue[Frame | None] = queue.Queue(FRAMES_AHEAD)
+        self._frames: queue.Queue[Frame | None] = queue.Queue()
+        self._room = threading.Semaphore(FRAMES_AHEAD)  # taken before a frame is decoded, not when it is there
         self._decoding = in_background(self._decode, f"decode {source.camera}")
 
     def __iter__(self) -> Iterator[Frame]:
@@ -60,9 +61,12 @@ class CameraReader:
         progress, waited_seconds = self._progress(), 0.0
         while not self._stop.is_set():
             try:
-                return self._frames.get(timeout=WAIT_SECONDS)
+                frame = self._frames.get(timeout=WAIT_SECONDS)
             except queue.Empty:
                 waited_seconds += WAIT_SECONDS  # not by a clock, which would go on while this process is suspended
+            else:
+                self._room.release()
+                return frame
             if self._progress() != progress:
                 progress, waited_seconds = self._progress(), 0.0
             elif waited_seconds >= self._stall_seconds:
@@ -79,23 +83,23 @@ class CameraReader:
     def _decode(self) -> None:
         try:
             frames = self._source.frames(self._stop)
-            while True:
+            while self._has_room():
                 with self._clock.stage("decode"):
                     frame = next(frames, None)
                 if frame is None:
                     break
-                self._put(frame)
+                self._frames.put(frame)
         except Exception as error:  # noqa: BLE001 - the thread's outermost loop
             self._source.counts.break_off(describe(error))
         finally:
-            self._put(None)
+            self._frames.put(None)
 
-    def _put(self, frame: Frame | None) -> None:
+    def _has_room(self) -> bool:
+        """Wait until another frame may be held; False if stopped."""
         while not self._stop.is_set():
-            try:
-                return self._frames.put(frame, timeout=WAIT_SECONDS)
-            except queue.Full:
-                continue
+            if self._room.acquire(timeout=WAIT_SECONDS):
+                return True
+        return False
 
 
 class _EitherEvent(threading.Event):

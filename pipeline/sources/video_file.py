@@ -10,18 +10,15 @@ from types import TracebackType
 
 import av
 import av.error
-import cv2
-import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from ...reid.wording import counted
 from ..errors import SourceError
-from ..types import Image
+from .frame_image import upright_size
 from .timestamps import HIGHEST_FPS, LONGEST_PAUSE_SECONDS, LOWEST_FPS, Clock, ClockState
 
 DEFAULT_FPS = 25.0  # if the file does not state it; libav assumes the same for raw streams
@@ -41,7 +38,6 @@ OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
 LISTS = (b"#EXTM3U", b"ffconcat", b"v=0", b"<?xml", b"<MPD")  # how such files begin
 LARGEST_PIXELS = 1 << 26  # 8K has 33 million; a damaged header may ask for gigabytes
 ADVICE = "copy it again from the recorder, or convert it to H.264 in mp4"
-QUARTER_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,25 +260,6 @@ class VideoReader:
         end = max(self._packets_end_seconds, self._clock.end_seconds)
         if self.duration_seconds - end > max(CUT_SECONDS, 3.0 / self.fps):
             self._broke_off = f"it is cut off at {self._clock.end_seconds:.1f} s of {self.duration_seconds:.1f} s"
-
-
-def upright_size(frame: VideoFrame) -> tuple[int, int]:
-    """(width, height) in pixels after the rotation that the frame's metadata asks for."""
-    if frame.rotation % 180 == 90:
-        return frame.height, frame.width
-    return frame.width, frame.height
-
-
-def bgr_image(frame: VideoFrame, reformatter: VideoReformatter) -> Image:
-    """Convert a decoded frame to uint8 (H, W, 3) BGR, contiguous and upright; it shares no memory with the decoder.
-
-    Args:
-        frame: as decoded.
-        reformatter: reused by the caller for every frame, because setting up a conversion is slow.
-    """
-    image = reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
-    turn = QUARTER_TURNS.get(frame.rotation % 360)
-    return np.ascontiguousarray(image if turn is None else cv2.rotate(image, turn), np.uint8)
 
 
 def _opened(path: Path) -> InputContainer:

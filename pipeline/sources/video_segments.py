@@ -15,9 +15,10 @@ from ..config.schema import CameraConfig
 from ..errors import SourceError
 from ..types import Frame, Image, Place
 from .counts import FootageCounts
+from .frame_image import bgr_image, upright_size
 from .place import VideoPlace, mark_of
 from .timestamps import Thinning
-from .video_file import VideoInfo, VideoReader, bgr_image, probe_video, upright_size
+from .video_file import VideoInfo, VideoReader, probe_video
 
 
 class VideoSource:

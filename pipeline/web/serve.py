@@ -19,6 +19,8 @@ from .access.security import LEAST_TOKEN, LOOPBACK_NAMES, Sessions, Views, is_lo
 from .app import make_app
 from .database import Database
 from .jobs import CACHE_BYTES, Jobs
+from .media.finder import Finder
+from .reads.gallery import gallery_of
 from .reads.overview import read_overview
 from .reads.remembered import Remembered
 from .reads.review import least_sure_links
@@ -27,6 +29,7 @@ from .reads.timeline import timeline_of
 logger = logging.getLogger(__name__)
 
 LONGEST_TOKEN_FILE = 4096  # bytes
+READ_SECONDS = 10.0  # for which the address waits for what is read ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +86,13 @@ def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
         views = None if how.audit_views is None else Views(how.audit_views)
         database, jobs = Database(store), Jobs(how.cache, how.cache_bytes)
         try:
-            remembered = Remembered()
+            remembered, finder = Remembered(), Finder(how.blur)
             sessions = Sessions(token, view_token=view_token)
-            app = make_app(database, sessions, jobs, how.who, hosts, f"reidpipe_{port}", how.blur, views=views,
-                           remembered=remembered)
-            threading.Thread(target=_read_ahead, args=(database, remembered), daemon=True).start()
+            app = make_app(database, sessions, jobs, how.who, hosts, f"reidpipe_{port}", how.blur, finder, views,
+                           remembered)
+            read = threading.Event()
+            threading.Thread(target=_read_ahead, args=(database, remembered, finder, read), daemon=True).start()
+            read.wait(READ_SECONDS)
             server = uvicorn.Server(uvicorn.Config(
                 app, log_level="warning", access_log=False, server_header=False, lifespan="off",
                 timeout_graceful_shutdown=2))
@@ -100,16 +105,20 @@ def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
             database.close()
 
 
-def _read_ahead(database: Database, remembered: Remembered) -> None:
-    """Read the newest run before somebody asks for it: of a long day, that takes seconds."""
+def _read_ahead(database: Database, remembered: Remembered, finder: Finder, read: threading.Event) -> None:
+    """Read the newest run and open its models before somebody asks for them: of a long day, that takes seconds."""
     try:
         with database.reading() as store:
             run = run_number(store, None)
-            timeline_of(remembered, store, run)
             remembered.get("overview", store, run, read_overview)
             remembered.get("review", store, run, least_sure_links)
-    except ReidpipeError as error:  # whoever opens the page reads it there
+            timeline_of(remembered, store, run)
+            gallery_of(remembered, store, run)
+            finder.open_models(store, run)
+    except ReidpipeError as error:  # whoever opens the page is told there
         logger.debug("nothing could be read ahead: %s", error)
+    finally:
+        read.set()
 
 
 def read_token(path: Path) -> str:

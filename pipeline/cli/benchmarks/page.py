@@ -10,6 +10,7 @@ from ...errors import ConfigError
 from ..common import (
     ANY_PATH,
     DEFAULT_DATABASE,
+    FILE,
     as_json_option,
     database_option,
     print_json,
@@ -29,27 +30,41 @@ from ..common import (
 @click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="for how long they look")
 @click.option("--think", type=click.FloatRange(0.01), default=2.0, show_default=True, help="mean pause between two "
               "requests of a user in seconds")
+@click.option("--slowed", "config_path", type=FILE, help="config of a run: measure how much users slow it, instead")
+@click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="runs of each kind with "
+              "--slowed")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="of the synthetic people")
 @database_option
 @run_option
 @as_json_option
 def page_command(
     truth: Path, day: Path, tracklets: int, people: int, hours: float, users: int, seconds: float, think: float,
-    seed: int, database: str | None, run: int | None, as_json: bool,
+    config_path: Path | None, rounds: int, seed: int, database: str | None, run: int | None,
+    as_json: bool,
 ) -> None:
     """Measure how fast the review page answers many users while a run writes.
 
     The day is stored once: synthetic people who look, vary and walk as those of a stored run.
     """
     try:
-        from ...bench.page import PageDay, benchmark_page, store_day
+        from ...bench.page import benchmark_page, benchmark_run
+        from ...bench.page_day import PageDay, photo_of, store_day
     except ImportError as error:
         raise ConfigError(f"the page needs a package that is not installed ({error.name}): "
                           "pip install 'reidpipe[web]'") from error
 
     if not day.exists():
         store_day(day, database or DEFAULT_DATABASE, truth, run, PageDay(tracklets, people, hours, seed))
-    found = benchmark_page(day, users, seconds, think)
+    photo = photo_of(database or DEFAULT_DATABASE, run)
+    if config_path is not None:
+        speed = benchmark_run(day, config_path, photo, users, think, rounds)
+        if as_json:
+            return print_json({"alone": speed.alone, "watched": speed.watched, "share": speed.share})
+        return terminal().print(table_of(
+            f"frames per second of a run: with {users} users at the page {100 * speed.share:.1f} % of alone",
+            ("alone", "with users"),
+            [(f"{one:.1f}", f"{other:.1f}") for one, other in zip(speed.alone, speed.watched, strict=True)]))
+    found = benchmark_page(day, photo, users, seconds, think)
     if as_json:
         return print_json(found)
     return terminal().print(

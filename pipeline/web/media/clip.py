@@ -26,7 +26,7 @@ from ..database import Database
 from ..jobs import Job, Jobs, Progress
 from ..reads.boxes import boxes_by_frame
 from ..reads.runs import cameras_of
-from ..reads.tracklets import Visit, visits_of
+from ..reads.tracklets import Visit, of_identity, visits_of
 from .blur import blur_heads
 from .footage import NOBODY
 
@@ -76,7 +76,8 @@ class Clips:
             configs = camera_configs(store, run)
             names = identity_names(store, run)
             cameras = {one.id: one.name for one in cameras_of(store, run)}
-            boxes = {camera: boxes_by_frame(store, camera, identity) for camera in {one.camera for one in visits}}
+            boxes = {camera: boxes_by_frame(store, camera, of_identity(run, identity))
+                     for camera in {one.camera for one in visits}}
             heads = {camera: boxes_by_frame(store, camera) for camera in boxes} if self._blur else {}
         footage = {camera: _Footage(cameras[camera], configs[cameras[camera]]) for camera in boxes}
         total, done, shown = sum(one.last_seconds - one.first_seconds for one in visits), 0.0, 0.0

@@ -6,7 +6,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 import numpy as np
@@ -20,7 +20,7 @@ from ...storage.packing import decode_crop
 from ...storage.store import Store
 from ...types import Image
 from ..access.requests import RequestError
-from ..reads.person import crop_file
+from ..reads.person import crop_appearance, crop_file
 from .blur import blur_head
 from .pictures import webp_file
 
@@ -28,6 +28,7 @@ MOST_PHOTOS = 32  # kept in memory until they are searched for; then the oldest 
 MOST_PEOPLE = 24  # in one picture, the most confident ones
 LEAST_CONFIDENCE = 0.3
 THREADS = 2
+WARM_UP_CROP = (160, 64, 3)
 
 
 class PersonInPhoto(TypedDict):
@@ -51,9 +52,11 @@ class Photo(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An uploaded picture: its crops of people, uint8 (h, w, 3) BGR each."""
+    """An uploaded picture: its crops of people, uint8 (h, w, 3) BGR each, and what searches embedded by run and person.
+    """
 
     crops: list[Image]
+    embedded: dict[tuple[int, int], Appearance] = field(default_factory=dict)
 
 
 class Finder:
@@ -113,7 +116,7 @@ class Finder:
         Raises:
             RequestError: it is not kept any more, or has no such person.
         """
-        crop = self._crop(photo, person)
+        crop = self._photo(photo, person).crops[person]
         return webp_file(blur_head(crop) if self._blur else crop)
 
     def photo_query(self, store: Store, run: int, photo: str, person: int) -> Appearance:
@@ -123,31 +126,53 @@ class Finder:
             RequestError: as `picture`.
             StoreError, WeightsError: the run's appearance model is not known, or missing.
         """
-        return self._embed(store, run, self._crop(photo, person))
+        kept, key = self._photo(photo, person), (run, person)
+        if key not in kept.embedded:  # cameras and times are narrowed again and again
+            kept.embedded[key] = self._embed(store, run, kept.crops[person])
+        return kept.embedded[key]
 
     def crop_query(self, store: Store, run: int, tracklet: int, frame: int) -> Appearance:
-        """The appearance of a stored crop, (1, D).
+        """The appearance of a stored crop, (1, D), as the run stored it, or anew where it was pruned.
 
         Raises:
             RequestError: there is no such crop.
             StoreError, WeightsError: the run's appearance model is not known, or missing.
         """
+        stored = crop_appearance(store, run, tracklet, frame)
+        if stored is not None:
+            return stored
         content = crop_file(store, run, tracklet, frame)
         if content is None:
             raise RequestError("no such picture is stored: it may have been pruned")
         return self._embed(store, run, decode_crop(content))
 
-    def _crop(self, photo: str, person: int) -> Image:
+    def open_models(self, store: Store, run: int) -> None:
+        """Open and warm up the models that searches in a run need, so that the first search waits for nothing.
+
+        Raises:
+            StoreError, WeightsError: the run's appearance model is not known, or missing.
+        """
+        with self._lock:
+            self._open(store, run).embed([np.zeros(WARM_UP_CROP, np.uint8)])
+            if self._detector is None:
+                self._detector = self._open_detector()
+            self._detector.detect([np.zeros(WARM_UP_CROP, np.uint8)])
+
+    def _photo(self, photo: str, person: int) -> _Kept:
         with self._lock:
             kept = self._photos.get(photo)
         if kept is None:
             raise RequestError("the picture is not kept any more: give it again")
         if person >= len(kept.crops):
             raise RequestError(f"the picture has {len(kept.crops)} people")
-        return kept.crops[person]
+        return kept
 
     def _embed(self, store: Store, run: int, crop: Image) -> Appearance:
         with self._lock:
-            if run not in self._embedders:
-                self._embedders[run] = self._open_embedder(store, run)
-            return self._embedders[run].embed([crop])
+            return self._open(store, run).embed([crop])
+
+    def _open(self, store: Store, run: int) -> Embedder:
+        """A run's appearance model; the lock is held."""
+        if run not in self._embedders:
+            self._embedders[run] = self._open_embedder(store, run)
+        return self._embedders[run]

@@ -7,13 +7,14 @@ from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from ...stages.observe import foot_points, to_floor
 from ...storage.queries import frame_of_box
 from ...storage.schema import AnalysedFrame, Camera, Identity, Observation, TrackletRow
 from ...storage.store import Store
 from .runs import cameras_of
+from .tracklets import of_identity
 
 LONGEST_WINDOW = 60.0  # seconds of boxes in one answer
 PATH_POINTS = 400  # per tracklet: more are not seen on a map
@@ -61,13 +62,15 @@ def boxes_between(
         for seconds, group in groupby(rows, key=lambda row: row[0])]
 
 
-def boxes_by_frame(store: Store, camera: int, identity: int | None = None) -> dict[int, NDArray[np.float32]]:
-    """The boxes of a camera (row id), float32 (N, 4), by frame: all, or those of one identity."""
+def boxes_by_frame(
+    store: Store, camera: int, whose: ColumnElement[bool] | None = None
+) -> dict[int, NDArray[np.float32]]:
+    """The boxes of a camera (row id), float32 (N, 4), by frame: all, or those of tracklets as of `of_identity`."""
     query = (
         select(Observation.frame_index, Observation.x1, Observation.y1, Observation.x2, Observation.y2)
         .join(TrackletRow).where(TrackletRow.camera_id == camera).order_by(Observation.frame_index))
-    if identity is not None:
-        query = query.join(Identity, Identity.id == TrackletRow.identity_id).where(Identity.number == identity)
+    if whose is not None:
+        query = query.where(whose)
     with store.reading() as connection:
         rows = connection.execute(query).all()
     return {
@@ -83,9 +86,8 @@ def floor_map(store: Store, run: int, identity: int) -> FloorMap:
         rows = connection.execute(
             select(TrackletRow.camera_id, TrackletRow.id, AnalysedFrame.seconds, Observation.x1, Observation.y1,
                    Observation.x2, Observation.y2)
-            .select_from(TrackletRow).join(Camera).join(Identity, Identity.id == TrackletRow.identity_id)
-            .join(Observation, Observation.tracklet_id == TrackletRow.id).join(AnalysedFrame, frame_of_box())
-            .where(Camera.run_id == run, Identity.number == identity)
+            .select_from(TrackletRow).join(Observation, Observation.tracklet_id == TrackletRow.id)
+            .join(AnalysedFrame, frame_of_box()).where(of_identity(run, identity))
             .order_by(TrackletRow.first_seconds, TrackletRow.id, Observation.frame_index)).all()
     paths: list[FloorPath] = []
     for (camera, tracklet), group in groupby(rows, key=lambda row: (row[0], row[1])):

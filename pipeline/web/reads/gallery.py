@@ -19,6 +19,7 @@ from ...storage.store import Store
 from .remembered import Remembered
 
 ROWS_AT_ONCE = 4096  # unpacked at once: some MiB
+TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,14 @@ class Gallery:
             raise StoreError(f"the stored embeddings have {self.embedding.shape[1]} dimensions, the query has "
                              f"{query.dimensions}: the run was made with another appearance model")
         parts = [np.zeros(0, np.float64)]
-        plain = self.mask.shape[1] == 1 and np.ptp(query.mask) == 0  # constant masks give the cosine in every mode
         for start in range(0, len(rows), ROWS_AT_ONCE):
             some = rows[start:start + ROWS_AT_ONCE]
             embedding = self.embedding[some].astype(np.float32)  # (N, D)
-            if plain:
-                squares = np.maximum(np.einsum("nd,nd->n", embedding, embedding), 1)  # (N,)
-                parts.append((embedding @ query.embedding[0] / np.sqrt(squares)).astype(np.float64))
+            if self.mask.shape[1] == 1:
+                parts.append(_with_constant_masks(query, embedding, self.linking.mode))
                 continue
             length = np.linalg.norm(embedding, axis=1, keepdims=True).astype(np.float32)  # (N, 1)
-            embedding /= np.maximum(length, np.finfo(np.float32).tiny)
+            embedding /= np.maximum(length, np.float32(TINY))
             mask = np.ascontiguousarray(np.broadcast_to(
                 self.mask[some].astype(np.float32) / np.float32(UINT8_MAX), embedding.shape))  # (N, D)
             parts.append(masked_similarity(query, Appearance(embedding, mask), self.linking.mode)[0].astype(np.float64))
@@ -78,6 +77,20 @@ class Gallery:
         numbers, starts = np.unique(self.identity[rows][order], return_index=True)
         means = mean_of_nearest(nearest_views(similarity[None, order], starts))[0]  # (L,)
         return [(int(numbers[place]), float(means[place])) for place in np.argsort(-means, kind="stable")[:most]]
+
+
+def _with_constant_masks(query: Appearance, embedding: NDArray[np.float32], mode: str) -> NDArray[np.float64]:
+    """`masked_similarity` of one query to a gallery, (N, D) of any length, whose masks are constant, float64 (N,).
+
+    These cancel, so that two products of the gallery with a vector are left.
+    """
+    own = query.embedding[0]  # (D,)
+    mask = np.ones_like(own) if mode == "plain" else query.mask[0] / max(float(query.mask.max()), TINY)  # (D,)
+    weight = mask if mode == "joint" else mask**2
+    energy = np.square(embedding) @ weight  # (N,)
+    if mode == "joint":
+        energy *= weight @ np.square(own)
+    return np.asarray(embedding @ (mask * own) / np.sqrt(np.maximum(energy, TINY)), np.float64).clip(-1, 1)
 
 
 def gallery_of(remembered: Remembered, store: Store, run: int) -> Gallery:

@@ -9,13 +9,13 @@ import numpy as np
 from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from ....reid import concatenate, masked_similarity
+from ....reid import Appearance, concatenate, masked_similarity
 from ...relink import shown_linking
 from ...storage.packing import unpack_appearance
-from ...storage.schema import AppearanceRow, Camera, CropRow, Identity, TrackletRow
+from ...storage.schema import AppearanceRow, Camera, CropRow, TrackletRow
 from ...storage.store import Store
 from .runs import camera_names
-from .tracklets import LinkedTracklet, find_tracklet, tracklets_of
+from .tracklets import LinkedTracklet, find_tracklet, of_identity, tracklets_of
 
 
 class StoredCrop(TypedDict):
@@ -80,6 +80,17 @@ def crop_file(store: Store, run: int, tracklet: int, frame: int) -> bytes | None
     return found
 
 
+def crop_appearance(store: Store, run: int, tracklet: int, frame: int) -> Appearance | None:
+    """The stored appearance of a stored crop, (1, D); None if there is none."""
+    with store.reading() as connection:
+        row = connection.execute(
+            select(AppearanceRow.embedding, AppearanceRow.mask).select_from(CropRow).join(TrackletRow).join(Camera)
+            .join(AppearanceRow, (AppearanceRow.tracklet_id == CropRow.tracklet_id)
+                  & (AppearanceRow.kind == "crop") & (AppearanceRow.seconds == CropRow.seconds))
+            .where(Camera.run_id == run, CropRow.tracklet_id == tracklet, CropRow.frame_index == frame)).first()
+    return None if row is None else unpack_appearance(row[0], row[1])
+
+
 def portrait_file(store: Store, run: int, identity: int) -> bytes | None:
     """The best stored crop of an identity; None if there is none."""
     with store.reading() as connection:
@@ -90,9 +101,7 @@ def portrait_file(store: Store, run: int, identity: int) -> bytes | None:
 def _crops_of(run: int, identity: int, *columns: InstrumentedAttribute[Any]) -> Select[*tuple[Any, ...]]:
     """Columns of an identity's crops, the best first."""
     return (
-        select(*columns).select_from(CropRow).join(TrackletRow).join(Camera)
-        .join(Identity, Identity.id == TrackletRow.identity_id)
-        .where(Camera.run_id == run, Identity.number == identity)
+        select(*columns).select_from(CropRow).join(TrackletRow).where(of_identity(run, identity))
         .order_by(CropRow.quality.desc(), CropRow.tracklet_id, CropRow.frame_index))
 
 

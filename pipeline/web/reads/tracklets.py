@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import aliased
 
 from ...errors import CorrectionError
 from ...output.visits import VISIT_GAP_SECONDS
-from ...storage.schema import Camera, Identity, LinkRow, TrackletRow
+from ...storage.schema import Camera, Identity, LinkRow, LinkSet, TrackletRow
 from ...storage.store import Store
 
 
@@ -61,6 +61,16 @@ def linked_tracklets() -> Select[*tuple[Any, ...]]:
         .outerjoin(LinkRow, LinkRow.id == last))
 
 
+def of_identity(run: int, identity: int) -> ColumnElement[bool]:
+    """The condition that a tracklet is of an identity of the links that results show.
+
+    It names the identity's row, so that the index of tracklets by identity is used, and a day's others are not read.
+    """
+    return TrackletRow.identity_id == (
+        select(Identity.id).join(LinkSet)
+        .where(LinkSet.run_id == run, LinkSet.selected == 1, Identity.number == identity).scalar_subquery())
+
+
 def find_tracklet(store: Store, run: int, tracklet: int) -> LinkedTracklet:
     """A tracklet by its row id.
 
@@ -83,7 +93,7 @@ def tracklets_of(store: Store, run: int, identity: int) -> list[LinkedTracklet]:
     """
     with store.reading() as connection:
         rows = connection.execute(
-            linked_tracklets().where(Camera.run_id == run, Identity.number == identity)
+            linked_tracklets().where(of_identity(run, identity))
             .order_by(TrackletRow.first_seconds, Camera.id, TrackletRow.track_id)).all()
     if not rows:
         raise CorrectionError(f"run {run} has no identity {identity}: it may have been merged or forgotten")

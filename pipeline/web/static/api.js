@@ -1,13 +1,14 @@
 // The page's only way to the server, and what all pages share: the run, who decides, and the token of writing requests.
 
 import { toast } from "./dom.js";
+import { SERVER as T } from "./words.js";
 
 export const state = { run: null, runs: [], csrf: "", who: "", role: "view" };
 
 async function answer(response) {
-  if (response.status === 401) { location.assign("/login"); throw new Error("log in again"); }
-  const value = await response.json().catch(() => ({ error: "the server gave no answer that can be read" }));
-  if (!response.ok) throw new Error(value.error || `the server answered ${response.status}`);
+  if (response.status === 401) { location.assign("/login"); throw new Error(T.logIn); }
+  const value = await response.json().catch(() => ({ error: T.noAnswer }));
+  if (!response.ok) throw new Error(value.error || `${T.answered} ${response.status}`);
   return value;
 }
 
@@ -15,7 +16,7 @@ async function reach(path, options) {
   try {
     return await fetch(path, options);
   } catch {
-    throw new Error("the server cannot be reached: is reidpipe serve still running?");
+    throw new Error(T.gone);
   }
 }
 
@@ -56,11 +57,11 @@ export async function correct(path, body, after) {
   const undo = done.kind === "forget" || done.kind === "undo" ? undefined : async () => {
     try {
       const undone = await post("/api/undo", { correction: done.number });
-      toast(`Done: ${undone.what}`);
+      toast(`${T.done} ${undone.what}`);
       after(undone);
     } catch (error) { toast(error.message, { bad: true }); }
   };
-  toast(`Done: ${done.what}`, { undo });
+  toast(`${T.done} ${done.what}`, { undo });
   after(done);
   return done;
 }

@@ -9,6 +9,7 @@ import { showPlayer } from "./player.js";
 import { showReview } from "./review.js";
 import { showSearch } from "./search.js";
 import { showTimeline } from "./timeline.js";
+import { APP as T, BAR } from "./words.js";
 
 const main = document.getElementById("main");
 const run = document.getElementById("run");
@@ -27,20 +28,20 @@ async function show() {
     if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
   }
   if (state.run === null) {
-    main.replaceChildren(empty("No results yet", "This database holds no run.", "Start one with reidpipe run, then load this page again."));
+    main.replaceChildren(empty(T.noResults, T.noRun, T.startOne));
     return;
   }
   const place = make("div", { class: "place", style: { height: "100%" } });
   try {
     const pages = { "": showOverview, timeline: showTimeline, review: showReview, history: showHistory, identity: showIdentity, player: showPlayer, search: showSearch };
-    if (!(page in pages)) throw new Error("There is no such page.");
+    if (!(page in pages)) throw new Error(T.noPage);
     const end = await pages[page](place, Number(number), rest);
     if (own !== shown) { end?.(); return; }
     leave = end || leave;
     main.replaceChildren(place);
     place.dispatchEvent(new Event("shown"));
   } catch (error) {
-    if (own === shown) main.replaceChildren(empty("This cannot be shown", error.message));
+    if (own === shown) main.replaceChildren(empty(T.cannotShow, error.message));
   }
   main.scrollTop = 0;
 }
@@ -62,11 +63,13 @@ document.getElementById("theme").addEventListener("click", () => {
   window.dispatchEvent(new Event("themechange"));
 });
 if (localStorage.getItem("theme")) document.documentElement.dataset.theme = localStorage.getItem("theme");
+for (const element of document.querySelectorAll("[data-text]")) element.textContent = BAR[element.dataset.text];
+for (const element of document.querySelectorAll("[data-name]")) { element.setAttribute("aria-label", BAR[element.dataset.name]); element.title = element.tagName === "BUTTON" ? BAR[element.dataset.name] : ""; }
 window.addEventListener("hashchange", show);
 try {
   await start();
   fillBar();
   await show();
 } catch (error) {
-  main.replaceChildren(empty("This cannot be shown", error.message));
+  main.replaceChildren(empty(T.cannotShow, error.message));
 }

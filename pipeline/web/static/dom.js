@@ -1,5 +1,7 @@
 // Make elements. Texts become text nodes, so that no name can be markup.
 
+import { DIALOG as T } from "./words.js";
+
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -14,8 +16,8 @@ export function make(tag, attributes = {}, ...children) {
 
 export function toast(text, { undo, bad } = {}) {
   const line = make("div", { class: bad ? "toast bad" : "toast" }, make("span", {}, text));
-  if (undo) line.append(make("button", { type: "button", onclick: () => { line.remove(); undo(); } }, "Undo"));
-  else line.append(make("button", { type: "button", onclick: () => line.remove(), "aria-label": "Close" }, "✕"));
+  if (undo) line.append(make("button", { type: "button", onclick: () => { line.remove(); undo(); } }, T.undo));
+  else line.append(make("button", { type: "button", onclick: () => line.remove(), "aria-label": T.close }, "✕"));
   const place = document.getElementById("toasts");
   place.replaceChildren(line);
   setTimeout(() => line.remove(), bad ? 12000 : 8000);
@@ -32,7 +34,7 @@ export function ask({ title, text, fields = [], button, danger = false, act }) {
   const wrong = make("p", { class: "wrong", role: "alert" });
   const send = make("button", { class: danger ? "danger" : "primary" }, button);
   const form = make("form", { method: "dialog" }, fields, wrong, make("div", { class: "row end" },
-    make("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), send));
+    make("button", { type: "button", onclick: () => dialog.close() }, T.cancel), send));
   const dialog = make("dialog", { "aria-label": title }, make("h2", {}, title), text ? make("p", { class: "faint" }, text) : null, form);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -2,7 +2,8 @@
 
 import { get } from "./api.js";
 import { make } from "./dom.js";
-import { clock, duration, FLOOR as T } from "./words.js";
+import { clock, duration } from "./format.js";
+import { FLOOR as T } from "./words.js";
 
 const HIGH = 380; // pixels
 

@@ -2,11 +2,12 @@
 
 import { correct, get } from "./api.js";
 import { empty, make, toast } from "./dom.js";
+import { HISTORY as T } from "./words.js";
 
 export async function showHistory(place) {
   const found = await get("/api/history");
   if (found.length === 0) {
-    place.append(empty("No corrections yet", "Names, merges, splits and answers of the review are listed here, with who decided them."));
+    place.append(empty(T.none, T.noneWhy));
     return;
   }
   const again = () => window.dispatchEvent(new Event("hashchange"));
@@ -14,10 +15,10 @@ export async function showHistory(place) {
     button.disabled = true;
     try { await correct("/api/undo", { correction: number }, again); } catch (error) { toast(error.message, { bad: true }); button.disabled = false; }
   };
-  place.append(make("div", { class: "page" }, make("h1", {}, "History"), make("p", { class: "faint" }, "Corrections of this run, the newest first."),
-    make("table", {}, make("thead", {}, make("tr", {}, ["When, UTC", "What", "Who", "Why", ""].map((text) => make("th", { scope: "col" }, text)))),
+  place.append(make("div", { class: "page" }, make("h1", {}, T.title), make("p", { class: "faint" }, T.order),
+    make("table", {}, make("thead", {}, make("tr", {}, T.columns.map((text) => make("th", { scope: "col" }, text)))),
       make("tbody", {}, found.map((one) => make("tr", { class: one.undone_by ? "undone" : null },
         make("td", { class: "number" }, one.created.slice(0, 19).replace("T", " ")), make("td", {}, one.what), make("td", {}, one.who), make("td", {}, one.why),
-        make("td", {}, one.undone_by ? make("span", { class: "hint" }, "undone") : one.kind === "forget" ? make("span", { class: "hint" }, "for good")
-          : make("button", { type: "button", class: "edits", onclick: (event) => undo(one.number, event.currentTarget) }, one.kind === "undo" ? "Redo" : "Undo"))))))));
+        make("td", {}, one.undone_by ? make("span", { class: "hint" }, T.undone) : one.kind === "forget" ? make("span", { class: "hint" }, T.forGood)
+          : make("button", { type: "button", class: "edits", onclick: (event) => undo(one.number, event.currentTarget) }, one.kind === "undo" ? T.redo : T.undo))))))));
 }

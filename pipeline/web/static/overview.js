@@ -2,7 +2,8 @@
 
 import { addressOf, cropAddress, get, state } from "./api.js";
 import { dot, empty, make } from "./dom.js";
-import { clock, colourOf, day, duration, OVERVIEW as T, plural } from "./words.js";
+import { clock, colourOf, day, duration, plural } from "./format.js";
+import { NUMBERS, OVERVIEW as T } from "./words.js";
 
 export async function showOverview(place) {
   const found = await get("/api/overview");
@@ -41,16 +42,16 @@ export async function showOverview(place) {
     figures.status.firstChild.textContent = T.status[live.status] ?? live.status;
     figures.status.lastChild.textContent = live.status === "running" ? speedText() : live.now_seconds === null ? "" : `${T.until} ${day(live.now_seconds)}, ${clock(live.now_seconds)} UTC`;
     figures.status.classList.toggle("live", live.status === "running");
-    figures.people.firstChild.textContent = live.people.toLocaleString("en");
-    figures.now.firstChild.textContent = live.people_now.toLocaleString("en");
+    figures.people.firstChild.textContent = live.people.toLocaleString(NUMBERS.language);
+    figures.now.firstChild.textContent = live.people_now.toLocaleString(NUMBERS.language);
     figures.now.lastChild.textContent = live.status === "running" ? T.peopleNow : T.peopleEnd;
-    figures.tracklets.firstChild.textContent = live.tracklets.toLocaleString("en");
+    figures.tracklets.firstChild.textContent = live.tracklets.toLocaleString(NUMBERS.language);
     for (const camera of live.cameras) {
       const card = cards.get(camera.id);
       if (!card) continue;
       card.badge.textContent = T.status[camera.status] ?? camera.status;
       card.badge.classList.toggle("bad", camera.status === "failed");
-      card.text.textContent = camera.error || (camera.last_seconds === null ? T.noFrame : `${clock(camera.last_seconds)} UTC, ${plural(camera.people, "person", "people")} ${live.status === "running" ? T.there : T.atEnd}`);
+      card.text.textContent = camera.error || (camera.last_seconds === null ? T.noFrame : `${clock(camera.last_seconds)} UTC, ${plural(camera.people, ...T.personAt)} ${live.status === "running" ? T.there : T.atEnd}`);
     }
   }
 
@@ -87,7 +88,7 @@ export async function showOverview(place) {
       pen.textAlign = order === 0 ? "left" : order === ticks ? "right" : "center";
       pen.fillText(clock(begin + people.length * step * order / ticks), width * order / ticks, height - 5);
     }
-    tip.textContent = people[hovered] === undefined ? `${day(begin)}, ${duration(step)} ${T.perBar}` : `${clock(begin + hovered * step)}: ${plural(people[hovered], "person", "people")}`;
+    tip.textContent = people[hovered] === undefined ? `${day(begin)}, ${duration(step)} ${T.perBar}` : `${clock(begin + hovered * step)}: ${plural(people[hovered], ...T.personAt)}`;
   }
   chart.setAttribute("aria-label", found.chart.people.length ? `${T.chart}: ${T.most} ${Math.max(...found.chart.people)}` : T.nobody);
   chart.addEventListener("pointermove", paint);

@@ -2,7 +2,8 @@
 
 import { addressOf, get } from "./api.js";
 import { dot, empty, make, toast } from "./dom.js";
-import { clock, colourOf, colourOfIdentity, day, PLAYER as T, plural, titleOf } from "./words.js";
+import { clock, colourOf, colourOfIdentity, day, plural, titleOf } from "./format.js";
+import { PLAYER as T } from "./words.js";
 
 const MOST = 9; // cameras at once
 const WINDOW = 10; // seconds of boxes in one request
@@ -270,7 +271,7 @@ export async function showPlayer(place, seconds, rest) {
   watcher.observe(grid);
   place.addEventListener("shown", () => { layOut(); last = performance.now(); requestAnimationFrame(tick); });
   if (footage.some((one) => one.state === "preparing")) polling = setTimeout(poll, 1500);
-  if (!ready().length && footage.every((one) => one.state !== "preparing")) toast(`${plural(footage.length, "camera", "cameras")}: ${T.nothingWhy}`, { bad: true });
+  if (!ready().length && footage.every((one) => one.state !== "preparing")) toast(`${plural(footage.length, ...T.camerasOf)}: ${T.nothingWhy}`, { bad: true });
   return () => {
     ended = true;
     clearTimeout(polling);

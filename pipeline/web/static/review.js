@@ -3,13 +3,14 @@
 import { correct, cropAddress, get } from "./api.js";
 import { empty, make, toast } from "./dom.js";
 import { chance } from "./identity.js";
-import { clock, duration, plural, titleOf } from "./words.js";
+import { clock, duration, plural, titleOf } from "./format.js";
+import { REVIEW as T } from "./words.js";
 
 export async function showReview(place) {
   let { links, total, without_probability: unknown } = await get("/api/review");
   if (links.length === 0) {
-    place.append(unknown ? empty("The links have no probabilities", "They were stored by an earlier version.", "Link the run again with reidpipe link, then load this page again.")
-      : empty("Nothing to review", "Every link of this run is decided by a person, or there is none."));
+    place.append(unknown ? empty(T.noProbabilities, T.earlier, T.linkAgain)
+      : empty(T.nothing, T.nothingWhy));
     return undefined;
   }
   const skipped = new Set();
@@ -21,28 +22,28 @@ export async function showReview(place) {
     at = null;
     const one = links.find((link) => !skipped.has(link.id));
     if (!one) {
-      page.replaceChildren(empty("All reviewed", skipped.size ? `${plural(skipped.size, "link was", "links were")} skipped.` : "No undecided link is left.",
-        make("button", { type: "button", onclick: () => { skipped.clear(); again(); } }, "Look again")));
+      page.replaceChildren(empty(T.all, skipped.size ? plural(skipped.size, ...T.skipped) : T.none,
+        make("button", { type: "button", onclick: () => { skipped.clear(); again(); } }, T.again)));
       return;
     }
     const found = await get(`/api/links/${one.id}`);
     if (!found.pair) { skipped.add(one.id); await next(); return; }
     at = found;
     page.replaceChildren(
-      make("h1", {}, "The same person?"),
-      make("p", { class: "faint" }, `${plural(total, "link", "links")} without a decision, the least sure first. `,
-        "Both are now ", make("a", { href: `#/identity/${one.identity}` }, titleOf(one.identity, one.name)), "."),
+      make("h1", {}, T.title),
+      make("p", { class: "faint" }, `${plural(total, ...T.waiting)} ${T.order} ${T.bothAre} `,
+        make("a", { href: `#/identity/${one.identity}` }, titleOf(one.identity, one.name)), "."),
       make("div", { class: "sides" }, [[found.other, found.pair.other], [found.own, found.pair.own]].map(([tracklet, crop]) =>
-        make("figure", {}, make("img", { class: "crop", src: cropAddress(crop), alt: `${tracklet.camera} at ${clock(crop.seconds)}` }),
+        make("figure", {}, make("img", { class: "crop", src: cropAddress(crop), alt: `${tracklet.camera} ${T.at} ${clock(crop.seconds)}` }),
           make("figcaption", {}, make("strong", {}, tracklet.camera), make("br"), make("span", { class: "faint number" }, clock(crop.seconds)))))),
       make("div", { class: "row", style: { justifyContent: "center", gap: "1.25rem" } }, make("div", { style: { width: "15rem" } }, chance(one.probability)),
-        make("span", { class: "hint number" }, `similarity ${one.similarity.toFixed(2)}`),
-        one.gap_seconds === null ? null : make("span", { class: "hint number" }, one.gap_seconds > 0 ? `${duration(one.gap_seconds)} apart` : "seen at once")),
+        make("span", { class: "hint number" }, `${T.similarity} ${one.similarity.toFixed(2)}`),
+        one.gap_seconds === null ? null : make("span", { class: "hint number" }, one.gap_seconds > 0 ? `${duration(one.gap_seconds)} ${T.apart}` : T.atOnce)),
       make("div", { class: "answers edits" },
-        make("button", { type: "button", class: "primary", onclick: () => decide("same") }, "Same ", make("kbd", {}, "S")),
-        make("button", { type: "button", onclick: () => decide("different") }, "Different ", make("kbd", {}, "D")),
-        make("button", { type: "button", onclick: () => decide("skip") }, "Skip ", make("kbd", {}, "K"))),
-      make("p", { class: "hint" }, "“Different” makes the visit on the right somebody else. Every answer can be undone."));
+        make("button", { type: "button", class: "primary", onclick: () => decide("same") }, `${T.same} `, make("kbd", {}, "S")),
+        make("button", { type: "button", onclick: () => decide("different") }, `${T.different} `, make("kbd", {}, "D")),
+        make("button", { type: "button", onclick: () => decide("skip") }, `${T.skip} `, make("kbd", {}, "K"))),
+      make("p", { class: "hint" }, T.hint));
   }
 
   async function again() {

@@ -3,7 +3,8 @@
 import { cropAddress, get, portraitAddress, upload } from "./api.js";
 import { chance } from "./identity.js";
 import { dot, make, toast } from "./dom.js";
-import { clock, colourOf, day, plural, SEARCH as T, titleOf } from "./words.js";
+import { clock, colourOf, day, plural, titleOf } from "./format.js";
+import { SEARCH as T } from "./words.js";
 
 const VISITS_SHOWN = 4;
 

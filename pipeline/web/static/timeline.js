@@ -2,19 +2,19 @@
 
 import { addressOf, get, portraitAddress } from "./api.js";
 import { dot, empty, make, toast } from "./dom.js";
-import { clock, colourOf, day, duration, moment, percent, plural, titleOf } from "./words.js";
+import { clock, colourOf, day, duration, moment, percent, plural, titleOf } from "./format.js";
+import { NUMBERS, TIMELINE as T } from "./words.js";
 
 const ROW = 40, AXIS = 30, BAR = 18;
 const LEAST_SPAN = 2; // seconds across the window
 const UNSURE = 0.75; // a visit whose least sure link has a lower probability is hatched
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
-const SORTS = { first: "first seen", number: "number", long: "longest stay", cameras: "most cameras" };
 const BLOCK = 150; // rows in one request: those in sight, and some around them
 
 export async function showTimeline(place) {
   let found = await get("/api/timeline", { sort: "first", limit: BLOCK });
   if (found.total === 0) {
-    place.append(empty("Nobody was seen", "No identity is stored for this run.", "While a run goes on, people appear here a few seconds after they were seen: load the page again."));
+    place.append(empty(T.nobody, T.noIdentity, T.wait));
     return undefined;
   }
   const cameras = new Map(found.cameras.map((one, order) => [one.id, { ...one, colour: colourOf(order) }]));
@@ -24,16 +24,16 @@ export async function showTimeline(place) {
   let begin = found.first_seconds, span = Math.max(LEAST_SPAN, found.last_seconds - found.first_seconds);
   begin -= span * 0.02; span *= 1.04;
   const whole = { begin, span };
-  const labels = make("div", { class: "labels" }, make("div", { class: "axis-corner" }, make("span", {}, "Person"),
-    make("button", { class: "quiet", type: "button", "aria-label": "Zoom out", title: "Zoom out (−)", onclick: () => zoom(1.5) }, "−"),
-    make("button", { class: "quiet", type: "button", "aria-label": "Zoom in", title: "Zoom in (+)", onclick: () => zoom(1 / 1.5) }, "+"),
-    make("button", { class: "quiet", type: "button", title: "Show all (0)", onclick: () => fit() }, "All")));
-  const canvas = make("canvas", { tabindex: "0", role: "application", "aria-label": "Visits over time. Arrow keys move, plus and minus zoom, 0 shows all, Enter opens the person of the chosen row." });
+  const labels = make("div", { class: "labels" }, make("div", { class: "axis-corner" }, make("span", {}, T.person),
+    make("button", { class: "quiet", type: "button", "aria-label": T.zoomOut, title: `${T.zoomOut} (−)`, onclick: () => zoom(1.5) }, "−"),
+    make("button", { class: "quiet", type: "button", "aria-label": T.zoomIn, title: `${T.zoomIn} (+)`, onclick: () => zoom(1 / 1.5) }, "+"),
+    make("button", { class: "quiet", type: "button", title: `${T.showAll} (0)`, onclick: () => fit() }, T.all)));
+  const canvas = make("canvas", { tabindex: "0", role: "application", "aria-label": T.chart });
   const view = make("div", { class: "view" }, labels, canvas);
   const spacer = make("div");
   const chart = make("div", { class: "chart" }, view, spacer);
   const count = make("span", { class: "count", role: "status" });
-  const sheet = make("a", { class: "sheet", download: "", title: "These visits as a CSV file" }, "CSV");
+  const sheet = make("a", { class: "sheet", download: "", title: T.sheet }, "CSV");
   const tip = make("div", { class: "tip", hidden: true });
   const portraits = new Map();
 
@@ -47,8 +47,8 @@ export async function showTimeline(place) {
   }, dot(camera.colour), camera.name));
   const oneDay = day(found.first_seconds) === day(found.last_seconds);
   const date = new Date(found.first_seconds * 1000).toISOString().slice(0, 10);
-  const times = ["from", "to"].map((end) => make("label", { class: "field" }, end, " ", make("input", {
-    type: oneDay ? "time" : "datetime-local", step: "1", "aria-label": `${end}, UTC`,
+  const times = ["from", "to"].map((end) => make("label", { class: "field" }, T[end], " ", make("input", {
+    type: oneDay ? "time" : "datetime-local", step: "1", "aria-label": `${T[end]}, UTC`,
     onchange: (event) => {
       const value = event.target.value && (oneDay ? `${date}T${event.target.value}` : event.target.value);
       range[end] = value ? Date.parse(`${value.length === 16 ? `${value}:00` : value}Z`) / 1000 : null;
@@ -56,12 +56,12 @@ export async function showTimeline(place) {
     },
   })));
   const sorter = make("select", { onchange: () => { sort = sorter.value; load(); } },
-    Object.entries(SORTS).map(([key, text]) => make("option", { value: key }, text)));
+    Object.entries(T.sorts).map(([key, text]) => make("option", { value: key }, text)));
   place.append(make("div", { class: "timeline" },
-    make("div", { class: "bar" }, make("div", { class: "row", role: "group", "aria-label": "Cameras" }, chips), ...times,
-      make("label", { class: "field" }, "stay ≥ ", make("input", { type: "number", min: "0", step: "1", value: "0", class: "short", "aria-label": "Shortest longest stay in seconds", onchange: (event) => { least.seconds = Math.max(0, Number(event.target.value) || 0); load(); } }), " s"),
-      make("label", { class: "field" }, "cameras ≥ ", make("input", { type: "number", min: "1", max: String(cameras.size), step: "1", value: "1", class: "short", "aria-label": "Least number of cameras", onchange: (event) => { least.cameras = Math.max(1, Math.round(Number(event.target.value)) || 1); load(); } })),
-      make("label", { class: "field" }, "sort by ", sorter), make("span", { class: "grow" }), count, sheet),
+    make("div", { class: "bar" }, make("div", { class: "row", role: "group", "aria-label": T.cameras }, chips), ...times,
+      make("label", { class: "field" }, `${T.stay} ≥ `, make("input", { type: "number", min: "0", step: "1", value: "0", class: "short", "aria-label": T.stayName, onchange: (event) => { least.seconds = Math.max(0, Number(event.target.value) || 0); load(); } }), ` ${NUMBERS.seconds}`),
+      make("label", { class: "field" }, `${T.leastCameras} ≥ `, make("input", { type: "number", min: "1", max: String(cameras.size), step: "1", value: "1", class: "short", "aria-label": T.leastCamerasName, onchange: (event) => { least.cameras = Math.max(1, Math.round(Number(event.target.value)) || 1); load(); } })),
+      make("label", { class: "field" }, `${T.sortBy} `, sorter), make("span", { class: "grow" }), count, sheet),
     chart), tip);
 
   async function load() {
@@ -98,7 +98,7 @@ export async function showTimeline(place) {
     chosen = Math.min(chosen, Math.max(0, rows.length - 1));
     sheet.hidden = found.matching_visits === 0;
     sheet.href = addressOf("/api/visits.csv", filters());
-    count.textContent = `${plural(rows.length, "person", "people")}, ${plural(found.matching_visits, "visit", "visits")}`;
+    count.textContent = `${plural(rows.length, ...T.people)}, ${plural(found.matching_visits, ...T.visits)}`;
     resize();
   }
 
@@ -208,7 +208,7 @@ export async function showTimeline(place) {
     pen.fillStyle = style.faint;
     pen.font = `14px ${getComputedStyle(canvas).fontFamily}`;
     pen.textAlign = "center";
-    pen.fillText("Nobody in these cameras at this time. Choose more cameras, or clear the times.", width / 2, AXIS + 80);
+    pen.fillText(T.nobodyThen, width / 2, AXIS + 80);
     pen.textAlign = "left";
   }
 
@@ -289,8 +289,8 @@ export async function showTimeline(place) {
     tip.replaceChildren(make("strong", {}, titleOf(row.identity, row.name)), make("br"),
       `${cameras.get(visit[1]).name}, ${duration(visit[3] - visit[2])}`, make("br"),
       make("span", { class: "faint" }, `${moment(visit[2])} – ${clock(visit[3])}`),
-      ...(visit[4] === null ? [] : [make("br"), `least sure link ${percent(visit[4])}`]),
-      ...(visit[5] ? [make("br"), "by a person's decision"] : []));
+      ...(visit[4] === null ? [] : [make("br"), `${T.leastSure} ${percent(visit[4])}`]),
+      ...(visit[5] ? [make("br"), T.byPerson] : []));
     tip.style.left = `${Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8)}px`;
     tip.style.top = `${Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 8)}px`;
   });
@@ -326,7 +326,7 @@ export async function showTimeline(place) {
     const top = chosen * ROW, room = chart.clientHeight - AXIS - ROW;
     if (top < chart.scrollTop) chart.scrollTop = top;
     if (top > chart.scrollTop + room) chart.scrollTop = top - room;
-    canvas.setAttribute("aria-description", rows[chosen] ? `${titleOf(rows[chosen].identity, rows[chosen].name)}, ${plural(rows[chosen].visits.length, "visit", "visits")}` : "");
+    canvas.setAttribute("aria-description", rows[chosen] ? `${titleOf(rows[chosen].identity, rows[chosen].name)}, ${plural(rows[chosen].visits.length, ...T.visits)}` : "");
     draw();
   }
 

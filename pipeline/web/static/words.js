@@ -1,34 +1,28 @@
-// Numbers, times and the texts about them, in one place.
+// All texts of the page, so that it can be translated here; the log-in page has its own, which needs no script.
 
-const CLOCK = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const DAY = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", day: "numeric", month: "short", year: "numeric" });
+export const NUMBERS = { language: "en", dates: "en-GB", seconds: "s", minutes: "min", hours: "h", person: "Person" };
 
-export const clock = (seconds) => CLOCK.format(seconds * 1000);
-export const day = (seconds) => DAY.format(seconds * 1000);
-export const moment = (seconds) => `${day(seconds)}, ${clock(seconds)}`;
+// The bar at the top, by the `data-text` and `data-name` of index.html.
+export const BAR = {
+  skip: "Skip to content", pages: "Pages", overview: "Overview", timeline: "Timeline", player: "Player", search: "Search", review: "Review",
+  history: "History", run: "Run", who: "Decided by", theme: "Light or dark", loading: "Loading…",
+};
 
-export function duration(seconds) {
-  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
-}
+export const APP = {
+  noResults: "No results yet", noRun: "This database holds no run.", startOne: "Start one with reidpipe run, then load this page again.",
+  noPage: "There is no such page.", cannotShow: "This cannot be shown",
+};
 
-export function percent(share) {
-  if (share >= 0.995 && share < 1) return "> 99 %";
-  return share > 0 && share < 0.005 ? "< 1 %" : `${Math.round(100 * share)} %`;
-}
+export const SERVER = {
+  logIn: "log in again", noAnswer: "the server gave no answer that can be read", answered: "the server answered",
+  gone: "the server cannot be reached: is reidpipe serve still running?", done: "Done:",
+};
 
-export const plural = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
-export const titleOf = (identity, name) => name || `Person ${identity}`;
-
-// The colour of a camera, by its place in the config: of one strength, readable on light and dark.
-const COLOURS = ["#5b8db8", "#e0985a", "#66a36b", "#a8648f", "#6fbfcf", "#c5b04f", "#d5757b", "#8b83cc", "#979da3"];
-export const colourOf = (place) => COLOURS[place % COLOURS.length];
-export const colourOfIdentity = (identity) => `hsl(${Math.round(identity * 137.508) % 360} 75% 68%)`;
+export const DIALOG = { undo: "Undo", close: "Close", cancel: "Cancel" };
 
 export const PLAYER = {
   nothing: "Nothing to play", nothingWhy: "No footage of this run can be played. What the database holds is on the other pages.",
-  cameras: "Cameras", position: "Position in time", speed: "Speed", play: "Play", pause: "Pause",
+  cameras: "Cameras", camerasOf: ["camera", "cameras"], position: "Position in time", speed: "Speed", play: "Play", pause: "Pause",
   previousVisit: "Previous visit", nextVisit: "Next visit", stepBack: "One frame back", stepAhead: "One frame ahead",
   visitsOf: "Visits of", peopleIn: "People in", mostCameras: "Nine cameras at most: take another one away first.",
   chooseCamera: "Choose a camera above.", noFootageThen: "No footage at this time.",
@@ -44,7 +38,7 @@ export const OVERVIEW = {
   unsure: ["link is less than 75 % sure.", "links are less than 75 % sure.", "No link waits for a review."], review: "Review them",
   undecided: ["tracklet has no person yet.", "tracklets have no person yet.", "Every tracklet has a person."],
   chart: "People over the time", cameras: "Cameras", lastFrame: "Last frame of", noPicture: "No picture: the footage is not there any more.",
-  noFrame: "No frame yet.", there: "in view", atEnd: "in view at the end", nobody: "Nobody was seen.", most: "most:", perBar: "per bar",
+  noFrame: "No frame yet.", personAt: ["person", "people"], there: "in view", atEnd: "in view at the end", nobody: "Nobody was seen.", most: "most:", perBar: "per bar",
 };
 
 export const SEARCH = {
@@ -59,8 +53,54 @@ export const FLOOR = {
   title: "Path on the floor", loading: "Loading…", none: "No floor is known for these cameras: give each a homography in the config.",
   legend: "One square is one metre; a dot is where a tracklet begins. In all",
 };
+
+export const TIMELINE = {
+  nobody: "Nobody was seen", noIdentity: "No identity is stored for this run.", wait: "While a run goes on, people appear here a few seconds after they were seen: load the page again.",
+  person: "Person", zoomOut: "Zoom out", zoomIn: "Zoom in", all: "All", showAll: "Show all",
+  chart: "Visits over time. Arrow keys move, plus and minus zoom, 0 shows all, Enter opens the person of the chosen row.",
+  sheet: "These visits as a CSV file", cameras: "Cameras", from: "from", to: "to", stay: "stay", stayName: "Shortest longest stay in seconds",
+  leastCameras: "cameras", leastCamerasName: "Least number of cameras", sortBy: "sort by",
+  sorts: { first: "first seen", number: "number", long: "longest stay", cameras: "most cameras" },
+  people: ["person", "people"], visits: ["visit", "visits"],
+  nobodyThen: "Nobody in these cameras at this time. Choose more cameras, or clear the times.", leastSure: "least sure link", byPerson: "by a person's decision",
+};
+
+export const REVIEW = {
+  noProbabilities: "The links have no probabilities", earlier: "They were stored by an earlier version.", linkAgain: "Link the run again with reidpipe link, then load this page again.",
+  nothing: "Nothing to review", nothingWhy: "Every link of this run is decided by a person, or there is none.",
+  all: "All reviewed", skipped: ["link was skipped.", "links were skipped."], none: "No undecided link is left.", again: "Look again",
+  title: "The same person?", waiting: ["link", "links"], order: "without a decision, the least sure first.", bothAre: "Both are now",
+  at: "at", similarity: "similarity", apart: "apart", atOnce: "seen at once", same: "Same", different: "Different", skip: "Skip",
+  hint: "“Different” makes the visit on the right somebody else. Every answer can be undone.",
+};
+
+export const HISTORY = {
+  none: "No corrections yet", noneWhy: "Names, merges, splits and answers of the review are listed here, with who decided them.",
+  title: "History", order: "Corrections of this run, the newest first.", columns: ["When, UTC", "What", "Who", "Why", ""],
+  undone: "undone", forGood: "for good", redo: "Redo", undo: "Undo",
+};
+
 export const PERSON = {
   clip: "Clip (MP4)", clipMaking: "Making the clip", report: "Report (HTML)", clipReady: "The clip is ready.", why: "Why?", evidence: "Evidence of the link",
   evidenceText: "The two most similar pictures, how much of the person the model sees where, and what the probability is made of.", evidenceAlt: "Two pictures with their evidence maps, and the parts of the probability",
   evidenceGone: "No evidence can be shown: the pictures or the appearance model may not be there any more.", close: "Close", making: "Computing…",
+  bestOf: "Best picture of", number: "Number", firstSeen: "First seen", lastSeen: "Last seen", cameras: "Cameras", tracklets: "Tracklets",
+  toTimeline: "Timeline", pictures: "Best pictures by camera", visits: "Visits, and why they are one person", noPicture: "No picture is stored any more.",
+  searchThis: "search for this picture", searchName: (camera, time) => `Search for the picture from ${camera} at ${time}`,
+  unknown: "probability unknown", byPerson: "by a person", byModel: "by the model", firstTime: "The first time seen.", began: "The model began the person with this visit.",
+  after: "after last seen", atOnce: "at the same time as another camera", similarity: "similarity", visible: "visible in both", track: "track", boxes: ["box", "boxes"],
+  choose: (camera, track) => `Choose ${camera}, track ${track}`, play: "play", playName: (camera, time) => `Play ${camera} from ${time}`,
+  similarityOfTwo: "similarity of these two pictures:", ofVisit: "Most similar picture of this visit", ofOthers: "Most similar picture of the others", best: "Best picture",
+};
+
+export const CORRECT = {
+  reason: "Reason (optional)", name: "Name", rename: "Rename", nameText: "Exports and videos show the name. Empty takes it away.", saveName: "Save name",
+  splitOff: "Split off chosen", splitOffTitle: "Split off the chosen tracklets", leave: ["tracklet leaves", "tracklets leave"], becomeOther: "and become another person.", split: "Split",
+  splitHere: "Split here", fromHere: "From this visit on, it is somebody else", splitText: (time) => `All tracklets that begin at ${time} or later become another person.`,
+  mergeWith: "Merge with…", apartFrom: "Not the same as…", typeNumber: "Type the number of a person.", typeOther: "Type the number of another person.", and: "and", firstSeen: "first seen",
+  mergeTitle: "Merge with another person", apartTitle: "Not the same as another person", mergeText: "Both become one person, who keeps the lower number.",
+  apartText: "The two stay apart, whatever a later linking finds.", otherNumber: "Number of the other person", anyway: "even if one camera sees both at the same time", merge: "Merge", apart: "Keep apart",
+  forget: "Forget…", forgetTitle: (title) => `Forget ${title}?`, tracklets: ["tracklet", "tracklets"], boxes: ["box", "boxes"],
+  forgetText: (tracklets, boxes) => `This deletes all that is stored about this person: ${tracklets}, ${boxes}, pictures and name. There is no undo. Footage and exported files stay as they are.`,
+  goOn: "Go on…", forGood: "Forget for good", forGoodTitle: "Forget for good?", forGoodText: (number, title) => `Type the number ${number} to delete ${title}.`, number: "Number",
 };

@@ -121,6 +121,24 @@ def test_a_file_without_ratios_is_reported(config, tmp_path, content):
     assert "ratios" in done.output
 
 
+def test_other_code_is_measured_beside_this_code(config, tmp_path):
+    program = tmp_path / "other" / ".venv" / "bin" / "reidpipe"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!{sys.executable}\nfrom reidpipe.pipeline.cli.main import main\n"
+                       "if __name__ == '__main__':\n    main()\n")
+    program.chmod(0o755)
+    command = ["bench", "--cameras", str(config), "--rounds", "1", "--frames", "64", "--json", "--before"]
+    done = CliRunner().invoke(main, [*command, str(tmp_path / "other")])
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    ((pipeline, _, before),) = result["rounds"]
+    assert before["what"] == "before"
+    assert before["frames"] == pipeline["frames"]
+    assert before["first_frame_seconds"] > 0
+    assert result["ratios"]["before"] == pytest.approx(pipeline["frames_per_second"] / before["frames_per_second"])
+    assert 100 < before["peak_mib"] < 2 * pipeline["peak_mib"]
+
+
 def test_other_code_without_an_installed_command_is_reported(config, tmp_path):
     done = CliRunner().invoke(main, ["bench", "--cameras", str(config), "--rounds", "1", "--before", str(tmp_path)])
     assert done.exit_code == 2, done.output

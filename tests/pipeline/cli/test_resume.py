@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,11 @@ import yaml
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
+from reidpipe.pipeline.output.video_writer import VideoWriter
+from reidpipe.pipeline.stages.quiet import QuietCameras
+from reidpipe.pipeline.types import Frame
 
-from ..media import write_video
+from ..media import open_camera, read, write_video
 from ..networks import write_detector
 
 ROOT = Path(__file__).parents[3]
@@ -119,6 +123,46 @@ def test_a_run_that_is_killed_again_and_again_ends_as_an_unbroken_one(whole, tmp
         assert broken[name] == rows, name
     assert outcome["observations"] == sum(not row[-1] for row in whole["observations"])
     assert [(one["decoded"], one["analysed"]) for one in outcome["cameras"]] == [(100, 34), (100, 34)]
+
+
+def pictures(path):
+    return [frame.image for frame in read(open_camera(path))]
+
+
+def write_pause(path):
+    """Three seconds of the tiny store's left camera, four in which nothing moves, and the three after them."""
+    images = pictures(ROOT / "sample_videos/tiny/left.mp4")
+    with VideoWriter(path, (images[0].shape[1], images[0].shape[0]), Fraction(10), path) as writer:
+        for place, image in enumerate([*images[:30], *[images[29]] * 40, *images[30:60]]):
+            writer.write(image, place / 10)
+
+
+def test_quiet_footage_that_is_resumed_ends_as_an_unbroken_run(tmp_path):
+    write_pause(tmp_path / "left.mp4")
+    quiet = QuietCameras(2.0, restart_seconds=1.0)
+    footage = enumerate(pictures(tmp_path / "left.mp4"))
+    assert 30 < sum(quiet.is_quiet(Frame("left", index, index / 10, image)) for index, image in footage) < 50
+    results = []
+    for moments in ([], [10, 25]):  # frames are stored 2.5 s later, so both lie in the pause
+        folder = tmp_path / f"killed {len(moments)} times"
+        folder.mkdir()
+        config, database = tiny(folder), folder / "people.db"
+        content = yaml.safe_load(config.read_text())
+        content["cameras"] = {"left": content["cameras"]["left"] | {"source": str(tmp_path / "left.mp4"), "every": 1}}
+        config.write_text(yaml.safe_dump(content))
+        for frames in moments:
+            process = started(config, "--quiet", "--resume")
+            wait_for(process, database, "select count(*) from frames", frames)
+            process.kill()
+            process.communicate()
+            assert process.returncode == -signal.SIGKILL
+            assert count(database, "select count(*) from checkpoints") == 1
+        assert ended(config, "--quiet", "--resume")[0] == 0
+        results.append(tables(database))
+    whole, broken = results
+    assert len(whole["observations"]) > 50
+    for name, rows in whole.items():
+        assert broken[name] == rows, name
 
 
 def test_a_disk_that_fills_up_and_is_freed(whole, tmp_path):

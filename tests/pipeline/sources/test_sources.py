@@ -5,11 +5,14 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 
+from reidpipe.pipeline.sources.frame_image import bgr_image
 from reidpipe.pipeline.sources.opening import find_footage
 
 from ..media import (
@@ -255,3 +258,16 @@ def test_a_real_raw_stream_takes_its_rate_from_its_header():
     frames = read(source)
     assert (source.fps, source.counts.decoded) == (24.0, 596)
     assert seconds_of(frames) == pytest.approx(list(range(25)), abs=0.03)
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv444p", "yuvj444p"])
+@pytest.mark.parametrize("colour_range", [ColorRange.UNSPECIFIED, ColorRange.MPEG, ColorRange.JPEG])
+@pytest.mark.parametrize("matrix", [1, 2, 6, 9], ids=["BT.709", "unspecified", "BT.601", "BT.2020"])
+def test_colours_are_those_of_libswscale(pixels, colour_range, matrix):
+    coarse = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    frame = av.VideoFrame.from_ndarray(cv2.resize(coarse, (102, 78)), format="bgr24").reformat(format=pixels)
+    frame.color_range, frame.colorspace = colour_range, matrix
+    expected = VideoReformatter().reformat(frame, format="bgr24").to_ndarray()
+    image = bgr_image(frame, VideoReformatter())
+    assert image.flags.c_contiguous
+    assert int(cv2.absdiff(image, expected).max()) <= 1

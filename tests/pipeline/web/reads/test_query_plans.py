@@ -6,43 +6,50 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra `web`")
 
-from sqlalchemy import select
+from sqlalchemy import event
 
-from reidpipe.pipeline.storage.queries import frame_of_box
-from reidpipe.pipeline.storage.schema import (
-    AnalysedFrame,
-    AppearanceRow,
-    Camera,
-    CropRow,
-    Identity,
-    Observation,
-    TrackletRow,
-)
 from reidpipe.pipeline.storage.store import Store
-from reidpipe.pipeline.web.reads.tracklets import linked_tracklets
+from reidpipe.pipeline.web.reads.boxes import boxes_between, boxes_by_frame, floor_map
+from reidpipe.pipeline.web.reads.person import crop_appearance, crop_file, identity_page, link_pair, portrait_file
+from reidpipe.pipeline.web.reads.tracklets import of_identity, visits_of
+from tests.pipeline.web.small_store import START
+
+LARGE = ("observations", "frames", "crops", "appearances", "links", "tracklets", "identities")
+BY_CAMERA = "tracklets USING INDEX sqlite_autoindex_tracklets_1 (camera_id=?)"  # goes through all of a day
 
 
-def plans(path, query):
+def plans(path, read):
+    """The steps of every query that a read makes."""
+    queries = []
     with Store.open(path) as store, store.reading() as connection:
-        sql = str(query.compile(connection.engine, compile_kwargs={"literal_binds": True}))
-        return [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
+        def note(_connection, _cursor, statement, parameters, _context, _many):
+            queries.append((statement, parameters))
+
+        event.listen(connection.engine, "before_cursor_execute", note)
+        read(store)
+        event.remove(connection.engine, "before_cursor_execute", note)
+        selects = [one for one in queries if one[0].startswith("SELECT")]
+        assert selects
+        return [step[-1] for statement, parameters in selects
+                for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
 
 
-@pytest.mark.parametrize("large", ["observations", "frames", "crops", "appearances", "links"])
-def test_pages_of_one_person_read_no_large_table_whole(footage_path, large):
-    person = (Camera.run_id == 1, Identity.number == 2)
-    of_person = Identity.id == TrackletRow.identity_id
-    queries = [
-        linked_tracklets().where(*person),
-        select(CropRow.quality).select_from(CropRow).join(TrackletRow).join(Camera).join(
-            Identity, of_person).where(*person),
-        select(AppearanceRow.mask).select_from(AppearanceRow).join(TrackletRow).join(Camera).join(
-            Identity, of_person).where(*person),
-        select(Observation.x1).select_from(TrackletRow).join(Camera).join(Identity, of_person).join(
-            Observation, Observation.tracklet_id == TrackletRow.id).join(AnalysedFrame, frame_of_box()).where(*person),
-        select(Observation.x1).select_from(TrackletRow).join(
-            Observation, Observation.tracklet_id == TrackletRow.id).join(AnalysedFrame, frame_of_box()).where(
-            TrackletRow.camera_id == 1, TrackletRow.first_seconds <= 5)]
-    for query in queries:
-        for step in plans(footage_path, query):
-            assert not step.startswith(f"SCAN {large}"), step
+@pytest.mark.parametrize("read", [
+    pytest.param(lambda store: identity_page(store, 1, 2), id="page"),
+    pytest.param(lambda store: visits_of(store, 1, 2), id="visits"),
+    pytest.param(lambda store: floor_map(store, 1, 2), id="path"),
+    pytest.param(lambda store: link_pair(store, 1, 3), id="link"),
+    pytest.param(lambda store: portrait_file(store, 1, 2), id="portrait"),
+    pytest.param(lambda store: crop_file(store, 1, 1, 2), id="crop"),
+    pytest.param(lambda store: crop_appearance(store, 1, 1, 2), id="appearance of a crop"),
+    pytest.param(lambda store: boxes_by_frame(store, 1, of_identity(1, 2)), id="boxes"),
+])
+def test_reads_of_one_person_go_through_no_large_table(footage_path, read):
+    for step in plans(footage_path, read):
+        assert not step.startswith(tuple(f"SCAN {table}" for table in LARGE)), step
+        assert BY_CAMERA not in step, step
+
+
+def test_boxes_of_some_seconds_go_through_no_large_table(footage_path):
+    for step in plans(footage_path, lambda store: boxes_between(store, 1, 1, START, START + 10)):
+        assert not step.startswith(tuple(f"SCAN {table}" for table in LARGE)), step

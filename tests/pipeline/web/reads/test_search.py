@@ -39,8 +39,9 @@ def test_a_search_for_nothing_is_one_line(served, query):
     assert (answer.status_code, "\n" in answer.json()["error"]) == (400, False)
 
 
+@pytest.mark.parametrize("mode", ["plain", "query", "joint"])
 @pytest.mark.parametrize("masks", ["constant", "of the gallery", "of the query", "of both"])
-def test_the_gallery_gives_the_similarity_of_the_model(masks):
+def test_the_gallery_gives_the_similarity_of_the_model(masks, mode):
     random = np.random.default_rng(3)
     embedding = random.integers(-127, 128, (40, 8)).astype(np.int8)
     mask = random.integers(1, 256, (40, 8 if "gallery" in masks or "both" in masks else 1)).astype(np.uint8)
@@ -52,6 +53,6 @@ def test_the_gallery_gives_the_similarity_of_the_model(masks):
     query, numbers = Appearance(own, reliable), np.arange(40)
     unit = embedding.astype(np.float32) / np.linalg.norm(embedding.astype(np.float32), axis=1, keepdims=True)
     whole = Appearance(unit, np.ascontiguousarray(np.broadcast_to(mask / np.float32(255), unit.shape), np.float32))
-    gallery = Gallery(LinkingConfig(), (), embedding, mask, numbers, numbers, numbers * 1.0, numbers * 1.0)
-    expected = masked_similarity(query, whole, gallery.linking.mode)[0]
+    gallery = Gallery(LinkingConfig(mode=mode), (), embedding, mask, numbers, numbers, numbers * 1.0, numbers * 1.0)
+    expected = masked_similarity(query, whole, mode)[0]
     assert gallery.similarity(query, numbers) == pytest.approx(expected, abs=1e-5)
