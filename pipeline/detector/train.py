@@ -56,6 +56,7 @@ def train_detector(
     hw: tuple[int, int] = (384, 640),
     learning_rate: float = 3e-4,
     batch: int = 8,
+    start_from: Path | None = None,
     force: bool = False,
     trust_weights: bool = False,
 ) -> Path:
@@ -64,7 +65,7 @@ def train_detector(
     Batch normalisation keeps the original statistics, so that rendered images do not degrade it on real ones.
 
     Args:
-        weights: a COCO detector of ultralytics (.pt), the starting point.
+        weights: a COCO detector of ultralytics (.pt), which labels the footage and is the starting point.
         scenes: folders of rendered scenes, each with images/ and labels/ in YOLO format.
         footage: videos, and folders of .jpg, of real people; the original model's detections are their labels.
         out: folder for the labelled footage, checkpoints and `person.onnx`.
@@ -73,6 +74,7 @@ def train_detector(
         hw: height and width of the network's input, pixels.
         learning_rate: the maximum; it falls to zero along a cosine.
         batch: images per step.
+        start_from: `person.pt` of an earlier training, to go on from it with other images.
         force: replace files in `out` that are not of an earlier training, too.
         trust_weights: must be set, because a .pt of ultralytics can run any program when it is loaded.
 
@@ -84,14 +86,17 @@ def train_detector(
         WeightsError: the weights are not trusted.
     """
     require_data_only("--weights", str(weights), trust_weights)
-    guard = Guard([weights, *scenes, *footage], force=force)
+    starts = [] if start_from is None else [start_from]
+    for path in starts:
+        require_data_only("--start-from", str(path), trust_weights)
+    guard = Guard([weights, *starts, *scenes, *footage], force=force)
     guard.check(out / "person.pt", _is_own_checkpoint)
     guard.check(out / "person.onnx", _is_own_export)
     for part in ("images", "labels"):
         make_folder(out / "real" / part)
     label_footage(YOLO(weights), footage, out / "real", every, guard)
     images = [path for folder in (*scenes, out / "real") for path in sorted((folder / "images").glob("*.jpg"))]
-    model = keep_person_class(weights)
+    model = keep_person_class(start_from or weights)
     _fit(model, images, epochs, batch, hw, learning_rate, lambda average: save(average, weights, out / "person.pt"))
     return export(out / "person.pt", out / "person.onnx", max(hw))
 
@@ -147,7 +152,7 @@ def _in_float(maps: Mapping[str, torch.Tensor | list[torch.Tensor]]) -> dict[str
 
 
 def keep_person_class(weights: Path) -> DetectionModel:
-    """A COCO detector reduced to the class person, for which its outputs stay the same.
+    """A detector of COCO's classes, or of people alone, reduced to the class person; its outputs for it stay the same.
 
     The last class convolutions of the head keep the row of that class; nothing else changes.
     """

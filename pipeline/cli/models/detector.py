@@ -33,6 +33,10 @@ from ..common import (
 @click.option("--every", type=click.IntRange(1, 10**6), default=10, show_default=True, help="use every N-th frame")
 @click.option("--out", type=FOLDER, required=True, help="folder for labels, checkpoints and person.onnx")
 @click.option("--epochs", type=click.IntRange(1, 10_000), default=3, show_default=True, help="of training")
+@click.option(
+    "--learning-rate", type=click.FloatRange(0, 1, min_open=True), default=3e-4, show_default=True, help="highest"
+)
+@click.option("--start-from", type=FILE, help="person.pt of an earlier training, to go on from it")
 @force_option
 @trust_weights_option
 def train_detector_command(
@@ -42,6 +46,8 @@ def train_detector_command(
     every: int,
     out: Path,
     epochs: int,
+    learning_rate: float,
+    start_from: Path | None,
     force: bool,
     trust_weights: bool,
 ) -> None:
@@ -50,7 +56,7 @@ def train_detector_command(
 
     from ...detector.train import train_detector
 
-    for path in (weights, *scenes, *footage):
+    for path in (weights, *([start_from] if start_from else []), *scenes, *footage):
         with failing_as(ConfigError, path):
             if not path.exists():
                 raise ConfigError(f"{path} does not exist")
@@ -60,7 +66,8 @@ def train_detector_command(
                 path.open("rb").close()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     exported = train_detector(
-        weights, scenes, footage, out, every, epochs, force=force, trust_weights=trust_weights
+        weights, scenes, footage, out, every, epochs, learning_rate=learning_rate, start_from=start_from, force=force,
+        trust_weights=trust_weights,
     )
     click.echo(f"{exported}: {exported.stat().st_size / 2**20:.1f} MiB")
 

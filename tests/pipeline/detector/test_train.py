@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reidpipe.pipeline.config.schema import CameraConfig, Config, DetectorConfig
-from reidpipe.pipeline.detector.train import PERSON, keep_person_class, train_detector
+from reidpipe.pipeline.detector.train import PERSON, keep_person_class, save, train_detector
 from reidpipe.pipeline.evaluation.detector import score_against_truth, score_agreement
 from reidpipe.pipeline.stages.detect import open_detector
 
@@ -66,6 +66,22 @@ def test_training_writes_a_model_that_the_pipeline_can_use(coco, tmp_path):
         torch.load(out / "person.pt", weights_only=False)["model"].state_dict(),
     )
     assert any(not torch.equal(before[name].half(), after[name].half()) for name in before), "the weights have changed"
+
+
+def test_a_training_can_go_on_from_an_earlier_one_with_other_images(coco, tmp_path):
+    people_only = keep_person_class(coco)
+    save(people_only, coco, tmp_path / "person.pt")
+    again = keep_person_class(tmp_path / "person.pt")
+    image = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(again.eval()(image)[0], people_only.eval()(image)[0], rtol=0.01, atol=0.5)
+    pictures = tmp_path / "photos"
+    pictures.mkdir()
+    for number in range(4):
+        cv2.imwrite(str(pictures / f"{number}.jpg"), np.full((64, 96, 3), 40 * number, np.uint8))
+    settings = {"every": 2, "epochs": 1, "hw": (64, 96), "batch": 2, "start_from": tmp_path / "person.pt"}
+    train_detector(coco, [], [pictures], tmp_path / "out", **settings, trust_weights=True)
+    assert len(list((tmp_path / "out" / "real" / "images").glob("*.jpg"))) == 2, "every second photo"
 
 
 TRUTH = "frame,seconds,identity,x1,y1,x2,y2,visible_x1,visible_y1,visible_x2,visible_y2,visible,floor_x,floor_y\n"
