@@ -59,4 +59,6 @@ def _from_full_colour(frame: VideoFrame) -> Image:
     from_u, from_v = 2 * (1 - blue) * chroma, 2 * (1 - red) * chroma
     rows = np.array([[luma, from_u, 0], [luma, -blue / green * from_u, -red / green * from_v], [luma, 0, from_v]])
     offset = -rows @ [black, 128, 128]  # (3,)
-    return np.asarray(cv2.transform(cv2.merge(planes), np.column_stack([rows, offset]).astype(np.float32)), np.uint8)
+    image = np.asarray(cv2.merge(planes), np.uint8)  # (H, W, 3)
+    cv2.transform(image, np.column_stack([rows, offset]).astype(np.float32), dst=image)
+    return image
