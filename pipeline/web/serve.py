@@ -114,7 +114,7 @@ def _read_ahead(database: Database, remembered: Remembered, finder: Finder, read
             remembered.get("review", store, run, least_sure_links)
             timeline_of(remembered, store, run)
             gallery_of(remembered, store, run)
-            finder.open_models(store, run)
+        finder.open_models(database, run)
     except ReidpipeError as error:  # whoever opens the page is told there
         logger.debug("nothing could be read ahead: %s", error)
     finally:
