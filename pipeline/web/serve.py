@@ -115,7 +115,7 @@ def _read_ahead(database: Database, remembered: Remembered, finder: Finder, read
             timeline_of(remembered, store, run)
             gallery_of(remembered, store, run)
         finder.open_models(database, run)
-    except ReidpipeError as error:  # whoever opens the page is told there
+    except ReidpipeError as error:  # whoever opens the page reads it there
         logger.debug("nothing could be read ahead: %s", error)
     finally:
         read.set()
