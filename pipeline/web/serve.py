@@ -114,8 +114,8 @@ def _read_ahead(database: Database, remembered: Remembered, finder: Finder, read
             remembered.get("review", store, run, least_sure_links)
             timeline_of(remembered, store, run)
             gallery_of(remembered, store, run)
-            finder.open_models(store, run)
-    except ReidpipeError as error:  # whoever opens the page is told there
+        finder.open_models(database, run)
+    except ReidpipeError as error:  # whoever opens the page reads it there
         logger.debug("nothing could be read ahead: %s", error)
     finally:
         read.set()

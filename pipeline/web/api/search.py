@@ -58,12 +58,13 @@ class SearchApi:
         """The identities that look most like a person of an uploaded picture, or like a stored crop."""
         with self._database.reading() as store:
             number = run_number(store, run)
-            if photo is not None:
-                query = self._finder.photo_query(store, number, photo, person)
-            elif tracklet is not None and frame is not None:
-                query = self._finder.crop_query(store, number, tracklet, frame)
-            else:
-                raise RequestError("say what to search for: photo and person, or tracklet and frame")
+        if photo is not None:
+            query = self._finder.photo_query(self._database, number, photo, person)
+        elif tracklet is not None and frame is not None:
+            query = self._finder.crop_query(self._database, number, tracklet, frame)
+        else:
+            raise RequestError("say what to search for: photo and person, or tracklet and frame")
+        with self._database.reading() as store:
             gallery = gallery_of(self._remembered, store, number)
             timeline = timeline_of(self._remembered, store, number)
         found = rank_people(gallery, timeline, query, Filters(camera, first, last))

@@ -20,6 +20,7 @@ from ...storage.packing import decode_crop
 from ...storage.store import Store
 from ...types import Image
 from ..access.requests import RequestError
+from ..database import Database
 from ..reads.person import crop_appearance, crop_file
 from .blur import blur_head
 from .pictures import webp_file
@@ -119,7 +120,7 @@ class Finder:
         crop = self._photo(photo, person).crops[person]
         return webp_file(blur_head(crop) if self._blur else crop)
 
-    def photo_query(self, store: Store, run: int, photo: str, person: int) -> Appearance:
+    def photo_query(self, database: Database, run: int, photo: str, person: int) -> Appearance:
         """The appearance of a person of an uploaded picture, (1, D).
 
         Raises:
@@ -128,32 +129,33 @@ class Finder:
         """
         kept, key = self._photo(photo, person), (run, person)
         if key not in kept.embedded:  # cameras and times are narrowed again and again
-            kept.embedded[key] = self._embed(store, run, kept.crops[person])
+            kept.embedded[key] = self._embed(database, run, kept.crops[person])
         return kept.embedded[key]
 
-    def crop_query(self, store: Store, run: int, tracklet: int, frame: int) -> Appearance:
+    def crop_query(self, database: Database, run: int, tracklet: int, frame: int) -> Appearance:
         """The appearance of a stored crop, (1, D), as the run stored it, or anew where it was pruned.
 
         Raises:
             RequestError: there is no such crop.
             StoreError, WeightsError: the run's appearance model is not known, or missing.
         """
-        stored = crop_appearance(store, run, tracklet, frame)
-        if stored is not None:
+        with database.reading() as store:
+            stored = crop_appearance(store, run, tracklet, frame)
+            content = crop_file(store, run, tracklet, frame)
+        if content is not None and stored is not None:
             return stored
-        content = crop_file(store, run, tracklet, frame)
         if content is None:
             raise RequestError("no such picture is stored: it may have been pruned")
-        return self._embed(store, run, decode_crop(content))
+        return self._embed(database, run, decode_crop(content))
 
-    def open_models(self, store: Store, run: int) -> None:
+    def open_models(self, database: Database, run: int) -> None:
         """Open and warm up the models that searches in a run need, so that the first search waits for nothing.
 
         Raises:
             StoreError, WeightsError: the run's appearance model is not known, or missing.
         """
         with self._lock:
-            self._open(store, run).embed([np.zeros(WARM_UP_CROP, np.uint8)])
+            self._open(database, run).embed([np.zeros(WARM_UP_CROP, np.uint8)])
             if self._detector is None:
                 self._detector = self._open_detector()
             self._detector.detect([np.zeros(WARM_UP_CROP, np.uint8)])
@@ -167,12 +169,13 @@ class Finder:
             raise RequestError(f"the picture has {len(kept.crops)} people")
         return kept
 
-    def _embed(self, store: Store, run: int, crop: Image) -> Appearance:
+    def _embed(self, database: Database, run: int, crop: Image) -> Appearance:
         with self._lock:
-            return self._open(store, run).embed([crop])
+            return self._open(database, run).embed([crop])
 
-    def _open(self, store: Store, run: int) -> Embedder:
-        """A run's appearance model; the lock is held."""
+    def _open(self, database: Database, run: int) -> Embedder:
+        """A run's appearance model; the lock is held. Nobody waits for the lock while reading, so that others can."""
         if run not in self._embedders:
-            self._embedders[run] = self._open_embedder(store, run)
+            with database.reading() as store:
+                self._embedders[run] = self._open_embedder(store, run)
         return self._embedders[run]

@@ -87,10 +87,12 @@ def _with_constant_masks(query: Appearance, embedding: NDArray[np.float32], mode
     own = query.embedding[0]  # (D,)
     mask = np.ones_like(own) if mode == "plain" else query.mask[0] / max(float(query.mask.max()), TINY)  # (D,)
     weight = mask if mode == "joint" else mask**2
-    energy = np.square(embedding) @ weight  # (N,)
+    # Not `@`, whose threads wait for each other when many search at once on a machine that is busy.
+    energy = np.einsum("nd,d->n", np.square(embedding), weight)  # (N,)
     if mode == "joint":
-        energy *= weight @ np.square(own)
-    return np.asarray(embedding @ (mask * own) / np.sqrt(np.maximum(energy, TINY)), np.float64).clip(-1, 1)
+        energy *= float((weight * np.square(own)).sum())
+    dot = np.einsum("nd,d->n", embedding, mask * own)  # (N,)
+    return np.asarray(dot / np.sqrt(np.maximum(energy, TINY)), np.float64).clip(-1, 1)
 
 
 def gallery_of(remembered: Remembered, store: Store, run: int) -> Gallery:

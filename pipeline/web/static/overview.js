@@ -51,7 +51,7 @@ export async function showOverview(place) {
       if (!card) continue;
       card.badge.textContent = T.status[camera.status] ?? camera.status;
       card.badge.classList.toggle("bad", camera.status === "failed");
-      card.text.textContent = camera.error || (camera.last_seconds === null ? T.noFrame : `${clock(camera.last_seconds)} UTC, ${plural(camera.people, ...T.personAt)} ${live.status === "running" ? T.there : T.atEnd}`);
+      card.text.textContent = camera.error || (camera.last_seconds === null ? T.noFrame : `${plural(camera.people, ...T.personAt)} ${T.at} ${clock(camera.last_seconds)} UTC`);
     }
   }
 

@@ -35,10 +35,10 @@ export const OVERVIEW = {
   status: { running: "Running", complete: "Complete", partial: "Partial", failed: "Failed" },
   running: "the run goes on", realTime: "real time", until: "until",
   people: "people in all", peopleNow: "in view now", peopleEnd: "in view at the end", tracklets: "tracklets",
-  unsure: ["link is less than 75 % sure.", "links are less than 75 % sure.", "No link waits for a review."], review: "Review them",
+  unsure: ["link is less than 75 % sure.", "links are less than 75 % sure.", "Every link is at least 75 % sure."], review: "Review them",
   undecided: ["tracklet has no person yet.", "tracklets have no person yet.", "Every tracklet has a person."],
   chart: "People over the time", cameras: "Cameras", lastFrame: "Last frame of", noPicture: "No picture: the footage is not there any more.",
-  noFrame: "No frame yet.", personAt: ["person", "people"], there: "in view", atEnd: "in view at the end", nobody: "Nobody was seen.", most: "most:", perBar: "per bar",
+  noFrame: "No frame yet.", personAt: ["person", "people"], at: "at", nobody: "Nobody was seen.", most: "most:", perBar: "per bar",
 };
 
 export const SEARCH = {
@@ -70,7 +70,7 @@ export const REVIEW = {
   nothing: "Nothing to review", nothingWhy: "Every link of this run is decided by a person, or there is none.",
   all: "All reviewed", skipped: ["link was skipped.", "links were skipped."], none: "No undecided link is left.", again: "Look again",
   title: "The same person?", waiting: ["link", "links"], order: "without a decision, the least sure first.", bothAre: "Both are now",
-  at: "at", similarity: "similarity", apart: "apart", atOnce: "seen at once", same: "Same", different: "Different", skip: "Skip",
+  at: "at", similarity: "similarity", apart: "apart", atOnce: "no time between", same: "Same", different: "Different", skip: "Skip",
   hint: "“Different” makes the visit on the right somebody else. Every answer can be undone.",
 };
 
