@@ -266,7 +266,7 @@ class LinkingConfig(Section):
         default="joint", description="weights of the similarity: both masks (`joint`), one (`query`) or none (`plain`)"
     )
     false_link_rate: float = Field(
-        default=0.5,
+        default=0.4,
         gt=0,
         lt=1,
         description="a link may be wrong with this probability; if it is less sure, a new identity begins",
@@ -303,7 +303,7 @@ class LinkingConfig(Section):
         default=5, ge=1, le=1_000_000, description="tracklets with fewer boxes get no identity"
     )
     min_seconds: float = Field(
-        default=3.0, ge=0, le=3600,
+        default=5.0, ge=0, le=3600,
         description="an identity begins when its tracklets together last so long; until then they are undecided",
     )
 
