@@ -26,7 +26,7 @@ class Visit:
     Attributes:
         enter_seconds, leave_seconds: UTC epoch seconds of the first and last box.
         tracks: the tracklets' numbers in that camera, in time order.
-        observations: number of boxes.
+        observations: number of boxes of its tracks; where one takes over from another, both count for a moment.
         entry_xy, exit_xy: foot points of the first and last box, in pixels.
         similarity: mean over the links that have one; None where none has.
         probability: of the least sure link; None where none has one.

@@ -61,7 +61,9 @@ def train_detector_command(
             if not path.exists():
                 raise ConfigError(f"{path} does not exist")
             if path.is_dir():
-                next(path.iterdir(), None)
+                names = [one.suffix for one in path.iterdir()]
+                if ".jpg" not in names and path not in scenes:
+                    raise ConfigError(f"{path} holds no .jpg: give a video, or a folder of photos")
             else:
                 path.open("rb").close()
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -52,7 +52,7 @@ class WholePicture:
 
     def detect(self, images):
         return [Detections(np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32), confidence=np.ones(
-            1, np.float32), class_id=np.zeros(1, int)) for image in images]
+            1, np.float32)) for image in images]
 
 
 def write_video(path: Path, name: str, codec: str = "h264") -> None:
