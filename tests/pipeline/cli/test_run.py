@@ -39,7 +39,8 @@ def store(tmp_path, detector):
             write_video(tmp_path / "left.mp4", 20, size=(640, 480))
             write_video(tmp_path / "right.mp4", 30, size=(640, 480))
             cameras = {"left": {"source": "left.mp4"}, "right": {"source": "right.mp4"}}
-        sections = {"detector": {"weights": str(detector)}, "database": "people.db", **sections}
+        short = {"min_seconds": 3}  # of five seconds of footage
+        sections = {"detector": {"weights": str(detector)}, "linking": short, "database": "people.db", **sections}
         path = tmp_path / "store.yaml"
         path.write_text(yaml.safe_dump({"cameras": cameras, **sections}))
         return path
