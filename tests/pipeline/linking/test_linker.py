@@ -157,8 +157,8 @@ def test_the_order_of_tracklets_does_not_matter():
 
 
 def test_who_was_seen_too_shortly_is_undecided_until_seen_again():
-    short = tracklet("a", 1, 0, 2, person=1)
+    short = tracklet("a", 1, 0, 3, person=1)
     assert identities([short]) == {}
-    assert identities([short, tracklet("b", 1, 20, 22, person=1, seed=1)]) == {("a", 1): 1, ("b", 1): 1}
+    assert identities([short, tracklet("b", 1, 20, 23, person=1, seed=1)]) == {("a", 1): 1, ("b", 1): 1}
     assert identities([short, tracklet("b", 1, 20, 30, person=2)]) == {("b", 1): 1}
     assert identities([short], LinkingConfig(min_seconds=1)) == {("a", 1): 1}
