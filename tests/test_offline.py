@@ -146,7 +146,7 @@ def test_every_command_is_guarded():
     assert named == set(main.commands)
 
 
-def check_report(folder, done, calls, left, commands):
+def assert_offline(folder, done, calls, left, commands):
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads((folder / "report.json").read_text())
     assert list(report["exit_codes"].values()) == [0] * len(commands), report["exit_codes"]
@@ -162,7 +162,7 @@ def test_no_command_uses_the_network_or_leaves_files_at_home(
     folder = tmp_path / "work"
     shutil.copytree(material, folder)
     program = [GUARD, folder / "report.json", json.dumps(COMMANDS[group])]
-    check_report(folder, *guarded(folder, program, outside_of_the_network, traced), COMMANDS[group])
+    assert_offline(folder, *guarded(folder, program, outside_of_the_network, traced), COMMANDS[group])
 
 
 def test_quantising_a_detector_uses_no_network(tmp_path, outside_of_the_network, traced):
@@ -172,7 +172,7 @@ def test_quantising_a_detector_uses_no_network(tmp_path, outside_of_the_network,
     command = ["export-detector", "cells.onnx", "cells_openvino_model", "--int8", "--calibrate", "real.mp4",
                "--image-size", "64"]
     program = [GUARD, tmp_path / "report.json", json.dumps([command])]
-    check_report(tmp_path, *guarded(tmp_path, program, outside_of_the_network, traced), [command])
+    assert_offline(tmp_path, *guarded(tmp_path, program, outside_of_the_network, traced), [command])
 
 
 def test_training_a_detector_uses_no_network(tmp_path, outside_of_the_network, traced):
@@ -185,7 +185,7 @@ def test_training_a_detector_uses_no_network(tmp_path, outside_of_the_network, t
     command = ["train-detector", "--trust-weights", "--weights", "coco.pt", "--footage", "real.mp4", "--out", "out",
                "--epochs", "1"]
     program = [GUARD, tmp_path / "report.json", json.dumps([command])]
-    check_report(tmp_path, *guarded(tmp_path, program, outside_of_the_network, traced), [command])
+    assert_offline(tmp_path, *guarded(tmp_path, program, outside_of_the_network, traced), [command])
 
 
 def test_serving_the_review_page_contacts_nobody(tmp_path, outside_of_the_network, traced):
@@ -205,7 +205,7 @@ sys.addaudithook(guard.record)
 guard.run([{command!r}])
 guard.Path("report.json").write_text(guard.json.dumps(guard.report))
 """
-    check_report(tmp_path, *guarded(tmp_path, ["-c", program], outside_of_the_network, traced), [command])
+    assert_offline(tmp_path, *guarded(tmp_path, ["-c", program], outside_of_the_network, traced), [command])
 
 
 def test_the_guard_sees_python_and_native_calls(tmp_path, traced):

@@ -89,23 +89,25 @@ def calibrate_command(
 
         draw_calibration(found, out)
     if as_json:
-        return print_json(
-            {
-                "run": found.run,
-                "false_link_rate": found.false_link_rate,
-                "needed_similarity": found.needed_similarity,
-                "missed_looks": found.missed_looks,
-                "false_looks": found.false_looks,
-                "reliability": found.reliability,
-                "fitted": None if weights is None else weights.model_dump(),
-            }
-        )
+        return print_json(_assessment_json(found, weights))
     _print_assessment(found)
     if weights is not None:
         fitted_to = ", ".join(f"{name}: {value:.2f}" for name, value in weights.model_dump().items())
         basis = counted(len(decisions), "run") if answered is None else answered[1]
         terminal().print(f"fitted to {basis}: linking.calibration: {{{fitted_to}}}")
     return None
+
+
+def _assessment_json(found: Assessment, weights: CalibrationConfig | None) -> dict[str, object]:
+    return {
+        "run": found.run,
+        "false_link_rate": found.false_link_rate,
+        "needed_similarity": found.needed_similarity,
+        "missed_looks": found.missed_looks,
+        "false_looks": found.false_looks,
+        "reliability": found.reliability,
+        "fitted": None if weights is None else weights.model_dump(),
+    }
 
 
 def _fit_to_answers(store: Store, run: int) -> tuple[CalibrationConfig, str]:

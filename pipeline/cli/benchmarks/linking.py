@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +17,9 @@ from ..common import (
     table_of,
     terminal,
 )
+
+if TYPE_CHECKING:
+    from ...bench.linking import LinkingBenchmark
 
 
 @click.command("linking")
@@ -64,6 +68,10 @@ def linking_command(
     found = benchmark_linking(database or DEFAULT_DATABASE, truth, run, LinkingConfig(), day)
     if as_json:
         return print_json(found)
+    return _print_benchmark(found)
+
+
+def _print_benchmark(found: LinkingBenchmark) -> None:
     console = terminal()
     console.print(
         table_of(
@@ -109,4 +117,3 @@ def linking_command(
             f"with {found.crowd.identities:,} identities that can come back: {found.crowd.wall_ms:.2f} ms "
             f"({found.crowd.cpu_ms:.2f} ms of CPU time) per tracklet"
         )
-    return None

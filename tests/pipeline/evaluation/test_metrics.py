@@ -81,7 +81,7 @@ def by_motmetrics(truth: Truth, boxes: Boxes) -> dict[str, float]:
     return motmetrics.create().compute(accumulator, metrics=names, return_dataframe=False)
 
 
-def compare(truth: Truth, boxes: Boxes, with_clear: bool = True) -> None:
+def assert_as_in_references(truth: Truth, boxes: Boxes, with_clear: bool = True) -> None:
     """Compare all scores. TrackEval's CLEAR matches differently where an id returns after a pause."""
     scene = scene_of(truth, boxes)
     hota, identity = hota_score(scene, scene.tracks + 1), identity_score(scene, scene.tracks + 1)
@@ -101,7 +101,7 @@ def compare(truth: Truth, boxes: Boxes, with_clear: bool = True) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_random_crowds_score_as_in_trackeval_and_motmetrics(seed):
-    compare(*crowd(seed), with_clear=False)
+    assert_as_in_references(*crowd(seed), with_clear=False)
 
 
 def test_hota_of_a_hand_counted_case():
@@ -168,7 +168,7 @@ def counted(truth: Truth) -> Truth:
 
 
 def test_tud_stadtmitte_with_its_result():
-    compare(read_truth(kit("TUD-Stadtmitte-gt.txt"), 0), read_results(kit("TUD-Stadtmitte-res.txt")))
+    assert_as_in_references(read_truth(kit("TUD-Stadtmitte-gt.txt"), 0), read_results(kit("TUD-Stadtmitte-res.txt")))
 
 
 def test_pets09_with_its_detections_as_tracks():
@@ -178,7 +178,7 @@ def test_pets09_with_its_detections_as_tracks():
     first = np.searchsorted(table[:, 0], table[:, 0])
     boxes = boxes_of(table[:, 0].astype(int) - 1, np.arange(len(table)) - first + 1,
                      np.column_stack([table[:, 2:4], table[:, 2:4] + table[:, 4:6]]))
-    compare(counted(read_truth(kit("PETS09-S2L1-gt.txt"), 0)), boxes, with_clear=False)
+    assert_as_in_references(counted(read_truth(kit("PETS09-S2L1-gt.txt"), 0)), boxes, with_clear=False)
 
 
 def test_mot17_with_a_damaged_copy_of_its_ground_truth():
@@ -188,4 +188,4 @@ def test_mot17_with_a_damaged_copy_of_its_ground_truth():
     ids = truth.identities.astype(np.int64) * 20 + truth.frames // random.integers(40, 80)
     noisy = truth.xyxy + random.normal(0, 0.12, truth.xyxy.shape) * np.repeat(np.diff(
         truth.xyxy.reshape(-1, 2, 2), axis=1)[:, 0], 2, axis=0).reshape(-1, 4)
-    compare(truth, boxes_of(truth.frames[kept], ids[kept], noisy[kept]), with_clear=False)
+    assert_as_in_references(truth, boxes_of(truth.frames[kept], ids[kept], noisy[kept]), with_clear=False)
