@@ -9,8 +9,8 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any
 
-from ..reid.files import MODES, OWNER, Modes
-from ..reid.guard import Guard
+from ..reid.disk.files import MODES, OWNER, Modes
+from ..reid.disk.guard import Guard
 from .config.schema import ADDRESS, Config
 from .errors import OutputError, SourceError, StoreError
 from .sources.opening import find_footage

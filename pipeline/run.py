@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
 
-from ..reid.files import MODES
+from ..reid.disk.files import MODES
 from ..trackers import Detections
 from .config.schema import Config
 from .errors import StoreError

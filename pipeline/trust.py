@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..reid.onnx_file import check_onnx_file
+from ..reid.engines.onnx_file import check_onnx_file
 from ..reid.wording import did_you_mean
 from .errors import WeightsError
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from .appearance import Appearance, concatenate
 from .crops import HEIGHT_PX, WIDTH_PX, stack_crops
+from .engines.network_runner import NetworkRunner
 from .errors import WeightsError
-from .network_runner import NetworkRunner
 from .wording import shortened
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "accurate.onnx"

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from .backbones.weights import read_state
 from .crops import HEIGHT_PX, WIDTH_PX, stack_crops
+from .disk.files import failing_as, make_folder, read_image, replacing
+from .disk.guard import Guard
 from .embedder import EVIDENCE_SHAPE, FORMAT_VERSION, KIND, Embedder
 from .errors import DatasetError, ExportError, WeightsError
-from .files import failing_as, make_folder, read_image, replacing
-from .guard import Guard
 from .model.network import ReidModel, read_model, read_spec
 
 OPSET: Final = 17  # the newest one that all onnxruntime and OpenVINO releases of the last years read

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from .disk.yaml_file import YamlError, read_yaml
 from .errors import RecipeError
 from .wording import did_you_mean, shortened
-from .yaml_file import YamlError, read_yaml
 
 TOKEN_BACKBONES = frozenset({"vit-b16", "clip-vit-b16"})
 WEIGHT_SUFFIXES = frozenset({".xml", ".pth", ".pt", ".bin", ".npz", ".safetensors"})  # any other `pretrained` is a name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import median
 
-from ...reid.files import PNG_MAKER, replacing
-from ...reid.guard import MARK
+from ...reid.disk.files import PNG_MAKER, replacing
+from ...reid.disk.guard import MARK
 from .speed import Benchmark
 
 WIDTH_INCHES, ROW_INCHES, DOTS_PER_INCH = 10, 0.55, 110

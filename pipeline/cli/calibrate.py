@@ -60,8 +60,8 @@ def calibrate_command(
 
     Needs no footage and changes nothing in the database.
     """
-    from ...reid.files import is_png_by, make_folder
-    from ...reid.guard import MARK
+    from ...reid.disk.files import is_png_by, make_folder
+    from ...reid.disk.guard import MARK
     from ...reid.wording import counted
     from ..evaluation.calibration import assess, fit, read_decisions
     from ..inputs import guard_of_run

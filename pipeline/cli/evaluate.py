@@ -153,8 +153,8 @@ def sweep_command(
 
     Needs no footage and changes nothing in the database.
     """
-    from ...reid.files import is_png_by, make_folder, write_text
-    from ...reid.guard import MARK
+    from ...reid.disk.files import is_png_by, make_folder, write_text
+    from ...reid.disk.guard import MARK
     from ..evaluation.sweep import is_sweep_csv, parse_values, sweep_csv, sweep_run
     from ..inputs import guard_of_run
     from ..storage.queries import run_number

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ...reid.paths import expand_home
+from ...reid.disk.paths import expand_home
+from ...reid.disk.yaml_file import Place, YamlError, YamlFile, read_yaml
 from ...reid.wording import counted, did_you_mean, shortened
-from ...reid.yaml_file import Place, YamlError, YamlFile, read_yaml
 from ..credentials import remember_secrets
 from ..errors import ConfigError
 from .messages import describe_error, dotted

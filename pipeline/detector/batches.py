@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...reid.files import read_image
+from ...reid.disk.files import read_image
 
 Image = NDArray[np.uint8]
 Boxes = NDArray[np.float32]

@@ -14,8 +14,8 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from ...reid.files import make_folder, replacing
-from ...reid.guard import MARK, Guard
+from ...reid.disk.files import make_folder, replacing
+from ...reid.disk.guard import MARK, Guard
 from ...reid.wording import counted
 from ..errors import ConfigError, WeightsError
 from ..stages.detect_openvino import letterboxed, network_hw, read_network

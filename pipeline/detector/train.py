@@ -22,9 +22,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ultralytics import YOLO
 from ultralytics.nn.tasks import DetectionModel
 
+from ...reid.disk.files import make_folder, read_image, replacing, write_new
+from ...reid.disk.guard import MARK, Guard
 from ...reid.export import read_metadata
-from ...reid.files import make_folder, read_image, replacing, write_new
-from ...reid.guard import MARK, Guard
 from ..trust import require_data_only
 from .batches import batches
 

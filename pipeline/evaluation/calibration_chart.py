@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...reid.files import PNG_MAKER, replacing
-from ...reid.guard import MARK
+from ...reid.disk.files import PNG_MAKER, replacing
+from ...reid.disk.guard import MARK
 from ..linking.calibration import log_odds
 from .calibration import Assessment, Reliability
 

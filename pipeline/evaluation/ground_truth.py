@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...reid.files import failing_as
+from ...reid.disk.files import failing_as
 from ..errors import ConfigError
 from ..output.export import camera_stems
 

@@ -41,8 +41,8 @@ from typing import Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ...reid.files import Modes, make_folder, replacing
-from ...reid.guard import Guard, begins_with
+from ...reid.disk.files import Modes, make_folder, replacing
+from ...reid.disk.guard import Guard, begins_with
 from ..corrections.identities import identity_names
 from ..errors import OutputError
 from ..inputs import guard_of_run, modes_of_run

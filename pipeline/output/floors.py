@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...reid.files import is_png_by, make_folder, write_png
-from ...reid.guard import MARK
+from ...reid.disk.files import is_png_by, make_folder, write_png
+from ...reid.disk.guard import MARK
 from ..config.loader import load_config
 from ..errors import ConfigError
 from ..inputs import guard_of_config

@@ -17,7 +17,7 @@ import numpy as np
 import supervision as sv
 from pydantic import ValidationError
 
-from ...reid.files import Modes, make_folder, replacing
+from ...reid.disk.files import Modes, make_folder, replacing
 from ...reid.wording import did_you_mean
 from ..config.references import expand
 from ..config.schema import CameraConfig

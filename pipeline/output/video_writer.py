@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
-from ...reid.guard import MARK
+from ...reid.disk.guard import MARK
 from ..errors import OutputError
 from ..types import Image
 

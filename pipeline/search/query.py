@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic_core import from_json
 
 from ...reid import Appearance, Embedder
-from ...reid.files import read_image
+from ...reid.disk.files import read_image
 from ...trackers import Detections
 from ..config.schema import AppearanceConfig
 from ..errors import SourceError, StoreError

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import cv2
 
+from ...reid.disk.files import read_image
 from ...reid.errors import ImageError
-from ...reid.files import read_image
 from ...reid.wording import counted
 from ..config.schema import CameraConfig
 from ..errors import SourceError

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from ...reid.files import failing_as
+from ...reid.disk.files import failing_as
 from ...trackers import Detections
 from ..config.schema import DetectorConfig
 from ..errors import WeightsError

@@ -15,7 +15,7 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino.preprocess import PrePostProcessor
 
-from ...reid.onnx_file import onnx_metadata, read_onnx
+from ...reid.engines.onnx_file import onnx_metadata, read_onnx
 from ...trackers import Detections
 from ..config.schema import DetectorConfig
 from ..errors import WeightsError

@@ -14,8 +14,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from ...reid.files import OWNER, Modes, make_folder
-from ...reid.paths import expand_home
+from ...reid.disk.files import OWNER, Modes, make_folder
+from ...reid.disk.paths import expand_home
 from ..credentials import remember_secrets, without_credentials
 from ..errors import LockedError, OutputError, StoreError
 

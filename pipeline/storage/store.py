@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self, cast
 from sqlalchemy import URL, Connection, Engine, String, column, insert, inspect, select, table, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from ...reid.files import OWNER, Modes
+from ...reid.disk.files import OWNER, Modes
 from ...reid.wording import shortened
 from ..credentials import config_without_credentials
 from ..errors import ReidpipeError, StoreError

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ...reid.files import make_folder
+from ...reid.disk.files import make_folder
 from ..errors import OutputError, ReidpipeError
 
 logger = logging.getLogger(__name__)

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..disk.files import failing_as
 from ..errors import WeightsError
-from ..files import failing_as
 from .protocol import Backbone, BackboneOutput
 
 NUMBERS = {"f16": np.float16, "f32": np.float32, "i32": np.int32, "i64": np.int64}

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..disk.files import failing_as
 from ..errors import WeightsError
-from ..files import failing_as
 
 UNREADABLE = (  # raised by torch.load for files that are truncated or something else, depending on their bytes
     pickle.UnpicklingError,

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..disk.files import make_folder, write_new
 from ..errors import DatasetError
-from ..files import make_folder, write_new
 
 if TYPE_CHECKING:
     import h5py

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crops import HEIGHT_PX, WIDTH_PX, resize_crop
+from ..disk.files import failing_as, read_image
 from ..errors import DatasetError
-from ..files import failing_as, read_image
 from .layouts import (
     IMAGE_SUFFIXES,
     LabelledCrop,

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..disk.files import failing_as
+from ..engines.onnx_session import open_session
 from ..errors import WeightsError
-from ..files import failing_as
-from ..onnx_session import open_session
 
 Blob = NDArray[np.float32]  # (N, 3, H, W), a network's input
 Crops = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]  # N of (h, w, 3) BGR, or one array (N, h, w, 3)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ..appearance import Appearance
 from ..data.dataset import CropSet, read_crop_set, read_split
+from ..disk.files import failing_as
 from ..embedder import SHIPPED_WEIGHTS, Embedder
 from ..errors import DatasetError, WeightsError
-from ..files import failing_as
 from ..similarity import masked_similarity
 from .baselines import BATCH_CROPS, Baseline
 from .mask_metrics import MaskStatistics, compare_metrics, mask_statistics, occluded_queries

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..disk.files import failing_as
 from ..errors import DatasetError
-from ..files import failing_as
 from .drawn_objects import draw_thing
 from .synthetic import NOBODY, Image, Occlusion, Rng
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..appearance import Appearance
+from ..disk.files import make_folder, replacing
 from ..errors import GalleryError
-from ..files import make_folder, replacing
 from ..similarity import Mode, masked_similarity
 
 if TYPE_CHECKING:

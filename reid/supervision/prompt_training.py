@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from ..backbones.clip_model import CLIP_MEAN_RGB, CLIP_STD_RGB, ClipModel, Tokenizer
 from ..backbones.weights import UNREADABLE
+from ..disk.files import replacing
 from ..errors import TrainingError
-from ..files import replacing
 from ..model.network import normalise
 from .prompts import PromptLearner, encode_identities, encode_prompts
 

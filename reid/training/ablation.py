@@ -7,9 +7,9 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from ..disk.files import write_text
+from ..disk.guard import Guard, begins_with
 from ..errors import RecipeError
-from ..files import write_text
-from ..guard import Guard, begins_with
 from ..recipe import Recipe, check_recipe, read_recipe
 from .log import TrainingLog
 from .runs import train_unless_finished

@@ -7,8 +7,8 @@ from typing import TypedDict
 import torch
 
 from ..backbones.weights import read_state
+from ..disk.files import failing_as, replacing
 from ..errors import WeightsError
-from ..files import failing_as, replacing
 from ..recipe import Recipe
 from .trainer import Trainer, TrainerState
 

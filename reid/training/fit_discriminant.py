@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from ..backbones.weights import read_state
+from ..disk.guard import Guard
 from ..errors import RecipeError
-from ..guard import Guard
 from ..model.discriminant import Discriminant
 from ..model.network import ReidModel, packed_model, read_model, read_spec
 from ..recipe import Recipe, read_recipe

@@ -17,12 +17,12 @@ import torch
 from ..backbones.registry import create_backbone
 from ..backbones.weights import read_state
 from ..data.dataset import CropSet, read_crop_set, read_split
+from ..disk.files import failing_as, write_text
+from ..disk.guard import Guard, begins_with
 from ..errors import DatasetError, RecipeError
 from ..evaluation.baselines import Baseline
 from ..evaluation.mask_metrics import compare_metrics
 from ..evaluation.metrics import ranking_scores
-from ..files import failing_as, write_text
-from ..guard import Guard, begins_with
 from ..model.network import ReidModel, read_model
 from ..recipe import LeaveOneOutSection, Recipe, read_recipe
 from .checkpoint import is_own_checkpoint, save

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import yaml
 
+from ..disk.files import make_folder, write_text
+from ..disk.guard import Guard
 from ..errors import RecipeError
-from ..files import make_folder, write_text
-from ..guard import Guard
 from ..recipe import Recipe, read_recipe
 from .log import TrainingLog
 from .train import Listener, train

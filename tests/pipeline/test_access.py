@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.storage.store import Store
-from reidpipe.reid.files import MODES, append_text, make_folder, replacing, write_new, write_png
+from reidpipe.reid.disk.files import MODES, append_text, make_folder, replacing, write_new, write_png
 
 from .media import write_video
 from .networks import write_detector

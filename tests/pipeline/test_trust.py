@@ -17,8 +17,8 @@ from reidpipe.pipeline.errors import WeightsError
 from reidpipe.pipeline.trust import require_data_only
 from reidpipe.reid.backbones.weights import read_state
 from reidpipe.reid.embedder import Embedder
+from reidpipe.reid.engines.onnx_file import check_onnx_file
 from reidpipe.reid.evaluation.baselines import Baseline
-from reidpipe.reid.onnx_file import check_onnx_file
 
 from .media import write_video
 from .networks import write_detector

@@ -82,8 +82,8 @@ def bench_command(
         return
     if config_path is None:
         raise click.UsageError("Missing option '--cameras'.")
-    from ....reid.files import is_png_by, make_folder
-    from ....reid.guard import MARK
+    from ....reid.disk.files import is_png_by, make_folder
+    from ....reid.disk.guard import MARK
     from ...bench.chart import draw_benchmark
     from ...bench.compare import fallen_ratios, read_ratios
     from ...bench.speed import Plan, benchmark_pipeline

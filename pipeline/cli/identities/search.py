@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ....reid.guard import MARK
+from ....reid.disk.guard import MARK
 from ...errors import ConfigError, OutputError
 from ..common import FILE, force_option, open_store, print_json, table_of, terminal
 from .options import IDENTITY, Clock, database_options
 
 if TYPE_CHECKING:
     from ....reid import Appearance
-    from ....reid.guard import Guard
+    from ....reid.disk.guard import Guard
     from ...search.query import QueryPicture
     from ...search.ranking import FoundIdentity
     from ...storage.store import Store
@@ -51,7 +51,7 @@ def search_command(
     A picture may be a crop of the person or show a scene. Pictures of one person combine: what is hidden in one may be
     seen in another. A START or END is a date and time, a time of the run's first day (UTC), or seconds since 1970.
     """
-    from ....reid.files import make_folder, write_png
+    from ....reid.disk.files import make_folder, write_png
     from ...inputs import guard_of_run
     from ...search.contact_sheet import draw_contact_sheet
     from ...search.ranking import Wanted, rank_identities
@@ -86,7 +86,7 @@ def check_picture(guard: Guard, path: Path) -> None:
     Raises:
         OutputError: it may not, or its name is not that of a PNG.
     """
-    from ....reid.files import is_png_by
+    from ....reid.disk.files import is_png_by
 
     if path.suffix.lower() != ".png":
         raise OutputError(f"{path}: expected a file name that ends in .png")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ....reid.files import failing_as
+from ....reid.disk.files import failing_as
 from ...errors import ConfigError
 from ..common import (
     ANY_PATH,

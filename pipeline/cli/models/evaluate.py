@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ....reid.files import is_png_by, make_folder, write_png, write_text
-from ....reid.guard import MARK, Guard, begins_with
+from ....reid.disk.files import is_png_by, make_folder, write_png, write_text
+from ....reid.disk.guard import MARK, Guard, begins_with
 from ...errors import OutputError
 from ..common import FILE, FOLDER, as_json_option, deprecated_option, force_option, print_json, table_of, terminal
 
@@ -104,8 +104,8 @@ def explain_command(images: tuple[Path, ...], out: Path, weights: Path | None, f
     One heat map for each of the crops of people, IMAGES.
     """
     from .... import reid
+    from ....reid.disk.files import read_image
     from ....reid.evaluation.evidence_map import draw_evidence_sheet
-    from ....reid.files import read_image
 
     weights = weights or reid.SHIPPED_WEIGHTS
     _check_picture_name(out)

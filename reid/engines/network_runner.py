@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import WeightsError
+from ..errors import WeightsError
 from .onnx_file import onnx_metadata, read_onnx
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from reidpipe.reid import SHIPPED_WEIGHTS, OutputError, WeightsError
 from reidpipe.reid.backbones.weights import read_state
 from reidpipe.reid.data.dataset import read_crop_set, read_people, read_unlabelled
+from reidpipe.reid.disk.files import failing_as, is_png_by, replacing, write_png
+from reidpipe.reid.disk.guard import MARK, Guard, begins_with
 from reidpipe.reid.errors import DatasetError
 from reidpipe.reid.export import is_exported_model
-from reidpipe.reid.files import failing_as, is_png_by, replacing, write_png
-from reidpipe.reid.guard import MARK, Guard, begins_with
 from reidpipe.reid.training.checkpoint import is_own_checkpoint, save
 from reidpipe.reid.training.train import check_outputs
 

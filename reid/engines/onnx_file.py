@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import WeightsError
+from ..errors import WeightsError
 
 if TYPE_CHECKING:
     import openvino

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import ImageError, OutputError, ReidpipeError
+from ..errors import ImageError, OutputError, ReidpipeError
 from .guard import MARK, real_path
 
 if TYPE_CHECKING:

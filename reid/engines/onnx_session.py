@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import WeightsError
+from ..errors import WeightsError
 from .onnx_file import check_onnx_file
 
 if TYPE_CHECKING:

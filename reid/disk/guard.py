@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
 
-from .errors import OutputError
+from ..errors import OutputError
 
 MARK = "reidpipe"  # what outputs name as the program that made them, where their format has a place for it
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})

@@ -1,0 +1,1 @@
+"""Run networks on the processor: OpenVINO, and onnxruntime for ONNX files from anyone."""
