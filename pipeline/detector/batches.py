@@ -1,4 +1,4 @@
-"""Batches of images for training a detector: flipped, scaled, shifted, tinted, and with people partly covered."""
+"""Batches of images for training a detector: tiled, flipped, scaled, shifted, tinted, with people partly covered."""
 
 from __future__ import annotations
 
@@ -18,17 +18,28 @@ Boxes = NDArray[np.float32]
 PAD_GREY = 114
 COVERED_PEOPLE = 0.2  # share of people of whom a part is covered by a piece of the picture where nobody is
 MOST_COVERED = 0.55  # people of whom more is covered are no labels
+MOST_ROWS = 4  # of a grid of upright pictures
 _ATTEMPTS = 8  # draws of a piece where nobody is
 
 
 def batches(
     paths: Sequence[Path], epochs: int, batch: int, hw: tuple[int, int], rng: np.random.Generator
 ) -> Iterator[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
-    """Shuffled batches for ultralytics' loss: float32 (N, 3, H, W) RGB in [0, 1], and flat lists of boxes."""
+    """Shuffled batches for ultralytics' loss: float32 (N, 3, H, W) RGB in [0, 1], and flat lists of boxes.
+
+    An upright picture, as photos of one person are, becomes a grid of several, so that people have all the sizes that they
+    have before a camera, and real surroundings (mosaic augmentation: Bochkovskiy et al., "YOLOv4", 2020).
+    """
+    upright = [path for path in paths if _is_upright(path)]
+    is_upright = set(upright)
     for _ in range(epochs):
         order = rng.permutation(len(paths))
         for start in range(0, len(paths) - batch + 1, batch):
-            samples = [_augmented(paths[row], hw, rng) for row in order[start : start + batch]]
+            chosen = [paths[row] for row in order[start : start + batch]]
+            samples = [
+                _augmented(_grid(upright, hw, rng) if path in is_upright else _labelled(path), hw, rng)
+                for path in chosen
+            ]
             stacked = np.stack([image[..., ::-1] for image, _ in samples]).transpose(0, 3, 1, 2)  # RGB
             boxes = np.concatenate([boxes for _, boxes in samples])  # (M, 4)
             owner = np.repeat(np.arange(len(samples)), [len(boxes) for _, boxes in samples])  # (M,)
@@ -42,14 +53,45 @@ def batches(
             )
 
 
-def _augmented(path: Path, hw: tuple[int, int], rng: np.random.Generator) -> tuple[Image, Boxes]:
-    """One image and its boxes (M, 4) as centre and size in [0, 1]: randomly flipped, scaled, shifted and tinted."""
+def _is_upright(path: Path) -> bool:
+    height, width = read_image(path).shape[:2]
+    return height > width
+
+
+def _labelled(path: Path) -> tuple[Image, Boxes]:
+    """An image and its boxes (M, 4) in pixels."""
     image = read_image(path)
     text = path.parents[1].joinpath("labels", f"{path.stem}.txt").read_text().split()
-    boxes = np.array(text, np.float32).reshape(-1, 5)[:, 1:]  # (M, 4)
-    height, width = image.shape[:2]
+    boxes = np.array(text, np.float32).reshape(-1, 5)[:, 1:]  # (M, 4), centre and size in [0, 1]
     xyxy = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], axis=1)
-    xyxy *= np.array([width, height] * 2, np.float32)
+    return image, xyxy * np.array([*image.shape[1::-1]] * 2, np.float32)
+
+
+def _grid(paths: Sequence[Path], hw: tuple[int, int], rng: np.random.Generator) -> tuple[Image, Boxes]:
+    """A picture of height and width `hw`, filled by one to `MOST_ROWS` rows of random pictures, and its boxes (M, 4)."""
+    canvas, found = np.full((*hw, 3), PAD_GREY, np.uint8), [np.zeros((0, 4), np.float32)]
+    rows = rng.integers(1, MOST_ROWS + 1)
+    for top in np.arange(rows) * (hw[0] // rows):
+        left = 0
+        while left < hw[1]:
+            image, xyxy = _labelled(paths[rng.integers(len(paths))])
+            scale = hw[0] // rows / image.shape[0]
+            tile = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            tile = tile[: hw[0] - top, : hw[1] - left]
+            canvas[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+            kept = (xyxy * scale).clip(0, np.array([*tile.shape[1::-1]] * 2))
+            kept = kept[
+                _area(kept) > 0.5 * _area(xyxy * scale)
+            ]  # of a person at the right edge, at least half is shown
+            found.append(kept + np.array([left, top] * 2, np.float32))
+            left += tile.shape[1]
+    return canvas, np.concatenate(found)
+
+
+def _augmented(labelled: tuple[Image, Boxes], hw: tuple[int, int], rng: np.random.Generator) -> tuple[Image, Boxes]:
+    """One image and its boxes (M, 4) as centre and size in [0, 1]: randomly flipped, scaled, shifted and tinted."""
+    image, xyxy = labelled
+    height, width = image.shape[:2]
     image, xyxy = cover_people(image, xyxy, rng)
     if rng.random() < 0.5:
         image = image[:, ::-1]

@@ -34,8 +34,10 @@ Image = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
 
 PERSON = 0  # COCO's class person
+STRIDE = 32  # sides of the network's input are multiples of it
 LABEL_CONFIDENCE = 0.3  # detections of the original model below it are not used as labels
-LABEL_IMAGE_SIZE = 960  # larger than at inference, for better labels
+LABEL_IMAGE_SIZE = 960  # larger than at inference, for better labels,
+LABEL_ENLARGEMENT = 1.5  # but small pictures are not enlarged beyond this: the boxes of people who fill them would end at the knees
 JPEG_QUALITY = 92
 LOSS_GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # ultralytics' own
 BACKBONE_STAGES = 10
@@ -230,7 +232,8 @@ def label_footage(model: YOLO, footage: Iterable[Path], out: Path, every: int, g
             name = f"{path.parent.name}_{path.stem}_{index:06d}"
             if (out / "labels" / f"{name}.txt").exists():  # written by an earlier, interrupted training
                 continue
-            found = model.predict(image, conf=LABEL_CONFIDENCE, classes=[PERSON], imgsz=LABEL_IMAGE_SIZE, verbose=False)
+            size = min(LABEL_IMAGE_SIZE, STRIDE * round(LABEL_ENLARGEMENT * max(image.shape[:2]) / STRIDE))
+            found = model.predict(image, conf=LABEL_CONFIDENCE, classes=[PERSON], imgsz=size, verbose=False)
             rows = [f"0 {' '.join(f'{value:.5f}' for value in box)}" for box in found[0].boxes.xywhn.cpu().numpy()]
             _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
             picture, labels = out / "images" / f"{name}.jpg", out / "labels" / f"{name}.txt"

@@ -1,8 +1,9 @@
 """Training images of a detector: people are partly covered, and keep the box of the whole person."""
 
+import cv2
 import numpy as np
 
-from reidpipe.pipeline.detector.batches import MOST_COVERED, cover_people
+from reidpipe.pipeline.detector.batches import MOST_COVERED, batches, cover_people
 
 PEOPLE = np.array([[100, 60, 160, 240], [300, 80, 350, 230]], np.float32)
 
@@ -46,3 +47,26 @@ def test_people_who_fill_the_picture_are_not_covered():
         covered, boxes = cover_people(image, everything, np.random.default_rng(seed))
         assert (covered == image).all()
         assert len(boxes) == 1
+
+
+def test_upright_photos_fill_the_picture_as_a_grid_of_people_of_many_sizes(tmp_path):
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    paths = []
+    for index in range(4):
+        photo = np.full((300, 200, 3), 40, np.uint8)
+        photo[60:240, 70:130] = 250
+        paths.append(tmp_path / "images" / f"{index}.jpg")
+        cv2.imwrite(str(paths[-1]), photo)
+        (tmp_path / "labels" / f"{index}.txt").write_text("0 0.5 0.5 0.3 0.6")
+    heights, shown = [], []
+    for pixels, targets in batches(paths, 30, 4, (384, 640), np.random.default_rng(0)):
+        boxes = targets["bboxes"].numpy() * np.array([640, 384, 640, 384])  # (M, 4)
+        heights += boxes[:, 3].tolist()
+        for box, image in zip(boxes, targets["batch_idx"].int().tolist(), strict=True):
+            x1, y1, x2, y2 = np.concatenate([box[:2] - box[2:] / 2, box[:2] + box[2:] / 2]).round().astype(int)
+            shown.append(bool(pixels[image, :, y1:y2, x1:x2].max() > 0.5))
+    assert np.mean(shown) > 0.95, "people are where the labels say, but for a few covered ones at the edge"
+    assert len(heights) > 5 * 120, "several people in a picture"
+    assert min(heights) < 60, "small people"
+    assert max(heights) > 200, "large people"
