@@ -27,8 +27,8 @@ def batches(
 ) -> Iterator[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
     """Shuffled batches for ultralytics' loss: float32 (N, 3, H, W) RGB in [0, 1], and flat lists of boxes.
 
-    An upright picture, as photos of one person are, becomes a grid of several, so that people have all the sizes that they
-    have before a camera, and real surroundings (mosaic augmentation: Bochkovskiy et al., "YOLOv4", 2020).
+    An upright picture, as photos of one person are, becomes a grid of several, so that people have all the sizes that
+    they have before a camera, and real surroundings (mosaic augmentation: Bochkovskiy et al., "YOLOv4", 2020).
     """
     upright = [path for path in paths if _is_upright(path)]
     is_upright = set(upright)
@@ -68,7 +68,7 @@ def _labelled(path: Path) -> tuple[Image, Boxes]:
 
 
 def _grid(paths: Sequence[Path], hw: tuple[int, int], rng: np.random.Generator) -> tuple[Image, Boxes]:
-    """A picture of height and width `hw`, filled by one to `MOST_ROWS` rows of random pictures, and its boxes (M, 4)."""
+    """A picture of height and width `hw`, filled by one to `MOST_ROWS` rows of pictures, and its boxes (M, 4)."""
     canvas, found = np.full((*hw, 3), PAD_GREY, np.uint8), [np.zeros((0, 4), np.float32)]
     rows = rng.integers(1, MOST_ROWS + 1)
     for top in np.arange(rows) * (hw[0] // rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -221,8 +222,13 @@ def link_tracklets(tracklets: Sequence[Tracklet], config: LinkingConfig) -> list
         changed = linker.add(together, linked_seconds(together[-1]))
         links |= {(link.camera, link.track_id): link for link in changed}
     links |= {(link.camera, link.track_id): link for link in linker.finish()}
+    seconds: Counter[int] = Counter()
+    for one in ordered:
+        if one.key in links:
+            seconds[links[one.key].identity] += one.last_seconds - one.first_seconds
     by_start = sorted(ordered, key=lambda one: (one.first_seconds, one.camera, one.track_id))
     found = [links[one.key] for one in by_start if one.key in links]
+    found = [link for link in found if seconds[link.identity] >= config.min_seconds]  # revision may leave shorter ones
     numbers: dict[int, int] = {}
     for link in found:
         numbers.setdefault(link.identity, len(numbers) + 1)

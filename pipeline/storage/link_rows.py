@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -65,8 +66,10 @@ def write_links(
 def settle_links(connection: Connection, link_set_id: int) -> None:
     """Tidy up a finished set that is selected: keep each tracklet's valid link, and number people by first appearance.
 
-    While a run goes on, decisions are revised: links are superseded, and identities merged.
+    While a run goes on, decisions are revised: links are superseded, and identities merged. An identity that lost so
+    much that the rest was seen for less than `min_seconds` is undecided again.
     """
+    _leave_undecided(connection, link_set_id)
     own = select(Identity.id).where(Identity.link_set_id == link_set_id)
     by_model = LinkRow.identity_id.in_(own) & (LinkRow.by == "model")
     valid = select(func.max(LinkRow.id)).where(by_model).group_by(LinkRow.tracklet_id).subquery()
@@ -84,6 +87,23 @@ def settle_links(connection: Connection, link_set_id: int) -> None:
             connection.execute(
                 update(Identity).where(Identity.id == bindparam("identity")).values(number=bindparam("place")),
                 [{"identity": one, "place": sign * place} for place, one in enumerate(by_appearance, 1)])
+
+
+def _leave_undecided(connection: Connection, link_set_id: int) -> None:
+    """Remove the identities of a set whose tracklets together are shorter than its `min_seconds`."""
+    config = connection.execute(select(LinkSet.config).where(LinkSet.id == link_set_id)).scalar_one()
+    shortest = json.loads(config).get("min_seconds", 0.0)
+    seconds = func.sum(TrackletRow.last_seconds - TrackletRow.first_seconds)
+    too_short = connection.scalars(
+        select(Identity.id).join(TrackletRow, TrackletRow.identity_id == Identity.id)
+        .where(Identity.link_set_id == link_set_id).group_by(Identity.id).having(seconds < shortest)).all()
+    own = select(Identity.id).where(Identity.link_set_id == link_set_id)
+    for some in in_parts(list(too_short)):
+        rows = connection.scalars(select(TrackletRow.id).where(TrackletRow.identity_id.in_(some))).all()
+        for tracklets in in_parts(list(rows)):  # with earlier links, too: none is valid any more
+            connection.execute(delete(LinkRow).where(
+                LinkRow.tracklet_id.in_(tracklets), LinkRow.identity_id.in_(own), LinkRow.by == "model"))
+            connection.execute(update(TrackletRow).where(TrackletRow.id.in_(tracklets)).values(identity_id=None))
 
 
 def _tracklet_ids(

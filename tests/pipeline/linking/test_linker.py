@@ -162,3 +162,18 @@ def test_who_was_seen_too_shortly_is_undecided_until_seen_again():
     assert identities([short, tracklet("b", 1, 20, 23, person=1, seed=1)]) == {("a", 1): 1, ("b", 1): 1}
     assert identities([short, tracklet("b", 1, 20, 30, person=2)]) == {("b", 1): 1}
     assert identities([short], LinkingConfig(min_seconds=1)) == {("a", 1): 1}
+
+
+@pytest.mark.parametrize("seed", [2, 3, 4, 6])
+def test_no_identity_was_seen_too_shortly_even_after_revision(seed):
+    rng = np.random.default_rng(seed)
+    starts = np.sort(rng.uniform(0, 60, 40))
+    people = [
+        tracklet("abc"[rng.integers(3)], number + 1, start, start + rng.uniform(0.5, 8), person=rng.integers(6),
+                 seed=number, noise=0.15)
+        for number, start in enumerate(starts.tolist())]
+    seconds = dict.fromkeys(range(1, 41), 0.0)
+    for one in link_tracklets(people, CONFIG):
+        span = people[one.track_id - 1]
+        seconds[one.identity] += span.last_seconds - span.first_seconds
+    assert min(value for value in seconds.values() if value) >= CONFIG.min_seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -111,6 +112,19 @@ def test_at_the_end_superseded_links_go_and_people_are_numbered_by_first_appeara
     assert rows(tmp_path / "a.db", shown) == [(1, 1), (2, 3), (3, 2)]
     assert rows(tmp_path / "a.db", "select count(*) from links") == [(3,)]
     assert rows(tmp_path / "a.db", "select number from identities order by 1") == [(1,), (2,), (3,)]
+
+
+def test_an_identity_that_revision_left_too_short_is_undecided_at_the_end(tmp_path):
+    config = json.dumps({"linking": {"min_seconds": 0.25}})
+    with Store.open(tmp_path / "a.db", create=True) as store, store.start_run(config, [camera()]) as run:
+        for frame in range(4):  # a tenth of a second apart
+            run.add_observations(boxes(frame, [1] if frame < 2 else [1, 2]))
+        run.add_links([Link("door", 1, 1, None, None, None), Link("door", 2, 1, 0.9, 0.5, 1.0)])
+        run.add_links([Link("door", 2, 2, None, None, None)])
+        run.settle_links()
+    assert rows(tmp_path / "a.db", "select track_id, identity_id is null from tracklets") == [(1, 0), (2, 1)]
+    assert rows(tmp_path / "a.db", "select count(*) from links") == [(1,)]
+    assert rows(tmp_path / "a.db", "select number from identities") == [(1,)]
 
 
 def test_a_split_track_gives_its_later_boxes_to_the_new_tracklet(tmp_path):
