@@ -1,4 +1,4 @@
-"""Batches of images for training a detector: tiled, moved, tinted, with people partly covered and posts between them."""
+"""Batches of images for training a detector: tiled, moved, with people partly covered and posts between them."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def _cover(box: Boxes, rng: np.random.Generator) -> Boxes:
 
 
 def draw_posts(image: Image, xyxy: Boxes, rng: np.random.Generator) -> Image:
-    """Draw a few posts with round heads where nobody is, like lamps and bollards: not all that stands is a person [ours].
+    """Draw a few posts with round heads where nobody is: lamps and bollards stand, too, but are no people [ours].
 
     Args:
         image: uint8 (H, W, 3) BGR; not changed.
