@@ -173,6 +173,7 @@ def _send_frames(link: Link, source: Source, file: int) -> None:
         slots[slot] = frame.image
         inside = "" if frame.place is None else frame.place.inside
         link.send({"frame": [frame.index, frame.seconds, slot], "inside": inside, "counts": source.counts.state()})
+        del frame  # its picture need not be kept while the next one is made
 
 
 def _report_progress(link: Link, counts: FootageCounts) -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from ..types import CameraStatus
 from .timestamps import HIGHEST_FPS, LOWEST_FPS
 
-SLOTS = 2  # frames in shared memory: one is filled while the other is read
+SLOTS = 1  # frames in shared memory; the decoder holds the next one, and puts it there as soon as this one is copied
 MESSAGE_BYTES = 1 << 18  # larger than any message; Unix sockets take about 200 KiB at once
 LARGEST_SIDE_PX = 1 << 16  # of a frame
 PLACE_LENGTH = 2000  # characters

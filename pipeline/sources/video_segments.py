@@ -122,12 +122,16 @@ class VideoSource:
                 if not self._thinning.keeps(index, self._seconds):
                     self.counts.add_thinned()
                 elif index > last_index:
-                    image = bgr_image(frame, self._reformatter)
-                    place = self._place_of(index, reader, image)
-                    yield Frame(self.camera, index, self.start_seconds + self._seconds, image, place)
+                    yield self._converted(frame, index, reader)
         finally:
             self.counts.add_damaged(reader.damaged - counted_damage)
             self._report_problems(reader, odd_sizes)
+
+    def _converted(self, frame: VideoFrame, index: int, reader: VideoReader) -> Frame:
+        """A decoded frame as one of this camera; `_frames_of` keeps no name of its picture while it makes the next."""
+        image = bgr_image(frame, self._reformatter)
+        place = self._place_of(index, reader, image)
+        return Frame(self.camera, index, self.start_seconds + self._seconds, image, place)
 
     def _report_problems(self, reader: VideoReader, odd_sizes: int) -> None:
         if reader.problem:

@@ -47,15 +47,25 @@ def write_detector(path: Path, boxes, names="{0: 'person'}", scale_by_red=False,
     return path
 
 
-def write_convolution(path):
-    """A detector of one convolution: a box of 20 x 30 pixels in each cell of 32 x 32, as sure as the cell is bright."""
+def write_convolution(path, activated=False):
+    """A detector of one convolution: a box of 20 x 30 pixels in each cell of 32 x 32, as sure as the cell is bright.
+
+    Args:
+        path: where to write it.
+        activated: let a SiLU follow the convolution.
+    """
     kernel = np.zeros((5, 3, 32, 32), np.float32)
     kernel[4] = 1 / (3 * 32 * 32)
     bias = np.array([16, 16, 20, 30, 0], np.float32)
     nodes = [
         helper.make_node("Conv", ["images", "kernel", "bias"], ["cells"], "/model.0/conv/Conv", strides=[32, 32]),
-        helper.make_node("Reshape", ["cells", "shape"], ["boxes"], "/model.1/Reshape"),
+        helper.make_node("Reshape", ["active" if activated else "cells", "shape"], ["boxes"], "/model.1/Reshape"),
     ]
+    if activated:
+        nodes[1:1] = [
+            helper.make_node("Sigmoid", ["cells"], ["share"], "/model.0/act/Sigmoid"),
+            helper.make_node("Mul", ["cells", "share"], ["active"], "/model.0/act/Mul"),
+        ]
     constants = {"kernel": kernel, "bias": bias, "shape": np.array([0, 5, -1])}
     graph = helper.make_graph(
         nodes,

@@ -36,6 +36,19 @@ def test_a_quantised_detector_finds_what_the_original_finds(tmp_path):
     assert again.exit_code == 0, "its own export may be replaced"
 
 
+def test_activations_stay_within_the_convolution_before_them(tmp_path):
+    pytest.importorskip("nncf", reason="NNCF (the extra int8) is not installed")
+    weights, video = write_convolution(tmp_path / "cells.onnx", activated=True), write_video(tmp_path / "door.mp4", 20)
+    out = tmp_path / "cells_int8_openvino_model"
+    done = export(weights, out, "--int8", "--calibrate", video, "--image-size", 64)
+    assert done.exit_code == 0, done.output
+    operations = detect_openvino.read_network(out / "cells.xml").get_ops()
+    assert "FakeQuantize" in {one.get_type_name() for one in operations}
+    products = [one for one in operations if one.get_friendly_name() == "/model.0/act/Mul"]
+    given = {source.get_node().get_type_name() for one in products for source in one.input_values()}
+    assert given == {"Add", "Sigmoid"}, "a FakeQuantize would part them"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
