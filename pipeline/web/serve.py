@@ -15,6 +15,7 @@ import uvicorn
 from ..errors import ConfigError, OutputError, ReidpipeError
 from ..storage.queries import run_number
 from ..storage.store import Store
+from ..types import FloorPlan
 from .access.security import LEAST_TOKEN, LOOPBACK_NAMES, Sessions, Views, is_loopback
 from .app import make_app
 from .database import Database
@@ -46,6 +47,7 @@ class Serving:
         cache: folder for copies of footage and for clips.
         cache_bytes: of all of these.
         audit_views: file to which looks at people are appended; none by default.
+        plan: picture of the floor for runs that stored none.
     """
 
     host: str
@@ -57,6 +59,7 @@ class Serving:
     cache: Path
     cache_bytes: int = CACHE_BYTES
     audit_views: Path | None = None
+    plan: FloorPlan | None = None
 
 
 def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
@@ -89,7 +92,7 @@ def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
             remembered, finder = Remembered(), Finder(how.blur)
             sessions = Sessions(token, view_token=view_token)
             app = make_app(database, sessions, jobs, how.who, hosts, f"reidpipe_{port}", how.blur, finder, views,
-                           remembered)
+                           remembered, how.plan)
             read = threading.Event()
             threading.Thread(target=_read_ahead, args=(database, remembered, finder, read), daemon=True).start()
             read.wait(READ_SECONDS)
