@@ -14,7 +14,7 @@ from .store import Rect, Store
 
 PIXELS_PER_METRE = 60
 FINER = 4  # drawn so many times larger, then shrunk, for smooth edges
-MARGIN_METRES, PAVEMENT_METRES, WALL_METRES = 0.6, 1.6, 0.2
+MARGIN_METRES, PAVEMENT_METRES, WALL_METRES = 0.6, 2.6, 0.2
 PAPER, WALL, LINE, TEXT = (255, 255, 255), (70, 70, 70), (150, 150, 150), (110, 110, 110)  # BGR
 SHELF, TILL, TABLE, MAT = (236, 236, 236), (240, 226, 206), (220, 238, 228), (228, 228, 228)
 Picture = NDArray[np.uint8]

@@ -42,9 +42,9 @@ def read_floor_plan(config: FloorPlanConfig) -> FloorPlan | None:
 
 
 def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file():
-        raise ConfigError(f"floor_plan.image: {path}: is no file: give a PNG, JPEG or WebP picture")
     try:
+        if path.exists() and not path.is_file():  # a pipe would wait
+            raise ConfigError(f"floor_plan.image: {path}: is no file: give a PNG, JPEG or WebP picture")
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
     except OSError as error:

@@ -7,6 +7,7 @@ import { FLOOR as T } from "./words.js";
 
 const HIGH = 380, HIGHEST = 600; // pixels, without and with a picture
 const MARGIN = 1.5; // metres around the paths, without a picture
+const MOST_OUTSIDE = 0.25; // of a path: people also walk in and out
 const BAR = 140; // pixels, of the longest scale bar
 const LENGTHS = [100, 50, 20, 10, 5, 2, 1]; // metres, of scale bars
 
@@ -27,6 +28,8 @@ export function floorMap(number, cameras, colours) {
     canvas.width = Math.round(width * devicePixelRatio);
     canvas.height = Math.round(view.high * devicePixelRatio);
     pen.scale(devicePixelRatio, devicePixelRatio);
+    pen.save();
+    if (found.plan) { pen.beginPath(); pen.rect(...view.picture); pen.clip(); }
     for (const [id, corners] of Object.entries(found.seen)) {
       if (corners.length < 3) continue;
       pen.globalAlpha = 0.09;
@@ -35,6 +38,7 @@ export function floorMap(number, cameras, colours) {
       for (const corner of corners) pen.lineTo(...place([0, ...corner]));
       pen.fill();
     }
+    pen.restore();
     if (!found.plan) grid(pen, style, view, width);
     pen.globalAlpha = 1;
     pen.lineJoin = "round";
@@ -58,10 +62,12 @@ export function floorMap(number, cameras, colours) {
     const at = points().map(to), x = [0, plan.width, ...at.map((one) => one[0])], y = [0, plan.height, ...at.map((one) => one[1])];
     const left = Math.min(...x), top = Math.min(...y), wide = Math.max(...x) - left, tall = Math.max(...y) - top;
     const scale = Math.min(width / wide, HIGHEST / tall), beside = (width - wide * scale) / 2;
-    Object.assign(picture.style, { left: `${beside - left * scale}px`, top: `${-top * scale}px`, width: `${plan.width * scale}px`, height: `${plan.height * scale}px` });
-    const outside = wide > 1.001 * plan.width || tall > 1.001 * plan.height;
-    return { high: tall * scale, metre: Math.sqrt(Math.abs(a * e - b * d)) * scale, legend: `${outside ? `${T.outside} ` : ""}${T.planLegend} ${lasts()}`,
-      place: (point) => { const [px, py] = to(point); return [beside + (px - left) * scale, (py - top) * scale]; } };
+    const box = [beside - left * scale, -top * scale, plan.width * scale, plan.height * scale];
+    for (const [order, side] of ["left", "top", "width", "height"].entries()) picture.style[side] = `${box[order]}px`;
+    const outside = at.filter(([px, py]) => px < 0 || py < 0 || px > plan.width || py > plan.height).length;
+    return { high: tall * scale, picture: box, metre: Math.sqrt(Math.abs(a * e - b * d)) * scale,
+      legend: `${outside > MOST_OUTSIDE * at.length ? `${T.outside} ` : ""}${T.planLegend} ${lasts()}`,
+      place: (point) => { const [px, py] = to(point); return [box[0] + px * scale, box[1] + py * scale]; } };
   }
 
   function onGrid(width) {

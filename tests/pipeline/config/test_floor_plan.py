@@ -68,8 +68,8 @@ def test_what_is_transparent_becomes_white(tmp_path):
     pytest.param("image: a.png, points: [[0, 0, 0, 0], [1, 0, 1, 0]]", "expected 3 to 1000 points, got 2", id="two"),
     pytest.param("image: a.png, points: [[0, 0, 0, 0], [1, 1, 1, 1], [2, 2, 2, 2]]", "do not lie on one line",
                  id="points on a line"),
-    pytest.param("image: a.png, points: [[0, 0, 0, 0], [9, 0, 1, 0], [0, 9, 0, 3]]", "no plan to scale", id="stretched"),
-    pytest.param("image: a.png, points: [[0, 0, 0, 0], [9, 0, 0, 0], [0, 9, 0, 0]]", "no plan to scale", id="one place"),
+    pytest.param("image: a.png, points: [[0, 0, 0, 0], [9, 0, 1, 0], [0, 9, 0, 3]]", "no plan to", id="stretched"),
+    pytest.param("image: a.png, points: [[0, 0, 0, 0], [9, 0, 0, 0], [0, 9, 0, 0]]", "no plan to", id="one place"),
 ])
 def test_a_wrong_section_is_one_line(written, section, line):
     with pytest.raises(ConfigError) as error:
@@ -84,8 +84,10 @@ def test_a_bad_picture_is_one_line(written, tmp_path, monkeypatch):
     (tmp_path / "large.png").write_bytes(b"x" * 101)
     (tmp_path / "text.png").write_text("<svg/>")
     (tmp_path / "folder").mkdir()
-    for name, expected in {"gone.png": "No such file", "large.png": "is larger than", "folder": "is no file",
-                           "text.png": "expected a JPEG, PNG or WebP picture"}.items():
+    for name, expected in {
+        "gone.png": "No such file", "x" * 300: "File name too long", "large.png": "is larger than",
+        "folder": "is no file", "text.png": "expected a JPEG, PNG or WebP picture",
+    }.items():
         problems = check_config(written(f"image: {name}, {SCALE}")).problems
         own = [line for line in problems if line.startswith(f"floor_plan.image: {tmp_path / name}: ")]
         assert len(own) == 1, problems
