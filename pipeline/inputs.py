@@ -22,7 +22,7 @@ SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
 def guard_of_run(store: Store, run: int, inputs: Iterable[Path], force: bool) -> Guard:
-    """A guard of the database, the footage of all its runs, and the weights of one run.
+    """A guard of the database, the footage of all its runs, and the weights and floor plan of one run.
 
     Args:
         store: the database.
@@ -31,37 +31,44 @@ def guard_of_run(store: Store, run: int, inputs: Iterable[Path], force: bool) ->
         force: as of `Guard`.
     """
     settings = _settings(store, run)
-    named = [settings.get(section, {}).get("weights") for section in ("detector", "appearance")]
-    weights = [Path(name) for name in named if name]
-    return _guard([*inputs, *weights, *_files_of_database(store.file)], list_sources(store), force)
+    sections = (("detector", "weights"), ("appearance", "weights"), ("floor_plan", "image"))
+    named = [settings.get(section, {}).get(key) for section, key in sections]
+    files = [Path(name) for name in named if name]
+    return _guard([*inputs, *files, *_files_of_database(store.file)], list_sources(store), force)
 
 
 def guard_of_config(config: Config, inputs: Iterable[Path], force: bool) -> Guard:
-    """A guard of everything that a config names: footage, weights and database.
+    """A guard of everything that a config names: footage, weights, floor plan and database.
 
     Args:
         config: with resolved paths.
         inputs: further files, such as the config itself.
         force: as of `Guard`.
     """
-    weights = [Path(config.detector.weights), Path(config.appearance.weights)]
     database = _files_of_database(database_file(parse_database(config.database)))
-    return _guard([*inputs, *weights, *database], [camera.source for camera in config.cameras.values()], force)
+    return _guard(
+        [*inputs, *_files_of_config(config), *database], [camera.source for camera in config.cameras.values()], force)
 
 
 def check_database_path(config: Config) -> None:
-    """Refuse a database that is, or whose log would be, footage or weights of its own config.
+    """Refuse a database that is, or whose log would be, footage, weights or floor plan of its own config.
 
     Raises:
         StoreError: it is, or the path cannot be used.
     """
-    weights = [Path(config.detector.weights), Path(config.appearance.weights)]
-    guard = _guard(weights, [camera.source for camera in config.cameras.values()], force=False)
+    guard = _guard(_files_of_config(config), [camera.source for camera in config.cameras.values()], force=False)
     for path in _files_of_database(database_file(parse_database(config.database))):
         try:
             guard.check_no_input(path)
         except OutputError as error:
             raise StoreError(f"database: {error}") from error
+
+
+def _files_of_config(config: Config) -> list[Path]:
+    """Weights and floor plan."""
+    plan = config.floor_plan.image
+    weights = [Path(config.detector.weights), Path(config.appearance.weights)]
+    return weights if plan is None else [*weights, Path(plan)]
 
 
 def _files_of_database(path: Path | None) -> list[Path]:

@@ -8,9 +8,10 @@ from functools import partial
 
 import numpy as np
 
+from .config.floor_plan import read_floor_plan
 from .config.schema import Config
 from .credentials import remember_secrets
-from .errors import ReidpipeError, SourceError, StoreError, WeightsError
+from .errors import ConfigError, ReidpipeError, SourceError, StoreError, WeightsError
 from .inputs import check_database_path
 from .memory import give_back_freed_heap, give_back_freed_pictures
 from .sources.background import in_background
@@ -18,7 +19,7 @@ from .sources.opening import Source, open_sources
 from .stages.detect import Detector, open_detector
 from .stages.embed import CropEmbedder, open_embedder
 from .storage.store import verify_database
-from .types import CameraReport
+from .types import CameraReport, FloorPlan
 
 GREY = 114  # of the empty pictures on which networks are tried
 
@@ -31,20 +32,22 @@ class Prepared:
         sources: the cameras that could be opened.
         failed: failed reports of the others.
         detector, embedder: None if the model cannot be loaded.
-        errors: one for each problem that ends a run: no camera at all, a model, the database.
+        plan: picture of the floor; None without one.
+        errors: one for each problem that ends a run: no camera at all, a model, the database, the floor's picture.
     """
 
     sources: dict[str, Source] = field(default_factory=dict)
     failed: dict[str, CameraReport] = field(default_factory=dict)
     detector: Detector | None = None
     embedder: CropEmbedder | None = None
+    plan: FloorPlan | None = None
     errors: list[ReidpipeError] = field(default_factory=list)
 
     def ready(self) -> tuple[dict[str, Source], dict[str, CameraReport], Detector, CropEmbedder]:
         """Sources, failed reports, detector and embedder of a run that can start.
 
         Raises:
-            SourceError, WeightsError, StoreError: the first problem.
+            SourceError, WeightsError, StoreError, ConfigError: the first problem.
         """
         for error in self.errors:
             raise error
@@ -93,6 +96,10 @@ def prepare(config: Config, trust_weights: bool) -> Prepared:
         check_database_path(config)
     except StoreError as error:
         found.errors.append(error if str(error).startswith("database: ") else StoreError(f"database: {error}"))
+    try:
+        found.plan = read_floor_plan(config.floor_plan)
+    except ConfigError as error:
+        found.errors.append(error)
     return found
 
 

@@ -28,7 +28,7 @@ from .storage.runs import runs_with_inputs
 from .storage.store import Store
 
 RESUMABLE_TRACKERS = ("masked",)  # those that are a `ResumableTracker`
-WITHOUT_EFFECT = ("database", "access", "retention", "sources")  # sections of the config that change no result
+WITHOUT_EFFECT = ("database", "access", "retention", "sources", "floor_plan")  # sections that change no result
 MOST_CHANGES = 3  # named in a message
 
 State = dict[str, NDArray[Any]]

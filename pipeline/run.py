@@ -42,7 +42,7 @@ from .storage.checkpoints import Checkpoint
 from .storage.queries import find_run, list_cameras
 from .storage.store import CameraRow, Store
 from .storage.writer import RunWriter
-from .types import CameraReport, CameraStatus, Frame, Observations, Place, Tracklet
+from .types import CameraReport, CameraStatus, FloorPlan, Frame, Observations, Place, Tracklet
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,8 @@ def run_pipeline(
         clock: measures the stages, for who wants to read it while the run goes on.
 
     Raises:
-        ConfigError: the run to be resumed had other settings, weights, footage, or another version.
+        ConfigError: the run to be resumed had other settings, weights, footage, or another version; or the picture of
+            the floor cannot be read.
         SourceError: no camera's footage can be opened.
         WeightsError: a model cannot be loaded.
         StoreError: the database cannot be opened or written.
@@ -112,7 +113,7 @@ def run_pipeline(
     listener.opened(sources, failed)
     with ExitStack() as open_parts:
         store = open_parts.enter_context(Store.open(config.database, create=True, modes=MODES[config.access]))
-        writer, content = _begin(config, sources, inputs, earlier, store)
+        writer, content = _begin(config, sources, inputs, earlier, store, prepared.plan)
         open_parts.enter_context(writer)
         linker = Linker(config.linking, list(config.cameras), embedder.dimensions)
         stages = _Stages(config, sources, embedder, linker, writer, clock)
@@ -159,7 +160,8 @@ def _detected(
 
 
 def _begin(
-    config: Config, sources: Mapping[str, Source], inputs: str, earlier: Earlier | None, store: Store
+    config: Config, sources: Mapping[str, Source], inputs: str, earlier: Earlier | None, store: Store,
+    plan: FloorPlan | None,
 ) -> tuple[RunWriter, bytes]:
     """The writer of a new run, or of an earlier one with the content of its checkpoint, if it has one."""
     if earlier is not None:
@@ -170,7 +172,7 @@ def _begin(
                        "one and add --resume)", before.run)
     cameras = [_camera_row(config, name, sources.get(name)) for name in config.cameras]
     kept = inputs if can_be_resumed(config) else None
-    return store.start_run(json.dumps(config.as_written()), cameras, inputs=kept), b""
+    return store.start_run(json.dumps(config.as_written()), cameras, inputs=kept, plan=plan), b""
 
 
 def _close(

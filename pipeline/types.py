@@ -183,3 +183,19 @@ class CameraReport:
     damaged: int = 0
     status: CameraStatus = "complete"
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FloorPlan:
+    """A picture of the floor from above.
+
+    Attributes:
+        image: a WebP file.
+        width, height: its pixels.
+        pixels_to_floor: 3x3, affine, from its pixels (x, y, 1) to metres.
+    """
+
+    image: bytes
+    width: int
+    height: int
+    pixels_to_floor: list[list[float]]

@@ -91,6 +91,16 @@ def tiny(out: Path, seed: int) -> None:
     shoot(productions.tiny(seed), out, ["left", "right"], _report)
 
 
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="PNG file to write.")
+def plan(out: Path) -> None:
+    """The sample store from above, which its config shows under the paths of people."""
+    from .plan_picture import write_plan
+    from .store import SAMPLE
+
+    click.echo(write_plan(SAMPLE, out))
+
+
 @main.command("detector_recall")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
 @click.option("--weights", type=click.Path(path_type=Path, exists=True), required=True, help="YOLO weights.")

@@ -197,7 +197,7 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
 @click.option("--database", help="check that no identity of a stored run violates a constraint")
 @run_option
 @click.option("--draw", "drawn", type=FOLDER, metavar="FOLDER",
-              help="draw the floor grid into the first frame of each camera with a homography")
+              help="draw the floor grid into the first frame of each camera with a homography, and into the floor plan")
 @force_option
 @trust_weights_option
 @as_json_option

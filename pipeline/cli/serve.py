@@ -35,6 +35,8 @@ def serve_command(
     Prints the address to open, and serves until Ctrl-C.
     """
     try:
+        from ..config.floor_plan import read_floor_plan
+        from ..config.loader import load_config
         from ..web.jobs import default_cache
         from ..web.serve import Serving, serve
     except ImportError as error:
@@ -44,9 +46,10 @@ def serve_command(
     def ready(address: str) -> None:
         click.echo(f"open {address}\npress Ctrl-C to end")
 
+    plan = None if config_path is None else read_floor_plan(load_config(config_path).floor_plan)
     how = Serving(
         host, port, token_file, view_token_file, author(who), blur, cache or default_cache(), round(cache_gib * 2**30),
-        audit_views)
+        audit_views, plan)
     with open_store(database, config_path) as store:
         try:
             serve(store, how, ready)

@@ -125,6 +125,8 @@ def _resolved(config: Config, folder: Path) -> Config:
         "database": config.database if _is_url(config.database) else _below(folder, config.database),
         "detector": config.detector.model_copy(update={"weights": _weights(config.detector.weights, folder)}),
         "appearance": config.appearance.model_copy(update={"weights": _weights(config.appearance.weights, folder)}),
+        "floor_plan": config.floor_plan if config.floor_plan.image is None else config.floor_plan.model_copy(
+            update={"image": _below(folder, config.floor_plan.image)}),
     })
 
 

@@ -45,6 +45,9 @@ def _in_utc(moment: datetime) -> datetime:
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
 FloorPoint = tuple[Coordinate, Coordinate, Coordinate, Coordinate]  # x, y in pixels; x, y in metres
 FEWEST_POINTS, MOST_POINTS = 4, 1000  # of a homography given by points
+FEWEST_PLAN_POINTS = 3
+LEAST_SPREAD = 1e-3  # of points across the line along which they lie
+MOST_STRETCHED = 1.1  # a plan in one direction, of the other; scanned plans are within 1.02
 
 
 def _invertible(rows: list[list[float]]) -> list[list[float]]:
@@ -70,6 +73,27 @@ def _fitted(points: list[FloorPoint]) -> list[list[float]]:
     if found is None or not np.isfinite(found).all():
         raise ValueError("floor_points give no homography: expected points that do not lie on one line")
     return _invertible([[float(value) for value in row] for row in found])
+
+
+def _fitted_plan(points: list[FloorPoint]) -> list[list[float]]:
+    """The affine map from a plan's pixels to metres that fits points best, by least squares, as 3x3 rows."""
+    import numpy as np
+
+    if not FEWEST_PLAN_POINTS <= len(points) <= MOST_POINTS:
+        raise ValueError(f"points: expected {FEWEST_PLAN_POINTS} to {MOST_POINTS} points, got {len(points)}")
+    given = np.array(points, np.float64)  # (N, 4)
+    middle = given.mean(0)  # (4,)
+    away = given - middle
+    spread = np.linalg.svd(away[:, :2], compute_uv=False)  # (2,)
+    if not spread[1] > LEAST_SPREAD * spread[0]:
+        raise ValueError("points: expected three that do not lie on one line")
+    linear = np.linalg.lstsq(away[:, :2], away[:, 2:], rcond=None)[0].T  # (2, 2)
+    long, short = np.linalg.svd(linear, compute_uv=False)
+    if not 0 < long <= MOST_STRETCHED * short:
+        raise ValueError("points: no plan to scale has these places: one of the points is mistaken, or x and y are "
+                         "mixed up")
+    shift = middle[2:] - linear @ middle[:2]
+    return [[float(value) for value in row] for row in (*np.column_stack([linear, shift]), (0, 0, 1))]
 
 
 Homography = Annotated[list[Row], Field(min_length=3, max_length=3), AfterValidator(_invertible)]
@@ -308,6 +332,53 @@ class LinkingConfig(Section):
     )
 
 
+class FloorPlanConfig(Section):
+    """A picture of the floor from above, which the review page shows under the paths of people."""
+
+    image: str | None = Field(
+        default=None,
+        description="a PNG, JPEG or WebP file, of which the run stores a copy; the page then draws paths over it",
+    )
+    metres_per_pixel: Annotated[float, Field(gt=0, le=1000)] | None = Field(
+        default=None, description="scale of the picture"
+    )
+    origin: tuple[Coordinate, Coordinate] | None = Field(
+        default=None,
+        description="with the scale: x and y in pixels of the place that is 0, 0 in metres; metres then grow to the "
+        "right and upwards",
+    )
+    points: list[FloorPoint] | None = Field(
+        default=None,
+        description="instead of scale and origin: three or more places, each as x and y in pixels of the picture, then "
+        "x and y in metres",
+    )
+
+    @property
+    def pixels_to_floor(self) -> list[list[float]] | None:
+        """The map from the picture's pixels to metres, 3x3; None without a picture."""
+        if self.points is not None:
+            return _fitted_plan(self.points)
+        if self.metres_per_pixel is None or self.origin is None:
+            return None
+        scale, (x, y) = self.metres_per_pixel, self.origin
+        return [[scale, 0.0, -scale * x], [0.0, -scale, scale * y], [0.0, 0.0, 1.0]]
+
+    @model_validator(mode="after")
+    def _complete(self) -> FloorPlanConfig:
+        by_scale = self.metres_per_pixel, self.origin
+        if self.image is None:
+            if by_scale != (None, None) or self.points is not None:
+                raise ValueError("give the picture as `image`")
+            return self
+        if self.points is not None and by_scale != (None, None):
+            raise ValueError("give either `points`, or `metres_per_pixel` and `origin`, not both")
+        if self.points is None and None in by_scale:
+            raise ValueError("say where the picture lies: give `metres_per_pixel` and `origin`, or `points`")
+        if self.points is not None:
+            _fitted_plan(self.points)
+        return self
+
+
 Days = Annotated[float, Field(ge=0, le=36_500)]
 
 
@@ -338,6 +409,7 @@ class Config(Section):
     tracker: TrackerConfig = TrackerConfig()
     appearance: AppearanceConfig = AppearanceConfig()
     linking: LinkingConfig = LinkingConfig()
+    floor_plan: FloorPlanConfig = FloorPlanConfig()
     retention: RetentionConfig = RetentionConfig()
     threads: int = Field(
         default=0,

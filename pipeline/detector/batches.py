@@ -57,7 +57,7 @@ def batches(
 
 def _is_upright(path: Path) -> bool:
     height, width = read_image(path).shape[:2]
-    return height > width
+    return bool(height > width)
 
 
 def _labelled(path: Path) -> tuple[Image, Boxes]:
@@ -76,7 +76,7 @@ def _grid(paths: Sequence[Path], hw: tuple[int, int], rng: np.random.Generator) 
     for top in np.arange(rows) * (hw[0] // rows):
         left = 0
         while left < hw[1]:
-            image, xyxy = _labelled(paths[rng.integers(len(paths))])
+            image, xyxy = _labelled(paths[int(rng.integers(len(paths)))])
             scale = hw[0] // rows / image.shape[0]
             tile = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             tile = tile[: hw[0] - top, : hw[1] - left]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -222,7 +222,7 @@ def link_tracklets(tracklets: Sequence[Tracklet], config: LinkingConfig) -> list
         changed = linker.add(together, linked_seconds(together[-1]))
         links |= {(link.camera, link.track_id): link for link in changed}
     links |= {(link.camera, link.track_id): link for link in linker.finish()}
-    seconds: Counter[int] = Counter()
+    seconds: defaultdict[int, float] = defaultdict(float)
     for one in ordered:
         if one.key in links:
             seconds[links[one.key].identity] += one.last_seconds - one.first_seconds

@@ -19,16 +19,17 @@ FAR_SHARE = 0.15  # of the picture: the floor near the horizon is no help, and i
 COLOUR_BGR, AXIS_BGR, TEXT_BGR = (230, 190, 60), (60, 60, 230), (255, 255, 255)
 
 
-def draw_floor_grid(image: Image, homography: Floats) -> Image:
+def draw_floor_grid(image: Image, homography: Floats, far_share: float = FAR_SHARE) -> Image:
     """A copy of the frame with the lines of whole metres on the floor, x = 0 and y = 0 in red, and metres as numbers.
 
     Args:
         image: uint8 (H, W, 3) BGR.
         homography: float64 (3, 3), from pixels to metres.
+        far_share: of the picture, at each end of x and of y, without lines; 0 for a plan, which has no horizon.
     """
     drawn = image.copy()
     height, width = image.shape[:2]
-    low, high = _seen_floor(width, height, homography)  # (2,), (2,) metres
+    low, high = _seen_floor(width, height, homography, far_share)  # (2,), (2,) metres
     step = next((one for one in STEPS_METRES if ((high - low) / one).max() <= MOST_LINES), STEPS_METRES[-1])
     back = np.linalg.inv(homography)
     side = np.sign(_project(np.array([[width / 2, height - 1]]), homography)[1][0])  # w of points on the floor
@@ -41,11 +42,11 @@ def draw_floor_grid(image: Image, homography: Floats) -> Image:
             # A floor point lies in front of the camera if its pixel maps back with the sign of the frame's bottom.
             visible = np.isfinite(pixels).all(1) & (np.sign(1 / scale) == side)
             _draw_line(drawn, pixels, visible, AXIS_BGR if metres == 0 else COLOUR_BGR, 2 if metres == 0 else 1)
-            _label(drawn, pixels[visible], f"{'xy'[axis]} {metres:g}")
+            _label(drawn, pixels[visible], f"{'xy'[axis]} {metres + 0.0:g}")  # not -0
     return drawn
 
 
-def _seen_floor(width: int, height: int, homography: Floats) -> tuple[Floats, Floats]:
+def _seen_floor(width: int, height: int, homography: Floats, far_share: float) -> tuple[Floats, Floats]:
     """Lowest and highest floor position in the frame, as far as it lies below the horizon."""
     x, y = np.meshgrid(np.linspace(0, width - 1, SAMPLES), np.linspace(0, height - 1, SAMPLES))
     pixels = np.column_stack([x.ravel(), y.ravel()])
@@ -54,7 +55,7 @@ def _seen_floor(width: int, height: int, homography: Floats) -> tuple[Floats, Fl
     centre = _project(np.array([[width / 2, height - 1]]), homography)[0][0]
     near = (np.sign(scale) == bottom) & (np.abs(metres - centre).max(1) < FARTHEST_METRES)
     seen = metres[near] if near.any() else centre[None]
-    return np.quantile(seen, FAR_SHARE, axis=0), np.quantile(seen, 1 - FAR_SHARE, axis=0)
+    return np.quantile(seen, far_share, axis=0), np.quantile(seen, 1 - far_share, axis=0)
 
 
 def _project(points: Floats, homography: Floats) -> tuple[Floats, Floats]:

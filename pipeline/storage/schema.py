@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION = "0006"  # the newest migration; a database of this revision is opened without Alembic
+REVISION = "0007"  # the newest migration; a database of this revision is opened without Alembic
 NAME_LENGTH = 200  # characters, of people's names and of those who correct
 BLOB_BYTES = 2**24 - 1  # MySQL's plain BLOB ends at 64 KiB, which a large crop exceeds; other databases ignore the size
 
@@ -120,6 +120,19 @@ class Camera(Base):
     damaged: Mapped[int]  # packets or frames that could not be decoded
     status: Mapped[str] = mapped_column(String(16))  # running, complete, partial, failed
     error: Mapped[str] = mapped_column(Text)
+
+
+class FloorPlanRow(Base):
+    """The picture of the floor of a run that was given one."""
+
+    __tablename__ = "floor_plans"
+
+    run_id: Mapped[int] = mapped_column(
+        ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    image: Mapped[bytes]  # a WebP file
+    width: Mapped[int]
+    height: Mapped[int]
+    homography: Mapped[str] = mapped_column(Text)  # JSON 3x3, its pixels to metres
 
 
 class AnalysedFrame(Base):

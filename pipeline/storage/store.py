@@ -23,6 +23,7 @@ from ...reid.disk.files import OWNER, Modes
 from ...reid.wording import shortened
 from ..credentials import config_without_credentials
 from ..errors import ReidpipeError, StoreError
+from ..types import FloorPlan
 from .checkpoints import Checkpoint, read_checkpoint, wind_back, write_checkpoint
 from .damage import find_damage
 from .database import (
@@ -38,6 +39,7 @@ from .database import (
     shown,
     use_write_ahead_log,
 )
+from .floor_plans import write_floor_plan
 from .link_rows import new_link_set
 from .rows import insert_row
 from .schema import REVISION, Camera, Run
@@ -133,6 +135,7 @@ class Store:
         cameras: list[CameraRow],
         lock_seconds: float = LOCK_SECONDS,
         inputs: str | None = None,
+        plan: FloorPlan | None = None,
     ) -> RunWriter:
         """Begin a run; everything else goes through its writer.
 
@@ -142,6 +145,7 @@ class Store:
             lock_seconds: longest lock by another program that the run survives.
             inputs: JSON, what its results depend on, without credentials; without it, it cannot be continued when it
                 breaks off.
+            plan: picture of the floor, for the review page.
 
         Raises:
             StoreError: another run is writing to the database, or it cannot be written.
@@ -162,6 +166,8 @@ class Store:
                     start_seconds=camera.start_seconds,
                     homography=None if camera.homography is None else json.dumps(camera.homography),
                     decoded=0, analysed=0, thinned=0, dropped=0, damaged=0, status="running", error=""))
+            if plan is not None:
+                write_floor_plan(connection, run_id, plan)
             if inputs is not None:
                 write_checkpoint(connection, run_id, camera_ids, Checkpoint(None, b""))
         return RunWriter(self.writing, run_id, link_set_id, camera_ids, lock_seconds)

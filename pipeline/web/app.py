@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 
 from ..credentials import without_credentials
 from ..errors import LockedError, ReidpipeError
+from ..types import FloorPlan
 from .access.requests import RequestError, what_is_wrong
 from .access.security import Guard, Sessions, Views
 from .api.corrections import CorrectionsApi
@@ -28,6 +29,7 @@ from .media.clip import Clips
 from .media.finder import Finder
 from .media.footage import Player
 from .pages import Pages
+from .reads.plan import Plans
 from .reads.remembered import Remembered
 
 
@@ -38,6 +40,7 @@ def make_app(
     finder: Finder | None = None,
     views: Views | None = None,
     remembered: Remembered | None = None,
+    plan: FloorPlan | None = None,
 ) -> FastAPI:
     """Make the application.
 
@@ -52,6 +55,7 @@ def make_app(
         finder: searches by photo; with the models of this program by default.
         views: the log of looks at people; none by default.
         remembered: what was read of the database already; nothing by default.
+        plan: picture of the floor for runs that stored none.
     """
     app = FastAPI(
         title="reidpipe", version=version("reidpipe"), openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
@@ -60,10 +64,10 @@ def make_app(
         exception_handlers={
             ReidpipeError: _explain, RequestValidationError: _invalid, HTTPException: _refused})
     remembered = remembered or Remembered()
-    player = Player(database, jobs, blur)
+    player, plans = Player(database, jobs, blur), Plans(plan)
     for routes in (
         OverviewApi(database, remembered, player), TimelineApi(database, remembered, who, blur),
-        PersonApi(database, blur), PlayerApi(database, player, Clips(database, jobs, blur)),
+        PersonApi(database, blur, plans), PlayerApi(database, player, Clips(database, jobs, blur), plans),
         SearchApi(database, remembered, finder or Finder(blur)), CorrectionsApi(database, remembered),
     ):
         app.include_router(routes.router())

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
 from ..errors import ConfigError, OutputError, ReidpipeError
 from ..storage.queries import run_number
 from ..storage.store import Store
+from ..types import FloorPlan
 from .access.security import LEAST_TOKEN, LOOPBACK_NAMES, Sessions, Views, is_loopback
 from .app import make_app
 from .database import Database
@@ -28,8 +31,11 @@ from .reads.timeline import timeline_of
 
 logger = logging.getLogger(__name__)
 
+SIGNALLED = 128  # exit codes of processes that a signal ended, as shells report them
 LONGEST_TOKEN_FILE = 4096  # bytes
 READ_SECONDS = 10.0  # for which the address waits for what is read ahead
+GRACE_SECONDS = 2  # for which answers that have begun are waited for
+END_SECONDS = 10.0  # after which the process ends, whatever its threads do
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class Serving:
         cache: folder for copies of footage and for clips.
         cache_bytes: of all of these.
         audit_views: file to which looks at people are appended; none by default.
+        plan: picture of the floor for runs that stored none.
     """
 
     host: str
@@ -57,10 +64,11 @@ class Serving:
     cache: Path
     cache_bytes: int = CACHE_BYTES
     audit_views: Path | None = None
+    plan: FloorPlan | None = None
 
 
 def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
-    """Serve the page; returns when the process is asked to stop.
+    """Serve the page; returns when the process is asked to stop, which ends END_SECONDS later at the latest.
 
     Args:
         store: the database.
@@ -89,13 +97,13 @@ def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
             remembered, finder = Remembered(), Finder(how.blur)
             sessions = Sessions(token, view_token=view_token)
             app = make_app(database, sessions, jobs, how.who, hosts, f"reidpipe_{port}", how.blur, finder, views,
-                           remembered)
+                           remembered, how.plan)
             read = threading.Event()
             threading.Thread(target=_read_ahead, args=(database, remembered, finder, read), daemon=True).start()
             read.wait(READ_SECONDS)
-            server = uvicorn.Server(uvicorn.Config(
+            server = _Server(uvicorn.Config(
                 app, log_level="warning", access_log=False, server_header=False, lifespan="off",
-                timeout_graceful_shutdown=2))
+                timeout_graceful_shutdown=GRACE_SECONDS))
             ready(f"http://{name}:{port}/" + (f"login?token={token}" if token_file is None else ""))
             server.run(sockets=[listener])
         finally:
@@ -103,6 +111,26 @@ def serve(store: Store, how: Serving, ready: Callable[[str], object]) -> None:
             if views is not None:
                 views.close()
             database.close()
+
+
+class _Server(uvicorn.Server):
+    """A server whose process ends in a bounded time.
+
+    Python waits for its threads: one query of minutes, or a decoder that hangs, would keep the process for as long.
+    What is cut off is reading, a file that is made again, or a transaction, which the database undoes.
+    """
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end."""
+        end = threading.Timer(END_SECONDS, _end_now, [sig])
+        end.daemon = True
+        end.start()
+        super().handle_exit(sig, frame)
+
+
+def _end_now(number: int) -> None:
+    logger.warning("a request or a video still goes on: the server ends without it")
+    os._exit(SIGNALLED + number)
 
 
 def _read_ahead(database: Database, remembered: Remembered, finder: Finder, read: threading.Event) -> None:

@@ -3,6 +3,7 @@
 import os
 
 import cv2
+import numpy as np
 import pytest
 
 from reidpipe.pipeline.check import check_config
@@ -164,6 +165,20 @@ cameras:
     (tmp_path / "floors" / "entrance.png").write_bytes(b"a picture of somebody else")
     with pytest.raises(OutputError, match=r"entrance\.png"):
         draw_floors(tmp_path / "store.yaml", tmp_path / "floors")
+
+
+def test_the_plan_is_drawn_with_its_grid_beside_a_camera_of_its_name(checked, tmp_path):
+    cv2.imwrite(str(tmp_path / "plan.png"), np.full((300, 400, 3), 255, np.uint8))
+    checked("""
+cameras: {floor_plan: {source: entrance.mp4, homography: [[0.1, 0, 0], [0, 0.1, 0], [0, 0, 1]]}}
+floor_plan: {image: plan.png, metres_per_pixel: 0.02, origin: [100, 250]}
+""")
+    written = draw_floors(tmp_path / "store.yaml", tmp_path / "floors")
+    assert [path.name for path in written] == ["floor_plan_.png", "floor_plan.png"]
+    drawn = cv2.imread(str(written[0]))
+    assert drawn.shape == (300, 400, 3)
+    blue, _, red = drawn[125, 100].astype(int)  # on the line of x = 0
+    assert red > blue + 50
 
 
 def test_without_any_floor_there_is_nothing_to_draw(checked, tmp_path):

@@ -18,6 +18,7 @@ from ..database import Database
 from ..media.blur import blur_head
 from ..media.report import identity_report
 from ..reads.person import crop_file, identity_page, portrait_file
+from ..reads.plan import Plans
 from ..reads.tracklets import find_tracklet
 from .answers import Handler, finite, picture_of
 
@@ -30,10 +31,11 @@ class PersonApi:
     Args:
         database: what they read.
         blur: whether heads in pictures are blurred.
+        plans: finds pictures of the floor.
     """
 
-    def __init__(self, database: Database, blur: bool) -> None:
-        self._database, self._blur = database, blur
+    def __init__(self, database: Database, blur: bool, plans: Plans) -> None:
+        self._database, self._blur, self._plans = database, blur, plans
         self._lock = threading.Lock()  # one evidence map at a time: they take memory
 
     def router(self) -> APIRouter:
@@ -68,7 +70,7 @@ class PersonApi:
         """One identity's day as one HTML file."""
         with self._database.reading() as store:
             number = run_number(store, run)
-            text = identity_report(store, number, identity, self._blur)
+            text = identity_report(store, number, identity, self._blur, self._plans.of(store, number))
         return HTMLResponse(text, headers={
             "content-disposition": f'attachment; filename="person-{identity}-run{number}.html"'})
 

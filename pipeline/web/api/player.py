@@ -14,7 +14,8 @@ from ..database import Database
 from ..media.clip import Clips
 from ..media.footage import Player
 from ..reads.boxes import boxes_between, floor_map
-from .answers import Handler, finite
+from ..reads.plan import Plans
+from .answers import Handler, finite, picture_of
 
 MP4 = "video/mp4"
 Second = Annotated[float, Query(gt=-1e12, lt=1e12, allow_inf_nan=False, description="UTC epoch seconds")]
@@ -27,10 +28,11 @@ class PlayerApi:
         database: what they read.
         player: finds the footage.
         clips: makes clips.
+        plans: finds pictures of the floor.
     """
 
-    def __init__(self, database: Database, player: Player, clips: Clips) -> None:
-        self._database, self._player, self._clips = database, player, clips
+    def __init__(self, database: Database, player: Player, clips: Clips, plans: Plans) -> None:
+        self._database, self._player, self._clips, self._plans = database, player, clips, plans
 
     def router(self) -> APIRouter:
         """All routes of this class."""
@@ -38,7 +40,7 @@ class PlayerApi:
         handlers: dict[str, Handler] = {
             "/api/footage": self.footage, "/api/boxes": self.boxes, "/api/identities/{identity}/path": self.path,
             "/api/identities/{identity}/clip": self.clip, "/media/footage/{camera}/{part}": self.video,
-            "/media/clips/{identity}": self.clip_video}
+            "/media/clips/{identity}": self.clip_video, "/media/floor-plan": self.plan}
         for path, handler in handlers.items():
             router.add_api_route(path, handler, methods=["GET"])
         router.add_api_route("/media/footage/{camera}/{part}", self.video, methods=["HEAD"], include_in_schema=False)
@@ -59,9 +61,19 @@ class PlayerApi:
             return JSONResponse(finite(boxes_between(store, run_number(store, run), camera, first, last)))
 
     def path(self, identity: Row, run: RunNumber = None) -> Response:
-        """Where an identity walked on the floor, in metres."""
+        """Where an identity walked on the floor, in metres, and where the picture of the floor lies."""
         with self._database.reading() as store:
-            return JSONResponse(finite(floor_map(store, run_number(store, run), identity)))
+            number = run_number(store, run)
+            return JSONResponse(finite({
+                **floor_map(store, number, identity), "plan": self._plans.place(store, number)}))
+
+    def plan(self, run: RunNumber = None) -> Response:
+        """The picture of the floor."""
+        with self._database.reading() as store:
+            found = self._plans.of(store, run_number(store, run))
+        if found is None:
+            return JSONResponse({"error": "no picture of the floor is stored"}, 404)
+        return picture_of(found.image, blur=False)
 
     def video(self, camera: Row, part: Row, run: RunNumber = None) -> Response:
         """A file of `/api/footage`, by ranges."""

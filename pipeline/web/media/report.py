@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from html import escape
 from typing import Any, cast
 
 from ...output.palette import PALETTE
 from ...storage.store import Store
+from ...types import FloorPlan
 from ..reads.boxes import FloorMap, floor_map
 from ..reads.person import StoredCrop, crop_file, identity_page
+from ..reads.plan import place_of
 from ..reads.runs import camera_names
 from ..reads.tracklets import visits_of
 from .pictures import head_blurred, picture_type
 
 CROPS_PER_CAMERA = 3
-MAP_PX, MAP_MARGIN_M = 560, 1.0
+MAP_PX, PLAN_PX, MAP_MARGIN_M = 560, 900, 1.0
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;color:#1c1f22;background:#fff}
 h1{font-size:1.6rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.3rem 0;color:#62686e}
@@ -29,7 +31,7 @@ border:1px solid #e2e2de;border-radius:8px}@media print{body{margin:0}h2{break-a
 """
 
 
-def identity_report(store: Store, run: int, identity: int, blur: bool) -> str:
+def identity_report(store: Store, run: int, identity: int, blur: bool, plan: FloorPlan | None = None) -> str:
     """The report of an identity.
 
     Args:
@@ -37,6 +39,7 @@ def identity_report(store: Store, run: int, identity: int, blur: bool) -> str:
         run: number of a run.
         identity: its number.
         blur: whether heads in its pictures are blurred.
+        plan: picture of the floor.
 
     Raises:
         CorrectionError: it has no such identity.
@@ -71,7 +74,7 @@ def identity_report(store: Store, run: int, identity: int, blur: bool) -> str:
         "It can be wrong.</p>"
         "<h2>Visits</h2><table><thead><tr><th>Camera</th><th>From, UTC</th><th>To</th><th>Stay</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>"
-        f"{_map(floor_map(store, run, identity), colours)}<h2>Pictures</h2>{pictures}"
+        f"{_map(floor_map(store, run, identity), colours, plan)}<h2>Pictures</h2>{pictures}"
         "<h2>Why these are one person</h2><table><thead><tr><th>Tracklet</th><th>From, UTC</th><th>Probability</th>"
         f"<th>Similarity</th><th>Decided by</th></tr></thead><tbody>{''.join(links)}</tbody></table></body></html>\n")
 
@@ -92,10 +95,35 @@ def _pictures(
     return found or ["<p>No picture is stored any more.</p>"]
 
 
-def _map(found: FloorMap, colours: dict[int, str]) -> str:
-    points = [point for path in found["paths"] for point in path["points"]]
-    if not points:
+def _map(found: FloorMap, colours: dict[int, str], plan: FloorPlan | None) -> str:
+    """The paths over the picture of the floor, or over a grid of metres."""
+    if not any(path["points"] for path in found["paths"]):
         return ""
+    background, place, (wide, high), hint = _on_grid(found) if plan is None else _on_plan(plan)
+    walked = [
+        f'<polyline fill="none" stroke="{colours[path["camera"]]}" stroke-width="2.5" points="'
+        + " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(point[1], point[2]) for point in path["points"]))
+        + '"/>' for path in found["paths"] if path["points"]]
+    return (f'<h2>Path on the floor</h2>{hint}<svg role="img" aria-label="path on the floor" width="{wide:.0f}" '
+            f'height="{high:.0f}" viewBox="0 0 {wide:.0f} {high:.0f}">{background}{"".join(walked)}</svg>')
+
+
+Background = tuple[str, Callable[[float, float], tuple[float, float]], tuple[float, float], str]
+
+
+def _on_plan(plan: FloorPlan) -> Background:
+    """The picture, where metres lie on it, its size, and a hint."""
+    scale = PLAN_PX / max(plan.width, plan.height)
+    (a, b, c), (d, e, f) = place_of(plan)["floor_to_pixels"]
+    wide, high = plan.width * scale, plan.height * scale
+    picture = (f'<image width="{wide:.0f}" height="{high:.0f}" opacity="0.75" href="data:image/webp;base64,'
+               f'{base64.b64encode(plan.image).decode()}"/>')
+    return picture, lambda x, y: ((a * x + b * y + c) * scale, (d * x + e * y + f) * scale), (wide, high), ""
+
+
+def _on_grid(found: FloorMap) -> Background:
+    """Lines of metres around the paths, where metres lie on them, the size, and a hint."""
+    points = [point for path in found["paths"] for point in path["points"]]
     x, y = [point[1] for point in points], [point[2] for point in points]
     left, top = min(x) - MAP_MARGIN_M, max(y) + MAP_MARGIN_M
     wide, high = max(x) - left + MAP_MARGIN_M, top - min(y) + MAP_MARGIN_M
@@ -106,13 +134,8 @@ def _map(found: FloorMap, colours: dict[int, str]) -> str:
     lines += [
         f'<line y1="{(top - metre) * scale:.1f}" y2="{(top - metre) * scale:.1f}" x1="0" x2="{wide * scale:.1f}"/>'
         for metre in range(int(top - high) + 1, int(top) + 1)]
-    walked = [
-        f'<polyline fill="none" stroke="{colours[path["camera"]]}" stroke-width="2.5" points="'
-        + " ".join(f"{(point[1] - left) * scale:.1f},{(top - point[2]) * scale:.1f}" for point in path["points"])
-        + '"/>' for path in found["paths"] if path["points"]]
-    return (f'<h2>Path on the floor</h2><p>One square is one metre.</p><svg role="img" aria-label="path on the floor" '
-            f'width="{wide * scale:.0f}" height="{high * scale:.0f}"><g stroke="#e2e2de">{"".join(lines)}</g>'
-            f'{"".join(walked)}</svg>')
+    return (f'<g stroke="#e2e2de">{"".join(lines)}</g>', lambda x, y: ((x - left) * scale, (top - y) * scale),
+            (wide * scale, high * scale), "<p>One square is one metre.</p>")
 
 
 def _camera(name: str, colour: str) -> str:

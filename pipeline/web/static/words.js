@@ -51,7 +51,8 @@ export const SEARCH = {
 
 export const FLOOR = {
   title: "Path on the floor", loading: "Loading…", none: "No floor is known for these cameras: give each a homography in the config.",
-  legend: "One square is one metre; a dot is where a tracklet begins. In all",
+  legend: "One square is one metre; a dot is where a tracklet begins. In all", planLegend: "A dot is where a tracklet begins. In all",
+  outside: "Part of the path lies beside the plan: its place or a homography may be wrong.",
 };
 
 export const TIMELINE = {

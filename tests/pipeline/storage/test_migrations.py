@@ -17,6 +17,7 @@ from tests.pipeline.stored_runs import small_run
 
 BACK_TO_0002 = (
     "PRAGMA foreign_keys = OFF",
+    "DROP TABLE floor_plans",
     "DROP TABLE correction_tracklets",
     "DROP TABLE corrections",
     "CREATE TABLE old (id INTEGER NOT NULL, run_id INTEGER NOT NULL, number INTEGER NOT NULL, "

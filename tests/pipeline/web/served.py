@@ -26,12 +26,12 @@ ORIGIN = {"origin": f"http://{HOST}"}
 class Served:
     """A page over a database, with a browser that is logged in."""
 
-    def __init__(self, path, folder, token=TOKEN, blur=False):
+    def __init__(self, path, folder, token=TOKEN, blur=False, plan=None):
         self.store = Store.open(path)
         self.database, self.jobs = Database(self.store), Jobs(Path(folder) / "cache")
         finder = Finder(blur, WholePicture, lambda _store, _run: ColourEmbedder())
         app = make_app(self.database, Sessions(TOKEN, view_token=VIEW_TOKEN), self.jobs, "Ada", frozenset({HOST}),
-                       blur=blur, finder=finder)
+                       blur=blur, finder=finder, plan=plan)
         self.browser = TestClient(app, base_url=f"http://{HOST}", follow_redirects=False)
         assert self.browser.get("/login", params={"token": token}).status_code == 303
 

@@ -17,17 +17,21 @@ pytest.importorskip("playwright", reason="needs playwright, which drives the bro
 import uvicorn
 from playwright.sync_api import expect, sync_playwright
 
+from reidpipe.pipeline.storage.floor_plans import write_floor_plan
 from reidpipe.pipeline.storage.store import Store
+from reidpipe.pipeline.types import FloorPlan
 from reidpipe.pipeline.web.access.security import Sessions
 from reidpipe.pipeline.web.app import make_app
 from reidpipe.pipeline.web.database import Database
 from reidpipe.pipeline.web.jobs import Jobs
 from reidpipe.pipeline.web.media.finder import Finder
+from reidpipe.pipeline.web.media.pictures import webp_file
 from tests.pipeline.web.small_store import RED, ColourEmbedder, WholePicture, small_store
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TOKEN = "a token of twenty chars"
 WAIT_MS = 15_000
+PLAN = FloorPlan(webp_file(np.full((60, 80, 3), 255, np.uint8)), 80, 60, [[0.1, 0, -1], [0, -0.1, 6], [0, 0, 1]])
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
 
@@ -184,6 +188,38 @@ def test_somebody_is_forgotten(chromium, address):
     page.goto(f"{address}/#/identity/3")
     page.get_by_text("no identity 3").wait_for()
     assert page.get_by_role("button", name="Forget…").count() == 0
+
+
+@pytest.mark.parametrize(("scheme", "blend"), [("light", "multiply"), ("dark", "screen")])
+def test_paths_are_drawn_over_the_plan_of_the_store(chromium, address, tmp_path, scheme, blend):
+    page = open_page(chromium, address, scheme=scheme)
+    page.goto(f"{address}/#/identity/2")
+    page.get_by_text("One square is one metre").wait_for()
+    with Store.open(tmp_path / "store.db") as store, store.writing() as connection:
+        write_floor_plan(connection, 1, PLAN)
+    page.reload()
+    page.get_by_text("A dot is where a tracklet begins").wait_for()
+    page.locator(".map img.paper").wait_for()
+    place = page.evaluate("""(() => {
+        const [picture, canvas] = ["img", "canvas"].map((one) => document.querySelector(`.map ${one}`));
+        const box = picture.getBoundingClientRect(), style = getComputedStyle(picture);
+        return [picture.naturalWidth, Math.round(100 * box.height / box.width), style.mixBlendMode,
+                Math.round(box.bottom - canvas.getBoundingClientRect().bottom)];
+    })()""")
+    assert place == [80, 75, blend, 0]
+    page.locator(".map canvas").hover(position=point_of_path(page))
+    page.get_by_text("door, 09:00:0").first.wait_for()
+    assert page.problems == []
+
+
+def point_of_path(page):
+    """Where the first point of an identity's path is on the canvas, by what the server says of the plan."""
+    found = page.evaluate("fetch('/api/identities/2/path').then((answer) => answer.json())")
+    _, x, y = found["paths"][0]["points"][0]
+    pixel = np.array(found["plan"]["floor_to_pixels"]) @ [x, y, 1]
+    boxes = [page.locator(f".map {one}").bounding_box() for one in ("img", "canvas")]
+    scale = boxes[0]["width"] / found["plan"]["width"]
+    return {name: boxes[0][name] - boxes[1][name] + at * scale for name, at in zip("xy", pixel.tolist(), strict=True)}
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "dark")])
