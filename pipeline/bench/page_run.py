@@ -45,7 +45,7 @@ class RunSpeed:
 
 
 def benchmark_run(
-    path: Path, config_path: Path, photo: bytes, users: int, think_seconds: float, rounds: int
+    path: Path, config_path: Path, photo: bytes, users: int, think_seconds: float, rounds: int, every: int
 ) -> RunSpeed:
     """Run a config into a database, alone and with users at the page of run 1, in turns.
 
@@ -54,6 +54,7 @@ def benchmark_run(
         config_path: the config; its own database is not used.
         photo, users, think_seconds: as of `page.benchmark_page`.
         rounds: runs of each kind.
+        every: the runs analyse every N-th frame, which makes them as much shorter.
 
     Raises:
         ConfigError: the config has mistakes.
@@ -63,7 +64,10 @@ def benchmark_run(
     found = RunSpeed()
     with tempfile.TemporaryDirectory() as folder:
         day, own = copied(path, Path(folder)), Path(folder) / "config.yaml"
-        config = load_config(config_path).model_copy(update={"database": str(day)})
+        config = load_config(config_path)
+        thinned = {"every": every, "fps": None}
+        config = config.model_copy(update={"database": str(day), "cameras": {
+            name: camera.model_copy(update=thinned) for name, camera in config.cameras.items()}})
         own.write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True)))
         for number in range(rounds):
             for watched in (number % 2 == 1, number % 2 == 0):  # so that a machine that warms up favours neither

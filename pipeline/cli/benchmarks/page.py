@@ -32,15 +32,17 @@ from ..common import (
 @click.option("--think", type=click.FloatRange(0.01), default=2.0, show_default=True, help="mean pause between two "
               "requests of a user in seconds")
 @click.option("--slowed", "config_path", type=FILE, help="config of a run: measure how much users slow it, instead")
-@click.option("--rounds", type=click.IntRange(1, 100), default=2, show_default=True, help="runs of each kind with "
+@click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="runs of each kind with "
               "--slowed")
+@click.option("--every", type=click.IntRange(1, 1000), default=3, show_default=True, help="the runs of --slowed "
+              "analyse every N-th frame")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="of the synthetic people")
 @database_option
 @run_option
 @as_json_option
 def page_command(
     truth: Path, day: Path, tracklets: int, people: int, hours: float, users: int, seconds: float, think: float,
-    config_path: Path | None, rounds: int, seed: int, database: str | None, run: int | None,
+    config_path: Path | None, rounds: int, every: int, seed: int, database: str | None, run: int | None,
     as_json: bool,
 ) -> None:
     """Measure how fast the review page answers many users while a run writes.
@@ -59,7 +61,7 @@ def page_command(
         store_day(day, database or DEFAULT_DATABASE, truth, run, PageDay(tracklets, people, hours, seed))
     photo = photo_of(database or DEFAULT_DATABASE, run)
     if config_path is not None:
-        speed = benchmark_run(day, config_path, photo, users, think, rounds)
+        speed = benchmark_run(day, config_path, photo, users, think, rounds, every)
         if as_json:
             return print_json({**asdict(speed), "share": speed.share})
         return terminal().print(table_of(
