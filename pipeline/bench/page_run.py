@@ -23,10 +23,10 @@ USER_TIME, SYSTEM_TIME = 11, 12  # places in /proc/PID/stat after the name
 
 @dataclass(frozen=True, slots=True)
 class RunSpeed:
-    """Frames per second of a whole run into the same database, of each round alone and with users at the page.
+    """Frames per second of a whole run into a database whose page is served, without and with users.
 
     Attributes:
-        alone, watched: frames per second of each round.
+        alone, watched: frames per second of each round, while nobody looks, and with users.
         requests: answered per second.
         server_cores, users_cores: processor seconds per second of the page's server, and of this benchmark's users, who
             would have machines of their own.
@@ -47,7 +47,7 @@ class RunSpeed:
 def benchmark_run(
     path: Path, config_path: Path, photo: bytes, users: int, think_seconds: float, rounds: int, every: int
 ) -> RunSpeed:
-    """Run a config into a database, alone and with users at the page of run 1, in turns.
+    """Run a config into a database whose page is served, with and without users at the page of run 1, in turns.
 
     Args:
         path: the database, of which a copy is used.
@@ -69,26 +69,21 @@ def benchmark_run(
         config = config.model_copy(update={"database": str(day), "cameras": {
             name: camera.model_copy(update=thinned) for name, camera in config.cameras.items()}})
         own.write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True)))
-        for number in range(rounds):
-            for watched in (number % 2 == 1, number % 2 == 0):  # so that a machine that warms up favours neither
-                if watched:
-                    _watch(found, own, day, photo, users, think_seconds)
-                else:
-                    found.alone.append(_run_fps(own))
+        with served(day) as (port, token, process):
+            first_requests(port, token, photo)
+            for number in range(rounds):
+                for watched in (number % 2 == 1, number % 2 == 0):  # so that a machine that warms up favours neither
+                    if not watched:
+                        found.alone.append(_run_fps(own))
+                        continue
+                    began, server, users_own = time.perf_counter(), _cpu_seconds(process), time.process_time()
+                    with users_at(port, token, photo, users, think_seconds) as times:
+                        found.watched.append(_run_fps(own))
+                        took = time.perf_counter() - began
+                        found.requests.append(sum(map(len, times.seconds.values())) / took)
+                        found.server_cores.append((_cpu_seconds(process) - server) / took)
+                        found.users_cores.append((time.process_time() - users_own) / took)
     return found
-
-
-def _watch(found: RunSpeed, config: Path, day: Path, photo: bytes, users: int, think_seconds: float) -> None:
-    """Add a run with users at the page."""
-    with served(day) as (port, token, process):
-        first_requests(port, token, photo)
-        began, server, own = time.perf_counter(), _cpu_seconds(process), time.process_time()
-        with users_at(port, token, photo, users, think_seconds) as times:
-            found.watched.append(_run_fps(config))
-            took = time.perf_counter() - began
-            found.requests.append(sum(map(len, times.seconds.values())) / took)
-            found.server_cores.append((_cpu_seconds(process) - server) / took)
-            found.users_cores.append((time.process_time() - own) / took)
 
 
 def _cpu_seconds(process: int) -> float:

@@ -32,7 +32,7 @@ from ..common import (
 @click.option("--think", type=click.FloatRange(0.01), default=2.0, show_default=True, help="mean pause between two "
               "requests of a user in seconds")
 @click.option("--slowed", "config_path", type=FILE, help="config of a run: measure how much users slow it, instead")
-@click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="runs of each kind with "
+@click.option("--rounds", type=click.IntRange(1, 100), default=2, show_default=True, help="runs of each kind with "
               "--slowed")
 @click.option("--every", type=click.IntRange(1, 1000), default=3, show_default=True, help="the runs of --slowed "
               "analyse every N-th frame")
