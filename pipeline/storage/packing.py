@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -34,6 +36,16 @@ def unpack_appearance(embedding: bytes, mask: bytes) -> Appearance:
     row = np.frombuffer(embedding, np.int8).astype(np.float32)[None]  # (1, D)
     reliable = np.frombuffer(mask, np.uint8).astype(np.float32)[None] / UINT8_MAX  # (1, D) or (1, 1)
     return Appearance(row / np.linalg.norm(row), np.ascontiguousarray(np.broadcast_to(reliable, row.shape)))
+
+
+def unpack_appearances(rows: Sequence[tuple[bytes, bytes]]) -> Appearance:
+    """N rows of `pack_appearance`, embedding and mask of each, as (N, D); faster than one after the other."""
+    width = len(rows[0][0])
+    embedding = np.frombuffer(b"".join(row[0] for row in rows), np.int8).reshape(-1, width).astype(np.float32)  # (N, D)
+    mask = np.frombuffer(b"".join(row[1] if len(row[1]) == width else row[1] * width for row in rows), np.uint8)
+    reliable = mask.reshape(-1, width).astype(np.float32) / np.float32(UINT8_MAX)  # (N, D)
+    lengths = np.linalg.norm(embedding, axis=1, keepdims=True).astype(np.float32)  # (N, 1)
+    return Appearance(embedding / lengths, reliable)
 
 
 def encode_crop(image: Image) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -31,15 +32,17 @@ from ..common import (
 @click.option("--think", type=click.FloatRange(0.01), default=2.0, show_default=True, help="mean pause between two "
               "requests of a user in seconds")
 @click.option("--slowed", "config_path", type=FILE, help="config of a run: measure how much users slow it, instead")
-@click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="runs of each kind with "
+@click.option("--rounds", type=click.IntRange(1, 100), default=2, show_default=True, help="runs of each kind with "
               "--slowed")
+@click.option("--every", type=click.IntRange(1, 1000), default=3, show_default=True, help="the runs of --slowed "
+              "analyse every N-th frame")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="of the synthetic people")
 @database_option
 @run_option
 @as_json_option
 def page_command(
     truth: Path, day: Path, tracklets: int, people: int, hours: float, users: int, seconds: float, think: float,
-    config_path: Path | None, rounds: int, seed: int, database: str | None, run: int | None,
+    config_path: Path | None, rounds: int, every: int, seed: int, database: str | None, run: int | None,
     as_json: bool,
 ) -> None:
     """Measure how fast the review page answers many users while a run writes.
@@ -47,8 +50,9 @@ def page_command(
     The day is stored once: synthetic people who look, vary and walk as those of a stored run.
     """
     try:
-        from ...bench.page import benchmark_page, benchmark_run
+        from ...bench.page import benchmark_page
         from ...bench.page_day import PageDay, photo_of, store_day
+        from ...bench.page_run import benchmark_run
     except ImportError as error:
         raise ConfigError(f"the page needs a package that is not installed ({error.name}): "
                           "pip install 'reidpipe[web]'") from error
@@ -57,13 +61,15 @@ def page_command(
         store_day(day, database or DEFAULT_DATABASE, truth, run, PageDay(tracklets, people, hours, seed))
     photo = photo_of(database or DEFAULT_DATABASE, run)
     if config_path is not None:
-        speed = benchmark_run(day, config_path, photo, users, think, rounds)
+        speed = benchmark_run(day, config_path, photo, users, think, rounds, every)
         if as_json:
-            return print_json({"alone": speed.alone, "watched": speed.watched, "share": speed.share})
+            return print_json({**asdict(speed), "share": speed.share})
         return terminal().print(table_of(
-            f"frames per second of a run: with {users} users at the page {100 * speed.share:.1f} % of alone",
-            ("alone", "with users"),
-            [(f"{one:.1f}", f"{other:.1f}") for one, other in zip(speed.alone, speed.watched, strict=True)]))
+            f"a run with {users} users at the page has {100 * speed.share:.1f} % of the frames per second of one alone",
+            ("frames/s alone", "with users", "requests/s", "cores of the server", "cores of the users"),
+            [(f"{alone:.1f}", f"{watched:.1f}", f"{requests:.1f}", f"{server:.3f}", f"{own:.3f}")
+             for alone, watched, requests, server, own in zip(
+                 speed.alone, speed.watched, speed.requests, speed.server_cores, speed.users_cores, strict=True)]))
     found = benchmark_page(day, photo, users, seconds, think)
     if as_json:
         return print_json(found)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from fastapi.responses import JSONResponse, Response
+from pydantic_core import to_json
 
 from ..media.pictures import head_blurred, picture_type
 
@@ -22,10 +22,11 @@ def picture_of(content: bytes | None, blur: bool) -> Response:
     return Response(content, media_type=kind)
 
 
-def finite(value: object) -> object:
-    """A JSON value in which numbers that JSON lacks are null; a damaged database may hold them."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: finite(one) for key, one in value.items()}
-    return [finite(one) for one in value] if isinstance(value, (list, tuple)) else value
+def as_json(value: object) -> Response:
+    """A value as JSON; numbers that JSON lacks are null: a damaged database may hold them."""
+    return Response(json_of(value), media_type="application/json")
+
+
+def json_of(value: object) -> bytes:
+    """A value as the text of `as_json`; dataclasses become objects, tuples arrays."""
+    return to_json(value, inf_nan_mode="null")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from ...corrections.decisions import confirm, merge, not_the_same, rename, split, undo
 from ...corrections.forgetting import forget
@@ -19,7 +18,7 @@ from ..reads.person import link_pair
 from ..reads.remembered import Remembered
 from ..reads.review import least_sure_links
 from ..reads.tracklets import find_tracklet
-from .answers import Handler, finite
+from .answers import Handler, as_json
 
 
 class CorrectionsApi:
@@ -53,17 +52,17 @@ class CorrectionsApi:
         with self._database.reading() as store:
             number = run_number(store, run)
             found = self._remembered.get("review", store, number, least_sure_links)
-        return JSONResponse(finite(found))
+        return as_json(found)
 
     def link(self, tracklet: Row, run: RunNumber = None) -> Response:
         """The two crops that decided about a tracklet."""
         with self._database.reading() as store:
-            return JSONResponse(finite(link_pair(store, run_number(store, run), tracklet)))
+            return as_json(link_pair(store, run_number(store, run), tracklet))
 
     def history(self, run: RunNumber = None) -> Response:
         """All corrections, the newest first."""
         with self._database.reading() as store:
-            return JSONResponse([asdict(one) for one in history(store, run_number(store, run))])
+            return as_json(history(store, run_number(store, run)))
 
     def name(self, identity: Row, body: Name) -> Response:
         """Name an identity."""
@@ -115,4 +114,4 @@ class CorrectionsApi:
 
     def _correct(self, apply: Callable[[Store], Correction]) -> Response:
         with self._database.correcting() as store:
-            return JSONResponse(asdict(apply(store)))
+            return as_json(apply(store))

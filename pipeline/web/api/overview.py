@@ -22,7 +22,7 @@ from ..media.preview import preview
 from ..reads.overview import Live, is_running, read_live, read_overview
 from ..reads.remembered import Remembered
 from ..reads.review import least_sure_links
-from .answers import finite, picture_of
+from .answers import as_json, json_of, picture_of
 
 EVENT_SECONDS = 2.0
 SILENT_EVENTS = 7  # without a change, after which something is sent so that proxies keep the connection
@@ -58,7 +58,7 @@ class OverviewApi:
             number = run_number(store, run)
             found = self._remembered.get("overview", store, number, read_overview)
             unsure = self._remembered.get("review", store, number, least_sure_links)["unsure"]
-            return JSONResponse(finite({**found, "unsure": unsure, "live": self._live_of(store, number)}))
+            return as_json({**found, "unsure": unsure, "live": self._live_of(store, number)})
 
     async def events(self, run: RunNumber = None) -> Response:
         """Server-sent events with `live` of `/api/overview`, after every change."""
@@ -108,6 +108,6 @@ class OverviewApi:
         if time.monotonic() - read < EVENT_SECONDS / 2:
             return state
         with self._database.reading() as store:
-            state = json.dumps(finite(self._live_of(store, run_number(store, run))))
+            state = json_of(self._live_of(store, run_number(store, run))).decode()
         self._live[run] = time.monotonic(), state
         return state

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import cv2
 from fastapi import APIRouter
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, Response
 
 from ...search.evidence import deciding_crops, explain_link
 from ...search.evidence_picture import draw_link_evidence, verdict_of
@@ -20,7 +20,7 @@ from ..media.report import identity_report
 from ..reads.person import crop_file, identity_page, portrait_file
 from ..reads.plan import Plans
 from ..reads.tracklets import find_tracklet
-from .answers import Handler, finite, picture_of
+from .answers import Handler, as_json, picture_of
 
 THREADS = 2
 
@@ -52,7 +52,7 @@ class PersonApi:
     def identity(self, identity: Row, run: RunNumber = None) -> Response:
         """One identity."""
         with self._database.reading() as store:
-            return JSONResponse(finite(identity_page(store, run_number(store, run), identity)))
+            return as_json(identity_page(store, run_number(store, run), identity))
 
     def crop(self, tracklet: Row, frame: Row, run: RunNumber = None) -> Response:
         """A stored picture of a tracklet."""

@@ -15,7 +15,7 @@ from ..media.clip import Clips
 from ..media.footage import Player
 from ..reads.boxes import boxes_between, floor_map
 from ..reads.plan import Plans
-from .answers import Handler, finite, picture_of
+from .answers import Handler, as_json, picture_of
 
 MP4 = "video/mp4"
 Second = Annotated[float, Query(gt=-1e12, lt=1e12, allow_inf_nan=False, description="UTC epoch seconds")]
@@ -49,7 +49,7 @@ class PlayerApi:
     def footage(self, run: RunNumber = None) -> Response:
         """What can be played of each camera; asking for it begins to make the copies that are needed."""
         with self._database.reading() as store:
-            return JSONResponse(finite(self._player.cameras(store, run_number(store, run))))
+            return as_json(self._player.cameras(store, run_number(store, run)))
 
     def boxes(
         self, camera: Annotated[int, Query(ge=0, le=2**63 - 1)],
@@ -58,14 +58,14 @@ class PlayerApi:
     ) -> Response:
         """Boxes of one camera by frame: seconds and (identity, tracklet, x1, y1, x2, y2); one minute at most."""
         with self._database.reading() as store:
-            return JSONResponse(finite(boxes_between(store, run_number(store, run), camera, first, last)))
+            return as_json(boxes_between(store, run_number(store, run), camera, first, last))
 
     def path(self, identity: Row, run: RunNumber = None) -> Response:
         """Where an identity walked on the floor, in metres, and where the picture of the floor lies."""
         with self._database.reading() as store:
             number = run_number(store, run)
-            return JSONResponse(finite({
-                **floor_map(store, number, identity), "plan": self._plans.place(store, number)}))
+            return as_json({
+                **floor_map(store, number, identity), "plan": self._plans.place(store, number)})
 
     def plan(self, run: RunNumber = None) -> Response:
         """The picture of the floor."""

@@ -17,7 +17,7 @@ from ..reads.gallery import gallery_of
 from ..reads.ranking import rank_people
 from ..reads.remembered import Remembered
 from ..reads.timeline import Filters, timeline_of
-from .answers import finite, picture_of
+from .answers import as_json, picture_of
 
 Some = Annotated[int | None, Query(ge=0, le=LARGEST_ROW)]
 PhotoName = Annotated[str | None, Query(max_length=64)]
@@ -68,7 +68,7 @@ class SearchApi:
             gallery = gallery_of(self._remembered, store, number)
             timeline = timeline_of(self._remembered, store, number)
         found = rank_people(gallery, timeline, query, Filters(camera, first, last))
-        return JSONResponse(finite({"found": found}))
+        return as_json({"found": found})
 
     def person(self, photo: str, person: Row) -> Response:
         """A person of an uploaded picture."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from ...storage.queries import run_number
 from ..access.requests import Cameras, First, Last, LeastCameras, LeastSeconds, Limit, Offset, RunNumber
@@ -12,6 +12,7 @@ from ..media.sheet import visits_csv
 from ..reads.remembered import Remembered
 from ..reads.runs import run_names
 from ..reads.timeline import Filters, Sort, timeline_of
+from .answers import as_json
 
 
 class TimelineApi:
@@ -39,7 +40,7 @@ class TimelineApi:
         """What the page needs first: its token, the runs, who is using it, and what they may do."""
         with self._database.reading() as store:
             runs = run_names(store)
-        return JSONResponse({
+        return as_json({
             "csrf": request.state.csrf, "who": self._who, "role": request.state.role, "blur": self._blur, "runs": runs})
 
     def timeline(
@@ -52,7 +53,7 @@ class TimelineApi:
         with self._database.reading() as store:
             number = run_number(store, run)
             found = timeline_of(self._remembered, store, number)
-        return JSONResponse({"run": number, **found.page(filters, sort, offset, limit)})
+        return as_json({"run": number, **found.page(filters, sort, offset, limit)})
 
     def visits(
         self, run: RunNumber = None, camera: Cameras = (), first: First = None, last: Last = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
@@ -104,7 +104,7 @@ class Timeline:
         chosen = order[offset:None if limit is None else offset + limit]
         visits = np.flatnonzero(shown & np.isin(self.row, chosen))
         return {
-            "cameras": self.cameras, "identities": [asdict(self.identities[row]) for row in chosen.tolist()],
+            "cameras": self.cameras, "identities": [self.identities[row] for row in chosen.tolist()],
             "visits": [self.visits[visit] for visit in visits.tolist()],
             "matching": len(order), "matching_visits": int(shown.sum()), "offset": offset,
             "total": len(self.identities),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ class LinkedTracklet(NamedTuple):
     by: str | None
 
 
+@cache  # making the statement takes longer than executing it
 def linked_tracklets() -> Select[*tuple[Any, ...]]:
     """Tracklets that have an identity, as columns of LinkedTracklet."""
     former = aliased(LinkRow)

@@ -91,7 +91,7 @@ export async function showSearch(place, tracklet, rest) {
   const events = { dragover: over, dragleave: over, drop: dropped, paste: pasted };
   for (const [name, act] of Object.entries(events)) document.addEventListener(name, act);
   if (query) {
-    people.replaceChildren(make("p", { class: "hint" }, T.storedCrop), make("div", { class: "row" }, make("span", { class: "pick", "aria-pressed": "true" }, make("img", { class: "crop", alt: T.storedCrop, src: cropAddress(query) }))));
+    people.replaceChildren(make("p", { class: "hint" }, T.storedCrop), make("div", { class: "row" }, make("span", { class: "pick", "aria-pressed": "true" }, make("img", { class: "crop", alt: T.storedCrop, src: cropAddress(query), onerror: () => people.replaceChildren() }))));
     search();
   } else results.replaceChildren(make("p", { class: "hint" }, timeline.total ? `${T.among} ${plural(timeline.total, T.person, T.people)}, ${day(timeline.first_seconds)}.` : T.nobodyStored));
   return () => { asked++; for (const [name, act] of Object.entries(events)) document.removeEventListener(name, act); };
