@@ -59,6 +59,7 @@ def train_detector(
     learning_rate: float = 3e-4,
     batch: int = 8,
     start_from: Path | None = None,
+    kept_backbone: float | None = None,
     force: bool = False,
     trust_weights: bool = False,
 ) -> Path:
@@ -77,6 +78,9 @@ def train_detector(
         learning_rate: the maximum; it falls to zero along a cosine.
         batch: images per step.
         start_from: `person.pt` of an earlier training, to go on from it with other images.
+        kept_backbone: in [0, 1]: mix the backbone of `start_from` with so much of the original's, and train only the
+            rest of the network. What an average of the two forgets of real footage is less than what training forgets
+            (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
         force: replace files in `out` that are not of an earlier training, too.
         trust_weights: must be set, because a .pt of ultralytics can run any program when it is loaded.
 
@@ -99,6 +103,8 @@ def train_detector(
     label_footage(YOLO(weights), footage, out / "real", every, guard)
     images = [path for folder in (*scenes, out / "real") for path in sorted((folder / "images").glob("*.jpg"))]
     model = keep_person_class(start_from or weights)
+    if kept_backbone is not None:
+        keep_backbone(model, keep_person_class(weights), kept_backbone)
     _fit(model, images, epochs, batch, hw, learning_rate, lambda average: save(average, weights, out / "person.pt"))
     return export(out / "person.pt", out / "person.onnx", max(hw))
 
@@ -173,6 +179,16 @@ def keep_person_class(weights: Path) -> DetectionModel:
         parameter.requires_grad = True
     head.dfl.requires_grad_(False)  # constant by design: it integrates the box distribution
     return model
+
+
+def keep_backbone(model: DetectionModel, original: DetectionModel, share: float) -> None:
+    """Replace a model's backbone by an average with the original's, of which `share` is the original's; freeze it."""
+    for own, first in zip(model.model[:BACKBONE_STAGES], original.model[:BACKBONE_STAGES], strict=True):
+        before = first.state_dict()
+        own.load_state_dict({
+            name: torch.lerp(value, before[name], share) if value.is_floating_point() else value
+            for name, value in own.state_dict().items()})
+        own.requires_grad_(False)
 
 
 def save(model: DetectionModel, weights: Path, path: Path) -> None:

@@ -37,6 +37,10 @@ from ..common import (
     "--learning-rate", type=click.FloatRange(0, 1, min_open=True), default=3e-4, show_default=True, help="highest"
 )
 @click.option("--start-from", type=FILE, help="person.pt of an earlier training, to go on from it")
+@click.option(
+    "--keep-backbone", type=click.FloatRange(0, 1),
+    help="mix so much of the start weights' backbone into that of --start-from, and train only the rest",
+)
 @force_option
 @trust_weights_option
 def train_detector_command(
@@ -48,6 +52,7 @@ def train_detector_command(
     epochs: int,
     learning_rate: float,
     start_from: Path | None,
+    keep_backbone: float | None,
     force: bool,
     trust_weights: bool,
 ) -> None:
@@ -68,8 +73,8 @@ def train_detector_command(
                 path.open("rb").close()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     exported = train_detector(
-        weights, scenes, footage, out, every, epochs, learning_rate=learning_rate, start_from=start_from, force=force,
-        trust_weights=trust_weights,
+        weights, scenes, footage, out, every, epochs, learning_rate=learning_rate, start_from=start_from,
+        kept_backbone=keep_backbone, force=force, trust_weights=trust_weights,
     )
     click.echo(f"{exported}: {exported.stat().st_size / 2**20:.1f} MiB")
 

@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from reidpipe.pipeline.config.schema import CameraConfig, Config, DetectorConfig
-from reidpipe.pipeline.detector.train import PERSON, keep_person_class, save, train_detector
+from reidpipe.pipeline.detector.train import (
+    BACKBONE_STAGES,
+    PERSON,
+    keep_backbone,
+    keep_person_class,
+    save,
+    train_detector,
+)
 from reidpipe.pipeline.evaluation.detector import score_against_truth, score_agreement
 from reidpipe.pipeline.stages.detect import open_detector
 
@@ -39,6 +46,19 @@ def test_keeping_the_person_class_does_not_change_its_outputs(coco):
         actual = keep_person_class(coco).eval()(image)[0]  # (1, 5, boxes)
     torch.testing.assert_close(actual[:, :4], expected[:, :4])
     torch.testing.assert_close(actual[:, 4], expected[:, 4 + PERSON])
+
+
+def test_a_kept_backbone_is_an_average_with_the_original_and_frozen(coco):
+    original, model = keep_person_class(coco), keep_person_class(coco)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+    keep_backbone(model, original, 0.25)
+    for stage, (own, first) in enumerate(zip(model.model, original.model, strict=True)):
+        for one, before in zip(own.parameters(), first.parameters(), strict=True):
+            shift = 0.75 if stage < BACKBONE_STAGES else 1.0
+            torch.testing.assert_close(one, before + shift)
+            assert one.requires_grad == (stage >= BACKBONE_STAGES and one is not model.model[-1].dfl.conv.weight)
 
 
 def test_training_writes_a_model_that_the_pipeline_can_use(coco, tmp_path):
