@@ -50,6 +50,7 @@ def quantise_detector(
     """
     try:
         import nncf
+        from nncf.quantization.range_estimator import RangeEstimatorParametersSet
     except ImportError as error:
         raise WeightsError("quantising needs NNCF, which is not installed: pip install 'reidpipe[int8]'") from error
     if not out.name.endswith(OPENVINO_FOLDER):
@@ -71,6 +72,9 @@ def quantise_detector(
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(images),
         ignored_scope=scope,
+        # One frame with an extreme number must not make the steps of all others coarse.
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            activations_range_estimator_params=RangeEstimatorParametersSet.MEAN_NO_OUTLIERS_MINMAX),
     )
     quantised.set_rt_info(MARK, ["framework", MADE_BY])
     make_folder(out)
