@@ -104,6 +104,7 @@ class Tracklet:
         track_id: 1-based, unique within the camera and the run.
         first_seconds, last_seconds: UTC epoch seconds of the first and last observation.
         observations: number of detected boxes.
+        confidence: their mean confidence, in [0, 1].
         appearance: one row, the mask-weighted mean over its crops; no row if no crop was good enough.
         crops: its embedded crops, in time order.
         crop_appearance: one row per crop.
@@ -126,6 +127,7 @@ class Tracklet:
     path: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 3), np.float32))
     floor_path: NDArray[np.float32] | None = None
     taken_from: tuple[int, int] | None = None
+    confidence: float = 1.0
 
     @property
     def key(self) -> TrackKey:

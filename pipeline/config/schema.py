@@ -326,6 +326,10 @@ class LinkingConfig(Section):
     min_observations: int = Field(
         default=5, ge=1, le=1_000_000, description="tracklets with fewer boxes get no identity"
     )
+    min_confidence: Share = Field(
+        default=0.4,
+        description="tracklets whose boxes have a lower mean confidence get no identity: many are no people",
+    )
     min_seconds: float = Field(
         default=5.0, ge=0, le=3600,
         description="an identity begins when its tracklets together last so long; until then they are undecided",

@@ -16,6 +16,7 @@ from ..errors import ConfigError
 from ..linking.calibration import log_odds
 from ..linking.candidates import KnownIdentities
 from ..linking.constraints import gap_seconds
+from ..linking.linker import can_be_linked
 from ..linking.recent import UNDECIDED, Recent
 from ..linking.spans import spans_of
 from ..relink import run_linking
@@ -201,7 +202,7 @@ def read_decisions(store: Store, run: int | None, truth: Path) -> Decisions:
     people = dict(zip(scene.track_keys, main_people(scene, scene.matched_people()).tolist(), strict=True))
     tracklets = [
         one for one in stored_tracklets(store, number)
-        if len(one.appearance) and one.observations >= config.min_observations and people.get(one.key, -1) >= 0]
+        if can_be_linked(one, config) and people.get(one.key, -1) >= 0]
     if len(tracklets) < 2:
         raise ConfigError(f"{truth}: expected at least two tracklets that show people, got {len(tracklets)}")
     return decisions_of(tracklets, people, config)

@@ -49,14 +49,13 @@ class Linker:
         """Link tracklets, and revise recent decisions.
 
         Args:
-            tracklets: of any of the cameras; those without an appearance row or with too few observations get no
-                identity.
+            tracklets: of any of the cameras; those that are not `can_be_linked` get no identity.
             now_seconds: how far the footage is, UTC epoch seconds; it never goes back.
 
         Returns:
             The links that are new or have changed.
         """
-        chosen = [one for one in tracklets if len(one.appearance) and one.observations >= self._config.min_observations]
+        chosen = [one for one in tracklets if can_be_linked(one, self._config)]
         self._now = max(self._now, now_seconds)
         if not chosen:
             return []
@@ -157,6 +156,12 @@ class Linker:
         recent.written[rows] = recent.identity[rows]
         recent.stated[rows] = [link.probability is not None for link in links]
         return links
+
+
+def can_be_linked(tracklet: Tracklet, config: LinkingConfig) -> bool:
+    """Whether enough is known of a tracklet to give it an identity: an appearance, and boxes enough that are sure."""
+    seen = tracklet.observations >= config.min_observations and tracklet.confidence >= config.min_confidence
+    return seen and len(tracklet.appearance) > 0
 
 
 def links_of(recent: Recent, known: KnownIdentities, rows: NDArray[np.int64]) -> list[Link]:

@@ -28,6 +28,7 @@ class _Point(NamedTuple):
     y: float
     frame_index: int
     observations_before: int
+    confidence_before: float
     seconds_before: float
 
 
@@ -43,6 +44,7 @@ class _Track:
     first_seconds: float
     last_seconds: float
     observations: int = 0
+    confidence: float = 0.0  # sum over the observations
     path: list[_Point] = field(default_factory=list)  # of the feet, in pixels
     crops: list[tuple[Crop, Appearance]] = field(default_factory=list)  # the best ones, in time order
 
@@ -80,7 +82,8 @@ class TrackletBuilder:
         feet = foot_points(xyxy)
         track_ids = np.zeros(len(xyxy), np.int64)
         for row, (tracker_id, source) in enumerate(zip(tracked.track_ids.tolist(), tracked.rows.tolist(), strict=True)):
-            track = self._extend(tracker_id, frame, feet[row], detected=source >= 0)
+            confidence = float(tracked.confidence[row]) if source >= 0 else None
+            track = self._extend(tracker_id, frame, feet[row], confidence)
             track_ids[row] = track.track_id
             if source in frame.crops:
                 self._keep(track, frame, frame.crops[source], float(quality[row]))
@@ -117,7 +120,8 @@ class TrackletBuilder:
             "tracks_so_far": np.array(self._tracks_so_far),
             "ids": np.array(
                 [(own, one.track_id, one.observations) for own, one in self._open.items()], np.int64).reshape(-1, 3),
-            "span": np.array([(one.first_seconds, one.last_seconds) for one in tracks], np.float64).reshape(-1, 2),
+            "span": np.array(
+                [(one.first_seconds, one.last_seconds, one.confidence) for one in tracks], np.float64).reshape(-1, 3),
             "path_count": counts_of(one.path for one in tracks),
             "path": np.array([point for one in tracks for point in one.path], np.float64).reshape(-1, POINT_NUMBERS),
             "crop_count": counts_of(one.crops for one in tracks),
@@ -140,11 +144,12 @@ class TrackletBuilder:
         self._open = {}
         for row, (tracker_id, track_id, observations) in enumerate(state["ids"].tolist()):
             path = [
-                _Point(seconds, x, y, int(frame_index), int(before), seconds_before)
-                for seconds, x, y, frame_index, before, seconds_before in paths[row].tolist()]
-            first_seconds, last_seconds = state["span"][row].tolist()
+                _Point(seconds, x, y, int(frame_index), int(before), *others)
+                for seconds, x, y, frame_index, before, *others in paths[row].tolist()]
+            first_seconds, last_seconds, confidence = state["span"][row].tolist()
             own = [crops[one] for one in crop_rows[row].tolist()]
-            self._open[tracker_id] = _Track(track_id, first_seconds, last_seconds, observations, path, own)
+            self._open[tracker_id] = _Track(
+                track_id, first_seconds, last_seconds, observations, confidence, path, own)
 
     def _split(self, track: _Track) -> list[Tracklet]:
         """The tracklets of a track that has ended: one, or more if it went over from one person to another."""
@@ -170,9 +175,9 @@ class TrackletBuilder:
     def _part(self, track: _Track, first: int, end: int) -> _Track:
         """A track's part from one path point to before another; the first part keeps the track's number."""
         begin, path = track.path[first], track.path[first:end]
-        last_seconds, observations = track.last_seconds, track.observations
+        last_seconds, observations, confidence = track.last_seconds, track.observations, track.confidence
         if end < len(track.path):
-            last_seconds, observations = track.path[end].seconds_before, track.path[end].observations_before
+            *_, observations, confidence, last_seconds = track.path[end]
         if first:
             self._tracks_so_far += 1
         crops = [(crop, one) for crop, one in track.crops if begin.seconds <= crop.seconds <= last_seconds]
@@ -181,6 +186,7 @@ class TrackletBuilder:
             begin.seconds,
             last_seconds,
             observations - begin.observations_before,
+            confidence - begin.confidence_before,
             path,
             crops,
         )
@@ -203,25 +209,30 @@ class TrackletBuilder:
             crop_appearance=appearance,
             path=path.astype(np.float32),
             floor_path=floor_path,
+            confidence=track.confidence / max(track.observations, 1),
         )
 
     def _appearance(self, track: _Track) -> Appearance:
         """One row per crop."""
         return concatenate([Appearance.empty(self._dimensions), *(one for _, one in track.crops)])
 
-    def _extend(self, tracker_id: int, frame: SettlingFrame, foot: NDArray[np.float32], detected: bool) -> _Track:
-        """The box's track, opened if it is new, with this box added."""
+    def _extend(
+        self, tracker_id: int, frame: SettlingFrame, foot: NDArray[np.float32], confidence: float | None
+    ) -> _Track:
+        """The box's track, opened if it is new, with this box added; an interpolated one has no confidence."""
         track, seconds = self._open.get(tracker_id), frame.seconds
         if track is None:
             self._tracks_so_far += 1  # a number of our own: trackers also number tracks that they never confirm
             track = self._open[tracker_id] = _Track(self._tracks_so_far, seconds, seconds)
         if not track.path or seconds - track.path[-1].seconds >= PATH_SECONDS:
-            before = track.observations, track.last_seconds
+            before = track.observations, track.confidence, track.last_seconds
             track.path.append(_Point(seconds, float(foot[0]), float(foot[1]), frame.index, *before))
             if len(track.path) > MOST_POINTS:
                 del track.path[1::2]
         track.last_seconds = seconds
-        track.observations += detected  # an interpolated box is no observation
+        if confidence is not None:  # an interpolated box is no observation
+            track.observations += 1
+            track.confidence += confidence
         return track
 
     def _keep(self, track: _Track, frame: SettlingFrame, embedded: EmbeddedCrop, quality: float) -> None:

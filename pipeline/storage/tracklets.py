@@ -44,11 +44,15 @@ def stored_tracklets(store: Store, run: int | None = None) -> list[Tracklet]:
 def _boxes_by_tracklet(
     store: Store, run: int
 ) -> Iterator[tuple[tuple[str, int, float, float], int, NDArray[np.float64]]]:
-    """Camera, track and span of every tracklet, how many boxes it has, and rows (N, 5) of seconds and x1 to y2."""
+    """Camera, track and span of every tracklet, how many detected boxes it has, and rows (N, 7) of its boxes.
+
+    A row is seconds, x1 to y2, confidence, and 1 if the box is interpolated.
+    """
     query = (
         select(TrackletRow.id, Camera.name, TrackletRow.track_id, TrackletRow.first_seconds, TrackletRow.last_seconds,
                TrackletRow.observations, AnalysedFrame.seconds,
-               Observation.x1, Observation.y1, Observation.x2, Observation.y2)
+               Observation.x1, Observation.y1, Observation.x2, Observation.y2, Observation.confidence,
+               Observation.interpolated)
         .select_from(Observation).join(TrackletRow).join(Camera).join(AnalysedFrame, frame_of_box())
         .where(Camera.run_id == run)
         .order_by(TrackletRow.id, Observation.frame_index))
@@ -72,13 +76,14 @@ def _tracklet(
 ) -> Tracklet:
     rows = _path_rows(boxes[:, 0])
     seconds = boxes[rows, 0] - boxes[0, 0]
-    feet = foot_points(boxes[rows, 1:].astype(np.float32))  # (R, 2)
+    feet = foot_points(boxes[rows, 1:5].astype(np.float32))  # (R, 2)
     floor_path = None
     if camera in homographies:
         floor_path = np.column_stack([seconds, to_floor(feet, homographies[camera])]).astype(np.float32)
     path = np.column_stack([seconds, feet]).astype(np.float32)
     return Tracklet(
-        camera, track_id, first_seconds, last_seconds, observations, appearance, path=path, floor_path=floor_path)
+        camera, track_id, first_seconds, last_seconds, observations, appearance, path=path, floor_path=floor_path,
+        confidence=float(boxes[boxes[:, 6] == 0, 5].sum() / max(observations, 1)))
 
 
 def _path_rows(seconds: NDArray[np.float64]) -> list[int]:

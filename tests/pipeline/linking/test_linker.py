@@ -156,6 +156,12 @@ def test_the_order_of_tracklets_does_not_matter():
     assert len(set(forwards.values())) == 6
 
 
+def test_what_is_rarely_taken_for_a_person_gets_no_identity():
+    post = replace(tracklet("a", 1, 0, 60, person=1), confidence=0.34)
+    assert identities([post, tracklet("a", 2, 0, 60, person=2)]) == {("a", 2): 1}
+    assert identities([post], LinkingConfig(min_confidence=0.3)) == {("a", 1): 1}
+
+
 def test_who_was_seen_too_shortly_is_undecided_until_seen_again():
     short = tracklet("a", 1, 0, 3, person=1)
     assert identities([short]) == {}

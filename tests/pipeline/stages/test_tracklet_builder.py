@@ -81,6 +81,7 @@ def test_interpolated_boxes_are_marked_and_are_no_observations():
         assert observations.interpolated.tolist() == [3 <= index < 6]
     (tracklet,) = builder.close(())
     assert tracklet.observations == 7
+    assert tracklet.confidence == pytest.approx(0.9)
 
 
 def test_a_track_closes_once_the_tracker_has_ended_it():
@@ -203,6 +204,22 @@ def test_a_track_that_goes_over_to_somebody_else_is_split_there():
     assert {crop.seconds < 2 for crop in before.crops} == {True}
     assert {crop.seconds < 2 for crop in after.crops} == {False}
     np.testing.assert_allclose(after.path[:, 0], [0, 0.5, 1, 1.5], atol=1e-6)
+
+
+def test_each_part_of_a_split_track_has_its_own_mean_confidence():
+    builder = new_builder(split_similarity=0.9)
+    for index in range(40):
+        grey = 5 + 60 * (index // 20)
+        crops = FrameCrops(Frame("a", index, index / FPS, np.full((240, 320, 3), grey, np.uint8)), boxes(100),
+                           ColourEmbedder(), Stopwatch())
+        if index % 4 == 0:
+            crops.embed(np.array([0]))
+        builder.update(crops, tracked(index, (1, 100, 0), confidence=0.8 if index < 20 else 0.4))
+    first, second = builder.close(())
+    weights = np.array([first.observations, second.observations])
+    assert np.average([first.confidence, second.confidence], weights=weights) == pytest.approx(0.6)
+    assert first.confidence > 0.75
+    assert second.confidence < 0.45
 
 
 def test_open_tracks_are_shown_as_they_are_by_now():
