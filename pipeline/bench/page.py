@@ -12,7 +12,7 @@ import numpy as np
 
 from ..storage.store import CameraRow, Store
 from ..types import Observations
-from .page_users import copied, first_requests, served, users_at
+from .page_users import copied, cpu_seconds, first_requests, served, users_at
 
 WRITTEN_FPS, WRITTEN_PEOPLE = 12.5, 5  # of each camera of the run that writes meanwhile
 
@@ -32,7 +32,10 @@ class RouteTime:
 
 @dataclass(frozen=True, slots=True)
 class PageBenchmark:
-    """The result: of every kind of request, and frames per second that the run wrote meanwhile."""
+    """The result: of every kind of request, and frames per second that the run wrote meanwhile.
+
+    `server_cores` are the processor seconds per second of the server.
+    """
 
     tracklets: int
     people: int
@@ -41,6 +44,7 @@ class PageBenchmark:
     seconds: float
     routes: list[RouteTime]
     written_per_second: float
+    server_cores: float
 
 
 def benchmark_page(path: Path, photo: bytes, users: int, seconds: float, think_seconds: float) -> PageBenchmark:
@@ -56,18 +60,19 @@ def benchmark_page(path: Path, photo: bytes, users: int, seconds: float, think_s
     Raises:
         OutputError: the server does not start.
     """
-    with tempfile.TemporaryDirectory() as folder, served(own := copied(path, Path(folder))) as (port, token, _):
+    with tempfile.TemporaryDirectory() as folder, served(own := copied(path, Path(folder))) as (port, token, process):
         first = first_requests(port, token, photo)
         stop = threading.Event()
         written: list[int] = []
         writer = threading.Thread(target=_write, args=(own, stop, written))
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), cpu_seconds(process)
         writer.start()
         with users_at(port, token, photo, users, think_seconds) as times:
             stop.wait(seconds)
         stop.set()
         writer.join()
         took = time.perf_counter() - began
+        cores = (cpu_seconds(process) - cpu) / took
     with Store.open(path) as store, store.reading() as connection:
         tracklets, people = connection.exec_driver_sql(
             "SELECT count(*), count(DISTINCT identity_id) FROM tracklets JOIN cameras ON cameras.id = camera_id "
@@ -77,7 +82,7 @@ def benchmark_page(path: Path, photo: bytes, users: int, seconds: float, think_s
             RouteTime(what, first[what], len(own), len(times.errors.get(what, [])), *(
                 1000 * float(share) for share in np.percentile(own, [50, 95, 100])))
             for what, own in sorted(times.seconds.items())],
-        sum(written) / took)
+        sum(written) / took, cores)
 
 
 def _write(path: Path, stop: threading.Event, written: list[int]) -> None:

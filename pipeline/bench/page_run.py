@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,9 +15,7 @@ import yaml
 
 from ..config.loader import load_config
 from ..errors import SourceError
-from .page_users import MAIN, copied, first_requests, served, users_at
-
-USER_TIME, SYSTEM_TIME = 11, 12  # places in /proc/PID/stat after the name
+from .page_users import MAIN, copied, cpu_seconds, first_requests, served, users_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +73,14 @@ def benchmark_run(
                     if not watched:
                         found.alone.append(_run_fps(own))
                         continue
-                    began, server, users_own = time.perf_counter(), _cpu_seconds(process), time.process_time()
+                    began, server, users_own = time.perf_counter(), cpu_seconds(process), time.process_time()
                     with users_at(port, token, photo, users, think_seconds) as times:
                         found.watched.append(_run_fps(own))
                         took = time.perf_counter() - began
                         found.requests.append(sum(map(len, times.seconds.values())) / took)
-                        found.server_cores.append((_cpu_seconds(process) - server) / took)
+                        found.server_cores.append((cpu_seconds(process) - server) / took)
                         found.users_cores.append((time.process_time() - users_own) / took)
     return found
-
-
-def _cpu_seconds(process: int) -> float:
-    """Processor time that a process has taken, on Linux; not a number elsewhere."""
-    try:
-        values = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return float("nan")
-    return (int(values[USER_TIME]) + int(values[SYSTEM_TIME])) / os.sysconf("SC_CLK_TCK")
 
 
 def _run_fps(config: Path) -> float:

@@ -27,6 +27,7 @@ TOKEN_BYTES = 24
 KINDS, TIMELINE, PHOTO = 10, 1, 9  # of requests
 PHOTO_PATH = "/api/search/photo"
 END_SECONDS = 30.0  # for which the server may take to end
+USER_TIME, SYSTEM_TIME = 11, 12  # places in /proc/PID/stat after the name
 MAIN = "from reidpipe.pipeline.cli.main import main; main()"
 
 
@@ -189,3 +190,12 @@ def _request(kind: int, rng: np.random.Generator, ids: list[int], crop: dict[str
         8: ("search by a stored picture", f"/api/search?run=1&tracklet={crop['tracklet']}&frame={crop['frame']}"),
         PHOTO: ("search by a photo", PHOTO_PATH),
     }[kind]
+
+
+def cpu_seconds(process: int) -> float:
+    """Processor time that a process has taken, on Linux; not a number elsewhere."""
+    try:
+        values = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return float("nan")
+    return (int(values[USER_TIME]) + int(values[SYSTEM_TIME])) / os.sysconf("SC_CLK_TCK")

@@ -76,7 +76,8 @@ def page_command(
     return terminal().print(
         table_of(
             f"{found.users} users at once, {found.tracklets:,} tracklets of {found.people:,} people, a database of "
-            f"{found.database_mib:.0f} MiB, while a run writes {found.written_per_second:.0f} frames per second",
+            f"{found.database_mib:.0f} MiB, while a run writes {found.written_per_second:.0f} frames per second; "
+            f"the server takes {found.server_cores:.3f} of a core",
             ("request", "first", "requests", "errors", "p50", "p95", "slowest"),
             [
                 (one.what, f"{one.first_ms:.0f} ms", one.requests, one.errors,

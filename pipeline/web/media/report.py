@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any, cast
 
-from ...output.palette import PALETTE
 from ...storage.store import Store
 from ...types import FloorPlan
 from ..reads.boxes import FloorMap, floor_map
@@ -19,6 +18,8 @@ from ..reads.tracklets import visits_of
 from .pictures import head_blurred, picture_type
 
 CROPS_PER_CAMERA = 3
+COLOURS = (  # of cameras, as on the page (format.js)
+    "#5b8db8", "#e0985a", "#66a36b", "#a8648f", "#6fbfcf", "#c5b04f", "#d5757b", "#8b83cc", "#979da3")
 MAP_PX, PLAN_PX, MAP_MARGIN_M = 560, 900, 1.0
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;color:#1c1f22;background:#fff}
@@ -46,7 +47,7 @@ def identity_report(store: Store, run: int, identity: int, blur: bool, plan: Flo
     """
     page = identity_page(store, run, identity)
     cameras = camera_names(store, run)
-    colours = {one["id"]: PALETTE[place % len(PALETTE)] for place, one in enumerate(cameras)}
+    colours = {one["id"]: COLOURS[place % len(COLOURS)] for place, one in enumerate(cameras)}
     names = {one["id"]: one["name"] for one in cameras}
     tracklets = cast(Sequence[dict[str, Any]], page["tracklets"])
     title = str(page["name"] or f"Person {identity}")
@@ -100,10 +101,12 @@ def _map(found: FloorMap, colours: dict[int, str], plan: FloorPlan | None) -> st
     if not any(path["points"] for path in found["paths"]):
         return ""
     background, place, (wide, high), hint = _on_grid(found) if plan is None else _on_plan(plan)
-    walked = [
-        f'<polyline fill="none" stroke="{colours[path["camera"]]}" stroke-width="2.5" points="'
-        + " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(point[1], point[2]) for point in path["points"]))
-        + '"/>' for path in found["paths"] if path["points"]]
+    walked = []
+    for path in found["paths"]:
+        corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(point[1], point[2]) for point in path["points"]))
+        for colour, width in (("#fff", 6.0), (colours[path["camera"]], 2.5)):  # a white rim, to stand out of lines
+            walked.append(f'<polyline fill="none" stroke="{colour}" stroke-width="{width}" stroke-linejoin="round" '
+                          f'points="{corners}"/>')
     return (f'<h2>Path on the floor</h2>{hint}<svg role="img" aria-label="path on the floor" width="{wide:.0f}" '
             f'height="{high:.0f}" viewBox="0 0 {wide:.0f} {high:.0f}">{background}{"".join(walked)}</svg>')
 

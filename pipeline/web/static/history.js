@@ -18,7 +18,7 @@ export async function showHistory(place) {
   place.append(make("div", { class: "page" }, make("h1", {}, T.title), make("p", { class: "faint" }, T.order),
     make("table", {}, make("thead", {}, make("tr", {}, T.columns.map((text) => make("th", { scope: "col" }, text)))),
       make("tbody", {}, found.map((one) => make("tr", { class: one.undone_by ? "undone" : null },
-        make("td", { class: "number" }, ...one.created.slice(0, 19).split("T").map((part) => make("span", { class: "whole" }, `${part} `))), make("td", {}, one.what), make("td", {}, one.who), make("td", {}, one.why),
+        make("td", { class: "number" }, one.created.slice(0, 19).split("T").flatMap((part) => [make("span", { class: "whole" }, part), " "])), make("td", {}, one.what), make("td", {}, one.who), make("td", {}, one.why),
         make("td", {}, one.undone_by ? make("span", { class: "hint" }, T.undone) : one.kind === "forget" ? make("span", { class: "hint" }, T.forGood)
           : make("button", { type: "button", class: "edits", onclick: (event) => undo(one.number, event.currentTarget) }, one.kind === "undo" ? T.redo : T.undo))))))));
 }
