@@ -16,7 +16,7 @@ from ..reid.disk.files import MODES
 from ..trackers import Detections
 from .config.schema import Config
 from .errors import StoreError
-from .linking.linker import BATCH_SECONDS, EARLY_SECONDS, Linker
+from .linking.linker import BATCH_SECONDS, EARLY_SECONDS, Linker, can_be_linked_early
 from .listener import RunListener
 from .prepare import prepare
 from .resume import (
@@ -221,6 +221,7 @@ class _Stages:
             name: TrackStage(
                 name, config, analysed_rate(config, source), (source.width, source.height), embedder, clock)
             for name, source in sources.items()}
+        self._linking = config.linking
         self._unlinked: list[Tracklet] = []  # without their images
         self._link_at_seconds = self._checkpoint_at_seconds = -math.inf
         self._places: dict[str, Place] = {}  # of each camera's last frame
@@ -311,7 +312,8 @@ class _Stages:
         """Link the tracklets that have ended since the last time, and those that have become long."""
         with self._clock.stage("link"):
             still_open = [
-                one for camera in self._cameras.values() for one in camera.open_tracklets(now_seconds - EARLY_SECONDS)]
+                one for camera in self._cameras.values() for one in camera.open_tracklets(now_seconds - EARLY_SECONDS)
+                if can_be_linked_early(one, self._linking)]
             links = self._linker.add(self._unlinked + still_open, now_seconds)
         self._writer.add_links(links)
         self._unlinked = []

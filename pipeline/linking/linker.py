@@ -26,7 +26,8 @@ KEPT_SECONDS = 300.0  # tracklets that ended longer ago are kept as summaries of
 MOST_RECENT = 2048  # tracklets, however crowded it is; the matrices over all pairs of them then take 20 MB
 REMOVED_AT_ONCE = 64  # removing copies these matrices
 BATCH_SECONDS = 5.0  # tracklets that end within this time are linked together
-EARLY_SECONDS = 10.0  # tracklets are linked when they have become so long, before they end
+EARLY_SECONDS = 10.0  # tracklets are linked when they have become so long, before they end,
+EARLY_CONFIDENCE = 0.1  # if their mean confidence is so much above the least, as links are not withdrawn when it falls
 
 
 class Linker:
@@ -162,6 +163,11 @@ def can_be_linked(tracklet: Tracklet, config: LinkingConfig) -> bool:
     """Whether enough is known of a tracklet to give it an identity: an appearance, and boxes enough that are sure."""
     seen = tracklet.observations >= config.min_observations and tracklet.confidence >= config.min_confidence
     return seen and len(tracklet.appearance) > 0
+
+
+def can_be_linked_early(tracklet: Tracklet, config: LinkingConfig) -> bool:
+    """Whether a tracklet that has not ended can be given an identity."""
+    return can_be_linked(tracklet, config) and tracklet.confidence >= config.min_confidence + EARLY_CONFIDENCE
 
 
 def links_of(recent: Recent, known: KnownIdentities, rows: NDArray[np.int64]) -> list[Link]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reidpipe.pipeline.config.schema import LinkingConfig
-from reidpipe.pipeline.linking.linker import link_tracklets
+from reidpipe.pipeline.linking.linker import can_be_linked, can_be_linked_early, link_tracklets
 from reidpipe.pipeline.types import Tracklet
 from reidpipe.reid import Appearance
 
@@ -160,6 +160,12 @@ def test_what_is_rarely_taken_for_a_person_gets_no_identity():
     post = replace(tracklet("a", 1, 0, 60, person=1), confidence=0.34)
     assert identities([post, tracklet("a", 2, 0, 60, person=2)]) == {("a", 2): 1}
     assert identities([post], LinkingConfig(min_confidence=0.3)) == {("a", 1): 1}
+
+
+def test_a_track_that_goes_on_is_linked_only_if_it_surely_shows_a_person():
+    people = {value: replace(tracklet("a", 1, 0, 10, person=1), confidence=value) for value in (0.3, 0.45, 0.6)}
+    assert [can_be_linked(one, CONFIG) for one in people.values()] == [False, True, True]
+    assert [can_be_linked_early(one, CONFIG) for one in people.values()] == [False, False, True]
 
 
 def test_who_was_seen_too_shortly_is_undecided_until_seen_again():
