@@ -33,14 +33,13 @@ def list_command(database: str | None, run: int | None, as_json: bool) -> None:
 
     with open_store(database, None) as store:
         found = list_identities(store, run)
-    if as_json:
-        return print_json(found)
-    terminal().print(table_of(
-        "identities",
-        ("identity", "name", "first seen", "last seen", "tracklets", "observations", "cameras", "corrected"),
-        [(one.identity, one.name or "", iso_time(one.first_seconds), iso_time(one.last_seconds), one.tracklets,
-          one.observations, ", ".join(one.cameras), "yes" if one.corrected else "") for one in found]))
-    return None
+        if as_json:
+            return print_json(found)
+        return terminal().print(table_of(
+            "identities",
+            ("identity", "name", "first seen", "last seen", "tracklets", "observations", "cameras", "corrected"),
+            [(one.identity, one.name or "", iso_time(one.first_seconds), iso_time(one.last_seconds), one.tracklets,
+              one.observations, ", ".join(one.cameras), "yes" if one.corrected else "") for one in found]))
 
 
 @identities_group.command("show")
@@ -54,16 +53,15 @@ def show_command(identity: int, database: str | None, run: int | None, as_json: 
     with open_store(database, None) as store:
         found = identity_tracklets(store, run, identity)
         name = identity_names(store, run).get(identity)
-    if as_json:
-        return print_json({"identity": identity, "name": name, "tracklets": [one._asdict() for one in found]})
-    terminal().print(table_of(
-        f"identity {identity}{f', {name}' if name else ''}",
-        ("tracklet", "first seen", "last seen", "observations", "probability", "similarity", "shared mask",
-         "seconds since seen", "by"),
-        [(f"{one.camera}:{one.track}", iso_time(one.first_seconds), iso_time(one.last_seconds), one.observations,
-          _rounded(one.probability, 3), _rounded(one.similarity, 3), _rounded(one.shared_mask, 2),
-          _rounded(one.gap_seconds, 1), one.by) for one in found]))
-    return None
+        if as_json:
+            return print_json({"identity": identity, "name": name, "tracklets": [one._asdict() for one in found]})
+        return terminal().print(table_of(
+            f"identity {identity}{f', {name}' if name else ''}",
+            ("tracklet", "first seen", "last seen", "observations", "probability", "similarity", "shared mask",
+             "seconds since seen", "by"),
+            [(f"{one.camera}:{one.track}", iso_time(one.first_seconds), iso_time(one.last_seconds), one.observations,
+              _rounded(one.probability, 3), _rounded(one.similarity, 3), _rounded(one.shared_mask, 2),
+              _rounded(one.gap_seconds, 1), one.by) for one in found]))
 
 
 @identities_group.command("merge")
