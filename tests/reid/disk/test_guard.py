@@ -19,7 +19,7 @@ from reidpipe.reid.export import is_exported_model
 from reidpipe.reid.training.checkpoint import is_own_checkpoint, save
 from reidpipe.reid.training.train import check_outputs
 
-from ..permissions import binding_permissions
+from ...permissions import binding_permissions
 
 
 def never(path):
