@@ -233,6 +233,7 @@ def _percent(share: float) -> str:
 MEASURED: dict[str, Callable[..., Rows]] = {
     "store": _store, "detector": _detector, "detector_agreement": _agreement,
     "appearance": _appearance, "appearance_store": _appearance, "unseen_cameras": _appearance,
+    "market1501": _appearance,
     "held_out": _held_out, "bench": _bench, "quiet": _quiet, "search": _search, "ablation": _ablation,
 }  # fmt: skip
 FROM_CODE = {"config": _config_keys, "recipe": recipe_keys, "options": _options, "data_sets": _data_sets}
