@@ -1,4 +1,4 @@
-"""Batches of images for training a detector: tiled, moved, with people partly covered and posts between them."""
+"""Batches of images for training a detector: tiled, flipped, scaled, shifted, tinted, with people partly covered."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ PAD_GREY = 114
 COVERED_PEOPLE = 0.2  # share of people of whom a part is covered by a piece of the picture where nobody is
 MOST_COVERED = 0.55  # people of whom more is covered are no labels
 MOST_ROWS = 4  # of a grid of upright pictures
-WITH_POSTS = 0.3  # share of the pictures into which posts are drawn
-MOST_POSTS = 3
 _ATTEMPTS = 8  # draws of a piece where nobody is
 
 
@@ -95,8 +93,6 @@ def _augmented(labelled: tuple[Image, Boxes], hw: tuple[int, int], rng: np.rando
     image, xyxy = labelled
     height, width = image.shape[:2]
     image, xyxy = cover_people(image, xyxy, rng)
-    if rng.random() < WITH_POSTS:
-        image = draw_posts(image, xyxy, rng)
     if rng.random() < 0.5:
         image = image[:, ::-1]
         xyxy[:, [0, 2]] = width - xyxy[:, [2, 0]]
@@ -154,45 +150,6 @@ def _cover(box: Boxes, rng: np.random.Generator) -> Boxes:
         return np.array([sides[0], y1 - 0.05 * height, sides[1], y2 + 0.05 * height])
     top = y1 + rng.uniform(0.2, 0.5) * height
     return np.array([x1 - beyond[0], top, x2 + beyond[1], top + rng.uniform(0.15, 0.4) * height])
-
-
-def draw_posts(image: Image, xyxy: Boxes, rng: np.random.Generator) -> Image:
-    """Draw a few posts with round heads where nobody is: lamps and bollards stand, too, but are no people [ours].
-
-    Args:
-        image: uint8 (H, W, 3) BGR; not changed.
-        xyxy: float32 (N, 4), boxes of people in pixels.
-        rng: source of randomness.
-    """
-    image = image.copy()
-    for _ in range(rng.integers(1, MOST_POSTS + 1)):
-        post = _post(int(image.shape[0] * rng.uniform(0.08, 0.5)), rng)  # (h, w, 4)
-        height, width = post.shape[:2]
-        room = np.array([image.shape[1] - width, image.shape[0] - height])
-        if (room < 1).any():
-            continue
-        x, y = rng.integers(0, room)
-        if not _shared_area(xyxy, np.array([[x, y, x + width, y + height]], np.float32)).any():
-            there, opacity = image[y : y + height, x : x + width], post[..., 3:] / 255.0
-            image[y : y + height, x : x + width] = post[..., :3] * opacity + there * (1 - opacity)
-    return image
-
-
-def _post(height: int, rng: np.random.Generator) -> Image:
-    """A post with one to three balls on top, uint8 (height, width, 4) BGR and opacity."""
-    radius = max(int(height * rng.uniform(0.07, 0.16)), 2)
-    width = max(int(height * rng.uniform(0.3, 0.5)), 2 * radius + 2)
-    post = np.zeros((height, width, 4), np.uint8)
-    thickness = max(int(height * rng.uniform(0.03, 0.14)), 1)
-    pole, ball = (rng.integers(10, 230) + rng.integers(-10, 25, 3) for _ in range(2))
-    cv2.line(post, (width // 2, radius), (width // 2, height), (*pole.tolist(), 255), thickness, cv2.LINE_AA)
-    for _ in range(rng.integers(1, 4)):
-        centre = np.array([rng.integers(radius, width - radius), radius + rng.integers(0, radius + 1)])
-        for share in (1.0, 0.7, 0.4):  # lighter towards the light
-            shade = (ball + 60 * (1 - share)).clip(0, 255)
-            cv2.circle(post, (centre - int(radius * (1 - share) / 3)).tolist(), max(int(radius * share), 1),
-                       (*shade.tolist(), 255), -1, cv2.LINE_AA)
-    return np.asarray(cv2.GaussianBlur(post, (3, 3), 0), np.uint8)
 
 
 def _empty_piece(image: Image, xyxy: Boxes, size: NDArray[np.int64], rng: np.random.Generator) -> Image | None:

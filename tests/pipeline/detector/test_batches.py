@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from reidpipe.pipeline.detector.batches import MOST_COVERED, batches, cover_people, draw_posts
+from reidpipe.pipeline.detector.batches import MOST_COVERED, batches, cover_people
 
 PEOPLE = np.array([[100, 60, 160, 240], [300, 80, 350, 230]], np.float32)
 
@@ -70,15 +70,3 @@ def test_upright_photos_fill_the_picture_as_a_grid_of_people_of_many_sizes(tmp_p
     assert len(heights) > 5 * 120, "several people in a picture"
     assert min(heights) < 60, "small people"
     assert max(heights) > 200, "large people"
-
-
-def test_posts_are_drawn_where_nobody_is():
-    changed = []
-    for seed in range(20):
-        image = scene(seed)
-        with_posts = draw_posts(image, PEOPLE, np.random.default_rng(seed))
-        assert (image == scene(seed)).all(), "the original is not changed"
-        for x1, y1, x2, y2 in PEOPLE.astype(int):
-            assert (with_posts[y1:y2, x1:x2] == 255).all(), "people are not covered"
-        changed.append(float((with_posts != image).any(-1).mean()))
-    assert 0.005 < np.mean(changed) < 0.2
