@@ -58,6 +58,15 @@ def crops_at(index, *lefts, embed=()):
     return crops
 
 
+def changing_crops(index):
+    """One box whose colour changes every twenty frames, embedded in every fourth."""
+    frame = Frame("a", index, index / FPS, np.full((240, 320, 3), 5 + 60 * (index // 20), np.uint8))
+    crops = FrameCrops(frame, boxes(100), ColourEmbedder(), Stopwatch())
+    if index % 4 == 0:
+        crops.embed(np.array([0]))
+    return crops
+
+
 def new_builder(homography=None, split_similarity=-1.0, **config):
     return TrackletBuilder("a", AppearanceConfig(**config), homography, 2, split_similarity)
 
@@ -209,12 +218,7 @@ def test_a_track_that_goes_over_to_somebody_else_is_split_there():
 def test_each_part_of_a_split_track_has_its_own_mean_confidence():
     builder = new_builder(split_similarity=0.9)
     for index in range(40):
-        grey = 5 + 60 * (index // 20)
-        crops = FrameCrops(Frame("a", index, index / FPS, np.full((240, 320, 3), grey, np.uint8)), boxes(100),
-                           ColourEmbedder(), Stopwatch())
-        if index % 4 == 0:
-            crops.embed(np.array([0]))
-        builder.update(crops, tracked(index, (1, 100, 0), confidence=0.8 if index < 20 else 0.4))
+        builder.update(changing_crops(index), tracked(index, (1, 100, 0), confidence=0.8 if index < 20 else 0.4))
     first, second = builder.close(())
     weights = np.array([first.observations, second.observations])
     assert np.average([first.confidence, second.confidence], weights=weights) == pytest.approx(0.6)
@@ -312,12 +316,7 @@ def test_a_camera_whose_tracker_cannot_be_stored_has_no_state():
 def test_each_part_of_a_split_track_takes_its_boxes_from_the_part_before():
     builder = new_builder(split_similarity=0.9)
     for index in range(60):
-        grey = 5 + 60 * (index // 20)
-        crops = FrameCrops(Frame("a", index, index / FPS, np.full((240, 320, 3), grey, np.uint8)), boxes(100),
-                           ColourEmbedder(), Stopwatch())
-        if index % 4 == 0:
-            crops.embed(np.array([0]))
-        builder.update(crops, tracked(index, (1, 100, 0)))
+        builder.update(changing_crops(index), tracked(index, (1, 100, 0)))
     first, second, third = builder.close(())
     assert first.taken_from is None
     assert second.taken_from[0] == first.track_id
