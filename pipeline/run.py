@@ -18,8 +18,8 @@ from .config.schema import Config
 from .errors import StoreError
 from .linking.linker import BATCH_SECONDS, EARLY_SECONDS, Linker, can_be_linked_early
 from .listener import RunListener
-from .prepare import prepare
-from .resume import (
+from .running.prepare import prepare
+from .running.resume import (
     Earlier,
     State,
     can_be_resumed,
@@ -38,10 +38,10 @@ from .stages.embed import CropEmbedder
 from .stages.quiet import QuietCameras
 from .stages.track import TrackStage
 from .stopwatch import Stopwatch
-from .storage.checkpoints import Checkpoint
 from .storage.queries import find_run, list_cameras
 from .storage.store import CameraRow, Store
-from .storage.writer import RunWriter
+from .storage.writing.checkpoints import Checkpoint
+from .storage.writing.writer import RunWriter
 from .types import CameraReport, CameraStatus, FloorPlan, Frame, Observations, Place, Tracklet
 
 logger = logging.getLogger(__name__)

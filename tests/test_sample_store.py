@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from reidpipe.pipeline.check import check_config
 from reidpipe.pipeline.cli.main import main
+from reidpipe.pipeline.running.check import check_config
 
 ROOT = Path(__file__).parents[1]
 KIT = ROOT.parent / "shared" / "kit"

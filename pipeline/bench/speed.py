@@ -175,7 +175,7 @@ def benchmark_pipeline(config: Config, plan: Plan) -> Benchmark:
 
 
 def _scaling(config: Config, plan: Plan) -> list[Scaling]:
-    from ..prepare import network_threads
+    from ..running.prepare import network_threads
 
     numbers = [(cameras, 0) for cameras in plan.cameras] + [(len(config.cameras), threads) for threads in plan.threads]
     found = []
@@ -212,8 +212,8 @@ def _pipeline(config: Config, plan: Plan, what: str = "pipeline") -> Measurement
 
 def _bare(config: Config, plan: Plan) -> Measurement:
     """Only the pipeline's decoding threads and its detector, in the same frames."""
-    from ..prepare import network_threads, open_cameras
     from ..run import CHECKPOINT_SECONDS
+    from ..running.prepare import network_threads, open_cameras
     from ..sources.time_order import CameraReader, in_time_order
     from ..stages.detect import detect_ahead, open_detector
     from ..stages.quiet import QuietCameras

@@ -64,7 +64,7 @@ def calibrate_command(
     from ...reid.disk.guard import MARK
     from ...reid.wording import counted
     from ..evaluation.calibration import assess, fit, read_decisions
-    from ..inputs import guard_of_run
+    from ..running.inputs import guard_of_run
     from ..storage.queries import run_number
 
     if also and (truth is None or not fitted):
@@ -113,7 +113,7 @@ def _assessment_json(found: Assessment, weights: CalibrationConfig | None) -> di
 def _fit_to_answers(store: Store, run: int) -> tuple[CalibrationConfig, str]:
     """The calibration that persons' answers give, and what they are."""
     from ..evaluation.answers import adjusted, read_answers
-    from ..relink import shown_linking
+    from ..relinking.relink import shown_linking
 
     answers = read_answers(store, run)
     weights, scale, shift = adjusted(answers, shown_linking(store, run).calibration)

@@ -156,7 +156,7 @@ def sweep_command(
     from ...reid.disk.files import is_png_by, make_folder, write_text
     from ...reid.disk.guard import MARK
     from ..evaluation.sweep import is_sweep_csv, parse_values, sweep_csv, sweep_run
-    from ..inputs import guard_of_run
+    from ..running.inputs import guard_of_run
     from ..storage.queries import run_number
 
     if out is not None and out.suffix.lower() != ".png":

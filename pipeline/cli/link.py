@@ -20,8 +20,8 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..relink import Relinked
-    from ..violations import Violation
+    from ..relinking.relink import Relinked
+    from ..relinking.violations import Violation
 
 CHANGES_SHOWN = 20
 
@@ -47,7 +47,7 @@ def link_command(
 
     Needs no footage. The links become a new set, which all results then show; earlier sets are kept.
     """
-    from ..relink import relink
+    from ..relinking.relink import relink
     from ..storage.link_sets import list_link_sets, select_link_set
 
     if (listed or used is not None) and (settings or dry_run or (listed and used is not None)):
@@ -99,7 +99,7 @@ def check_identities(database: str, run: int | None, as_json: bool) -> None:
     Raises:
         CommandError: there are any.
     """
-    from ..violations import find_violations
+    from ..relinking.violations import find_violations
 
     with open_store(database, None) as store:
         found = find_violations(store, run)

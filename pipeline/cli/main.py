@@ -214,8 +214,8 @@ def check_command(
 
     With --database: prove that no identity is twice in one camera at a time, in two places, or away for too long.
     """
-    from ..check import check_config
     from ..output.floors import draw_floors
+    from ..running.check import check_config
     from ..stages.embed import TERMS
 
     if (config_path is None) == (database is None):

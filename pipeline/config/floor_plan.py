@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..errors import ConfigError
-from ..picture_file import PictureError, decode_picture
+from ..pictures.picture_file import PictureError, decode_picture
 from ..types import FloorPlan
 from .schema import FloorPlanConfig
 

@@ -16,11 +16,11 @@ from sqlalchemy.orm import aliased
 
 from ..errors import CorrectionError, StoreError
 from ..linking.constraints import is_handover
-from ..storage.corrected import apply_corrections, undone
 from ..storage.queries import iso_time, run_number
-from ..storage.rows import insert_row
 from ..storage.schema import NAME_LENGTH, Camera, CorrectionRow, CorrectionTracklet, Identity, Run, TrackletRow
 from ..storage.store import Store
+from ..storage.writing.corrected import apply_corrections, undone
+from ..storage.writing.rows import insert_row
 from ..types import TrackKey
 from .history import Correction, history
 

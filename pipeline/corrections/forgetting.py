@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from ..storage.corrected import apply_corrections
-from ..storage.link_rows import in_parts
 from ..storage.schema import (
     AppearanceRow,
     CheckpointPart,
@@ -21,6 +19,8 @@ from ..storage.schema import (
     TrackletRow,
 )
 from ..storage.store import Store
+from ..storage.writing.corrected import apply_corrections
+from ..storage.writing.link_rows import in_parts
 from .decisions import NewCorrection, checked_author, finished_run, members, record
 from .history import Correction, history
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from ..storage.corrected import undone
 from ..storage.queries import iso_time, run_number
 from ..storage.schema import CorrectionRow
 from ..storage.store import Store
+from ..storage.writing.corrected import undone
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from sqlalchemy import func, select
 from ..config.schema import CalibrationConfig
 from ..errors import ConfigError
 from ..linking.calibration import log_odds
-from ..storage.corrected import corrections_in_force
 from ..storage.queries import run_number
 from ..storage.schema import Identity, LinkRow, LinkSet, TrackletRow
 from ..storage.store import Store
+from ..storage.writing.corrected import corrections_in_force
 
 LEAST_ANSWERS = 10  # of each kind, to fit to
 SCALE_DEVIATION, SHIFT_DEVIATION = 0.5, 1.0  # of the prior around "the calibration is right"

@@ -19,7 +19,7 @@ from ..linking.constraints import gap_seconds
 from ..linking.linker import can_be_linked
 from ..linking.recent import UNDECIDED, Recent
 from ..linking.spans import spans_of
-from ..relink import run_linking
+from ..relinking.relink import run_linking
 from ..storage.queries import find_run, stored_appearances
 from ..storage.store import Store
 from ..storage.tracklets import stored_tracklets

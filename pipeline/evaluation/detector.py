@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...trackers import Detections
 from ..config.schema import Config
-from ..prepare import network_threads, open_cameras
+from ..running.prepare import network_threads, open_cameras
 from ..sources.time_order import CameraReader, in_time_order
 from ..stages.detect import Detector, detect_ahead, open_detector
 from ..stopwatch import Stopwatch

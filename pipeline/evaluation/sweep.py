@@ -15,7 +15,7 @@ import numpy as np
 from ..config.schema import LinkingConfig
 from ..errors import ConfigError
 from ..linking.linker import link_tracklets
-from ..relink import run_linking, validated_linking
+from ..relinking.relink import run_linking, validated_linking
 from ..storage.queries import find_run
 from ..storage.store import Store
 from ..storage.tracklets import stored_tracklets

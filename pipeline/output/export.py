@@ -45,7 +45,7 @@ from ...reid.disk.files import Modes, make_folder, replacing
 from ...reid.disk.guard import Guard, begins_with
 from ..corrections.identities import identity_names
 from ..errors import OutputError
-from ..inputs import guard_of_run, modes_of_run
+from ..running.inputs import guard_of_run, modes_of_run
 from ..stages.observe import foot_points, to_floor
 from ..storage.queries import iso_time, list_cameras, observation_rows, run_number
 from ..storage.store import Store

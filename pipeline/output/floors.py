@@ -14,9 +14,9 @@ from ...reid.disk.guard import MARK
 from ..config.floor_plan import read_floor_plan
 from ..config.loader import load_config
 from ..errors import ConfigError
-from ..inputs import guard_of_config
-from ..picture_file import decode_picture
-from ..prepare import open_cameras
+from ..pictures.picture_file import decode_picture
+from ..running.inputs import guard_of_config
+from ..running.prepare import open_cameras
 from ..sources import opening
 from ..sources.opening import Source
 from ..types import Frame, Image

@@ -24,8 +24,8 @@ from ..config.schema import CameraConfig
 from ..corrections.identities import identity_names
 from ..credentials import remember_secrets
 from ..errors import ConfigError, SourceError, StoreError
-from ..inputs import guard_of_run, modes_of_run
 from ..listener import RunListener, Silent
+from ..running.inputs import guard_of_run, modes_of_run
 from ..sources.opening import Source, open_source
 from ..sources.time_order import CameraReader, in_time_order
 from ..stopwatch import Stopwatch

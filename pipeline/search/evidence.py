@@ -15,7 +15,7 @@ from ..linking.calibration import probability
 from ..linking.constraints import compatible, gap_seconds, separate_views
 from ..linking.motion import motion_evidence
 from ..linking.spans import Spans, spans_of
-from ..relink import shown_linking
+from ..relinking.relink import shown_linking
 from ..storage.packing import decode_crop
 from ..storage.queries import (
     CropImage,

@@ -16,7 +16,7 @@ from ..errors import ConfigError, CorrectionError, StoreError
 from ..linking.calibration import probability
 from ..linking.views import mean_of_nearest, nearest_views
 from ..output.visits import Visit, list_visits
-from ..relink import shown_linking
+from ..relinking.relink import shown_linking
 from ..storage.queries import StoredAppearance, list_cameras, run_number, stored_appearances, tracklet_rows
 from ..storage.store import Store
 from ..types import TrackKey

@@ -14,8 +14,8 @@ from ...reid import SHIPPED_WEIGHTS, Appearance, Embedder
 from ...reid.wording import did_you_mean
 from ..config.schema import AppearanceConfig
 from ..errors import WeightsError
+from ..pictures.thumbnail import thumbnail
 from ..stopwatch import Stopwatch
-from ..thumbnail import thumbnail
 from ..types import Frame, Image
 
 BUNDLED = {

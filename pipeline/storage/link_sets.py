@@ -9,11 +9,11 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from ..errors import StoreError
 from ..types import Link
-from .corrected import apply_corrections
-from .link_rows import new_link_set, write_links
 from .queries import iso_time, run_number
 from .schema import Camera, Identity, LinkRow, LinkSet, TrackletRow
 from .store import Store
+from .writing.corrected import apply_corrections
+from .writing.link_rows import new_link_set, write_links
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...reid import Appearance
 from ..errors import StoreError
-from ..thumbnail import thumbnail
+from ..pictures.thumbnail import thumbnail
 from ..types import Image
 
 WEBP_QUALITY = 60

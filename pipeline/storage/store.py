@@ -24,9 +24,8 @@ from ...reid.wording import shortened
 from ..credentials import config_without_credentials
 from ..errors import ReidpipeError, StoreError
 from ..types import FloorPlan
-from .checkpoints import Checkpoint, read_checkpoint, wind_back, write_checkpoint
-from .damage import find_damage
-from .database import (
+from .connection.damage import find_damage
+from .connection.database import (
     compact_file,
     database_file,
     explain,
@@ -40,10 +39,11 @@ from .database import (
     use_write_ahead_log,
 )
 from .floor_plans import write_floor_plan
-from .link_rows import new_link_set
-from .rows import insert_row
 from .schema import REVISION, Camera, Run
-from .writer import LOCK_SECONDS, RunWriter
+from .writing.checkpoints import Checkpoint, read_checkpoint, wind_back, write_checkpoint
+from .writing.link_rows import new_link_set
+from .writing.rows import insert_row
+from .writing.writer import LOCK_SECONDS, RunWriter
 
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig

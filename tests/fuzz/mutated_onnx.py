@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 
 from reidpipe.pipeline.config.schema import DetectorConfig
-from reidpipe.pipeline.prepare import try_detector, try_embedder
+from reidpipe.pipeline.running.prepare import try_detector, try_embedder
 from reidpipe.pipeline.stages.detect import open_detector
 from reidpipe.reid.embedder import Embedder
 from reidpipe.reid.errors import WeightsError

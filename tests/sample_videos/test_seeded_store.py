@@ -254,7 +254,7 @@ def test_a_film_is_rendered_once_and_its_config_passes_the_check(tmp_path):
         moderngl.create_context(standalone=True, backend="egl").release()
     except Exception as error:  # noqa: BLE001 - moderngl raises bare Exceptions where EGL is missing
         pytest.skip(f"no OpenGL by EGL here (Debian: libegl1 libgl1-mesa-dri): {error}")
-    from reidpipe.pipeline.check import check_config
+    from reidpipe.pipeline.running.check import check_config
     from sample_videos.film import shoot
 
     store = Store((6.0, 8.0), [Gondola((1.2, 4.4, 2.6, 5.0), 1.2, 0, (-1,))])

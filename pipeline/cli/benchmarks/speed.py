@@ -88,7 +88,7 @@ def bench_command(
     from ...bench.compare import fallen_ratios, read_ratios
     from ...bench.speed import Plan, benchmark_pipeline
     from ...config.loader import load_config
-    from ...inputs import guard_of_config
+    from ...running.inputs import guard_of_config
 
     config = load_config(config_path)
     if chart is not None:

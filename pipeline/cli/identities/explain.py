@@ -25,7 +25,7 @@ def explain_link_command(
     Each is a tracklet, CAMERA:TRACK, or the number of an identity, which stands for its most similar tracklet.
     """
     from ....reid.disk.files import make_folder, write_png
-    from ...inputs import guard_of_run
+    from ...running.inputs import guard_of_run
     from ...search.evidence import deciding_crops, explain_link
     from ...search.evidence_picture import draw_link_evidence, evidence_lines, verdict_of
     from ...search.query import embedder_of_run

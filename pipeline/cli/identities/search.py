@@ -52,7 +52,7 @@ def search_command(
     seen in another. A START or END is a date and time, a time of the run's first day (UTC), or seconds since 1970.
     """
     from ....reid.disk.files import make_folder, write_png
-    from ...inputs import guard_of_run
+    from ...running.inputs import guard_of_run
     from ...search.contact_sheet import draw_contact_sheet
     from ...search.ranking import Wanted, rank_identities
     from ...storage.queries import run_number

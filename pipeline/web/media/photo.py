@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...picture_file import PictureError, decode_picture
+from ...pictures.picture_file import PictureError, decode_picture
 from ...types import Image
 from ..access.requests import RequestError
 

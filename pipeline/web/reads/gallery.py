@@ -12,7 +12,7 @@ from ....reid import Appearance, masked_similarity
 from ...config.schema import LinkingConfig
 from ...errors import StoreError
 from ...linking.views import mean_of_nearest, nearest_views
-from ...relink import shown_linking
+from ...relinking.relink import shown_linking
 from ...storage.packing import UINT8_MAX
 from ...storage.schema import AppearanceRow, Camera, Identity, TrackletRow
 from ...storage.store import Store

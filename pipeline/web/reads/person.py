@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ....reid import Appearance, masked_similarity
-from ...relink import shown_linking
+from ...relinking.relink import shown_linking
 from ...storage.packing import unpack_appearance, unpack_appearances
 from ...storage.schema import AppearanceRow, Camera, CropRow, TrackletRow
 from ...storage.store import Store

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from ...storage.corrected import undone
 from ...storage.schema import Camera, CorrectionRow, CorrectionTracklet, Identity, LinkRow
 from ...storage.store import Store
+from ...storage.writing.corrected import undone
 from .tracklets import LinkedTracklet, linked_tracklets
 
 MOST_REVIEWED = 100  # links in one go; afterwards the page asks again

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from reidpipe.pipeline.check import check_config
 from reidpipe.pipeline.config import floor_plan
 from reidpipe.pipeline.config.floor_plan import LONGEST_PX, read_floor_plan
 from reidpipe.pipeline.config.loader import load_config
 from reidpipe.pipeline.config.schema import FloorPlanConfig
 from reidpipe.pipeline.errors import ConfigError
+from reidpipe.pipeline.running.check import check_config
 
 GOOD = "cameras: {door: {source: door.mp4}}\n"
 SCALE = "metres_per_pixel: 0.02, origin: [100, 200]"

@@ -10,12 +10,12 @@ from reidpipe.pipeline.corrections.forgetting import forget
 from reidpipe.pipeline.corrections.history import history
 from reidpipe.pipeline.corrections.identities import identity_names, identity_tracklets, list_identities
 from reidpipe.pipeline.errors import CorrectionError, StoreError
-from reidpipe.pipeline.relink import relink
+from reidpipe.pipeline.relinking.relink import relink
 from reidpipe.pipeline.storage.link_sets import list_link_sets, select_link_set
 from reidpipe.pipeline.storage.queries import find_run
 from reidpipe.pipeline.storage.schema import Camera, LinkSet
 from reidpipe.pipeline.storage.store import Store
-from reidpipe.pipeline.storage.writer import RunWriter
+from reidpipe.pipeline.storage.writing.writer import RunWriter
 from reidpipe.pipeline.types import Link
 from tests.pipeline.stored_runs import DOOR_1, DOOR_2, HALL_1, HALL_2, identities, people_run
 

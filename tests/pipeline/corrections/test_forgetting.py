@@ -11,7 +11,7 @@ from reidpipe.pipeline.corrections.forgetting import forget
 from reidpipe.pipeline.corrections.history import history
 from reidpipe.pipeline.corrections.identities import list_identities
 from reidpipe.pipeline.errors import StoreError
-from reidpipe.pipeline.relink import relink
+from reidpipe.pipeline.relinking.relink import relink
 from reidpipe.pipeline.storage.queries import observation_rows
 from reidpipe.pipeline.storage.store import Store
 from tests.pipeline.stored_runs import DOOR_2, identities, people_run, rows

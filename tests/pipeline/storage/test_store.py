@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import event
 
 from reidpipe.pipeline.errors import LockedError, StoreError
-from reidpipe.pipeline.storage import writer
 from reidpipe.pipeline.storage.store import CameraRow, Store, verify_database
+from reidpipe.pipeline.storage.writing import writer
 from reidpipe.pipeline.types import Link
 
 from ..stored_runs import DIMS, LINK, boxes, camera, rows, small_run, tracklet, until

@@ -12,7 +12,7 @@ import pytest
 
 from reidpipe.pipeline.credentials import without_credentials
 from reidpipe.pipeline.errors import StoreError
-from reidpipe.pipeline.storage.database import parse_database, shown
+from reidpipe.pipeline.storage.connection.database import parse_database, shown
 from reidpipe.pipeline.storage.store import Store, verify_database
 
 from ..stored_runs import rows, small_run

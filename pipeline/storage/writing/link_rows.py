@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 
-from ..types import Link, TrackKey
+from ...types import Link, TrackKey
+from ..schema import Identity, LinkRow, LinkSet, TrackletRow
 from .rows import insert_row
-from .schema import Identity, LinkRow, LinkSet, TrackletRow
 
 KEYS_AT_ONCE = 500  # in one statement; databases limit the number of its parameters
 

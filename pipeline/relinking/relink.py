@@ -10,17 +10,17 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 from sqlalchemy import select
 
-from .config.messages import describe_error
-from .config.schema import LinkingConfig
-from .errors import ConfigError, StoreError
-from .linking.linker import link_tracklets
-from .storage.corrected import corrected_identities
-from .storage.link_sets import add_link_set
-from .storage.queries import find_run, run_config, tracklet_rows
-from .storage.schema import LinkSet
-from .storage.store import Store
-from .storage.tracklets import stored_tracklets
-from .types import TrackKey
+from ..config.messages import describe_error
+from ..config.schema import LinkingConfig
+from ..errors import ConfigError, StoreError
+from ..linking.linker import link_tracklets
+from ..storage.link_sets import add_link_set
+from ..storage.queries import find_run, run_config, tracklet_rows
+from ..storage.schema import LinkSet
+from ..storage.store import Store
+from ..storage.tracklets import stored_tracklets
+from ..storage.writing.corrected import corrected_identities
+from ..types import TrackKey
 
 
 @dataclass(frozen=True, slots=True)

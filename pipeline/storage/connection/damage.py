@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Column, Connection, DateTime, Double, Integer, LargeBinary, String, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
-from .schema import Base
+from ..schema import Base
 
 STORED_AS = (  # SQLite's names of stored values; a column of any type may hold any of them
     (Integer, "'integer'"), (Double, "'real', 'integer'"), (LargeBinary, "'blob'"), (DateTime, "'text'"),

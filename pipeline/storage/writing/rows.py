@@ -9,11 +9,11 @@ from typing import cast
 
 from sqlalchemy import Connection, Insert, bindparam, func, insert, select, update
 
-from ...reid import Appearance
-from ..credentials import without_credentials
-from ..types import CameraReport, Crop, Observations, TrackKey, Tracklet
-from .packing import encode_crop, pack_appearance
-from .schema import (
+from ....reid import Appearance
+from ...credentials import without_credentials
+from ...types import CameraReport, Crop, Observations, TrackKey, Tracklet
+from ..packing import encode_crop, pack_appearance
+from ..schema import (
     AnalysedFrame,
     AppearanceRow,
     Camera,

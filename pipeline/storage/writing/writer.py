@@ -14,13 +14,13 @@ from typing import Literal, Self
 
 from sqlalchemy import Connection, update
 
-from ..errors import LockedError, StoreError
-from ..types import CameraReport, Link, Observations, Tracklet
+from ...errors import LockedError, StoreError
+from ...types import CameraReport, Link, Observations, Tracklet
+from ..schema import Camera, Run
 from .checkpoints import Checkpoint, delete_checkpoints, write_checkpoint
 from .corrected import apply_corrections, withdraw_corrections
 from .link_rows import settle_links, write_links
 from .rows import PackedTracklet, RowWriter, pack_tracklet
-from .schema import Camera, Run
 
 logger = logging.getLogger(__name__)
 

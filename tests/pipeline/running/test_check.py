@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from reidpipe.pipeline.check import check_config
 from reidpipe.pipeline.errors import ConfigError, OutputError
 from reidpipe.pipeline.output.floors import draw_floors
+from reidpipe.pipeline.running.check import check_config
 
-from .media import cut, write_images, write_video
-from .networks import write_detector, write_embedder
+from ..media import cut, write_images, write_video
+from ..networks import write_detector, write_embedder
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any
 
-from ..reid.disk.files import MODES, OWNER, Modes
-from ..reid.disk.guard import Guard
-from .config.schema import ADDRESS, Config
-from .errors import OutputError, SourceError, StoreError
-from .sources.opening import find_footage
-from .storage.database import database_file, parse_database
-from .storage.queries import list_sources, run_config
-from .storage.store import Store
+from ...reid.disk.files import MODES, OWNER, Modes
+from ...reid.disk.guard import Guard
+from ..config.schema import ADDRESS, Config
+from ..errors import OutputError, SourceError, StoreError
+from ..sources.opening import find_footage
+from ..storage.connection.database import database_file, parse_database
+from ..storage.queries import list_sources, run_config
+from ..storage.store import Store
 
 SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 

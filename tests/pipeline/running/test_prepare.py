@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.storage.store import VERSION_TABLE, Store
 
-from .media import write_images, write_video
-from .networks import write_detector, write_embedder
+from ..media import write_images, write_video
+from ..networks import write_detector, write_embedder
 
 
 def another_programs(path):

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from .config.loader import load_config
-from .config.schema import CameraConfig, Config, SourcesConfig
-from .errors import ReidpipeError, SourceError
+from ..config.loader import load_config
+from ..config.schema import CameraConfig, Config, SourcesConfig
+from ..errors import ReidpipeError, SourceError
+from ..sources.opening import Footage, find_footage, unreadable
 from .prepare import Prepared, prepare
-from .sources.opening import Footage, find_footage, unreadable
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.errors import ConfigError, StoreError
-from reidpipe.pipeline.relink import relink
+from reidpipe.pipeline.relinking.relink import relink
+from reidpipe.pipeline.relinking.violations import find_violations
 from reidpipe.pipeline.storage.link_sets import list_link_sets, select_link_set
 from reidpipe.pipeline.storage.queries import find_run, tracklet_rows
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import Link, Observations, Tracklet
-from reidpipe.pipeline.violations import find_violations
 from reidpipe.reid import Appearance
 
 FLOOR = [[0.01, 0.0, 0.0], [0.0, 0.01, 0.0], [0.0, 0.0, 1.0]]  # 100 pixels are a metre

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from .schema import (
+from ..schema import (
     AnalysedFrame,
     AppearanceRow,
     Camera,

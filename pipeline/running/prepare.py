@@ -8,18 +8,18 @@ from functools import partial
 
 import numpy as np
 
-from .config.floor_plan import read_floor_plan
-from .config.schema import Config
-from .credentials import remember_secrets
-from .errors import ConfigError, ReidpipeError, SourceError, StoreError, WeightsError
+from ..config.floor_plan import read_floor_plan
+from ..config.schema import Config
+from ..credentials import remember_secrets
+from ..errors import ConfigError, ReidpipeError, SourceError, StoreError, WeightsError
+from ..memory import give_back_freed_heap, give_back_freed_pictures
+from ..sources.background import in_background
+from ..sources.opening import Source, open_sources
+from ..stages.detect import Detector, open_detector
+from ..stages.embed import CropEmbedder, open_embedder
+from ..storage.store import verify_database
+from ..types import CameraReport, FloorPlan
 from .inputs import check_database_path
-from .memory import give_back_freed_heap, give_back_freed_pictures
-from .sources.background import in_background
-from .sources.opening import Source, open_sources
-from .stages.detect import Detector, open_detector
-from .stages.embed import CropEmbedder, open_embedder
-from .storage.store import verify_database
-from .types import CameraReport, FloorPlan
 
 GREY = 114  # of the empty pictures on which networks are tried
 

@@ -9,14 +9,14 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import aliased
 
-from .linking.constraints import FLOOR_SLACK_METRES, is_handover, metres_apart, reachable
-from .linking.spans import spans_of
+from ..linking.constraints import FLOOR_SLACK_METRES, is_handover, metres_apart, reachable
+from ..linking.spans import spans_of
+from ..storage.queries import list_cameras, run_number
+from ..storage.schema import Camera, Identity, TrackletRow
+from ..storage.store import Store
+from ..storage.tracklets import stored_tracklets
+from ..types import TrackKey
 from .relink import shown_linking
-from .storage.queries import list_cameras, run_number
-from .storage.schema import Camera, Identity, TrackletRow
-from .storage.store import Store
-from .storage.tracklets import stored_tracklets
-from .types import TrackKey
 
 Pair = tuple[int, TrackKey, TrackKey]  # identity, and two of its tracklets, the earlier one first
 

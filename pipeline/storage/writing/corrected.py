@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import aliased
 
-from ...reid import Appearance, concatenate, masked_similarity
-from ..linking.decisions import Decision, Numbers, Rows, Shown, obey
-from ..linking.recent import UNDECIDED
-from ..types import TrackKey
-from .link_rows import identity_ids, in_parts
-from .packing import unpack_appearance
-from .schema import (
+from ....reid import Appearance, concatenate, masked_similarity
+from ...linking.decisions import Decision, Numbers, Rows, Shown, obey
+from ...linking.recent import UNDECIDED
+from ...types import TrackKey
+from ..packing import unpack_appearance
+from ..schema import (
     AppearanceRow,
     Camera,
     CorrectionRow,
@@ -34,6 +33,7 @@ from .schema import (
     LinkSet,
     TrackletRow,
 )
+from .link_rows import identity_ids, in_parts
 
 Mode = Literal["plain", "query", "joint"]
 

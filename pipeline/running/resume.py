@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..reid.wording import shortened
-from .config.schema import Config
-from .credentials import config_without_credentials
-from .errors import ConfigError, SourceError, StoreError
-from .sources.opening import find_footage
-from .stages.detect import BUNDLED as DETECTORS
-from .stages.embed import BUNDLED as EMBEDDERS
-from .storage.database import database_file, file_exists, parse_database
-from .storage.runs import runs_with_inputs
-from .storage.store import Store
+from ...reid.wording import shortened
+from ..config.schema import Config
+from ..credentials import config_without_credentials
+from ..errors import ConfigError, SourceError, StoreError
+from ..sources.opening import find_footage
+from ..stages.detect import BUNDLED as DETECTORS
+from ..stages.embed import BUNDLED as EMBEDDERS
+from ..storage.connection.database import database_file, file_exists, parse_database
+from ..storage.runs import runs_with_inputs
+from ..storage.store import Store
 
 RESUMABLE_TRACKERS = ("masked",)  # those that are a `ResumableTracker`
 WITHOUT_EFFECT = ("database", "access", "retention", "sources", "floor_plan")  # sections that change no result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .types import Image
+from ..types import Image
 
 LONGEST_SIDE_PX = 160  # enough to judge a link by eye
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image as Picture
 from PIL import ImageOps
 
-from .types import Image
+from ..types import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP")  # no format that can run code or name other files, such as SVG
 MOST_PIXELS = 40_000_000  # of a picture; phones take 12 to 48 million

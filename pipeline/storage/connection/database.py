@@ -14,10 +14,10 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from ...reid.disk.files import OWNER, Modes, make_folder
-from ...reid.disk.paths import expand_home
-from ..credentials import remember_secrets, without_credentials
-from ..errors import LockedError, OutputError, StoreError
+from ....reid.disk.files import OWNER, Modes, make_folder
+from ....reid.disk.paths import expand_home
+from ...credentials import remember_secrets, without_credentials
+from ...errors import LockedError, OutputError, StoreError
 
 ADVICE = {  # by prefix of SQLite's error name
     "SQLITE_FULL": "its disk is full: make room (what is already stored is kept)",

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from reidpipe.pipeline.errors import StoreError
-from reidpipe.pipeline.storage.checkpoints import Checkpoint
 from reidpipe.pipeline.storage.link_sets import add_link_set
 from reidpipe.pipeline.storage.runs import runs_with_inputs
 from reidpipe.pipeline.storage.store import Store
+from reidpipe.pipeline.storage.writing.checkpoints import Checkpoint
 from reidpipe.pipeline.types import CameraReport, Link
 
-from ..stored_runs import LINK, boxes, camera, rows, tracklet, until
+from ...stored_runs import LINK, boxes, camera, rows, tracklet, until
 
 TABLES = ("frames", "observations", "tracklets", "appearances", "crops", "links", "identities")
 

@@ -1,0 +1,1 @@
+"""Pictures as files: decoded with care, and shrunk to be kept."""
