@@ -38,7 +38,7 @@ from .stages.embed import CropEmbedder
 from .stages.quiet import QuietCameras
 from .stages.track import TrackStage
 from .stopwatch import Stopwatch
-from .storage.queries import find_run, list_cameras
+from .storage.runs import find_run, list_cameras
 from .storage.store import CameraRow, Store
 from .storage.writing.checkpoints import Checkpoint
 from .storage.writing.writer import RunWriter

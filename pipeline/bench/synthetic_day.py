@@ -21,7 +21,7 @@ from ...reid import Appearance, concatenate, masked_similarity
 from ..errors import ConfigError
 from ..evaluation.scene import join
 from ..evaluation.tracking import MIN_VISIBLE, run_scenes
-from ..storage.queries import find_run
+from ..storage.runs import find_run
 from ..storage.store import Store
 from ..storage.tracklets import stored_tracklets
 from ..types import Tracklet

@@ -65,7 +65,7 @@ def calibrate_command(
     from ...reid.wording import counted
     from ..evaluation.calibration import assess, fit, read_decisions
     from ..running.inputs import guard_of_run
-    from ..storage.queries import run_number
+    from ..storage.runs import run_number
 
     if also and (truth is None or not fitted):
         raise ConfigError("--also: is for a fit to several runs with ground truth: give --fit and --truth")

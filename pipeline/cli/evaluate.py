@@ -157,7 +157,7 @@ def sweep_command(
     from ...reid.disk.guard import MARK
     from ..evaluation.sweep import is_sweep_csv, parse_values, sweep_csv, sweep_run
     from ..running.inputs import guard_of_run
-    from ..storage.queries import run_number
+    from ..storage.runs import run_number
 
     if out is not None and out.suffix.lower() != ".png":
         raise ConfigError(f"{out}: expected a file name that ends in .png")

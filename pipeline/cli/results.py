@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @as_json_option
 def runs_command(database: str | None, config_path: Path | None, as_json: bool) -> None:
     """List the runs in a database."""
-    from ..storage.queries import list_runs
+    from ..storage.runs import list_runs
 
     with open_store(database, config_path) as store:
         found = list_runs(store)

@@ -16,9 +16,10 @@ from sqlalchemy.orm import aliased
 
 from ..errors import CorrectionError, StoreError
 from ..linking.constraints import is_handover
-from ..storage.queries import iso_time, run_number
+from ..storage.runs import run_number
 from ..storage.schema import NAME_LENGTH, Camera, CorrectionRow, CorrectionTracklet, Identity, Run, TrackletRow
 from ..storage.store import Store
+from ..storage.times import iso_time
 from ..storage.writing.corrected import apply_corrections, undone
 from ..storage.writing.rows import insert_row
 from ..types import TrackKey

@@ -21,6 +21,7 @@ from ..storage.schema import (
 from ..storage.store import Store
 from ..storage.writing.corrected import apply_corrections
 from ..storage.writing.link_rows import in_parts
+from ..storage.writing.processes import require_no_run
 from .decisions import NewCorrection, checked_author, finished_run, members, record
 from .history import Correction, history
 
@@ -60,7 +61,7 @@ def forget(store: Store, run: int | None, identity: int, who: str, why: str = ""
     """
     number, author = finished_run(store, run), checked_author(who, why)
     with store.writing() as connection:
-        store.require_no_run(connection)
+        require_no_run(connection, store.name)
         ids = [one.id for one in members(connection, store, number, identity)]
         _blank_audit(connection, number, set(ids))
         counts = [sum(_delete(connection, kind, some) for some in in_parts(ids))

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from ..storage.queries import iso_time, run_number
+from ..storage.runs import run_number
 from ..storage.schema import CorrectionRow
 from ..storage.store import Store
+from ..storage.times import iso_time
 from ..storage.writing.corrected import undone
 
 

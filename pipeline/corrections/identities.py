@@ -8,7 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 
 from ..errors import CorrectionError
-from ..storage.queries import last_links, run_number
+from ..storage.queries import last_links
+from ..storage.runs import run_number
 from ..storage.schema import Camera, Identity, LinkRow, TrackletRow
 from ..storage.store import Store
 from ..types import TrackKey

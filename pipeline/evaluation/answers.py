@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from ..config.schema import CalibrationConfig
 from ..errors import ConfigError
 from ..linking.calibration import log_odds
-from ..storage.queries import run_number
+from ..storage.runs import run_number
 from ..storage.schema import Identity, LinkRow, LinkSet, TrackletRow
 from ..storage.store import Store
 from ..storage.writing.corrected import corrections_in_force

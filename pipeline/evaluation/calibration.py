@@ -20,7 +20,8 @@ from ..linking.linker import can_be_linked
 from ..linking.recent import UNDECIDED, Recent
 from ..linking.spans import spans_of
 from ..relinking.relink import run_linking
-from ..storage.queries import find_run, stored_appearances
+from ..storage.queries import stored_appearances
+from ..storage.runs import find_run
 from ..storage.store import Store
 from ..storage.tracklets import stored_tracklets
 from ..types import TrackKey, Tracklet

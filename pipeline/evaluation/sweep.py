@@ -16,7 +16,7 @@ from ..config.schema import LinkingConfig
 from ..errors import ConfigError
 from ..linking.linker import link_tracklets
 from ..relinking.relink import run_linking, validated_linking
-from ..storage.queries import find_run
+from ..storage.runs import find_run
 from ..storage.store import Store
 from ..storage.tracklets import stored_tracklets
 from ..types import TrackKey, Tracklet

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..storage.queries import analysed_frames, find_run, list_cameras, observation_rows
+from ..storage.queries import analysed_frames, observation_rows
+from ..storage.runs import find_run, list_cameras
 from ..storage.store import Store
 from .decomposition import LinkScore, Stage, TrackletScore, decompose, link_score, tracklet_score
 from .ground_truth import Boxes, read_results, read_truth, result_files, truth_files

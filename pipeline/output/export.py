@@ -47,8 +47,10 @@ from ..corrections.identities import identity_names
 from ..errors import OutputError
 from ..running.inputs import guard_of_run, modes_of_run
 from ..stages.observe import foot_points, to_floor
-from ..storage.queries import iso_time, list_cameras, observation_rows, run_number
+from ..storage.queries import observation_rows
+from ..storage.runs import list_cameras, run_number
 from ..storage.store import Store
+from ..storage.times import iso_time
 from .visits import list_visits
 
 Format = Literal["csv", "parquet", "mot", "json"]

@@ -29,7 +29,8 @@ from ..running.inputs import guard_of_run, modes_of_run
 from ..sources.opening import Source, open_source
 from ..sources.time_order import CameraReader, in_time_order
 from ..stopwatch import Stopwatch
-from ..storage.queries import CameraSummary, ObservationRow, list_cameras, observation_rows, run_config, run_number
+from ..storage.queries import ObservationRow, observation_rows
+from ..storage.runs import CameraSummary, list_cameras, run_config, run_number
 from ..storage.store import Store
 from ..types import CameraReport, Frame
 from .export import camera_stems

@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 
 from ..stages.observe import foot_points
-from ..storage.queries import last_links, run_number
+from ..storage.queries import last_links
+from ..storage.runs import run_number
 from ..storage.schema import Camera, Identity, LinkRow, Observation, TrackletRow
 from ..storage.store import Store
 

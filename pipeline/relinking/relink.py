@@ -15,7 +15,8 @@ from ..config.schema import LinkingConfig
 from ..errors import ConfigError, StoreError
 from ..linking.linker import link_tracklets
 from ..storage.link_sets import add_link_set
-from ..storage.queries import find_run, run_config, tracklet_rows
+from ..storage.queries import tracklet_rows
+from ..storage.runs import find_run, run_config
 from ..storage.schema import LinkSet
 from ..storage.store import Store
 from ..storage.tracklets import stored_tracklets

@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 
 from ..linking.constraints import FLOOR_SLACK_METRES, is_handover, metres_apart, reachable
 from ..linking.spans import spans_of
-from ..storage.queries import list_cameras, run_number
+from ..storage.runs import list_cameras, run_number
 from ..storage.schema import Camera, Identity, TrackletRow
 from ..storage.store import Store
 from ..storage.tracklets import stored_tracklets

@@ -15,7 +15,7 @@ from ..config.schema import ADDRESS, Config
 from ..errors import OutputError, SourceError, StoreError
 from ..sources.opening import find_footage
 from ..storage.connection.database import database_file, parse_database
-from ..storage.queries import list_sources, run_config
+from ..storage.runs import list_sources, run_config
 from ..storage.store import Store
 
 SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")

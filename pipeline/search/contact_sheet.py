@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from ...reid.evaluation.sheet import FAINT, INK, Sheet
 from ...reid.wording import counted
 from ..storage.packing import decode_crop
-from ..storage.queries import CropImage, crop_images, iso_time
+from ..storage.queries import CropImage, crop_images
 from ..storage.store import Store
+from ..storage.times import iso_time
 from ..types import Image, TrackKey
 from .query import QueryPicture
 from .ranking import FoundIdentity

@@ -17,14 +17,8 @@ from ..linking.motion import motion_evidence
 from ..linking.spans import Spans, spans_of
 from ..relinking.relink import shown_linking
 from ..storage.packing import decode_crop
-from ..storage.queries import (
-    CropImage,
-    TrackletSummary,
-    crop_images,
-    run_number,
-    stored_appearances,
-    tracklet_rows,
-)
+from ..storage.queries import CropImage, TrackletSummary, crop_images, stored_appearances, tracklet_rows
+from ..storage.runs import run_number
 from ..storage.store import Store
 from ..storage.tracklets import stored_tracklets
 from ..types import Image, TrackKey, Tracklet

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...reid.evaluation.evidence_map import draw_evidence_sheet
 from ...reid.evaluation.sheet import FAINT, INK, Sheet
-from ..storage.queries import iso_time
+from ..storage.times import iso_time
 from .evidence import DecidingCrop, LinkEvidence
 
 MARGIN_PX, LINE_PX, TYPE_PX, SMALL_TYPE_PX = 24, 24, 16, 14

@@ -17,7 +17,7 @@ from ..config.schema import AppearanceConfig
 from ..errors import SourceError, StoreError
 from ..stages.detect import Detector
 from ..stages.embed import CropEmbedder, cut, open_embedder
-from ..storage.queries import run_config
+from ..storage.runs import run_config
 from ..storage.store import Store
 from ..types import Image
 

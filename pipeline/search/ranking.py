@@ -17,7 +17,8 @@ from ..linking.calibration import probability
 from ..linking.views import mean_of_nearest, nearest_views
 from ..output.visits import Visit, list_visits
 from ..relinking.relink import shown_linking
-from ..storage.queries import StoredAppearance, list_cameras, run_number, stored_appearances, tracklet_rows
+from ..storage.queries import StoredAppearance, stored_appearances, tracklet_rows
+from ..storage.runs import list_cameras, run_number
 from ..storage.store import Store
 from ..types import TrackKey
 

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from ..errors import StoreError
 from ..types import Link
-from .queries import iso_time, run_number
+from .runs import run_number
 from .schema import Camera, Identity, LinkRow, LinkSet, TrackletRow
 from .store import Store
+from .times import iso_time
 from .writing.corrected import apply_corrections
 from .writing.link_rows import new_link_set, write_links
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, select
 from ..config.schema import RetentionConfig
 from .schema import AnalysedFrame, AppearanceRow, Base, Camera, CropRow, Observation, Run, TrackletRow
 from .store import Store
+from .writing.processes import require_no_run
 
 DAY_SECONDS = 86_400.0
 UNTIMED_BEFORE_SECONDS = 366 * DAY_SECONDS  # footage without start_time begins at the epoch, in 1970
@@ -48,7 +49,7 @@ def prune_database(
     moment = (now or datetime.now(UTC)).timestamp()
     with store.reading() if dry_run else store.writing() as connection:
         if not dry_run:
-            store.require_no_run(connection)
+            require_no_run(connection, store.name)
         crops = appearances = observations = 0
         cameras = connection.execute(select(Camera.id, Camera.start_seconds, Run.started_at).join(Run)).all()
         for camera, start_seconds, started_at in cameras:

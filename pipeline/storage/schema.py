@@ -93,9 +93,9 @@ class Run(Base):
     status: Mapped[str] = mapped_column(String(16))  # running, complete, partial
     version: Mapped[str] = mapped_column(String(64))
     config: Mapped[str] = mapped_column(Text)  # JSON
-    writer: Mapped[str] = mapped_column(String(255))  # the process that writes it, see Store
+    writer: Mapped[str] = mapped_column(String(255))  # the process that writes it, see writing/processes.py
     heartbeat_at: Mapped[datetime]  # when that process last wrote
-    inputs: Mapped[str | None] = mapped_column(Text)  # JSON, what the results depend on; see pipeline/resume.py
+    inputs: Mapped[str | None] = mapped_column(Text)  # JSON, what the results depend on; see pipeline/running/resume.py
 
 
 class Camera(Base):

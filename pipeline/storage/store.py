@@ -5,22 +5,18 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import os
-import socket
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, cast
+from typing import Self, cast
 
-from sqlalchemy import URL, Connection, Engine, String, column, insert, inspect, select, table, update
+from sqlalchemy import URL, Connection, Engine, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...reid.disk.files import OWNER, Modes
-from ...reid.wording import shortened
 from ..credentials import config_without_credentials
 from ..errors import ReidpipeError, StoreError
 from ..types import FloorPlan
@@ -30,6 +26,7 @@ from .connection.database import (
     database_file,
     explain,
     foreign_keys_off,
+    is_mostly_free,
     make_engine,
     parse_database,
     reading_only,
@@ -38,23 +35,18 @@ from .connection.database import (
     shown,
     use_write_ahead_log,
 )
+from .connection.revision import migrate, tables_and_revision
 from .floor_plans import write_floor_plan
 from .schema import REVISION, Camera, Run
 from .writing.checkpoints import Checkpoint, read_checkpoint, wind_back, write_checkpoint
 from .writing.link_rows import new_link_set
+from .writing.processes import PROCESS, close_runs, require_no_run, unfinished_runs
 from .writing.rows import insert_row
 from .writing.writer import LOCK_SECONDS, RunWriter
-
-if TYPE_CHECKING:
-    from alembic.config import Config as AlembicConfig
 
 logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0  # how long to wait for another program's lock
-DEAD_AFTER = timedelta(seconds=60)  # writers send a heartbeat every few seconds; a slow lock may delay it
-MIGRATIONS = Path(__file__).with_name("migrations")
-VERSION_TABLE = "reidpipe_revision"
-PROCESS = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"  # process ids are reused, in containers at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +70,6 @@ class CameraRow:
     start_seconds: float
     homography: list[list[float]] | None = None
 
-PAGE_COUNTS = ("freelist_count", "page_count")  # pragmas of SQLite
 
 class Store:
     """One open database; use it as a context manager, or call close().
@@ -154,7 +145,7 @@ class Store:
         camera_ids: dict[str, int] = {}
         config = cast("dict[str, object]", config_without_credentials(json.loads(config_json)))
         with self.writing() as connection:
-            self.require_no_run(connection)
+            require_no_run(connection, self.name)
             run_id = insert_row(connection, insert(Run).values(
                 started_at=now, heartbeat_at=now, status="running", version=version("reidpipe"),
                 config=json.dumps(config), writer=PROCESS, inputs=inputs))
@@ -186,7 +177,7 @@ class Store:
             StoreError: it has no checkpoint, another run is writing to the database, or it cannot be written.
         """
         with self.writing() as connection:
-            self.require_no_run(connection)
+            require_no_run(connection, self.name)
             content = read_checkpoint(connection, run)
             if content is None:
                 raise StoreError(f"{self.name}: run {run} has ended or keeps no checkpoint: run without --resume")
@@ -238,20 +229,6 @@ class Store:
                 raise StoreError(f"{self.name}: it is damaged: {problem}: restore a copy, or move it away") from error
             raise
 
-    def require_no_run(self, connection: Connection) -> None:
-        """Check that no run is writing to the database; inside a transaction that writes, none can begin either.
-
-        Raises:
-            StoreError: one is.
-        """
-        running = connection.execute(
-            select(Run.id, Run.writer, Run.heartbeat_at).where(Run.status == "running").order_by(Run.id))
-        for run, writer, heartbeat_at in running:
-            if is_alive(writer, heartbeat_at):
-                host, process, _ = writer.rsplit(":", 2)
-                raise StoreError(f"{self.name}: run {run} is writing to it (process {process} on {host}): wait until "
-                                 "it has ended, stop it, or use another database")
-
     def compact(self, completely: bool = False) -> int:
         """Give the room of deleted rows back to the file system; returns how many bytes (0 if it is not SQLite).
 
@@ -278,8 +255,7 @@ class Store:
         if self.file is None:
             return False
         with self.reading() as connection:
-            free, pages = (connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PAGE_COUNTS)
-        return 2 * int(free or 0) > int(pages or 0)
+            return is_mostly_free(connection)
 
     def close(self) -> None:
         """Close all connections."""
@@ -292,56 +268,14 @@ class Store:
         self.close()
 
     def _bring_up_to_date(self, create: bool) -> None:
-        tables, revision = self.tables_and_revision(create)
+        with self.reading() as connection:
+            tables, revision = tables_and_revision(connection, self.name, create)
         if revision == REVISION:
             return
         if not tables:
             self._use_write_ahead_log()
-        self._migrate()
-
-    def tables_and_revision(self, create: bool) -> tuple[list[str], str | None]:
-        """The database's tables, and the number of the last migration; None if there are no tables yet.
-
-        Raises:
-            StoreError: damaged, another program's, or of a newer reidpipe; or empty, without `create`.
-        """
-        with self.reading() as connection:
-            tables = inspect(connection).get_table_names()
-            number = select(table(VERSION_TABLE, column("version_num", String)))
-            revision = connection.scalar(number) if VERSION_TABLE in tables else None
-            if self.file is not None:
-                self._refuse_programs(connection)
-        if not tables and not create:
-            raise StoreError(f"{self.name}: the database is empty: run the pipeline first, or give the right path")
-        if tables and revision is None:
-            raise StoreError(f"{self.name}: this database is another program's: give reidpipe one of its own")
-        if revision not in (None, REVISION) and revision not in _known_revisions():
-            its = shortened(str(revision))
-            raise StoreError(f"{self.name}: written by a newer reidpipe (its tables are {its}, ours {REVISION}): "
-                             "update reidpipe, or give another database")
-        return tables, revision
-
-    def _refuse_programs(self, connection: Connection) -> None:
-        """Refuse views and triggers of an SQLite file: they run when tables are read or written, and may never end.
-
-        The view `boxes` is ours, for users; this program never reads it, so it is harmless whatever it has become.
-        """
-        found = connection.exec_driver_sql("SELECT type, name FROM sqlite_master WHERE type IN ('view', 'trigger')")
-        for kind, name in found:
-            if (kind, name) == ("view", "boxes"):
-                continue
-            raise StoreError(f"{self.name}: it has a {kind} named {shortened(name)!r}, which reidpipe did not make: "
-                             "restore a copy, or give reidpipe a database of its own")
-
-    def unfinished_runs(self) -> list[int]:
-        """Numbers of the runs that are marked as running although their process has died."""
-        try:
-            with self.reading() as connection:
-                running = connection.execute(
-                    select(Run.id, Run.writer, Run.heartbeat_at).where(Run.status == "running")).all()
-            return [row.id for row in running if not is_alive(row.writer, row.heartbeat_at)]
-        except (ValueError, TypeError) as error:  # a time or a writer that this program would not have stored
-            raise StoreError(f"{self.name}: it is damaged: restore a copy, or move it away and run again") from error
+        with self.writing(foreign_keys=False) as connection:
+            migrate(connection)
 
     def _use_write_ahead_log(self) -> None:
         try:
@@ -349,27 +283,15 @@ class Store:
         except SQLAlchemyError as error:
             raise explain(self._url, error) from error
 
-    def _migrate(self) -> None:
-        """Apply all missing migrations in one transaction."""
-        from alembic import command
-
-        config = _migrations()
-        with self.writing(foreign_keys=False) as connection:
-            config.attributes["connection"] = connection
-            config.attributes["version_table"] = VERSION_TABLE
-            command.upgrade(config, "head")
-
     def _close_dead_runs(self) -> None:
         """Mark the runs of killed processes as `partial`, ended at their last heartbeat."""
-        dead = self.unfinished_runs()
+        with self.reading() as connection:
+            dead = unfinished_runs(connection, self.name)
         if not dead:
             return
         try:
             with self.writing() as connection:
-                connection.execute(update(Run).where(Run.id.in_(dead), Run.status == "running").values(
-                    status="partial", finished_at=Run.heartbeat_at))
-                connection.execute(update(Camera).where(
-                    Camera.run_id.in_(dead), Camera.status == "running").values(status="partial"))
+                close_runs(connection, dead)
         except StoreError as error:  # a read-only copy can still be read
             logger.debug("runs %s stay open: %s", dead, error)
         else:
@@ -386,54 +308,8 @@ def verify_database(database: str | Path) -> None:
     url = parse_database(database)
     if not require_writable(url):
         return
-    with Store(url, reading_only(url)) as store:
-        _, revision = store.tables_and_revision(create=True)
+    with Store(url, reading_only(url)) as store, store.reading() as connection:
+        _, revision = tables_and_revision(connection, store.name, create=True)
         if revision == REVISION:
-            store.unfinished_runs()  # reads the tables of which a damaged file may have lost pages
-            with store.reading() as connection:
-                store.require_no_run(connection)
-
-
-def _migrations() -> AlembicConfig:
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
-
-
-def _known_revisions() -> set[str]:
-    from alembic.script import ScriptDirectory
-
-    return {step.revision for step in ScriptDirectory.from_config(_migrations()).walk_revisions()}
-
-
-def is_alive(writer: str, heartbeat_at: datetime) -> bool:
-    """Whether the process that writes a run is still alive.
-
-    Args:
-        writer: PROCESS of the process that began the run, `host:process id:random`.
-        heartbeat_at: its last heartbeat.
-    """
-    if writer == PROCESS:
-        return True
-    host, process, _ = writer.rsplit(":", 2)
-    own_host, own_process, _ = PROCESS.rsplit(":", 2)
-    if host == own_host and (process == own_process or not process_exists(int(process))):
-        return False
-    return datetime.now(UTC) - heartbeat_at < DEAD_AFTER
-
-
-def process_exists(process: int) -> bool:
-    """Whether this machine runs a process with this id; True if that cannot be determined."""
-    if os.name != "posix":
-        return True  # elsewhere, signal 0 is Ctrl-C instead of a test
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
+            unfinished_runs(connection, store.name)  # reads the tables of which a damaged file may have lost pages
+            require_no_run(connection, store.name)

@@ -13,7 +13,8 @@ from sqlalchemy import select
 from ...reid import Appearance
 from ..stages.observe import PATH_SECONDS, foot_points, to_floor
 from ..types import Tracklet
-from .queries import ROWS_AT_ONCE, frame_of_box, list_cameras, run_number, stored_appearances
+from .queries import ROWS_AT_ONCE, frame_of_box, stored_appearances
+from .runs import list_cameras, run_number
 from .schema import AnalysedFrame, Camera, Observation, TrackletRow
 from .store import Store
 

@@ -15,7 +15,7 @@ from types import FrameType
 import uvicorn
 
 from ..errors import ConfigError, OutputError, ReidpipeError
-from ..storage.queries import run_number
+from ..storage.runs import run_number
 from ..storage.store import Store
 from ..types import FloorPlan
 from .access.security import LEAST_TOKEN, LOOPBACK_NAMES, Sessions, Views, is_loopback

@@ -29,7 +29,7 @@ def identities_group() -> None:
 def list_command(database: str | None, run: int | None, as_json: bool) -> None:
     """List the identities of a run."""
     from ...corrections.identities import list_identities
-    from ...storage.queries import iso_time
+    from ...storage.times import iso_time
 
     with open_store(database, None) as store:
         found = list_identities(store, run)
@@ -48,7 +48,7 @@ def list_command(database: str | None, run: int | None, as_json: bool) -> None:
 def show_command(identity: int, database: str | None, run: int | None, as_json: bool) -> None:
     """List the tracklets of IDENTITY, with the evidence of their links."""
     from ...corrections.identities import identity_names, identity_tracklets
-    from ...storage.queries import iso_time
+    from ...storage.times import iso_time
 
     with open_store(database, None) as store:
         found = identity_tracklets(store, run, identity)

@@ -29,7 +29,7 @@ def explain_link_command(
     from ...search.evidence import deciding_crops, explain_link
     from ...search.evidence_picture import draw_link_evidence, evidence_lines, verdict_of
     from ...search.query import embedder_of_run
-    from ...storage.queries import run_number
+    from ...storage.runs import run_number
 
     ends = [int(text) if text.isascii() and text.isdigit() else tracklet_key(text) for text in (one, other)]
     with open_store(database, None) as store:

@@ -76,7 +76,7 @@ class Clock:
     @classmethod
     def of_run(cls, store: Store, run: int | None) -> Clock:
         """The clock of a run's footage."""
-        from ...storage.queries import list_cameras
+        from ...storage.runs import list_cameras
 
         first = min((camera.start_seconds for camera in list_cameras(store, run)), default=0.0)
         return cls(datetime.fromtimestamp(first, UTC).replace(hour=0, minute=0, second=0, microsecond=0))

@@ -55,7 +55,7 @@ def search_command(
     from ...running.inputs import guard_of_run
     from ...search.contact_sheet import draw_contact_sheet
     from ...search.ranking import Wanted, rank_identities
-    from ...storage.queries import run_number
+    from ...storage.runs import run_number
 
     if not images and identity is None:
         raise ConfigError("who is looked for? Give --image with a picture of the person, or --identity")
@@ -119,7 +119,7 @@ def _plain(one: FoundIdentity) -> dict[str, object]:
 
 
 def _print_found(found: list[FoundIdentity]) -> None:
-    from ...storage.queries import iso_time
+    from ...storage.times import iso_time
 
     if not found:
         return click.echo("nobody was seen there and then")

@@ -207,6 +207,12 @@ def compact_file(engine: Engine) -> bool:
         return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
 
 
+def is_mostly_free(connection: Connection) -> bool:
+    """Whether more than half of an SQLite file is room of deleted rows."""
+    free, pages = (connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("freelist_count", "page_count"))
+    return 2 * int(free or 0) > int(pages or 0)
+
+
 @contextmanager
 def foreign_keys_off(connection: Connection) -> Iterator[None]:
     """Enforce no references on an SQLite connection that is not yet in a transaction; other databases need no such."""

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from ...corrections.decisions import confirm, merge, not_the_same, rename, split, undo
 from ...corrections.forgetting import forget
 from ...corrections.history import Correction, history
-from ...storage.queries import run_number
+from ...storage.runs import run_number
 from ...storage.store import Store
 from ..access.requests import Confirm, Forget, Name, Other, RequestError, Row, RunNumber, Split, Undo
 from ..database import Database

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from ...errors import ReidpipeError
-from ...storage.queries import run_number
+from ...storage.runs import run_number
 from ...storage.store import Store
 from ..access.requests import Row, RunNumber
 from ..database import Database

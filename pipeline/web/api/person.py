@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from ...search.evidence import deciding_crops, explain_link
 from ...search.evidence_picture import draw_link_evidence, verdict_of
 from ...search.query import embedder_of_run
-from ...storage.queries import run_number
+from ...storage.runs import run_number
 from ..access.requests import Row, RunNumber
 from ..database import Database
 from ..media.blur import blur_head

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from ...output.export import camera_stems
-from ...storage.queries import run_number
+from ...storage.runs import run_number
 from ..access.requests import Row, RunNumber
 from ..database import Database
 from ..media.clip import Clips

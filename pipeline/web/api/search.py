@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from ...storage.queries import run_number
+from ...storage.runs import run_number
 from ..access.requests import LARGEST_ROW, Cameras, First, Last, RequestError, Row, RunNumber
 from ..database import Database
 from ..media.finder import Finder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from ...storage.queries import run_number
+from ...storage.runs import run_number
 from ..access.requests import Cameras, First, Last, LeastCameras, LeastSeconds, Limit, Offset, RunNumber
 from ..database import Database
 from ..media.sheet import visits_csv

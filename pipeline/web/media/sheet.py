@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 
-from ...storage.queries import iso_time
+from ...storage.times import iso_time
 from ..reads.tracklets import Visit
 
 COLUMNS = ("identity", "name", "camera", "enter", "leave", "duration_seconds", "lowest_probability", "by_person")

@@ -7,9 +7,9 @@ from typing import TypedDict
 import numpy as np
 from sqlalchemy import func, select
 
-from ...storage.queries import iso_time
 from ...storage.schema import AnalysedFrame, Camera, CropRow, Run, TrackletRow
 from ...storage.store import Store
+from ...storage.times import iso_time
 
 NOW_SECONDS = 2.0  # who was seen within this time before a camera's last frame is there now
 BINS = 120  # of the chart

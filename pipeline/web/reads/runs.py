@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from pydantic_core import from_json
 from sqlalchemy import select
 
-from ...storage.queries import iso_time
 from ...storage.schema import Camera, Run
 from ...storage.store import Store
+from ...storage.times import iso_time
 
 
 class CameraOf(NamedTuple):

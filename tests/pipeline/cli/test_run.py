@@ -17,7 +17,7 @@ import yaml
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
-from reidpipe.pipeline.storage.store import VERSION_TABLE
+from reidpipe.pipeline.storage.connection.revision import VERSION_TABLE
 
 from ..media import cut, damage, write_images, write_sound, write_video
 from ..networks import write_detector

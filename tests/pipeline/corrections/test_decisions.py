@@ -12,7 +12,7 @@ from reidpipe.pipeline.corrections.identities import identity_names, identity_tr
 from reidpipe.pipeline.errors import CorrectionError, StoreError
 from reidpipe.pipeline.relinking.relink import relink
 from reidpipe.pipeline.storage.link_sets import list_link_sets, select_link_set
-from reidpipe.pipeline.storage.queries import find_run
+from reidpipe.pipeline.storage.runs import find_run
 from reidpipe.pipeline.storage.schema import Camera, LinkSet
 from reidpipe.pipeline.storage.store import Store
 from reidpipe.pipeline.storage.writing.writer import RunWriter

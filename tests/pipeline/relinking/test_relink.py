@@ -15,7 +15,8 @@ from reidpipe.pipeline.errors import ConfigError, StoreError
 from reidpipe.pipeline.relinking.relink import relink
 from reidpipe.pipeline.relinking.violations import find_violations
 from reidpipe.pipeline.storage.link_sets import list_link_sets, select_link_set
-from reidpipe.pipeline.storage.queries import find_run, tracklet_rows
+from reidpipe.pipeline.storage.queries import tracklet_rows
+from reidpipe.pipeline.storage.runs import find_run
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import Link, Observations, Tracklet
 from reidpipe.reid import Appearance

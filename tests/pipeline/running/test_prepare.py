@@ -8,7 +8,8 @@ import yaml
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
-from reidpipe.pipeline.storage.store import VERSION_TABLE, Store
+from reidpipe.pipeline.storage.connection.revision import VERSION_TABLE
+from reidpipe.pipeline.storage.store import Store
 
 from ..media import write_images, write_video
 from ..networks import write_detector, write_embedder

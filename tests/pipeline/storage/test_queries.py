@@ -13,16 +13,13 @@ from reidpipe.pipeline.storage.queries import (
     TrackletSummary,
     analysed_frames,
     crop_images,
-    find_run,
-    iso_time,
-    list_cameras,
-    list_runs,
     observation_rows,
-    run_config,
     stored_appearances,
     tracklet_rows,
 )
+from reidpipe.pipeline.storage.runs import find_run, list_cameras, list_runs, run_config
 from reidpipe.pipeline.storage.store import CameraRow, Store
+from reidpipe.pipeline.storage.times import iso_time
 from reidpipe.pipeline.types import CameraReport, Crop, Link, Observations, Tracklet
 from reidpipe.reid import Appearance
 

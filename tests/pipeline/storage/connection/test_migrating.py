@@ -9,11 +9,13 @@ import pytest
 from alembic import command
 from sqlalchemy import create_engine
 
-from reidpipe.pipeline.storage.queries import crop_images, find_run, observation_rows, stored_appearances
+from reidpipe.pipeline.storage.connection.revision import VERSION_TABLE, migrations
+from reidpipe.pipeline.storage.queries import crop_images, observation_rows, stored_appearances
+from reidpipe.pipeline.storage.runs import find_run
 from reidpipe.pipeline.storage.schema import REVISION
-from reidpipe.pipeline.storage.store import VERSION_TABLE, Store, _migrations
+from reidpipe.pipeline.storage.store import Store
 
-from ..stored_runs import rows
+from ...stored_runs import rows
 
 BOXES = [  # tracklet, frame, seconds, x1, y1, x2, y2, confidence, visible
     (1, 0, 1000.125, 10.0625, 20.1875, 50.3, 120.0, 0.87654, 1.0),
@@ -28,7 +30,7 @@ def old(tmp_path):
     """A database of revision 0001, written by plain SQL as reidpipe 0.1 did."""
     path = tmp_path / "old.db"
     path.touch()
-    config = _migrations()
+    config = migrations()
     with create_engine(f"sqlite:///{path}").begin() as connection:
         config.attributes["connection"] = connection
         config.attributes["version_table"] = VERSION_TABLE

@@ -9,10 +9,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from reidpipe.pipeline.storage.connection.revision import MIGRATIONS, VERSION_TABLE
 from reidpipe.pipeline.storage.link_sets import list_link_sets
 from reidpipe.pipeline.storage.queries import tracklet_rows
 from reidpipe.pipeline.storage.schema import REVISION, Base
-from reidpipe.pipeline.storage.store import MIGRATIONS, VERSION_TABLE, Store
+from reidpipe.pipeline.storage.store import Store
 from tests.pipeline.stored_runs import small_run
 
 BACK_TO_0002 = (
