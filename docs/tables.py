@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 from reidpipe.pipeline.cli import main as cli
 from reidpipe.pipeline.config.schema import CameraConfig, Config
 from reidpipe.reid.data.layouts import PUBLISHED
-from reidpipe.reid.recipe import Recipe
+from reidpipe.reid.recipe.schema import Recipe
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.config.schema import CameraConfig, Config
-from reidpipe.reid.recipe import Recipe
+from reidpipe.reid.recipe.schema import Recipe
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("offline", "reid", "trackers", "pipeline")

@@ -9,7 +9,7 @@ import yaml
 from docs.tables import FROM_CODE, MARKED, MEASURED, PAGES, RESULTS, ROOT, recipe_keys, regenerated, section_of
 from reidpipe.pipeline.cli import main as cli
 from reidpipe.pipeline.config.schema import Config
-from reidpipe.reid.recipe import Recipe
+from reidpipe.reid.recipe.schema import Recipe
 
 YAML_BLOCK = re.compile(r"```yaml\n(.*?)```", re.S)
 MARKS = {name for page in PAGES for _, name, _ in MARKED.findall(page.read_text(encoding="utf-8"))}

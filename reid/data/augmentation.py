@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..recipe import AugmentationSection
+from ..recipe.crops import AugmentationSection
 
 Image = NDArray[np.uint8]  # (H, W, 3) BGR
 Cover = NDArray[np.float32]  # (H, W) or (H, W, k), in [0, 1]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.dataset import CropSet
-from ..recipe import OcclusionSection
+from ..recipe.crops import OcclusionSection
 from .cutouts import Cutout, occlude_with_cutout
 from .pairing import NO_DONOR, Pairing, Regions, pair
 from .patch_transfer import transfer_crop

@@ -10,7 +10,8 @@ import numpy as np
 from ..disk.files import write_text
 from ..disk.guard import Guard, begins_with
 from ..errors import RecipeError
-from ..recipe import Recipe, check_recipe, read_recipe
+from ..recipe.loader import check_recipe, read_recipe
+from ..recipe.schema import Recipe
 from .log import TrainingLog
 from .runs import train_unless_finished
 from .train import Listener

@@ -20,7 +20,8 @@ from ..occlusion.pairing import Pairing, Regions
 from ..occlusion.patch_transfer import donor_pids, transfer_cover, transfer_tokens, upsampled
 from ..occlusion.policy import Occluders, occlude_crop, pair_transferred, plan_batch
 from ..occlusion.synthetic import NOBODY
-from ..recipe import AugmentationSection, Recipe
+from ..recipe.crops import AugmentationSection
+from ..recipe.schema import Recipe
 
 SELECTED = 0.5  # share of a cell of an augmented region from which on it belongs to the person
 COVER_GRID = (16, 8)  # cells of a cover: the coarsest map of a 256×128 crop

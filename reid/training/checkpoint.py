@@ -9,7 +9,7 @@ import torch
 from ..backbones.weights import read_state
 from ..disk.files import failing_as, replacing
 from ..errors import WeightsError
-from ..recipe import Recipe
+from ..recipe.schema import Recipe
 from .trainer import Trainer, TrainerState
 
 FORMAT_VERSION = 3

@@ -11,7 +11,8 @@ from ..disk.guard import Guard
 from ..errors import RecipeError
 from ..model.discriminant import Discriminant
 from ..model.network import ReidModel, packed_model, read_model, read_spec
-from ..recipe import Recipe, read_recipe
+from ..recipe.loader import read_recipe
+from ..recipe.schema import Recipe
 from .checkpoint import is_own_checkpoint, save
 from .held_out import BATCH_CROPS
 from .train import read_training_crops

@@ -24,7 +24,8 @@ from ..evaluation.baselines import Baseline
 from ..evaluation.mask_metrics import compare_metrics
 from ..evaluation.metrics import ranking_scores
 from ..model.network import ReidModel, read_model
-from ..recipe import LeaveOneOutSection, Recipe, read_recipe
+from ..recipe.loader import read_recipe
+from ..recipe.schema import LeaveOneOutSection, Recipe
 from .checkpoint import is_own_checkpoint, save
 from .fit_discriminant import fit_to_recipe
 from .held_out import embed_images

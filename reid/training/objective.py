@@ -10,7 +10,7 @@ from ..model.network import Features
 from ..model.precision import MeanDeviation, precision_loss, squared_deviations
 from ..model.prototypes import Sample
 from ..model.regions import region_loss, seen_of_regions, visibility_loss, visibility_truth
-from ..recipe import Recipe
+from ..recipe.schema import Recipe
 from ..supervision.losses import (
     PAIR_SCALE,
     arcface_logits,

@@ -8,7 +8,8 @@ import yaml
 from ..disk.files import make_folder, write_text
 from ..disk.guard import Guard
 from ..errors import RecipeError
-from ..recipe import Recipe, read_recipe
+from ..recipe.loader import read_recipe
+from ..recipe.schema import Recipe
 from .log import TrainingLog
 from .train import Listener, train
 

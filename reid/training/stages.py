@@ -22,7 +22,7 @@ from ..occlusion.cutouts import draw_cutouts, read_cutouts
 from ..occlusion.pairing import Regions
 from ..occlusion.policy import Occluders
 from ..occlusion.saliency import SaliencySettings, salient_regions, train_saliency
-from ..recipe import Recipe
+from ..recipe.schema import Recipe
 from ..supervision.prompt_training import EpochReport, PromptSettings, encode_images, learn_prompts
 from .batches import epoch_batches
 from .checkpoint import save

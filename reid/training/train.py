@@ -16,7 +16,8 @@ from ..data.dataset import CropSet, join_crop_sets, read_people, read_unlabelled
 from ..disk.files import failing_as, is_png_by, make_folder
 from ..disk.guard import MARK, Guard, begins_with
 from ..errors import RecipeError, WeightsError
-from ..recipe import Recipe, read_recipe
+from ..recipe.loader import read_recipe
+from ..recipe.schema import Recipe
 from .batches import Batch, epoch_batches
 from .checkpoint import is_own_checkpoint, resume_run, save, save_checkpoint
 from .curves import draw_curves

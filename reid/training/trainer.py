@@ -17,7 +17,7 @@ from ..model.network import ModelSpec, ReidModel, create_model, load_weights, pa
 from ..model.norm_statistics import recalibrate_norms
 from ..model.precision import MeanDeviation
 from ..model.prototypes import Prototypes, PrototypeState, Sample
-from ..recipe import Recipe
+from ..recipe.schema import Recipe
 from ..supervision.text import TextSupervision
 from .batches import Batch
 from .held_out import BATCH_CROPS

@@ -15,7 +15,8 @@ from reidpipe.pipeline.config.loader import load_config
 from reidpipe.pipeline.config.schema import Config
 from reidpipe.pipeline.errors import ConfigError
 from reidpipe.reid.errors import RecipeError
-from reidpipe.reid.recipe import Recipe, read_recipe
+from reidpipe.reid.recipe.loader import read_recipe
+from reidpipe.reid.recipe.schema import Recipe
 
 from .generated import documents
 

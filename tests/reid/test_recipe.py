@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from reidpipe.reid import RecipeError
-from reidpipe.reid.recipe import read_recipe
+from reidpipe.reid.recipe.loader import read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "configs" / "train").glob("*.yaml"))
 

@@ -8,7 +8,7 @@ import pytest
 from reidpipe.pipeline.config.loader import load_config
 from reidpipe.pipeline.errors import ConfigError
 from reidpipe.reid.errors import RecipeError
-from reidpipe.reid.recipe import read_recipe
+from reidpipe.reid.recipe.loader import read_recipe
 
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60))
 LAUGHS_MERGED = "a0: &a0 {k: x, l: x}\n" + "".join(

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from reidpipe.reid import RecipeError
-from reidpipe.reid.recipe import Recipe, read_recipe
+from reidpipe.reid.recipe.loader import read_recipe
+from reidpipe.reid.recipe.schema import Recipe
 from reidpipe.reid.training import runs
 from reidpipe.reid.training.ablation import EVERYTHING, PARTS, run_ablation, table, variants
 from reidpipe.reid.training.log import TrainingLog

@@ -5,7 +5,8 @@ import torch
 from reidpipe.reid.data.augmentation import augment_covered
 from reidpipe.reid.data.dataset import CropSet
 from reidpipe.reid.occlusion.policy import Occluders
-from reidpipe.reid.recipe import OcclusionSection, Recipe
+from reidpipe.reid.recipe.crops import OcclusionSection
+from reidpipe.reid.recipe.schema import Recipe
 from reidpipe.reid.training import batches
 from reidpipe.reid.training.batches import epoch_batches, training_batch
 

@@ -11,7 +11,8 @@ from torch.nn import functional
 from reidpipe.reid import DatasetError, Embedder, RecipeError
 from reidpipe.reid.data.dataset import CropSet, read_unlabelled
 from reidpipe.reid.export import export
-from reidpipe.reid.recipe import Recipe, read_recipe
+from reidpipe.reid.recipe.loader import read_recipe
+from reidpipe.reid.recipe.schema import Recipe
 from reidpipe.reid.training.log import TrainingLog
 from reidpipe.reid.training.objective import Objective
 from reidpipe.reid.training.stages import embed_with_start, frozen_features

@@ -10,7 +10,8 @@ from reidpipe.pipeline.cli.main import main
 from reidpipe.reid import RecipeError
 from reidpipe.reid.export import export_model
 from reidpipe.reid.model.network import read_model
-from reidpipe.reid.recipe import Recipe, read_recipe
+from reidpipe.reid.recipe.loader import read_recipe
+from reidpipe.reid.recipe.schema import Recipe
 from reidpipe.reid.training import leave_one_out
 from reidpipe.reid.training.fit_discriminant import fit_to_recipe
 from reidpipe.reid.training.leave_one_out import average, best_share, leave_out, run_leave_one_out, table

@@ -6,7 +6,7 @@ import torch
 
 from reidpipe.reid import TrainingError
 from reidpipe.reid.data.dataset import CropSet
-from reidpipe.reid.recipe import Recipe
+from reidpipe.reid.recipe.schema import Recipe
 from reidpipe.reid.training.batches import Batch
 from reidpipe.reid.training.trainer import MOST_SKIPPED_IN_A_ROW, Trainer
 
