@@ -21,7 +21,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from reidpipe.pipeline.cli import main as cli
-from reidpipe.pipeline.config.schema import CameraConfig, Config
+from reidpipe.pipeline.config.cameras import CameraConfig
+from reidpipe.pipeline.config.schema import Config
 from reidpipe.reid.data.layouts import PUBLISHED
 from reidpipe.reid.recipe.schema import Recipe
 

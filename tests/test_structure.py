@@ -16,7 +16,8 @@ from packaging.requirements import Requirement
 from pydantic import BaseModel
 
 from reidpipe.pipeline.cli.main import main
-from reidpipe.pipeline.config.schema import CameraConfig, Config
+from reidpipe.pipeline.config.cameras import CameraConfig
+from reidpipe.pipeline.config.schema import Config
 from reidpipe.reid.recipe.schema import Recipe
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from ..config.schema import LinkingConfig
+from ..config.linking import LinkingConfig
 from ..linking.linker import BATCH_SECONDS, Linker, link_tracklets
 from ..storage.store import Store
 from ..types import Link, Tracklet

@@ -23,7 +23,7 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..config.schema import CalibrationConfig
+    from ..config.linking import CalibrationConfig
     from ..evaluation.calibration import Assessment
     from ..storage.store import Store
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ConfigError
 from ..pictures.picture_file import PictureError, decode_picture
 from ..types import FloorPlan
-from .schema import FloorPlanConfig
+from .cameras import FloorPlanConfig
 
 LONGEST_PX = 2048  # of the stored copy, which the page shows about half as wide
 LARGEST_FILE = 32 * 2**20  # bytes

@@ -15,9 +15,10 @@ from ...reid.disk.yaml_file import Place, YamlError, YamlFile, read_yaml
 from ...reid.wording import counted, did_you_mean, shortened
 from ..credentials import remember_secrets
 from ..errors import ConfigError
+from .cameras import ADDRESS, DEVICE
 from .messages import describe_error, dotted
 from .references import Expanded, expand
-from .schema import ADDRESS, DEVICE, Config, text_values
+from .schema import Config, text_values
 
 CAMERA_NAME = re.compile(r"(?! )[\w .-]{1,100}(?<![ .])")  # a file name on every system
 MOST_PROBLEMS = 20  # listed at once; a file with more is no config

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sqlalchemy import func, select
 
-from ..config.schema import CalibrationConfig
+from ..config.linking import CalibrationConfig
 from ..errors import ConfigError
 from ..linking.calibration import log_odds
 from ..storage.runs import run_number

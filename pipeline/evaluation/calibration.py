@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...reid import concatenate, masked_similarity
-from ..config.schema import CalibrationConfig, LinkingConfig
+from ..config.linking import CalibrationConfig, LinkingConfig
 from ..errors import ConfigError
 from ..linking.calibration import log_odds
 from ..linking.candidates import KnownIdentities

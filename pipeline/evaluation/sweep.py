@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config.schema import LinkingConfig
+from ..config.linking import LinkingConfig
 from ..errors import ConfigError
 from ..linking.linker import link_tracklets
 from ..relinking.relink import run_linking, validated_linking

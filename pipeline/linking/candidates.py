@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...reid import Appearance, masked_similarity
-from ..config.schema import LinkingConfig
+from ..config.linking import LinkingConfig
 from .constraints import reachable
 from .spans import Spans
 from .views import NEAREST_VIEWS, mean_of_nearest, nearest_views

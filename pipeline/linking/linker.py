@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...reid import Appearance, concatenate, masked_similarity, shared_mask_share
-from ..config.schema import LinkingConfig
+from ..config.linking import LinkingConfig
 from ..types import Link, TrackKey, Tracklet
 from .calibration import log_odds, probability
 from .candidates import KnownIdentities

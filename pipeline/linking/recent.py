@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...reid import Appearance, concatenate, masked_similarity
-from ..config.schema import LinkingConfig
+from ..config.linking import LinkingConfig
 from ..types import TrackKey
 from .calibration import cohort_levels
 from .candidates import Found, KnownIdentities

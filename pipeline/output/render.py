@@ -19,8 +19,8 @@ from pydantic import ValidationError
 
 from ...reid.disk.files import Modes, make_folder, replacing
 from ...reid.wording import did_you_mean
+from ..config.cameras import CameraConfig
 from ..config.references import expand
-from ..config.schema import CameraConfig
 from ..corrections.identities import identity_names
 from ..credentials import remember_secrets
 from ..errors import ConfigError, SourceError, StoreError

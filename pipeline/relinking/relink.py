@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 from sqlalchemy import select
 
+from ..config.linking import LinkingConfig
 from ..config.messages import describe_error
-from ..config.schema import LinkingConfig
 from ..errors import ConfigError, StoreError
 from ..linking.linker import link_tracklets
 from ..storage.link_sets import add_link_set

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from ..config.cameras import CameraConfig, SourcesConfig
 from ..config.loader import load_config
-from ..config.schema import CameraConfig, Config, SourcesConfig
+from ..config.schema import Config
 from ..errors import ReidpipeError, SourceError
 from ..sources.opening import Footage, find_footage, unreadable
 from .prepare import Prepared, prepare

@@ -11,7 +11,8 @@ from typing import Any
 
 from ...reid.disk.files import MODES, OWNER, Modes
 from ...reid.disk.guard import Guard
-from ..config.schema import ADDRESS, Config
+from ..config.cameras import ADDRESS
+from ..config.schema import Config
 from ..errors import OutputError, SourceError, StoreError
 from ..sources.opening import find_footage
 from ..storage.connection.database import database_file, parse_database

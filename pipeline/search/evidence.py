@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...reid import Appearance, Embedder, concatenate, masked_similarity, shared_mask_share
-from ..config.schema import LinkingConfig
+from ..config.linking import LinkingConfig
 from ..corrections.identities import identity_tracklets
 from ..errors import CorrectionError
 from ..linking.calibration import probability

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from ...reid import Appearance, Embedder
 from ...reid.disk.files import read_image
 from ...trackers import Detections
-from ..config.schema import AppearanceConfig
+from ..config.stages import AppearanceConfig
 from ..errors import SourceError, StoreError
 from ..stages.detect import Detector
 from ..stages.embed import CropEmbedder, cut, open_embedder

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...reid import Appearance, concatenate, masked_similarity, merge_tracklet, shared_mask_share
-from ..config.schema import CalibrationConfig, LinkingConfig
+from ..config.linking import CalibrationConfig, LinkingConfig
 from ..corrections.identities import identity_names
 from ..errors import ConfigError, CorrectionError, StoreError
 from ..linking.calibration import probability

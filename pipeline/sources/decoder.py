@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config.schema import CameraConfig
+from ..config.cameras import CameraConfig
 from ..errors import SourceError
 from ..types import Place
 from .counts import FootageCounts, describe

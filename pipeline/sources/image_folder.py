@@ -12,7 +12,7 @@ import cv2
 from ...reid.disk.files import read_image
 from ...reid.errors import ImageError
 from ...reid.wording import counted
-from ..config.schema import CameraConfig
+from ..config.cameras import CameraConfig
 from ..errors import SourceError
 from ..types import Frame, Image, Place
 from .counts import FootageCounts

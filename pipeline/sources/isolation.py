@@ -28,7 +28,7 @@ from typing import TypeVar
 import numpy as np
 from pydantic import BaseModel
 
-from ..config.schema import CameraConfig, SourcesConfig
+from ..config.cameras import CameraConfig, SourcesConfig
 from ..errors import SourceError
 from ..memory import ONE_PICTURE_AFTER_THE_OTHER
 from ..types import Frame, Image, Place

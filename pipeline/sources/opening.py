@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from ...reid.wording import counted, did_you_mean, natural_order
-from ..config.schema import ADDRESS, DEVICE, CameraConfig, SourcesConfig
+from ..config.cameras import ADDRESS, DEVICE, CameraConfig, SourcesConfig
 from ..credentials import address_without_credentials
 from ..errors import SourceError
 from ..types import Frame, Place

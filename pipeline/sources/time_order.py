@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import wait
 
-from ..config.schema import DEFAULT_STALL_SECONDS
+from ..config.cameras import DEFAULT_STALL_SECONDS
 from ..stopwatch import Stopwatch
 from ..types import Frame
 from .background import in_background

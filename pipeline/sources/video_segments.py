@@ -11,7 +11,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from ...reid.wording import counted
-from ..config.schema import CameraConfig
+from ..config.cameras import CameraConfig
 from ..errors import SourceError
 from ..types import Frame, Image, Place
 from .counts import FootageCounts

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ...reid.disk.files import failing_as
 from ...trackers import Detections
-from ..config.schema import DetectorConfig
+from ..config.stages import DetectorConfig
 from ..errors import WeightsError
 from ..stopwatch import Stopwatch
 from ..trust import require_data_only

@@ -17,7 +17,7 @@ from openvino.preprocess import PrePostProcessor
 
 from ...reid.engines.onnx_file import onnx_metadata, read_onnx
 from ...trackers import Detections
-from ..config.schema import DetectorConfig
+from ..config.stages import DetectorConfig
 from ..errors import WeightsError
 from ..types import Image
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...trackers import Detections
-from ..config.schema import DetectorConfig
+from ..config.stages import DetectorConfig
 from ..errors import WeightsError
 from ..types import Image
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...reid import SHIPPED_WEIGHTS, Appearance, Embedder
 from ...reid.wording import did_you_mean
-from ..config.schema import AppearanceConfig
+from ..config.stages import AppearanceConfig
 from ..errors import WeightsError
 from ..pictures.thumbnail import thumbnail
 from ..stopwatch import Stopwatch

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...reid import Appearance, concatenate, merge_tracklet
 from ...trackers import TrackedFrame, counts_of, parts, visible_shares
-from ..config.schema import AppearanceConfig
+from ..config.stages import AppearanceConfig
 from ..types import Crop, Observations, Tracklet
 from .change_point import change_points
 from .embed import EmbeddedCrop, SettlingFrame

@@ -14,7 +14,8 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli import main as commands
-from reidpipe.pipeline.config.schema import CameraConfig, Config
+from reidpipe.pipeline.config.cameras import CameraConfig
+from reidpipe.pipeline.config.schema import Config
 from reidpipe.pipeline.corrections.decisions import merge, rename
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import CameraReport, Link

@@ -12,7 +12,8 @@ import time
 import traceback
 from pathlib import Path
 
-from reidpipe.pipeline.config.schema import CameraConfig, Config
+from reidpipe.pipeline.config.cameras import CameraConfig
+from reidpipe.pipeline.config.schema import Config
 from reidpipe.pipeline.listener import Silent
 from reidpipe.pipeline.output.export import export_trajectories
 from reidpipe.pipeline.run import run_pipeline

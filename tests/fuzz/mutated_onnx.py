@@ -8,7 +8,7 @@ import time
 import traceback
 from pathlib import Path
 
-from reidpipe.pipeline.config.schema import DetectorConfig
+from reidpipe.pipeline.config.stages import DetectorConfig
 from reidpipe.pipeline.running.prepare import try_detector, try_embedder
 from reidpipe.pipeline.stages.detect import open_detector
 from reidpipe.reid.embedder import Embedder

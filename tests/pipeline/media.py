@@ -12,7 +12,7 @@ import av
 import cv2
 import numpy as np
 
-from reidpipe.pipeline.config.schema import CameraConfig, SourcesConfig
+from reidpipe.pipeline.config.cameras import CameraConfig, SourcesConfig
 from reidpipe.pipeline.sources.opening import open_source
 
 WIDTH, HEIGHT = 64, 48

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from reidpipe.pipeline import credentials
 from reidpipe.pipeline.cli.common import print_json, table_of
 from reidpipe.pipeline.cli.main import main
+from reidpipe.pipeline.config.cameras import CameraConfig
 from reidpipe.pipeline.config.loader import load_config
-from reidpipe.pipeline.config.schema import CameraConfig, Config
+from reidpipe.pipeline.config.schema import Config
 from reidpipe.pipeline.credentials import (
     CleanLogRecord,
     address_without_credentials,

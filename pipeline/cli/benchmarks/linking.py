@@ -62,7 +62,7 @@ def linking_command(
     People are synthetic: they look, vary and walk as those of a stored run.
     """
     from ...bench.linking import Day, benchmark_linking
-    from ...config.schema import LinkingConfig
+    from ...config.linking import LinkingConfig
 
     day = Day(tracklets, people, hours, part, crowd, seed)
     found = benchmark_linking(database or DEFAULT_DATABASE, truth, run, LinkingConfig(), day)

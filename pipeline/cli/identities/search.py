@@ -97,7 +97,7 @@ def _query(
     store: Store, run: int, images: tuple[Path, ...], person: int | None, identity: int | None
 ) -> tuple[list[QueryPicture], Appearance]:
     from ....reid import concatenate
-    from ...config.schema import DetectorConfig
+    from ...config.stages import DetectorConfig
     from ...search.query import embed_pictures, embedder_of_run, take_person
     from ...search.ranking import identity_query
     from ...stages.detect import open_detector

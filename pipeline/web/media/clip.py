@@ -13,7 +13,7 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
-from ...config.schema import CameraConfig
+from ...config.cameras import CameraConfig
 from ...corrections.identities import identity_names
 from ...errors import SourceError
 from ...output.paint import Painter

@@ -12,7 +12,7 @@ from typing import TypedDict
 import numpy as np
 
 from ....reid import Appearance, Embedder
-from ...config.schema import DetectorConfig
+from ...config.stages import DetectorConfig
 from ...search.query import CROP_ASPECT, CROP_MOST_PX, embedder_of_run
 from ...stages.detect import Detector, open_detector
 from ...stages.embed import cut

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...config.schema import ADDRESS, DEVICE, CameraConfig
+from ...config.cameras import ADDRESS, DEVICE, CameraConfig
 from ...credentials import without_credentials
 from ...errors import SourceError
 from ...output.render import camera_configs

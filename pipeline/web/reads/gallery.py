@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import func, select
 
 from ....reid import Appearance, masked_similarity
-from ...config.schema import LinkingConfig
+from ...config.linking import LinkingConfig
 from ...errors import StoreError
 from ...linking.views import mean_of_nearest, nearest_views
 from ...relinking.relink import shown_linking

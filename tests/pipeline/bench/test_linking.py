@@ -9,7 +9,7 @@ import pytest
 
 from reidpipe.pipeline.bench.linking import link_at_once, score
 from reidpipe.pipeline.bench.synthetic_day import Measured, SyntheticDay
-from reidpipe.pipeline.config.schema import LinkingConfig
+from reidpipe.pipeline.config.linking import LinkingConfig
 from reidpipe.pipeline.linking.linker import link_tracklets
 
 

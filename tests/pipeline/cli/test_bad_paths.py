@@ -17,7 +17,8 @@ import yaml
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
-from reidpipe.pipeline.config.schema import CameraConfig, Config
+from reidpipe.pipeline.config.cameras import CameraConfig
+from reidpipe.pipeline.config.schema import Config
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.reid.model.network import ModelSpec, create_model, packed_model
 

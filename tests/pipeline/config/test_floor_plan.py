@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from reidpipe.pipeline.config import floor_plan
+from reidpipe.pipeline.config.cameras import FloorPlanConfig
 from reidpipe.pipeline.config.floor_plan import LONGEST_PX, read_floor_plan
 from reidpipe.pipeline.config.loader import load_config
-from reidpipe.pipeline.config.schema import FloorPlanConfig
 from reidpipe.pipeline.errors import ConfigError
 from reidpipe.pipeline.running.check import check_config
 

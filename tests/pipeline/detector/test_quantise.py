@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
-from reidpipe.pipeline.config.schema import DetectorConfig
+from reidpipe.pipeline.config.stages import DetectorConfig
 from reidpipe.pipeline.stages import detect, detect_openvino
 from reidpipe.pipeline.stages.detect import BUNDLED, BUNDLED_INT8, open_detector
 

@@ -8,7 +8,9 @@ import onnx
 import pytest
 import torch
 
-from reidpipe.pipeline.config.schema import CameraConfig, Config, DetectorConfig
+from reidpipe.pipeline.config.cameras import CameraConfig
+from reidpipe.pipeline.config.schema import Config
+from reidpipe.pipeline.config.stages import DetectorConfig
 from reidpipe.pipeline.detector.train import (
     BACKBONE_STAGES,
     PERSON,

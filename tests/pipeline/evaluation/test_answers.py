@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
-from reidpipe.pipeline.config.schema import CalibrationConfig
+from reidpipe.pipeline.config.linking import CalibrationConfig
 from reidpipe.pipeline.corrections.decisions import confirm, merge, not_the_same, split, undo
 from reidpipe.pipeline.errors import ConfigError
 from reidpipe.pipeline.evaluation.answers import LEAST_ANSWERS, Answers, adjusted, read_answers

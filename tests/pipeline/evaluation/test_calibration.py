@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
-from reidpipe.pipeline.config.schema import CalibrationConfig, LinkingConfig
+from reidpipe.pipeline.config.linking import CalibrationConfig, LinkingConfig
 from reidpipe.pipeline.errors import ConfigError
 from reidpipe.pipeline.evaluation.calibration import decisions_of, fit, read_looks, reliability
 from reidpipe.pipeline.storage.store import CameraRow, Store

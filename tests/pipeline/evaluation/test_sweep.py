@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
-from reidpipe.pipeline.config.schema import LinkingConfig
+from reidpipe.pipeline.config.linking import LinkingConfig
 from reidpipe.pipeline.errors import ConfigError
 from reidpipe.pipeline.evaluation.baseline import clusterings
 from reidpipe.pipeline.evaluation.sweep import parse_values, sweep_csv, sweep_run

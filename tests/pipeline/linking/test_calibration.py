@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reidpipe.pipeline.config.schema import LinkingConfig
+from reidpipe.pipeline.config.linking import LinkingConfig
 from reidpipe.pipeline.linking.calibration import cohort_levels, log_odds, probability
 from reidpipe.pipeline.linking.linker import link_tracklets
 from reidpipe.pipeline.linking.motion import AREA_METRES, LEAST, motion_evidence

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reidpipe.pipeline.config.schema import LinkingConfig
+from reidpipe.pipeline.config.linking import LinkingConfig
 from reidpipe.pipeline.linking.linker import can_be_linked, can_be_linked_early, link_tracklets
 from reidpipe.pipeline.types import Tracklet
 from reidpipe.reid import Appearance

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reidpipe.pipeline.config.schema import LinkingConfig
+from reidpipe.pipeline.config.linking import LinkingConfig
 from reidpipe.pipeline.linking import candidates, linker
 from reidpipe.pipeline.linking.constraints import OVERLAP_SECONDS, compatible
 from reidpipe.pipeline.linking.linker import KEPT_SECONDS, Linker, link_tracklets

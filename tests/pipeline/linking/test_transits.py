@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reidpipe.pipeline.config.schema import LinkingConfig, TransitConfig
+from reidpipe.pipeline.config.linking import LinkingConfig, TransitConfig
 from reidpipe.pipeline.linking.linker import Linker
 from reidpipe.pipeline.linking.spans import spans_of
 from reidpipe.pipeline.linking.transits import MOST_EVIDENCE, Transits

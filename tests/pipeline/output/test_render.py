@@ -14,7 +14,8 @@ import supervision as sv
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.render import render_command
-from reidpipe.pipeline.config.schema import CameraConfig, Config
+from reidpipe.pipeline.config.cameras import CameraConfig
+from reidpipe.pipeline.config.schema import Config
 from reidpipe.pipeline.errors import ConfigError, OutputError, SourceError, StoreError
 from reidpipe.pipeline.listener import Silent
 from reidpipe.pipeline.output.mosaic import Mosaic, lay_out

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reidpipe.pipeline.config.schema import CameraConfig, SourcesConfig
+from reidpipe.pipeline.config.cameras import CameraConfig, SourcesConfig
 from reidpipe.pipeline.errors import SourceError
 from reidpipe.pipeline.sources import decoder, isolation
 from reidpipe.pipeline.sources.messages import Link

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from reidpipe.pipeline.config.schema import DetectorConfig
+from reidpipe.pipeline.config.stages import DetectorConfig
 from reidpipe.pipeline.errors import WeightsError
 from reidpipe.pipeline.stages.detect import BUNDLED, detect_ahead, open_detector
 from reidpipe.pipeline.stopwatch import Stopwatch
@@ -122,7 +122,7 @@ def test_bad_weights_are_reported_in_one_line(tmp_path, make, words):
 @pytest.mark.skipif(not BUNDLED["person"].is_file(), reason="the bundled detector has not been trained yet")
 def test_opening_the_bundled_detector_loads_no_telemetry():
     program = (
-        "import sys; from reidpipe.pipeline.config.schema import DetectorConfig; "
+        "import sys; from reidpipe.pipeline.config.stages import DetectorConfig; "
         "from reidpipe.pipeline.stages.detect import open_detector; open_detector(DetectorConfig(), 1); "
         "print([name for name in sys.modules if 'telemetry' in name and sys.modules[name] is not None "
         "and not name.startswith(('openvino.tools.ovc', 'openvino.utils'))])"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reidpipe.pipeline.config.schema import AppearanceConfig
+from reidpipe.pipeline.config.stages import AppearanceConfig
 from reidpipe.pipeline.errors import WeightsError
 from reidpipe.pipeline.stages.embed import BUNDLED, open_embedder
 

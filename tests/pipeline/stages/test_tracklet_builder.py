@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from reidpipe.pipeline.config.schema import AppearanceConfig, Config
+from reidpipe.pipeline.config.schema import Config
+from reidpipe.pipeline.config.stages import AppearanceConfig
 from reidpipe.pipeline.stages.embed import FrameCrops
 from reidpipe.pipeline.stages.track import TrackStage
 from reidpipe.pipeline.stages.tracklet_builder import TrackletBuilder

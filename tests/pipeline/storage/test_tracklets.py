@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reidpipe.pipeline.config.schema import AppearanceConfig
+from reidpipe.pipeline.config.stages import AppearanceConfig
 from reidpipe.pipeline.errors import StoreError
 from reidpipe.pipeline.stages.embed import FrameCrops
 from reidpipe.pipeline.stages.tracklet_builder import TrackletBuilder
