@@ -18,8 +18,8 @@ from ..evaluation.ground_truth import Boxes, Truth, read_truth, truth_files
 from ..evaluation.metrics import identity_score
 from ..evaluation.scene import camera_scene
 from ..evaluation.tracking import MIN_VISIBLE
-from ..run import CHECKPOINT_SECONDS, analysed_rate
 from ..running.prepare import network_threads, open_cameras
+from ..running.stages import CHECKPOINT_SECONDS, analysed_rate
 from ..sources.opening import Source
 from ..stages.detect import Detector, open_detector
 from ..stages.embed import CropEmbedder, open_embedder

@@ -212,8 +212,8 @@ def _pipeline(config: Config, plan: Plan, what: str = "pipeline") -> Measurement
 
 def _bare(config: Config, plan: Plan) -> Measurement:
     """Only the pipeline's decoding threads and its detector, in the same frames."""
-    from ..run import CHECKPOINT_SECONDS
     from ..running.prepare import network_threads, open_cameras
+    from ..running.stages import CHECKPOINT_SECONDS
     from ..sources.time_order import CameraReader, in_time_order
     from ..stages.detect import detect_ahead, open_detector
     from ..stages.quiet import QuietCameras

@@ -87,9 +87,7 @@ def train(
     recipe = read_recipe(recipe_path)
     check_outputs(out, Guard([recipe_path, *recipe.inputs()], force=force), resume)
     _prepare(recipe, out, resume)
-    if recipe.tensorboard:
-        make_folder(out / "events")
-        listeners = [*listeners, EventFiles(out / "events")]
+    listeners = _with_event_files(listeners, recipe, out)
     crops, held_out = read_training_crops(recipe)
     trainer = _trainer(recipe, crops, out)
     occluders = gather_occluders(recipe, find_people(recipe, crops, trainer.model.backbone, out))
@@ -108,19 +106,23 @@ def train(
         if (epoch + 1) % recipe.held_out.every_epochs == 0 or epoch + 1 == recipe.schedule.epochs:
             scores, best_score = _keep_best(trainer, held_out, best_score, out / "best.pt")
         record = EpochRecord(
-            epoch=epoch,
-            losses=losses,
-            skipped=trainer.skipped - skipped,
+            epoch=epoch, losses=losses, skipped=trainer.skipped - skipped,
             learning_rate=learning_rate_at((epoch + 1) * steps - 1, recipe, steps),
-            seconds=round(time.monotonic() - began, 1),
-            held_out=plain_scores(scores),
-        )
+            seconds=round(time.monotonic() - began, 1), held_out=plain_scores(scores))
         log.append(record)
         save_checkpoint(out / "last.pt", trainer, len(crops), epoch + 1, best_score)
         draw_curves(log.records(), out / "curves.png")
         for listener in listeners:
             listener.ended(record)
     return out / "best.pt"
+
+
+def _with_event_files(listeners: Sequence[Listener], recipe: Recipe, out: Path) -> Sequence[Listener]:
+    """The listeners, and one that writes event files if the recipe wants them."""
+    if not recipe.tensorboard:
+        return listeners
+    make_folder(out / "events")
+    return [*listeners, EventFiles(out / "events")]
 
 
 def _train_epoch(
