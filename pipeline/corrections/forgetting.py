@@ -22,8 +22,8 @@ from ..storage.store import Store
 from ..storage.writing.corrected import apply_corrections
 from ..storage.writing.link_rows import in_parts
 from ..storage.writing.processes import require_no_run
-from .decisions import NewCorrection, checked_author, finished_run, members, record
 from .history import Correction, history
+from .recording import NewCorrection, checked_author, finished_run, members, record
 
 OfTracklet = type[CropRow | AppearanceRow | Observation | LinkRow | CorrectionTracklet]
 
