@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,25 +24,13 @@ KEPT_ARRAYS = (
     "sure_seconds", "identity", "written", "probability", "is_open", "similarity", "motion", "level", "compatible")
 UNDECIDED = -1
 FORBIDDEN = -np.inf  # log-odds of a tracklet for an identity that it cannot be
-WEIGHED_SECONDS = 0.25, 60.0  # tracklets count by the root of their duration, which is at least and at most taken for so long
+WEIGHED_SECONDS = 0.25, 60.0  # tracklets count by the root of their duration, which is at least and at most so long
 SUMMARY_SECONDS = 10.0  # for how long a view of an identity in summary is taken to have been seen
 
 Numbers = NDArray[np.int64]
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Floats = NDArray[Any]  # float32 or float64
-
-
-class Gains(NamedTuple):
-    """What R tracklets gain by each of some others, and whether they cannot be one person with them.
-
-    Attributes:
-        gain: float (R, N), weighed log-odds beyond the threshold; 0 where they clash.
-        clash: bool (R, N).
-    """
-
-    gain: Floats
-    clash: Mask
 
 
 class Recent:
@@ -217,46 +205,45 @@ class Recent:
         similarity[refused] = FORBIDDEN
         return numbers, similarity, motion
 
-    def pair_gains(self, rows: Rows, threshold: float) -> Gains:
-        """What R tracklets gain by being one person with each of all T, beyond a log-odds threshold; (R, T).
+    def pair_gains(self, rows: Rows, threshold: float) -> tuple[Floats, Mask]:
+        """What R tracklets gain by being one person with each of all T, and whether they cannot be, (R, T) each.
 
-        Weighed by the durations of both.
+        Gains are log-odds beyond a threshold, weighed by the durations of both; NaN if there is nothing to compare.
         """
         mutual = (self.similarity[rows] + self.similarity[:, rows].T) / 2  # (R, T)
-        mutual[np.arange(len(rows)), rows] = 0.0  # with itself there is nothing to compare
         odds = self._odds(mutual - (self.level[rows, None] + self.level) / 2, self.motion[rows])
         weight = self._weights()
-        gain = (odds - threshold) * weight[rows, None] * weight
         clash = ~self.compatible[rows]
-        gain[clash] = 0.0
-        gain[np.arange(len(rows)), rows] = 0.0
-        return Gains(gain, clash)
+        gain = np.where(clash | np.isinf(odds), np.nan, (odds - threshold) * weight[rows, None] * weight)
+        return gain.astype(np.float32), clash
 
-    def known_gains(self, rows: Rows, threshold: float) -> tuple[Numbers, Gains]:
-        """All K identities that R tracklets have or may become, rising, and gains by what is kept of them in summary.
+    def known_gains(self, rows: Rows, threshold: float) -> tuple[Numbers, NDArray[np.float64], Mask]:
+        """All identities that R tracklets have or may become, and what they gain by what is kept of these in summary.
 
-        An identity clashes with those whom its summary rules out, or who cannot be compared with it; (R, K).
+        Returns:
+            Numbers, int64 (K,), rising; gains as of `pair_gains`, float64 (R, K, NEAREST_VIEWS); and which identities
+            are ruled out by their summary or absence, or cannot be compared, bool (R, K).
         """
         decided, starts = self._by_identity()
         present = self.identity[decided[starts]]  # (l,)
         candidates = self.candidates[rows]  # (R, k)
         odds = self._odds(candidates.views - self.level[rows, None, None] / 2, 0.0)  # (R, k, NEAREST_VIEWS)
-        gained = np.nansum(odds - threshold, -1) * self._weights()[rows, None] * SUMMARY_SECONDS**0.5  # (R, k)
-        there = (candidates.numbers >= 0) & ((gained > 0) | np.isin(candidates.numbers, present))
-        numbers = np.union1d(present, candidates.numbers[there])  # (K,)
-        gain, comparable = np.zeros((len(rows), len(numbers))), np.zeros((len(rows), len(numbers)), np.bool_)
+        gained = (odds - threshold) * self._weights()[rows, None, None] * SUMMARY_SECONDS**0.5
+        useful = (candidates.numbers >= 0) & (gained > 0).any(-1)  # (R, k)
+        numbers = np.union1d(present, candidates.numbers[useful])  # (K,)
+        gain = np.full((len(rows), len(numbers), NEAREST_VIEWS), np.nan)
+        comparable = np.isin(numbers, present) & np.ones((len(rows), 1), np.bool_)  # (R, K)
         row, place = np.nonzero(np.isin(candidates.numbers, numbers))
         column = np.searchsorted(numbers, candidates.numbers[row, place])
         gain[row, column], comparable[row, column] = gained[row, place], True
-        comparable[:, np.searchsorted(numbers, present)] = True
-        return numbers, Gains(gain, self._refused(rows, numbers, self.identity[rows]) | ~comparable)
+        return numbers, gain, self._refused(rows, numbers, self.identity[rows]) | ~comparable
 
-    def _weights(self) -> NDArray[np.float32]:
-        """What tracklets count, float32 (T,)."""
-        return np.sqrt((self.spans.last - self.spans.first).clip(*WEIGHED_SECONDS)).astype(np.float32)
+    def _weights(self) -> NDArray[np.float64]:
+        """What tracklets count, float64 (T,)."""
+        return np.asarray(np.sqrt((self.spans.last - self.spans.first).clip(*WEIGHED_SECONDS)), np.float64)
 
     def _by_identity(self) -> tuple[Rows, Rows]:
-        """Decided tracklets in the order of their identities, int64 (d,), and where each identity begins, int64 (l,)."""
+        """Decided tracklets by identity, int64 (d,), and where each identity begins among them, int64 (l,)."""
         decided = np.flatnonzero(self.identity != UNDECIDED)
         decided = decided[np.argsort(self.identity[decided], kind="stable")]
         return decided, np.flatnonzero(np.diff(self.identity[decided], prepend=UNDECIDED))

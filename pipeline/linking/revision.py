@@ -1,11 +1,12 @@
 """Decide, and decide again, to which identities the open tracklets belong: correlation clustering by local steps.
 
-Each pair of tracklets of one identity counts by its log-odds above what a link needs, weighed by how long both were
-seen; the best identities make the sum largest, and hold no two tracklets that cannot be one person (correlation
-clustering: Bansal et al., Machine Learning, 2004; for people: Tang et al., CVPR 2017). The step that gains most is made
-until none gains: two identities are merged (greedy additive edge contraction: Keuper et al., ICCV 2015), a tracklet
+Each pair of tracklets speaks for or against being one person by its log-odds beyond what a link needs, weighed by the
+root of both durations. A tracklet gains by an identity what the pairs with its three best tracklets add up to, because
+one person is seen from many sides. The step that gains most is made until none gains, and none unites tracklets that
+cannot be one person: an identity joins another (greedy additive edge contraction: Keuper et al., ICCV 2015), a tracklet
 moves to another identity, or takes the place of one that it cannot be together with (after Kernighan and Lin, Bell
-System Technical Journal, 1970) [weights, and use with a bounded memory ours].
+System Technical Journal, 1970). Correlation clustering: Bansal et al., Machine Learning, 2004; for tracklets of people:
+Tang et al., CVPR 2017 [weights, three best, and use within a bounded memory ours].
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .recent import UNDECIDED, Mask, Numbers, Recent, Rows
+from .views import NEAREST_VIEWS
 
-LEAST_GAIN = 1e-3  # of a step: sums that are kept up to date are not exact
-MOST_STEPS = 8  # per tracklet; a search ends long before that, as every step gains
+LEAST_GAIN = 1e-6  # of a step: sums of floats are not exact
+MOST_MOVES = 4  # of a tracklet in one revision: who gains may cost others, so that moves could go round in a circle
 
 
 class Step(NamedTuple):
     """Rows of open tracklets that change their identity together.
 
     Attributes:
-        gain: by how much the sum rises.
+        gain: what they gain together, and lose by leaving.
         rows: int64 (r,), that go to the identity of column `target`.
         target: a column.
         displaced: row of a tracklet that makes place for them; -1 for none.
@@ -54,24 +56,21 @@ class Revision:
         recent.identity[new] = next_number + np.arange(len(new))
         self.next_number = next_number + len(new)
         self._rows = np.flatnonzero(recent.is_open)  # (R,)
-        pairs = recent.pair_gains(self._rows, threshold)
-        self._pair, self._clash = pairs.gain, pairs.clash  # (R, T)
-        numbers, known = recent.known_gains(self._rows, threshold)
+        self._moves = np.zeros(len(self._rows), np.int64)
+        self._pair, self._clash = recent.pair_gains(self._rows, threshold)  # (R, T)
+        numbers, known, barred = recent.known_gains(self._rows, threshold)
         self._numbers = np.append(numbers, self._new())  # (K,); the last column has no tracklets: for who will be alone
-        self._gain = np.hstack([known.gain, np.zeros((len(self._rows), 1))])  # float64 (R, K)
-        self._barred = np.hstack([known.clash, np.zeros((len(self._rows), 1), np.bool_)])  # (R, K), whatever moves
+        self._known = np.pad(known, ((0, 0), (0, 1), (0, 0)), constant_values=np.nan)
+        self._barred = np.pad(barred, ((0, 0), (0, 1)))  # (R, K), whatever moves
         self._column = np.searchsorted(numbers, recent.identity)  # (T,)
-        self._clashes = np.zeros(self._gain.shape, np.int32)  # (R, K)
-        order = np.argsort(self._column, kind="stable")
-        starts = np.flatnonzero(np.diff(self._column[order], prepend=-1))
-        if len(order):
-            present = self._column[order[starts]]
-            self._gain[:, present] += np.add.reduceat(self._pair[:, order], starts, axis=1, dtype=np.float64)
-            self._clashes[:, present] = np.add.reduceat(self._clash[:, order], starts, axis=1, dtype=np.int32)
+        self._gain = np.zeros(self._barred.shape, np.float64)  # (R, K)
+        self._clashes = np.zeros(self._barred.shape, np.int32)  # (R, K)
+        for column in range(len(numbers)):
+            self._update(column)
 
     def run(self) -> None:
         """Make steps until none gains."""
-        for _ in range(MOST_STEPS * len(self._rows)):
+        while len(self._rows):
             step = max(self._best_move(), self._best_merger(), key=lambda one: one.gain)
             if step.gain <= LEAST_GAIN:
                 step = self._best_exchange()
@@ -88,7 +87,7 @@ class Revision:
     def _best_move(self) -> Step:
         """One tracklet goes to another identity, or is alone."""
         column, own = self._own()
-        possible = (self._clashes == 0) & ~self._barred
+        possible = (self._clashes == 0) & ~self._barred & (self._moves < MOST_MOVES)[:, None]
         possible[np.arange(len(column)), column] = False
         return _best(np.where(possible, self._gain - own[:, None], -np.inf), np.arange(len(column))[:, None])
 
@@ -111,7 +110,8 @@ class Revision:
     def _best_exchange(self) -> Step:
         """A tracklet displaces the only one of an identity that it cannot be together with."""
         column, own = self._own()
-        clash = self._clash[:, self._rows]  # (R, R)
+        free = self._moves < MOST_MOVES  # (R,)
+        clash = self._clash[:, self._rows] & free[:, None] & free  # (R, R)
         one, other = np.nonzero(clash & (self._clashes[:, column] == 1) & ~self._barred[:, column])
         if not len(one):
             return Step(0.0, one, -1)
@@ -130,35 +130,42 @@ class Revision:
     def _make(self, step: Step) -> None:
         leaves = int(self._column[self._rows[step.rows[0]]])
         self._move(step.rows, step.target)
-        if not (self._column == leaves).any() and self._movable()[[leaves, step.target]].all():
-            both = [leaves, step.target]
-            self._numbers[both] = np.sort(self._numbers[both])[::-1]  # the older number stays
         if step.displaced >= 0:
             self._move(np.array([step.displaced]), step.refuge)
+        if not (self._column == leaves).any() and not self._recent.are_known(self._numbers[[leaves]])[0]:
+            if self._movable()[step.target]:
+                both = [leaves, step.target]
+                self._numbers[both] = np.sort(self._numbers[both])[::-1]  # the older number stays
+            self._barred[:, leaves] = True  # nobody has the number any more
         if (self._column == len(self._numbers) - 1).any():  # the spare identity is used
             self._numbers = np.append(self._numbers, self._new())
-            count = len(self._rows)
-            self._gain = np.hstack([self._gain, np.zeros((count, 1))])
-            self._clashes = np.hstack([self._clashes, np.zeros((count, 1), np.int32)])
-            self._barred = np.hstack([self._barred, np.zeros((count, 1), np.bool_)])
+            self._gain = np.pad(self._gain, ((0, 0), (0, 1)))
+            self._clashes = np.pad(self._clashes, ((0, 0), (0, 1)))
+            self._barred = np.pad(self._barred, ((0, 0), (0, 1)))
+            self._known = np.pad(self._known, ((0, 0), (0, 1), (0, 0)), constant_values=np.nan)
 
     def _move(self, rows: Rows, target: int) -> None:
         """Some open tracklets of one identity go to another."""
         moved = self._rows[rows]
         before = int(self._column[moved[0]])
-        gain, clashes = self._pair[:, moved].sum(1), self._clash[:, moved].sum(1)  # (R,)
-        self._gain[:, before] -= gain
-        self._gain[:, target] += gain
-        self._clashes[:, before] -= clashes
-        self._clashes[:, target] += clashes
+        self._moves[rows] += len(rows) == 1
         self._column[moved] = target
+        self._update(before)
+        self._update(target)
+
+    def _update(self, column: int) -> None:
+        """Compute what the open tracklets gain by an identity anew."""
+        members = np.flatnonzero(self._column == column)
+        self._clashes[:, column] = self._clash[:, members].sum(1)
+        views = np.concatenate([self._pair[:, members], self._known[:, column]], 1)  # (R, m + NEAREST_VIEWS)
+        self._gain[:, column] = np.nansum(-np.sort(-views, axis=1)[:, :NEAREST_VIEWS], 1)
 
     def _new(self) -> int:
         self.next_number += 1
         return self.next_number - 1
 
 
-def _best(gain: NDArray[np.float64], groups: Sequence[Rows]) -> Step:
+def _best(gain: NDArray[np.float64], groups: Sequence[Rows] | Rows) -> Step:
     """The step that gains most, of A groups of open tracklets to K columns; float64 (A, K)."""
     group, target = np.unravel_index(int(gain.argmax()), gain.shape)
     return Step(float(gain[group, target]), groups[int(group)], int(target))
