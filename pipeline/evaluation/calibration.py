@@ -16,7 +16,7 @@ from ..errors import ConfigError
 from ..linking.calibration import log_odds
 from ..linking.candidates import KnownIdentities
 from ..linking.constraints import gap_seconds
-from ..linking.linker import can_be_linked
+from ..linking.linker import can_be_linked, sure_seconds
 from ..linking.recent import UNDECIDED, Recent
 from ..linking.spans import spans_of
 from ..relinking.relink import run_linking
@@ -219,8 +219,8 @@ def decisions_of(tracklets: Sequence[Tracklet], people: dict[TrackKey, int], con
     appearance = concatenate([one.appearance for one in ordered])
     undecided = np.full(len(ordered), UNDECIDED)
     recent.append(
-        [one.key for one in ordered], spans_of(ordered, cameras), appearance, undecided, undecided,
-        np.zeros(len(ordered), np.bool_))
+        [one.key for one in ordered], spans_of(ordered, cameras), appearance,
+        np.array([sure_seconds(one, config) for one in ordered]), undecided, undecided, np.full(len(ordered), np.nan))
     found = []
     for row in range(len(ordered)):
         for earlier in (True, False):

@@ -63,8 +63,7 @@ class Linker:
         chosen.sort(key=lambda one: (one.first_seconds, one.camera, one.track_id))
         self._append(chosen)
         recent, first_new = self._recent, self._next_number
-        new = np.arange(len(recent)) >= len(recent) - len(chosen)
-        revision = Revision(recent, log_odds(1 - self._config.false_link_rate), first_new, new)
+        revision = Revision(recent, log_odds(1 - self._config.false_link_rate), first_new)
         revision.run()
         recent.split_absences(revision.next_number)
         self._next_number = recent.number_by_appearance(first_new)
@@ -112,15 +111,16 @@ class Linker:
         rows = {key: row for row, key in enumerate(recent.keys)}
         earlier = np.array([rows.get(key, -1) for key in keys])
         replaced = earlier >= 0
-        identity, written = (
-            np.where(replaced, values[earlier] if len(values) else UNDECIDED, UNDECIDED)
-            for values in (recent.identity, recent.written)
-        )
-        stated = replaced & (recent.stated[earlier] if len(recent) else False)
+        identity, written, probability = (
+            np.where(replaced, values[earlier] if len(values) else nothing, nothing)
+            for values, nothing in (
+                (recent.identity, UNDECIDED), (recent.written, UNDECIDED), (recent.probability, np.nan)))
         if replaced.any():
             recent.keep(~np.isin(np.arange(len(recent)), earlier[replaced]))
         appearance = concatenate([one.appearance for one in tracklets])
-        recent.append(keys, spans_of(tracklets, self._camera_numbers), appearance, identity, written, stated)
+        sure = np.array([sure_seconds(one, self._config) for one in tracklets])
+        recent.append(
+            keys, spans_of(tracklets, self._camera_numbers), appearance, sure, identity, written, probability)
         for row in range(len(recent) - len(keys), len(recent)):
             if (~recent.compatible[row] & (recent.identity == recent.identity[row])).any():
                 recent.identity[row] = UNDECIDED  # its longer version
@@ -147,7 +147,7 @@ class Linker:
     def _close(self, rows: Mask) -> list[Link]:
         """Make decisions final; what was linked without evidence, as an identity's first, may not be it any more."""
         self._recent.is_open[rows] = False
-        unstated = np.flatnonzero(rows & ~self._recent.stated)
+        unstated = np.flatnonzero(rows & np.isnan(self._recent.probability))
         unstated = unstated[self._recent.written[unstated] != UNDECIDED]
         return [link for link in self._write(unstated) if link.probability is not None]
 
@@ -155,19 +155,23 @@ class Linker:
         recent = self._recent
         links = links_of(recent, self._known, rows)
         recent.written[rows] = recent.identity[rows]
-        recent.stated[rows] = [link.probability is not None for link in links]
+        recent.probability[rows] = [np.nan if link.probability is None else link.probability for link in links]
         return links
 
 
 def can_be_linked(tracklet: Tracklet, config: LinkingConfig) -> bool:
-    """Whether enough is known of a tracklet to give it an identity: an appearance, and boxes enough that are sure."""
-    seen = tracklet.observations >= config.min_observations and tracklet.confidence >= config.min_confidence
-    return seen and len(tracklet.appearance) > 0
+    """Whether enough is known of a tracklet to give it an identity: an appearance, and boxes enough."""
+    return tracklet.observations >= config.min_observations and len(tracklet.appearance) > 0
 
 
 def can_be_linked_early(tracklet: Tracklet, config: LinkingConfig) -> bool:
     """Whether a tracklet that has not ended can be given an identity."""
     return can_be_linked(tracklet, config) and tracklet.confidence >= config.min_confidence + EARLY_CONFIDENCE
+
+
+def sure_seconds(tracklet: Tracklet, config: LinkingConfig) -> float:
+    """For how long a tracklet surely shows a person: its duration, or 0 if its mean confidence is too low."""
+    return tracklet.last_seconds - tracklet.first_seconds if tracklet.confidence >= config.min_confidence else 0.0
 
 
 def links_of(recent: Recent, known: KnownIdentities, rows: NDArray[np.int64]) -> list[Link]:
@@ -236,7 +240,7 @@ def link_tracklets(tracklets: Sequence[Tracklet], config: LinkingConfig) -> list
     seconds: defaultdict[int, float] = defaultdict(float)
     for one in ordered:
         if one.key in links:
-            seconds[links[one.key].identity] += one.last_seconds - one.first_seconds
+            seconds[links[one.key].identity] += sure_seconds(one, config)
     by_start = sorted(ordered, key=lambda one: (one.first_seconds, one.camera, one.track_id))
     found = [links[one.key] for one in by_start if one.key in links]
     found = [link for link in found if seconds[link.identity] >= config.min_seconds]  # revision may leave shorter ones

@@ -17,12 +17,15 @@ from .candidates import Found, KnownIdentities
 from .constraints import compatible, gap_seconds, separate_views
 from .motion import motion_evidence
 from .spans import Spans, joined
-from .transits import SURE_ODDS, Transits
+from .transits import SURE, Transits
 from .views import NEAREST_VIEWS, mean_of_nearest, nearest_views
 
-KEPT_ARRAYS = ("identity", "written", "stated", "own_odds", "is_open", "similarity", "motion", "level", "compatible")
+KEPT_ARRAYS = (
+    "sure_seconds", "identity", "written", "probability", "is_open", "similarity", "motion", "level", "compatible")
 UNDECIDED = -1
 FORBIDDEN = -np.inf  # log-odds of a tracklet for an identity that it cannot be
+WEIGHED_SECONDS = 0.25, 60.0  # tracklets count by the root of their duration, which is at least and at most so long
+SUMMARY_SECONDS = 10.0  # for how long a view of an identity in summary is taken to have been seen
 
 Numbers = NDArray[np.int64]
 Rows = NDArray[np.int64]
@@ -37,11 +40,10 @@ class Recent:
         keys: their tracks.
         spans: when and where they were seen.
         appearance: T rows.
+        sure_seconds: float64 (T,), how long each surely shows a person; 0 if its mean confidence is too low.
         identity: int64 (T,), their identities; UNDECIDED without one.
         written: int64 (T,), the identities that the last links stated; UNDECIDED without a link.
-        stated: bool (T,), whether the last link stated evidence.
-        own_odds: float64 (T,), log-odds for the rest of the tracklet's identity when it was last compared; FORBIDDEN
-            without one.
+        probability: float64 (T,), that the last link stated; NaN without.
         is_open: bool (T,), whether the decision can still change.
         similarity: float32 (T, T), row to column; -inf on the diagonal.
         motion: float32 (T, T), evidence of the floor positions, see `motion_evidence`, and of the time between cameras.
@@ -59,10 +61,10 @@ class Recent:
         self.keys: list[TrackKey] = []
         self.spans = Spans.empty()
         self.appearance = Appearance.empty(dimensions)
+        self.sure_seconds = np.zeros(0, np.float64)
         self.identity = np.zeros(0, np.int64)
         self.written = np.zeros(0, np.int64)
-        self.stated = np.zeros(0, np.bool_)
-        self.own_odds = np.zeros(0, np.float64)
+        self.probability = np.zeros(0, np.float64)
         self.is_open = np.zeros(0, np.bool_)
         self.similarity = np.zeros((0, 0), np.float32)
         self.motion = np.zeros((0, 0), np.float32)
@@ -98,9 +100,10 @@ class Recent:
         keys: Sequence[TrackKey],
         spans: Spans,
         appearance: Appearance,
+        sure_seconds: NDArray[np.float64],
         identity: Numbers,
         written: Numbers,
-        stated: Mask,
+        probability: NDArray[np.float64],
     ) -> None:
         """Add N open tracklets; the arguments are as the attributes."""
         mode, before = self.mode, self.appearance
@@ -117,19 +120,20 @@ class Recent:
         self.level = self._levels()
         self.candidates = self.candidates.joined(self._known.search(appearance, spans))
         self.keys += keys
+        self.sure_seconds = np.concatenate([self.sure_seconds, sure_seconds])
         self.identity = np.concatenate([self.identity, identity])
         self.written = np.concatenate([self.written, written])
-        self.stated = np.concatenate([self.stated, stated])
-        self.own_odds = np.concatenate([self.own_odds, np.full(len(keys), FORBIDDEN)])
+        self.probability = np.concatenate([self.probability, probability])
         self.is_open = np.concatenate([self.is_open, np.ones(len(keys), np.bool_)])
 
     def keep(self, kept: Mask) -> None:
         """Remove all other tracklets; bool (T,)."""
         self.keys = [key for key, stays in zip(self.keys, kept.tolist(), strict=True) if stays]
         self.spans, self.appearance, self.candidates = self.spans[kept], self.appearance[kept], self.candidates[kept]
+        self.sure_seconds = self.sure_seconds[kept]
         self.identity, self.written = self.identity[kept], self.written[kept]
-        self.stated, self.is_open = self.stated[kept], self.is_open[kept]
-        self.own_odds, self.level = self.own_odds[kept], self.level[kept]
+        self.probability, self.is_open = self.probability[kept], self.is_open[kept]
+        self.level = self.level[kept]
         self.similarity, self.compatible = self.similarity[kept][:, kept], self.compatible[kept][:, kept]
         self.motion = self.motion[kept][:, kept]
 
@@ -138,7 +142,7 @@ class Recent:
         rows = np.flatnonzero(old)
         rows = rows[np.argsort(self.spans.last[rows], kind="stable")]
         if self._config.learn_transits:
-            self.transits.learn(self.spans, self.identity, self.own_odds >= SURE_ODDS, rows)
+            self.transits.learn(self.spans, self.identity, self.probability >= SURE, rows)
         self._known.add(self.identity[rows], self.appearance[rows], self.spans.last[rows], self.spans.end_xy[rows])
         for row in rows.tolist():
             self.candidates.take_view(int(self.identity[row]), self.similarity[:, row])
@@ -147,9 +151,9 @@ class Recent:
         self.candidates.leave_out(np.isinf(self._known.last_seen(self.candidates.numbers.ravel())))
 
     def are_seen_enough(self) -> Mask:
-        """Whether each tracklet's identity was seen for so long that it is worth a number, bool (T,)."""
+        """Whether each tracklet's identity surely was a person for so long that it is worth a number, bool (T,)."""
         numbers, place = np.unique(self.identity, return_inverse=True)
-        seconds = np.bincount(place, self.spans.last - self.spans.first, len(numbers))  # (l,)
+        seconds = np.bincount(place, self.sure_seconds, len(numbers))  # (l,)
         seconds[np.isfinite(self._known.last_seen(numbers))] = np.inf
         return np.asarray(seconds[place] >= self._config.min_seconds)
 
@@ -157,26 +161,20 @@ class Recent:
         """Rows of an identity, int64 (m,)."""
         return np.flatnonzero(self.identity == number)
 
-    def is_unused(self, number: int) -> bool:
-        """Whether an identity has no tracklets, neither recent nor earlier ones."""
-        return not self._known.holds(number) and not (self.identity == number).any()
+    def are_known(self, numbers: Numbers) -> Mask:
+        """Whether each of L identities has tracklets in summary, bool (L,)."""
+        return np.isfinite(self._known.last_seen(numbers))
 
-    def is_movable(self, number: int) -> bool:
-        """Whether all tracklets of an identity are open, so that it can become part of another one."""
-        return not self._known.holds(number) and bool(self.is_open[self.identity == number].all())
-
-    def options(self, rows: Rows, own: Numbers, waived: Mask | None = None) -> tuple[Numbers, NDArray[np.float64]]:
+    def options(self, rows: Rows, own: Numbers) -> tuple[Numbers, NDArray[np.float64]]:
         """Log-odds that R tracklets are L identities, by rising number: int64 (L,) and float64 (R, L).
 
         FORBIDDEN are identities that time or place rule out, and those with which there is nothing to compare.
         Arguments as of `measure`.
         """
-        numbers, similarity, motion = self.measure(rows, own, waived)
+        numbers, similarity, motion = self.measure(rows, own)
         return numbers, self._odds(similarity, motion)
 
-    def measure(
-        self, rows: Rows, own: Numbers, waived: Mask | None = None
-    ) -> tuple[Numbers, NDArray[np.float64], NDArray[np.float64]]:
+    def measure(self, rows: Rows, own: Numbers) -> tuple[Numbers, NDArray[np.float64], NDArray[np.float64]]:
         """What speaks for R tracklets being L identities: numbers int64 (L,), similarity and motion, float64 (R, L).
 
         Similarity is relative to the usual level of both sides, and FORBIDDEN as in `options`; motion is the evidence
@@ -186,12 +184,9 @@ class Recent:
             rows: int64 (R,).
             own: int64 (R,), the identities that they have or had; what `known` holds of these was compared with the
                 tracklets before.
-            waived: bool (R, T), whose presence rules out nothing.
         """
-        decided = np.flatnonzero(self.identity != UNDECIDED)
-        decided = decided[np.argsort(self.identity[decided], kind="stable")]  # (d,), by identity
+        decided, starts = self._by_identity()
         identity = self.identity[decided]
-        starts = np.flatnonzero(np.diff(identity, prepend=UNDECIDED))  # (l,)
         candidates = self.candidates[rows]
         numbers = np.union1d(identity[starts], candidates.numbers[candidates.numbers >= 0])  # (L,)
         views = np.full((len(rows), len(numbers), 2 * NEAREST_VIEWS), np.nan)
@@ -204,22 +199,61 @@ class Recent:
         similarity = mean_of_nearest(views) - self.level[rows, None] / 2  # (R, L)
         motion = np.zeros((len(rows), len(numbers)))
         motion[:, place] = self._motion_of_nearest(rows, decided, starts)
-        refused = self._known.blocked(numbers, self.spans[rows]) & (numbers != own[:, None])  # (R, L)
-        clashing = ~self.compatible[rows[:, None], decided]  # (R, d)
-        if waived is not None:
-            clashing &= ~waived[:, decided]
+        refused = self._refused(rows, numbers, own)  # (R, L)
         if len(starts):
-            refused[:, place] |= np.logical_or.reduceat(clashing, starts, axis=1)
-        refused |= self._away_too_long(rows, numbers, decided, starts, place)
+            refused[:, place] |= np.logical_or.reduceat(~self.compatible[rows[:, None], decided], starts, axis=1)
         similarity[refused] = FORBIDDEN
         return numbers, similarity, motion
 
-    def pair_odds(self, rows: Rows) -> NDArray[np.float32]:
-        """Log-odds that all T tracklets are the same people as R of them, float32 (T, R); FORBIDDEN on the diagonal."""
-        similarity = self.similarity[:, rows] - (self.level[:, None] + self.level[rows]) / 2
-        return np.asarray(self._odds(similarity, self.motion[:, rows]), np.float32)
+    def pair_gains(self, rows: Rows, threshold: float) -> tuple[Floats, Mask]:
+        """What R tracklets gain by being one person with each of all T, and whether they cannot be, (R, T) each.
 
-    def _odds(self, similarity: Floats, motion: Floats) -> Floats:
+        Gains are log-odds beyond a threshold, weighed by the durations of both; NaN if there is nothing to compare.
+        """
+        mutual = (self.similarity[rows] + self.similarity[:, rows].T) / 2  # (R, T)
+        odds = self._odds(mutual - (self.level[rows, None] + self.level) / 2, self.motion[rows])
+        weight = self._weights()
+        clash = ~self.compatible[rows]
+        gain = np.where(clash | np.isinf(odds), np.nan, (odds - threshold) * weight[rows, None] * weight)
+        return gain.astype(np.float32), clash
+
+    def known_gains(self, rows: Rows, threshold: float) -> tuple[Numbers, NDArray[np.float64], Mask]:
+        """All identities that R tracklets have or may become, and what they gain by what is kept of these in summary.
+
+        Returns:
+            Numbers, int64 (K,), rising; gains as of `pair_gains`, float64 (R, K, NEAREST_VIEWS); and which identities
+            are ruled out by their summary or absence, or cannot be compared, bool (R, K).
+        """
+        decided, starts = self._by_identity()
+        present = self.identity[decided[starts]]  # (l,)
+        candidates = self.candidates[rows]  # (R, k)
+        odds = self._odds(candidates.views - self.level[rows, None, None] / 2, 0.0)  # (R, k, NEAREST_VIEWS)
+        gained = (odds - threshold) * self._weights()[rows, None, None] * SUMMARY_SECONDS**0.5
+        useful = (candidates.numbers >= 0) & (gained > 0).any(-1)  # (R, k)
+        numbers = np.union1d(present, candidates.numbers[useful])  # (K,)
+        gain = np.full((len(rows), len(numbers), NEAREST_VIEWS), np.nan)
+        comparable = np.isin(numbers, present) & np.ones((len(rows), 1), np.bool_)  # (R, K)
+        row, place = np.nonzero(np.isin(candidates.numbers, numbers))
+        column = np.searchsorted(numbers, candidates.numbers[row, place])
+        gain[row, column], comparable[row, column] = gained[row, place], True
+        return numbers, gain, self._refused(rows, numbers, self.identity[rows]) | ~comparable
+
+    def _weights(self) -> NDArray[np.float64]:
+        """What tracklets count, float64 (T,)."""
+        return np.asarray(np.sqrt((self.spans.last - self.spans.first).clip(*WEIGHED_SECONDS)), np.float64)
+
+    def _by_identity(self) -> tuple[Rows, Rows]:
+        """Decided tracklets by identity, int64 (d,), and where each identity begins among them, int64 (l,)."""
+        decided = np.flatnonzero(self.identity != UNDECIDED)
+        decided = decided[np.argsort(self.identity[decided], kind="stable")]
+        return decided, np.flatnonzero(np.diff(self.identity[decided], prepend=UNDECIDED))
+
+    def _refused(self, rows: Rows, numbers: Numbers, own: Numbers) -> Mask:
+        """Which of L identities R tracklets cannot be, by their summaries or absence, bool (R, L)."""
+        blocked = self._known.blocked(numbers, self.spans[rows]) & (numbers != own[:, None])
+        return np.asarray(blocked | self._away_too_long(rows, numbers), np.bool_)
+
+    def _odds(self, similarity: Floats, motion: Floats | float) -> Floats:
         weights = self._config.calibration
         return weights.bias + weights.similarity * similarity + weights.motion * motion
 
@@ -240,17 +274,17 @@ class Recent:
         motion = np.where(np.isinf(gap), 0.0, self.motion[rows[:, None], decided])
         return np.asarray(np.maximum.reduceat(np.where(is_nearest, motion, -np.inf), starts, axis=1), np.float64)
 
-    def _away_too_long(
-        self, rows: Rows, numbers: Numbers, decided: Rows, starts: Rows, place: Rows
-    ) -> Mask:
+    def _away_too_long(self, rows: Rows, numbers: Numbers) -> Mask:
         """Whether each identity was last seen, or will next be seen, too long from a tracklet, bool (R, L)."""
         spans, limit = self.spans, self._config.max_gap_seconds
         if self._is_within(limit, numbers):
             return np.zeros((len(rows), len(numbers)), np.bool_)
+        decided, starts = self._by_identity()
         gap = gap_seconds(spans[rows], spans[decided])  # (R, d)
         gap[rows[:, None] == decided] = np.inf
         nearest = spans.first[rows, None] - self._known.last_seen(numbers)  # (R, L)
         if len(starts):
+            place = np.searchsorted(numbers, self.identity[decided[starts]])
             nearest[:, place] = np.minimum(nearest[:, place], np.minimum.reduceat(gap, starts, axis=1))
         return np.asarray(nearest > limit, np.bool_)
 

@@ -1,179 +1,171 @@
-"""Decide, and decide again, to which identities the open tracklets belong: local moves until none is better.
+"""Decide, and decide again, to which identities the open tracklets belong: correlation clustering by local steps.
 
-Tracklets that one camera sees at the same time are different people, so they form a round that is assigned at once: an
-optimal assignment (Kuhn, 1955) to the identities, or to new ones. Then identities that turn out to be one person are
-merged, and the rounds of tracklets that would now rather be somebody else are assigned again [ours].
+Each pair of tracklets speaks for or against being one person by its log-odds beyond what a link needs, weighed by the
+root of both durations. A tracklet gains by an identity what the pairs with its three best tracklets add up to, because
+one person is seen from many sides. The step that gains most is made until none gains, and none unites tracklets that
+cannot be one person: an identity joins another (greedy additive edge contraction: Keuper et al., ICCV 2015), a tracklet
+moves to another identity, or takes the place of one that it cannot be together with (after Kernighan and Lin, Bell
+System Technical Journal, 1970). Correlation clustering: Bansal et al., Machine Learning, 2004; for tracklets of people:
+Tang et al., CVPR 2017 [weights, three best, and use within a bounded memory ours].
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ...trackers import best_columns
-from .recent import FORBIDDEN, UNDECIDED, Mask, Numbers, Recent, Rows
+from .recent import UNDECIDED, Mask, Numbers, Recent, Rows
+from .views import NEAREST_VIEWS
 
-MOST_COMPARED = 16  # tracklets of an identity, the latest ones, when it is compared with other identities
-MAX_SWEEPS = 8  # moves settle after two or three sweeps; the limit only guards against a cycle
-CLOSE = 1.5  # a tracklet may gain by a move if its log-odds for the moved one are at most this much below a link's
-IMPOSSIBLE = -1e3  # in an assignment, which adds up gains and needs them finite
+LEAST_GAIN = 1e-6  # of a step: sums of floats are not exact
+MOST_MOVES = 4  # of a tracklet in one revision: who gains may cost others, so that moves could go round in a circle
+
+
+class Step(NamedTuple):
+    """Rows of open tracklets that change their identity together.
+
+    Attributes:
+        gain: what they gain together, and lose by leaving.
+        rows: int64 (r,), that go to the identity of column `target`.
+        target: a column.
+        displaced: row of a tracklet that makes place for them; -1 for none.
+        refuge: the column to which it goes.
+    """
+
+    gain: float
+    rows: Rows
+    target: int
+    displaced: int = -1
+    refuge: int = -1
 
 
 class Revision:
-    """One revision of the open tracklets, beginning with the new ones.
+    """One revision of R open tracklets among T recent ones and K identities, each a column.
 
     Attributes:
         next_number: of the next new identity.
     """
 
-    def __init__(self, recent: Recent, threshold: float, next_number: int, new: Mask) -> None:
-        self.next_number = next_number
-        self._recent, self._threshold = recent, threshold
-        self._rounds, self._round_of = _rounds(recent)
-        self._stale = np.zeros(len(recent), np.bool_)  # (T,), whose decision may have to change
-        self._changed: set[int] = set()  # identities that were not compared with the others since they changed
-        self._due = sorted({int(number) for number in self._round_of[new]})  # rounds to assign
+    def __init__(self, recent: Recent, threshold: float, next_number: int) -> None:
+        """Begin with the identities that there are; whoever has none is alone."""
+        self._recent = recent
+        new = np.flatnonzero(recent.identity == UNDECIDED)
+        recent.identity[new] = next_number + np.arange(len(new))
+        self.next_number = next_number + len(new)
+        self._rows = np.flatnonzero(recent.is_open)  # (R,)
+        self._moves = np.zeros(len(self._rows), np.int64)
+        self._pair, self._clash = recent.pair_gains(self._rows, threshold)  # (R, T)
+        numbers, known, barred = recent.known_gains(self._rows, threshold)
+        self._numbers = np.append(numbers, self._new())  # (K,); the last column has no tracklets: for who will be alone
+        self._known = np.pad(known, ((0, 0), (0, 1), (0, 0)), constant_values=np.nan)
+        self._barred = np.pad(barred, ((0, 0), (0, 1)))  # (R, K), whatever moves
+        self._column = np.searchsorted(numbers, recent.identity)  # (T,)
+        self._gain = np.zeros(self._barred.shape, np.float64)  # (R, K)
+        self._clashes = np.zeros(self._barred.shape, np.int32)  # (R, K)
+        for column in range(len(numbers)):
+            self._update(column)
 
     def run(self) -> None:
-        """Move tracklets and merge identities until nothing changes."""
-        for _ in range(MAX_SWEEPS):
-            for number in self._due:
-                self._assign(self._rounds[number])
-            self._merge()
-            self._due = self._dissatisfied()
-            if not self._due:
-                return
+        """Make steps until none gains."""
+        while len(self._rows):
+            step = max(self._best_move(), self._best_merger(), key=lambda one: one.gain)
+            if step.gain <= LEAST_GAIN:
+                step = self._best_exchange()
+            if step.gain <= LEAST_GAIN:
+                break
+            self._make(step)
+        self._recent.identity[:] = self._numbers[self._column]
 
-    def _assign(self, rows: Rows) -> None:
-        """Assign the N tracklets of a round anew."""
-        recent = self._recent
-        before = recent.identity[rows]  # (N,)
-        recent.identity[rows] = UNDECIDED
-        numbers, odds = recent.options(rows, before)  # (L,), (N, L)
-        after = self._best(numbers, odds)
-        for place, (was, becomes) in enumerate(zip(before.tolist(), after.tolist(), strict=True)):
-            if becomes == UNDECIDED:  # a new person, or still the one who has nobody else's tracklets
-                alone = was != UNDECIDED and was not in after and recent.is_unused(was)
-                after[place] = was if alone else self._new()
-        recent.identity[rows] = after
-        chosen = np.minimum(np.searchsorted(numbers, after), max(len(numbers) - 1, 0))
-        if len(numbers):
-            own = odds[np.arange(len(rows)), chosen]
-            recent.own_odds[rows] = np.where(numbers[chosen] == after, own, FORBIDDEN)
-        for row, was, becomes in zip(rows.tolist(), before.tolist(), after.tolist(), strict=True):
-            if was != becomes:
-                self._note_move(row, was, becomes)
+    def _own(self) -> tuple[Numbers, NDArray[np.float64]]:
+        """Columns of the open tracklets, int64 (R,), and their gains by them, float64 (R,)."""
+        column = self._column[self._rows]
+        return column, self._gain[np.arange(len(column)), column]
 
-    def _best(self, numbers: Numbers, odds: NDArray[np.float64]) -> Numbers:
-        """The best of L identities for N tracklets, one for each, int64 (N,); UNDECIDED for new ones.
+    def _best_move(self) -> Step:
+        """One tracklet goes to another identity, or is alone."""
+        column, own = self._own()
+        possible = (self._clashes == 0) & ~self._barred & (self._moves < MOST_MOVES)[:, None]
+        possible[np.arange(len(column)), column] = False
+        return _best(np.where(possible, self._gain - own[:, None], -np.inf), np.arange(len(column))[:, None])
 
-        Args:
-            numbers: int64 (L,).
-            odds: log-odds, float64 (N, L).
-        """
-        useful = (odds > self._threshold).any(0)  # (L,)
-        gain = np.maximum(odds[:, useful] - self._threshold, IMPOSSIBLE)  # (N, l)
-        # The last N columns are new identities: they gain nothing, but more than an identity below the threshold.
-        columns = best_columns(np.hstack([gain, np.zeros((len(gain), len(gain)))]))
-        choices = np.concatenate([numbers[useful], np.full(len(gain), UNDECIDED)])
-        return np.asarray(choices[columns], np.int64)
+    def _best_merger(self) -> Step:
+        """All tracklets of an identity that can still change go to another one."""
+        column, _ = self._own()
+        movable = self._movable()
+        order = np.flatnonzero(movable[column])
+        order = order[np.argsort(column[order], kind="stable")]  # rows of identities that can change
+        if not len(order):
+            return Step(0.0, order, -1)
+        starts = np.flatnonzero(np.diff(column[order], prepend=-1))
+        gain = np.add.reduceat(self._gain[order], starts, axis=0)  # (a, K)
+        refused = np.logical_or.reduceat(((self._clashes > 0) | self._barred)[order], starts, axis=0)
+        one = column[order[starts]]
+        refused[np.arange(len(one)), one] = True
+        refused[:, -1] = True
+        return _best(np.where(refused, -np.inf, gain), np.split(order, starts[1:]))
 
-    def _note_move(self, row: int, was: int, becomes: int) -> None:
-        """Note whose decision is stale after one tracklet moved from one identity to another."""
-        recent = self._recent
-        self._changed |= {number for number in (was, becomes) if number != UNDECIDED}
-        least = np.maximum(recent.own_odds, self._threshold) - CLOSE  # (T,)
-        gaining = recent.pair_odds(np.array([row]))[:, 0] > least  # may join it
-        left = recent.members(was) if was != UNDECIDED else np.zeros(0, np.int64)
-        freed = ~recent.compatible[:, row]  # may take its former place
-        freed &= (recent.pair_odds(left) > least[:, None]).any(1)
-        losing = (recent.identity == was) & (was != UNDECIDED)  # was similar to it
-        self._stale |= ((gaining & (recent.identity != becomes)) | freed | losing) & recent.is_open
+    def _best_exchange(self) -> Step:
+        """A tracklet displaces the only one of an identity that it cannot be together with."""
+        column, own = self._own()
+        free = self._moves < MOST_MOVES  # (R,)
+        clash = self._clash[:, self._rows] & free[:, None] & free  # (R, R)
+        one, other = np.nonzero(clash & (self._clashes[:, column] == 1) & ~self._barred[:, column])
+        if not len(one):
+            return Step(0.0, one, -1)
+        back = column[one]  # (P,), where the displaced tracklet may go
+        returns = (self._clashes[other, back] == 1) & ~self._barred[other, back] & (self._gain[other, back] > 0)
+        gain = self._gain[one, column[other]] - own[one] - own[other] + np.where(returns, self._gain[other, back], 0)
+        best = int(gain.argmax())
+        refuge = int(back[best]) if returns[best] else len(self._numbers) - 1
+        return Step(float(gain[best]), one[[best]], int(column[other[best]]), int(other[best]), refuge)
 
-    def _dissatisfied(self) -> list[int]:
-        """Rounds with a tracklet that would rather have another identity, if its own round did not stand in the way."""
-        recent = self._recent
-        rows = np.flatnonzero(self._stale)
-        self._stale[:] = False
-        if not len(rows):
-            return []
-        waived = self._round_of[rows, None] == self._round_of  # (R, T)
-        own = recent.identity[rows]
-        numbers, odds = recent.options(rows, own, waived)
-        is_own = numbers == own[:, None]  # (R, L)
-        to_own = np.where(is_own, odds, FORBIDDEN).max(1)
-        recent.own_odds[rows] = to_own
-        to_other = np.where(is_own, FORBIDDEN, odds).max(1)
-        moving = (to_other > np.maximum(to_own, self._threshold)) | ((to_own < self._threshold) & np.isfinite(to_own))
-        return sorted({int(number) for number in self._round_of[rows[moving]]})
+    def _movable(self) -> Mask:
+        """Whether each identity's tracklets are all open and none was summarised, bool (K,)."""
+        closed = np.bincount(self._column[~self._recent.is_open], minlength=len(self._numbers)) > 0
+        return ~closed & ~self._recent.are_known(self._numbers)
 
-    def _merge(self) -> None:
-        """Merge identities that turn out to be one person, most likely first."""
-        recent = self._recent
-        while self._changed:
-            pairs = self._mergers(np.array(sorted(self._changed)))
-            self._changed.clear()
-            if pairs:
-                _, kept, gone = max(pairs, key=lambda pair: (pair[0], -pair[1], -pair[2]))
-                rows = recent.members(gone)
-                recent.identity[rows] = kept
-                self._stale |= (recent.pair_odds(rows) > self._threshold - CLOSE).any(1) & recent.is_open
-                self._changed |= {number for pair in pairs for number in pair[1:] if number != gone} | {kept}
+    def _make(self, step: Step) -> None:
+        leaves = int(self._column[self._rows[step.rows[0]]])
+        self._move(step.rows, step.target)
+        if step.displaced >= 0:
+            self._move(np.array([step.displaced]), step.refuge)
+        if not (self._column == leaves).any() and not self._recent.are_known(self._numbers[[leaves]])[0]:
+            if self._movable()[step.target]:
+                both = [leaves, step.target]
+                self._numbers[both] = np.sort(self._numbers[both])[::-1]  # the older number stays
+            self._barred[:, leaves] = True  # nobody has the number any more
+        if (self._column == len(self._numbers) - 1).any():  # the spare identity is used
+            self._numbers = np.append(self._numbers, self._new())
+            self._gain = np.pad(self._gain, ((0, 0), (0, 1)))
+            self._clashes = np.pad(self._clashes, ((0, 0), (0, 1)))
+            self._barred = np.pad(self._barred, ((0, 0), (0, 1)))
+            self._known = np.pad(self._known, ((0, 0), (0, 1), (0, 0)), constant_values=np.nan)
 
-    def _mergers(self, changed: Numbers) -> list[tuple[float, int, int]]:
-        """Log-odds, identity that stays and identity that goes, of each possible merger with C changed identities."""
-        recent = self._recent
-        numbers, mean = self._mean_odds(changed)  # (L,), (C, L)
-        found = []
-        for place, column in np.argwhere(mean > self._threshold).tolist():
-            one, other = int(changed[place]), int(numbers[column])
-            free = [number for number in (one, other) if recent.is_movable(number)]
-            if one == other or not free:
-                continue
-            mutual = float(mean[place, column])
-            if len(recent.members(other)):
-                others, back = self._mean_odds(np.array([other]))
-                there = int(np.searchsorted(others, one))
-                mutual = min(mutual, float(back[0, there]))
-            if mutual > self._threshold:
-                found.append((mutual, one + other - max(free), max(free)))
-        return found
+    def _move(self, rows: Rows, target: int) -> None:
+        """Some open tracklets of one identity go to another."""
+        moved = self._rows[rows]
+        before = int(self._column[moved[0]])
+        self._moves[rows] += len(rows) == 1
+        self._column[moved] = target
+        self._update(before)
+        self._update(target)
 
-    def _mean_odds(self, identities: Numbers) -> tuple[Numbers, NDArray[np.float64]]:
-        """Mean log-odds of the latest tracklets of C identities for all L: int64 (L,) and float64 (C, L)."""
-        recent = self._recent
-        members = [recent.members(number)[-MOST_COMPARED:] for number in identities.tolist()]
-        rows = np.concatenate(members)
-        numbers, odds = recent.options(rows, recent.identity[rows])
-        sizes = np.array([len(own) for own in members])
-        mean = np.full((len(identities), len(numbers)), FORBIDDEN)
-        filled = np.flatnonzero(sizes)
-        starts = np.cumsum(sizes) - sizes
-        if len(filled):
-            mean[filled] = np.add.reduceat(odds, starts[filled], axis=0) / sizes[filled, None]
-        return numbers, mean
+    def _update(self, column: int) -> None:
+        """Compute what the open tracklets gain by an identity anew."""
+        members = np.flatnonzero(self._column == column)
+        self._clashes[:, column] = self._clash[:, members].sum(1)
+        views = np.concatenate([self._pair[:, members], self._known[:, column]], 1)  # (R, m + NEAREST_VIEWS)
+        self._gain[:, column] = np.nansum(-np.sort(-views, axis=1)[:, :NEAREST_VIEWS], 1)
 
     def _new(self) -> int:
         self.next_number += 1
         return self.next_number - 1
 
 
-def _rounds(recent: Recent) -> tuple[list[Rows], Rows]:
-    """Rows of open tracklets that one camera saw at the same time, in time order; each is in one round.
-
-    Any two of a round are different people. Also the number of each tracklet's round, int64 (T,); -1 for final ones.
-    """
-    rounds: list[list[int]] = []
-    current: dict[int, list[int]] = {}
-    rows = np.flatnonzero(recent.is_open)
-    order = rows[np.lexsort((recent.spans.camera[rows], recent.spans.first[rows]))]
-    for row, camera in zip(order.tolist(), recent.spans.camera[order].tolist(), strict=True):
-        group = current.get(camera)
-        if group is None or recent.compatible[row, group].any():
-            group = current[camera] = []
-            rounds.append(group)
-        group.append(row)
-    round_of = np.full(len(recent), -1)
-    for number, group in enumerate(rounds):
-        round_of[group] = number
-    return [np.array(group) for group in rounds], round_of
+def _best(gain: NDArray[np.float64], groups: Sequence[Rows] | Rows) -> Step:
+    """The step that gains most, of A groups of open tracklets to K columns; float64 (A, K)."""
+    group, target = np.unravel_index(int(gain.argmax()), gain.shape)
+    return Step(float(gain[group, target]), groups[int(group)], int(target))

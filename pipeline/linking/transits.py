@@ -18,7 +18,7 @@ from .constraints import Floats, Mask, gap_seconds
 from .spans import Spans
 
 GAP_EDGES = np.array([0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, LONGEST_TRANSIT])  # seconds
-SURE_ODDS = 3.0  # log-odds (95 %) of links that are learnt from
+SURE = 0.95  # probability of links that are learnt from
 GIVEN_TRANSITS = 100.0  # a transit of the config counts as so many
 PRIOR_TRANSITS = 100.0  # as many transits, spread as anybody else's, are counted besides
 MOST_EVIDENCE = 2.0  # log-likelihood ratio: learnt from links, so it must not overrule them
