@@ -85,7 +85,7 @@ class LinkingConfig(Section):
     )
     min_confidence: Share = Field(
         default=0.4,
-        description="tracklets whose boxes have a lower mean confidence get no identity: many are no people",
+        description="tracklets whose boxes have a lower mean confidence are nobody by themselves: many are no people",
     )
     min_seconds: float = Field(
         default=5.0, ge=0, le=3600,
