@@ -45,6 +45,7 @@ class Linker:
         self._recent = Recent(config, self._known, cameras, dimensions)
         self._next_number = 1
         self._now = -np.inf
+        self._revised_afresh = -np.inf
 
     def add(self, tracklets: Sequence[Tracklet], now_seconds: float) -> list[Link]:
         """Link tracklets, and revise recent decisions.
@@ -62,22 +63,20 @@ class Linker:
             return []
         chosen.sort(key=lambda one: (one.first_seconds, one.camera, one.track_id))
         self._append(chosen)
-        recent, first_new = self._recent, self._next_number
-        revision = Revision(recent, log_odds(1 - self._config.false_link_rate), first_new)
-        revision.run()
-        recent.split_absences(revision.next_number)
-        self._next_number = recent.number_by_appearance(first_new)
+        self._revise(afresh=self._now - self._revised_afresh >= REVISED_SECONDS)
         return self._changed_links() + self._age()
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """All that decides what comes next, as arrays of bounded size, to be stored between two calls of `add`."""
-        own = {"next_number": np.array(self._next_number), "now": np.array(self._now)}
+        own = {"next_number": np.array(self._next_number), "now": np.array(self._now),
+               "revised_afresh": np.array(self._revised_afresh)}
         recent = {f"recent.{name}": array for name, array in self._recent.state().items()}
         return own | recent | {f"known.{name}": array for name, array in self._known.state().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Continue, with the same settings and cameras, as the linker would have that gave this state."""
         self._next_number, self._now = int(state["next_number"]), float(state["now"])
+        self._revised_afresh = float(state["revised_afresh"])
         parts = {
             part: {name.removeprefix(f"{part}."): array for name, array in state.items() if name.startswith(f"{part}.")}
             for part in ("recent", "known")}
@@ -102,7 +101,22 @@ class Linker:
 
     def finish(self) -> list[Link]:
         """Make all decisions final; returns the links that have changed."""
-        return self._close(self._recent.is_open)
+        if not self._recent.is_open.any():
+            return []
+        self._revise(afresh=True)
+        return self._changed_links() + self._close(self._recent.is_open)
+
+    def _revise(self, afresh: bool) -> None:
+        """Decide again about the open tracklets; now and then afresh, so that no early mistake is final."""
+        recent, first_new = self._recent, self._next_number
+        revision = Revision(recent, log_odds(1 - self._config.false_link_rate), first_new)
+        if afresh:
+            revision.run_afresh()
+            self._revised_afresh = self._now
+        else:
+            revision.run()
+        recent.split_absences(revision.next_number)
+        self._next_number = recent.number_by_appearance(first_new)
 
     def _append(self, tracklets: Sequence[Tracklet]) -> None:
         """Add tracklets; a longer version replaces the earlier one."""

@@ -51,7 +51,7 @@ class Revision:
 
     def __init__(self, recent: Recent, threshold: float, next_number: int) -> None:
         """Begin with the identities that there are; whoever has none is alone."""
-        self._recent = recent
+        self._recent, self._threshold = recent, threshold
         new = np.flatnonzero(recent.identity == UNDECIDED)
         recent.identity[new] = next_number + np.arange(len(new))
         self.next_number = next_number + len(new)
@@ -78,6 +78,26 @@ class Revision:
                 break
             self._make(step)
         self._recent.identity[:] = self._numbers[self._column]
+
+    def run_afresh(self) -> None:
+        """Make steps until none gains; then again, as if all open tracklets had come now, and keep what is better.
+
+        The first result depends on what was known when each tracklet came, which may be a bad place to go on from.
+        """
+        self.run()
+        before = self._recent.identity.copy()
+        self._recent.identity[self._rows] = UNDECIDED
+        other = Revision(self._recent, self._threshold, self.next_number)
+        other.run()
+        self.next_number = other.next_number
+        if other.gain() > self.gain() + LEAST_GAIN:
+            self._recent.identity[:] = _with_numbers(self._recent.identity, before, self._rows)
+        else:
+            self._recent.identity[:] = before
+
+    def gain(self) -> float:
+        """What all open tracklets gain by their identities."""
+        return float(self._own()[1].sum())
 
     def _own(self) -> tuple[Numbers, NDArray[np.float64]]:
         """Columns of the open tracklets, int64 (R,), and their gains by them, float64 (R,)."""
@@ -169,3 +189,23 @@ def _best(gain: NDArray[np.float64], groups: Sequence[Rows] | Rows) -> Step:
     """The step that gains most, of A groups of open tracklets to K columns; float64 (A, K)."""
     group, target = np.unravel_index(int(gain.argmax()), gain.shape)
     return Step(float(gain[group, target]), groups[int(group)], int(target))
+
+
+def _with_numbers(identity: Numbers, before: Numbers, rows: Rows) -> Numbers:
+    """Identities with the numbers that most of their open tracklets had before; int64 (T,) each, and rows int64 (R,).
+
+    No number is given twice, nor to somebody else if a final tracklet has it.
+    """
+    final = np.ones(len(identity), np.bool_)
+    final[rows] = False
+    taken = set(identity[final].tolist())
+    found = identity.copy()
+    pairs, counts = np.unique(np.stack([identity[rows], before[rows]]), axis=1, return_counts=True)
+    done: set[int] = set()
+    for place in np.argsort(-counts, kind="stable").tolist():
+        now, was = pairs[:, place].tolist()
+        if now not in taken | done and was not in taken:
+            found[identity == now] = was
+            taken.add(was)
+            done.add(now)
+    return found
