@@ -126,6 +126,21 @@ def test_a_stored_state_continues_as_if_nothing_had_happened(tracklets, before):
         assert found | feed(second, tracklets[split:]) == expected
 
 
+@pytest.mark.parametrize("seed", [167, 185, 231, 254])
+def test_who_comes_one_by_one_becomes_the_same_people_as_who_comes_at_once(seed):
+    """Early decisions, made with little at hand, were kept because no single step made them better."""
+    rng = np.random.default_rng(seed)
+    first = np.sort(rng.uniform(0, 60, 14)).tolist()
+    tracklets = [
+        seen(CAMERAS[rng.integers(3)], number + 1, first[number], float(rng.exponential(10.0) + 1),
+             int(rng.integers(4)), number, None, 0.35)
+        for number in range(14)]
+    one_by_one, at_once = (
+        feed(Linker(LinkingConfig(min_seconds=0), CAMERAS, DIMENSIONS), tracklets, batch) for batch in (1, 14))
+    assert [one_by_one[a] == one_by_one[b] for a, b in combinations(range(1, 15), 2)] == [
+        at_once[a] == at_once[b] for a, b in combinations(range(1, 15), 2)]
+
+
 @settings(max_examples=25, deadline=None)
 @given(crowds())
 def test_the_same_tracklets_give_the_same_links(tracklets):
