@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -27,6 +27,7 @@ from .process_memory import PeakMemory, largest_child_mib
 Result = TypeVar("Result")
 
 WARM_UP_FRAMES = 16  # excluded from the rate: networks compile and caches fill during them
+LEAST_FRAMES = 64  # of a pass that ends early
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,14 @@ class Scaling:
     Attributes:
         cameras: the config's cameras, repeated where there are more.
         threads: of each network.
+        frames: number of frames analysed; every camera shows the same part of its footage, however many there are.
         frames_per_second: over all cameras.
         peak_mib: as of `Measurement`.
     """
 
     cameras: int
     threads: int
+    frames: int
     frames_per_second: float
     peak_mib: float
 
@@ -91,7 +94,7 @@ class Plan:
 
     Attributes:
         rounds: measurements of each kind.
-        frames: that every pass ends after; None for all.
+        frames: that every pass ends after, with the config's number of cameras; None for all.
         with_float: also measure the pipeline with the float detector.
         before: folder of other code of this project, with its own .venv, or None.
         baselines: weights for `ultralytics track` (.pt is exported to OpenVINO first).
@@ -181,8 +184,9 @@ def _scaling(config: Config, plan: Plan) -> list[Scaling]:
     found = []
     for cameras, threads in numbers:
         own = _repeated(config, cameras).model_copy(update={"threads": threads or config.threads})
-        one = in_own_process(partial(_pipeline, own, plan))
-        found.append(Scaling(cameras, network_threads(own), one.frames_per_second, one.peak_mib))
+        most = None if plan.frames is None else max(LEAST_FRAMES, plan.frames * cameras // len(config.cameras))
+        one = in_own_process(partial(_pipeline, own, replace(plan, frames=most)))
+        found.append(Scaling(cameras, network_threads(own), one.frames, one.frames_per_second, one.peak_mib))
     return found
 
 
