@@ -27,7 +27,6 @@ from .process_memory import PeakMemory, largest_child_mib
 Result = TypeVar("Result")
 
 WARM_UP_FRAMES = 16  # excluded from the rate: networks compile and caches fill during them
-LEAST_FRAMES = 64  # of a pass that ends early
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Scaling:
     Attributes:
         cameras: the config's cameras, repeated where there are more.
         threads: of each network.
-        frames: number of frames analysed; every camera shows the same part of its footage, however many there are.
+        frames: number of frames analysed: of more cameras more, so that each shows as much of its footage.
         frames_per_second: over all cameras.
         peak_mib: as of `Measurement`.
     """
@@ -94,7 +93,7 @@ class Plan:
 
     Attributes:
         rounds: measurements of each kind.
-        frames: that every pass ends after, with the config's number of cameras; None for all.
+        frames: that every pass ends after, more if there are more cameras than in the config; None for all.
         with_float: also measure the pipeline with the float detector.
         before: folder of other code of this project, with its own .venv, or None.
         baselines: weights for `ultralytics track` (.pt is exported to OpenVINO first).
@@ -184,7 +183,7 @@ def _scaling(config: Config, plan: Plan) -> list[Scaling]:
     found = []
     for cameras, threads in numbers:
         own = _repeated(config, cameras).model_copy(update={"threads": threads or config.threads})
-        most = None if plan.frames is None else max(LEAST_FRAMES, plan.frames * cameras // len(config.cameras))
+        most = None if plan.frames is None else plan.frames * max(cameras, len(config.cameras)) // len(config.cameras)
         one = in_own_process(partial(_pipeline, own, replace(plan, frames=most)))
         found.append(Scaling(cameras, network_threads(own), one.frames, one.frames_per_second, one.peak_mib))
     return found
