@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -58,12 +58,14 @@ class Scaling:
     Attributes:
         cameras: the config's cameras, repeated where there are more.
         threads: of each network.
+        frames: number of frames analysed: of more cameras more, so that each shows as much of its footage.
         frames_per_second: over all cameras.
         peak_mib: as of `Measurement`.
     """
 
     cameras: int
     threads: int
+    frames: int
     frames_per_second: float
     peak_mib: float
 
@@ -91,7 +93,7 @@ class Plan:
 
     Attributes:
         rounds: measurements of each kind.
-        frames: that every pass ends after; None for all.
+        frames: that every pass ends after, more if there are more cameras than in the config; None for all.
         with_float: also measure the pipeline with the float detector.
         before: folder of other code of this project, with its own .venv, or None.
         baselines: weights for `ultralytics track` (.pt is exported to OpenVINO first).
@@ -181,8 +183,9 @@ def _scaling(config: Config, plan: Plan) -> list[Scaling]:
     found = []
     for cameras, threads in numbers:
         own = _repeated(config, cameras).model_copy(update={"threads": threads or config.threads})
-        one = in_own_process(partial(_pipeline, own, plan))
-        found.append(Scaling(cameras, network_threads(own), one.frames_per_second, one.peak_mib))
+        most = None if plan.frames is None else plan.frames * max(cameras, len(config.cameras)) // len(config.cameras)
+        one = in_own_process(partial(_pipeline, own, replace(plan, frames=most)))
+        found.append(Scaling(cameras, network_threads(own), one.frames, one.frames_per_second, one.peak_mib))
     return found
 
 

@@ -91,7 +91,9 @@ def test_other_numbers_of_cameras_and_threads_and_the_float_detector(config, tmp
 def test_more_frames_than_asked_for_are_not_analysed(config):
     done = CliRunner().invoke(main, ["bench", "--cameras", str(config), "--rounds", "1", "--frames", "64",
                                      "--scale", "8", "--json"])
-    assert json.loads(done.stdout)["rounds"][0][0]["frames"] == 40
+    result = json.loads(done.stdout)
+    assert result["rounds"][0][0]["frames"] == 40
+    assert [one["frames"] for one in result["scaling"]] == [160], "eight cameras show as much of their footage as two"
     assert done.exit_code == 0
 
 
