@@ -70,7 +70,7 @@ class TrackerConfig(Section):
         description="budget: most crops embedded per second and tracked person, for tracking and linking together",
     )
     split_similarity: float = Field(
-        default=0.4, ge=-1, le=1,
+        default=0.5, ge=-1, le=1,
         description="a track that has ended is split where somebody else seems to go on, because crops before and "
         "after are less similar than this; -1: never",
     )
