@@ -15,7 +15,7 @@ from .background import in_background
 from .counts import describe
 from .opening import Source
 
-FRAMES_AHEAD = 2  # per camera: enough to decode while a batch is put together, because detection is ahead, too
+FRAMES_AHEAD = 1  # per camera: enough to decode while the detector runs, because detection is ahead of tracking, too
 WAIT_SECONDS = 0.2  # between two checks of the stop event
 END_SECONDS = 10.0  # a decoder that should stop is waited for no longer than this
 

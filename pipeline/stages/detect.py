@@ -18,7 +18,7 @@ from ..trust import require_data_only
 from ..types import Frame, Image
 from .quiet import QuietCameras
 
-BATCHES_AHEAD = 3  # detected while an earlier batch is tracked; a frame with many crops to embed takes as long as two
+BATCHES_AHEAD = 2  # detected while an earlier batch is tracked
 
 BUNDLED = {"person": Path(__file__).parents[1] / "weights" / "person.onnx"}
 BUNDLED_INT8 = {"person": BUNDLED["person"].with_name("person_int8.xml")}
