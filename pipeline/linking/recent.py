@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...reid import Appearance, concatenate, masked_similarity
 from ..config.linking import LinkingConfig
 from ..types import TrackKey
+from .absences import numbered_by_appearance, split_absences
 from .calibration import cohort_levels
 from .candidates import Found, KnownIdentities
 from .constraints import compatible, gap_seconds, separate_views
@@ -295,37 +296,18 @@ class Recent:
         return bool(self.spans.last.max() - earliest <= limit_seconds)
 
     def split_absences(self, next_number: int) -> int:
-        """Make new identities of those who are away for longer than the limit; returns the next free number.
-
-        They appear when the tracklet that lay between joins another identity.
-        """
-        spans, limit = self.spans, self._config.max_gap_seconds
+        """Make new identities of those who are away for longer than the limit; returns the next free number."""
+        limit = self._config.max_gap_seconds
         if not len(self) or self._is_within(limit, self.identity):
             return next_number
-        order = np.lexsort((spans.first, self.identity))  # (T,)
-        identity = self.identity[order]
-        begins = np.diff(identity, prepend=UNDECIDED) != 0
-        # Every identity has its own stretch of one long time axis, so that one running maximum serves all.
-        zero = spans.first.min()
-        offset = (np.cumsum(begins) - 1) * (spans.last.max() - zero + 1.0)
-        seen_until = np.maximum.accumulate(spans.last[order] - zero + offset)
-        gap = spans.first[order] - zero + offset - np.concatenate([[0.0], seen_until[:-1]])
-        gap[begins] = (spans.first[order] - self._known.last_seen(identity))[begins]
-        gap[begins & np.isinf(gap)] = 0.0
-        breaks = gap > limit
-        latest = np.maximum.accumulate(np.where(begins | breaks, np.arange(len(order)), 0))  # (T,)
-        new = next_number + np.cumsum(breaks) - 1
-        self.identity[order] = np.where(breaks[latest], new[latest], identity)
-        return next_number + int(breaks.sum())
+        last_seen = self._known.last_seen(self.identity)
+        self.identity, next_number = split_absences(self.spans, self.identity, last_seen, limit, next_number)
+        return next_number
 
     def number_by_appearance(self, first_new: int) -> int:
         """Number the new identities from `first_new` in the order of their first seconds; returns the next free one."""
-        new = np.flatnonzero(self.identity >= first_new)
-        order = new[np.lexsort((new, self.spans.first[new]))]
-        numbers, firsts, places = np.unique(self.identity[order], return_index=True, return_inverse=True)
-        rank = np.argsort(np.argsort(firsts))  # (n,)
-        self.identity[order] = first_new + rank[places]
-        return first_new + len(numbers)
+        self.identity, next_number = numbered_by_appearance(self.spans, self.identity, first_new)
+        return next_number
 
 
 def _bordered(inner: NDArray[Any], to_new: NDArray[Any], from_new: NDArray[Any], diagonal: float) -> NDArray[Any]:
