@@ -91,7 +91,8 @@ class Revision:
         other.run()
         self.next_number = other.next_number
         if other.gain() > self.gain() + LEAST_GAIN:
-            self._recent.identity[:] = _with_numbers(self._recent.identity, before, self._rows)
+            final = np.concatenate([before[~self._recent.is_open], before[self._recent.are_known(before)]])
+            self._recent.identity[:] = with_earlier_numbers(self._recent.identity, before, final)
         else:
             self._recent.identity[:] = before
 
@@ -191,21 +192,20 @@ def _best(gain: NDArray[np.float64], groups: Sequence[Rows] | Rows) -> Step:
     return Step(float(gain[group, target]), groups[int(group)], int(target))
 
 
-def _with_numbers(identity: Numbers, before: Numbers, rows: Rows) -> Numbers:
-    """Identities with the numbers that most of their open tracklets had before; int64 (T,) each, and rows int64 (R,).
+def with_earlier_numbers(identity: Numbers, before: Numbers, final: Numbers) -> Numbers:
+    """New identities with the numbers that most of their tracklets had before, int64 (T,), as far as these are free.
 
-    No number is given twice, nor to somebody else if a final tracklet has it.
+    Args:
+        identity, before: int64 (T,).
+        final: int64 (F,), identities that also have tracklets which cannot change: these keep their numbers, and nobody
+            else gets them.
     """
-    final = np.ones(len(identity), np.bool_)
-    final[rows] = False
-    taken = set(identity[final].tolist())
+    taken = set(final.tolist())
     found = identity.copy()
-    pairs, counts = np.unique(np.stack([identity[rows], before[rows]]), axis=1, return_counts=True)
-    done: set[int] = set()
+    pairs, counts = np.unique(np.stack([identity, before]), axis=1, return_counts=True)
     for place in np.argsort(-counts, kind="stable").tolist():
         now, was = pairs[:, place].tolist()
-        if now not in taken | done and was not in taken:
+        if now not in taken and was not in taken:
             found[identity == now] = was
-            taken.add(was)
-            done.add(now)
+            taken |= {now, was}
     return found

@@ -16,6 +16,7 @@ from reidpipe.pipeline.config.linking import LinkingConfig
 from reidpipe.pipeline.linking import candidates, linker
 from reidpipe.pipeline.linking.constraints import OVERLAP_SECONDS, compatible
 from reidpipe.pipeline.linking.linker import KEPT_SECONDS, Linker, link_tracklets
+from reidpipe.pipeline.linking.revision import with_earlier_numbers
 from reidpipe.pipeline.linking.spans import spans_of
 from reidpipe.pipeline.types import Tracklet
 from reidpipe.reid import Appearance
@@ -124,6 +125,12 @@ def test_a_stored_state_continues_as_if_nothing_had_happened(tracklets, before):
         with np.load(file, allow_pickle=False) as stored:
             second.restore(dict(stored))
         assert found | feed(second, tracklets[split:]) == expected
+
+
+def test_people_keep_their_numbers_when_they_are_linked_afresh():
+    before = np.array([7, 7, 7, 4, 4, 9, 9])
+    afresh = np.array([20, 20, 21, 21, 9, 22, 9])  # 9 has earlier tracklets, so that its number is not given away
+    assert with_earlier_numbers(afresh, before, np.array([9])).tolist() == [7, 7, 4, 4, 9, 22, 9]
 
 
 @pytest.mark.parametrize("seed", [167, 185, 231, 254])
