@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+import yaml
 
 from ...reid.wording import counted
 from ..errors import ConfigError
@@ -71,11 +72,18 @@ def link_command(
     return _print_relinked(found)
 
 
-def _key_and_value(text: str) -> tuple[str, str]:
+def _key_and_value(text: str) -> tuple[str, object]:
+    """A key of `linking`, and its value as text, or a list or mapping as YAML."""
     key, equals, value = text.partition("=")
     if not equals or not value:
         raise ConfigError(f'--set: expected KEY=VALUE, such as false_link_rate=0.3, got "{text}"')
-    return key.strip().removeprefix("linking."), value
+    key = key.strip().removeprefix("linking.")
+    if value.lstrip()[:1] not in ("[", "{"):
+        return key, value
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f'--set: {key}: expected a list or mapping as in YAML, got "{value}"') from error
 
 
 def _print_relinked(found: Relinked) -> None:

@@ -89,6 +89,15 @@ def test_bad_settings_and_running_runs_are_refused(database):
         run.finish("partial")
 
 
+def test_lists_can_be_set_from_the_command_line(database):
+    run = CliRunner().invoke
+    done = run(main, ["link", "--database", str(database), "--set", "overlaps=[[door, hall]]", "--json"])
+    assert json.loads(done.output)["config"]["overlaps"] == [["door", "hall"]]
+    for value, message in [("[[door", "overlaps: expected a list or mapping as in YAML"), ("[door]", "linking.overlaps")]:
+        wrong = run(main, ["link", "--database", str(database), "--set", f"overlaps={value}"])
+        assert (wrong.exit_code, message in wrong.output) == (2, True)
+
+
 @pytest.mark.parametrize(("tracklets", "what"), [
     pytest.param(PEOPLE, None, id="nothing wrong"),
     pytest.param([PEOPLE[0], ("door", 2, 5, 14, 0, 100)], "twice in one camera at a time", id="twice in one camera"),
