@@ -93,7 +93,7 @@ def test_lists_can_be_set_from_the_command_line(database):
     run = CliRunner().invoke
     done = run(main, ["link", "--database", str(database), "--set", "overlaps=[[door, hall]]", "--json"])
     assert json.loads(done.output)["config"]["overlaps"] == [["door", "hall"]]
-    for value, message in [("[[door", "overlaps: expected a list or mapping as in YAML"), ("[door]", "linking.overlaps")]:
+    for value, message in [("[[door", "expected a list or mapping as in YAML"), ("[door]", "linking.overlaps")]:
         wrong = run(main, ["link", "--database", str(database), "--set", f"overlaps={value}"])
         assert (wrong.exit_code, message in wrong.output) == (2, True)
 
