@@ -30,6 +30,7 @@ from ..storage.store import Store
 RESUMABLE_TRACKERS = ("masked",)  # those that are a `ResumableTracker`
 WITHOUT_EFFECT = ("database", "access", "retention", "sources", "floor_plan")  # sections that change no result
 MOST_CHANGES = 3  # named in a message
+CHECKPOINT_FORM = 2  # to be raised whenever what checkpoints hold changes
 
 State = dict[str, NDArray[Any]]
 META = "meta"
@@ -51,6 +52,7 @@ def inputs_of(config: Config) -> str:
         "appearance.weights": EMBEDDERS.get(config.appearance.weights, Path(config.appearance.weights))}
     return json.dumps({
         "version": version("reidpipe"),
+        "checkpoints": CHECKPOINT_FORM,
         "config": config_without_credentials(settings),
         "weights": {key: _digest(path) for key, path in weights.items()},
         "footage": {name: _footage(camera.source) for name, camera in config.cameras.items()},
@@ -182,6 +184,8 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
     """What differs between two inputs, in words."""
     if before["version"] != now["version"]:
         yield f"reidpipe {shortened(before['version'])} began it, this is {now['version']}"
+    elif before.get("checkpoints") != now["checkpoints"]:
+        yield "another state of reidpipe began it, which kept checkpoints of another form"
     old, new = _flat(before["config"]), _flat(now["config"])
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):

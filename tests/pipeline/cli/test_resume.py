@@ -296,6 +296,14 @@ def test_a_run_is_not_resumed_with_other_files(broken_off, tmp_path, file, words
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
+def test_a_checkpoint_of_another_form_is_refused(broken_off, tmp_path):
+    """Of the same version, as somebody has who follows the repository."""
+    config = broken_off.copied(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as connection:
+        connection.execute("update runs set inputs = json_remove(inputs, '$.checkpoints')")
+    assert "kept checkpoints of another form" in refused(config, 2)
+
+
 def test_a_damaged_checkpoint_is_one_line(broken_off, tmp_path):
     config = broken_off.copied(tmp_path)
     with closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as connection:
