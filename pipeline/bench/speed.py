@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
+import os
 import subprocess
 import tempfile
 import threading
@@ -197,9 +198,24 @@ def _repeated(config: Config, count: int) -> Config:
 
 
 def in_own_process(measure: Callable[[], Result]) -> Result:
-    """Measure in a fresh process, so that peak memory and warmed-up libraries do not carry over."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    """Measure in a fresh process, so that peak memory and warmed-up libraries do not carry over.
+
+    It ends when this one is killed.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _end_with_parent) as pool:
         return pool.submit(measure).result()
+
+
+def _end_with_parent() -> None:
+    """Let this process end as soon as the one that began it has, which cannot say so if it is killed."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _pipeline(config: Config, plan: Plan, what: str = "pipeline") -> Measurement:

@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -155,3 +157,31 @@ def test_memory_counts_processes_that_were_started():
         assert child.stdout.readline() == b"ready\n"
         assert 60 < tree_mib(os.getpid()) - before < 120
         child.communicate(b"\n")
+
+
+def test_a_measurement_ends_with_the_benchmark_that_is_killed(tmp_path):
+    """Found by hand: it went on for an hour, and slowed all that was measured after it."""
+    (tmp_path / "endless.py").write_text(
+        "import os, time\nfrom pathlib import Path\nfrom reidpipe.pipeline.bench.speed import in_own_process\n"
+        "def measure():\n    Path('pid').write_text(str(os.getpid()))\n    time.sleep(600)\n"
+        "if __name__ == '__main__':\n    in_own_process(measure)\n")
+    benchmark = subprocess.Popen([sys.executable, "endless.py"], cwd=tmp_path)
+    pid = tmp_path / "pid"
+    _wait_until(lambda: pid.exists() and pid.read_text() != "")
+    benchmark.kill()
+    benchmark.wait()
+    _wait_until(lambda: _has_ended(int(pid.read_text())))
+
+
+def _has_ended(pid):
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE  # nobody may be there to collect it
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _wait_until(is_so, seconds=60.0):
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.05)
