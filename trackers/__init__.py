@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .. import offline  # noqa: F401 - switches off telemetry, so it comes before any dependency
-from .assignment import best_columns
 from .geometry import visible_shares
 from .masked import MaskedTracker
 from .protocol import Detections, Embed, ResumableTracker, TrackedFrame, Tracker, TrackerSettings
@@ -14,7 +13,7 @@ from .ultralytics import UltralyticsTracker
 
 __all__ = [
     "TRACKERS", "Detections", "Embed", "MaskedTracker", "ResumableTracker", "TrackedFrame", "Tracker",
-    "TrackerSettings", "UltralyticsTracker", "best_columns", "counts_of", "parts", "visible_shares",
+    "TrackerSettings", "UltralyticsTracker", "counts_of", "parts", "visible_shares",
 ]
 
 TRACKERS: dict[str, Callable[[TrackerSettings], Tracker]] = {

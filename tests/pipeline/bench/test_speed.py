@@ -167,10 +167,10 @@ def test_a_measurement_ends_with_the_benchmark_that_is_killed(tmp_path):
         "if __name__ == '__main__':\n    in_own_process(measure)\n")
     benchmark = subprocess.Popen([sys.executable, "endless.py"], cwd=tmp_path)
     pid = tmp_path / "pid"
-    _wait_until(lambda: pid.exists() and pid.read_text() != "")
+    assert _becomes_true(lambda: pid.exists() and pid.read_text() != "")
     benchmark.kill()
     benchmark.wait()
-    _wait_until(lambda: _has_ended(int(pid.read_text())))
+    assert _becomes_true(lambda: _has_ended(int(pid.read_text())))
 
 
 def _has_ended(pid):
@@ -180,8 +180,8 @@ def _has_ended(pid):
         return True
 
 
-def _wait_until(is_so, seconds=60.0):
+def _becomes_true(is_so, seconds=60.0):
     until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until
+    while not is_so() and time.monotonic() < until:
         time.sleep(0.05)
+    return is_so()
