@@ -24,9 +24,9 @@ from ..occlusion.policy import Occluders
 from ..occlusion.saliency import SaliencySettings, salient_regions, train_saliency
 from ..recipe.schema import Recipe
 from ..supervision.prompt_training import EpochReport, PromptSettings, encode_images, learn_prompts
-from .batches import epoch_batches
 from .checkpoint import save
 from .process_state import process_state_restored
+from .step.batches import epoch_batches
 
 START_FILE = "start.pt"
 TEACHER_FILE, TEXT_FILE, REGIONS_FILE, PROMPTS_FILE = "teacher.pt", "text.pt", "regions.pt", "prompts.pt"

@@ -13,15 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.augmentation import DEFAULTS, augment_covered
-from ..data.dataset import CropSet
-from ..data.sampling import identity_batches
-from ..occlusion.pairing import Pairing, Regions
-from ..occlusion.patch_transfer import donor_pids, transfer_cover, transfer_tokens, upsampled
-from ..occlusion.policy import Occluders, occlude_crop, pair_transferred, plan_batch
-from ..occlusion.synthetic import NOBODY
-from ..recipe.crops import AugmentationSection
-from ..recipe.schema import Recipe
+from ...data.augmentation import DEFAULTS, augment_covered
+from ...data.dataset import CropSet
+from ...data.sampling import identity_batches
+from ...occlusion.pairing import Pairing, Regions
+from ...occlusion.patch_transfer import donor_pids, transfer_cover, transfer_tokens, upsampled
+from ...occlusion.policy import Occluders, occlude_crop, pair_transferred, plan_batch
+from ...occlusion.synthetic import NOBODY
+from ...recipe.crops import AugmentationSection
+from ...recipe.schema import Recipe
 
 SELECTED = 0.5  # share of a cell of an augmented region from which on it belongs to the person
 COVER_GRID = (16, 8)  # cells of a cover: the coarsest map of a 256×128 crop

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..disk.files import PNG_MAKER, replacing
-from ..disk.guard import MARK
+from ...disk.files import PNG_MAKER, replacing
+from ...disk.guard import MARK
 from .log import EpochRecord
 
 if TYPE_CHECKING:

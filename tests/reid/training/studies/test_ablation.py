@@ -6,9 +6,9 @@ import pytest
 from reidpipe.reid import RecipeError
 from reidpipe.reid.recipe.loader import read_recipe
 from reidpipe.reid.recipe.schema import Recipe
-from reidpipe.reid.training import runs
-from reidpipe.reid.training.ablation import EVERYTHING, PARTS, run_ablation, table, variants
-from reidpipe.reid.training.log import TrainingLog
+from reidpipe.reid.training.records.log import TrainingLog
+from reidpipe.reid.training.studies import runs
+from reidpipe.reid.training.studies.ablation import EVERYTHING, PARTS, run_ablation, table, variants
 
 HERE = Path("recipe.yaml")
 

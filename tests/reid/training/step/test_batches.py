@@ -7,8 +7,8 @@ from reidpipe.reid.data.dataset import CropSet
 from reidpipe.reid.occlusion.policy import Occluders
 from reidpipe.reid.recipe.crops import OcclusionSection
 from reidpipe.reid.recipe.schema import Recipe
-from reidpipe.reid.training import batches
-from reidpipe.reid.training.batches import epoch_batches, training_batch
+from reidpipe.reid.training.step import batches
+from reidpipe.reid.training.step.batches import epoch_batches, training_batch
 
 OURS = Occluders(OcclusionSection())
 

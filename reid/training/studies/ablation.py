@@ -7,14 +7,14 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from ..disk.files import write_text
-from ..disk.guard import Guard, begins_with
-from ..errors import RecipeError
-from ..recipe.loader import check_recipe, read_recipe
-from ..recipe.schema import Recipe
-from .log import TrainingLog
+from ...disk.files import write_text
+from ...disk.guard import Guard, begins_with
+from ...errors import RecipeError
+from ...recipe.loader import check_recipe, read_recipe
+from ...recipe.schema import Recipe
+from ..records.log import TrainingLog
+from ..train import Listener
 from .runs import train_unless_finished
-from .train import Listener
 
 EVERYTHING = "everything"
 QUERIES, METRICS = ("clean", "occluded"), ("plain", "masked", "permuted")

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import yaml
 
-from ..disk.files import make_folder, write_text
-from ..disk.guard import Guard
-from ..errors import RecipeError
-from ..recipe.loader import read_recipe
-from ..recipe.schema import Recipe
-from .log import TrainingLog
-from .train import Listener, train
+from ...disk.files import make_folder, write_text
+from ...disk.guard import Guard
+from ...errors import RecipeError
+from ...recipe.loader import read_recipe
+from ...recipe.schema import Recipe
+from ..records.log import TrainingLog
+from ..train import Listener, train
 
 
 def train_unless_finished(

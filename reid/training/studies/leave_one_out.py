@@ -14,23 +14,23 @@ from typing import TypedDict
 import numpy as np
 import torch
 
-from ..backbones.registry import create_backbone
-from ..backbones.weights import read_state
-from ..data.dataset import CropSet, read_crop_set, read_split
-from ..disk.files import failing_as, write_text
-from ..disk.guard import Guard, begins_with
-from ..errors import DatasetError, RecipeError
-from ..evaluation.baselines import Baseline
-from ..evaluation.mask_metrics import compare_metrics
-from ..evaluation.metrics import ranking_scores
-from ..model.network import ReidModel, read_model
-from ..recipe.loader import read_recipe
-from ..recipe.schema import LeaveOneOutSection, Recipe
-from .checkpoint import is_own_checkpoint, save
-from .fit_discriminant import fit_to_recipe
-from .held_out import embed_images
+from ...backbones.registry import create_backbone
+from ...backbones.weights import read_state
+from ...data.dataset import CropSet, read_crop_set, read_split
+from ...disk.files import failing_as, write_text
+from ...disk.guard import Guard, begins_with
+from ...errors import DatasetError, RecipeError
+from ...evaluation.baselines import Baseline
+from ...evaluation.mask_metrics import compare_metrics
+from ...evaluation.metrics import ranking_scores
+from ...model.network import ReidModel, read_model
+from ...recipe.loader import read_recipe
+from ...recipe.schema import LeaveOneOutSection, Recipe
+from ..checkpoint import is_own_checkpoint, save
+from ..fit_discriminant import fit_to_recipe
+from ..held_out import embed_images
+from ..train import Listener
 from .runs import train_unless_finished
-from .train import Listener
 
 AVERAGE_FILE, JSON_FILE, TABLE_FILE = "average.pt", "leave_one_out.json", "leave_one_out.md"
 HEADING = "mAP in %; of ours by masked similarity"

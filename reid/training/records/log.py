@@ -7,8 +7,8 @@ from typing import TypedDict
 
 import numpy as np
 
-from ..disk.files import append_text, write_text
-from ..evaluation.metrics import RankingScores
+from ...disk.files import append_text, write_text
+from ...evaluation.metrics import RankingScores
 
 Scores = dict[str, dict[str, dict[str, RankingScores]]]  # folder, clean or occluded, metric
 PlainScores = dict[str, dict[str, dict[str, dict[str, float]]]]  # the same, ready for JSON

@@ -7,8 +7,8 @@ import torch
 from reidpipe.reid import TrainingError
 from reidpipe.reid.data.dataset import CropSet
 from reidpipe.reid.recipe.schema import Recipe
-from reidpipe.reid.training.batches import Batch
-from reidpipe.reid.training.trainer import MOST_SKIPPED_IN_A_ROW, Trainer
+from reidpipe.reid.training.step.batches import Batch
+from reidpipe.reid.training.step.trainer import MOST_SKIPPED_IN_A_ROW, Trainer
 
 RATE = 0.01
 

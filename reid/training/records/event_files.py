@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..errors import RecipeError
+from ...errors import RecipeError
 from .log import EpochRecord
 
 

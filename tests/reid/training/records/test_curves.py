@@ -1,8 +1,8 @@
 import cv2
 import pytest
 
-from reidpipe.reid.training.curves import draw_curves
-from reidpipe.reid.training.log import TrainingLog
+from reidpipe.reid.training.records.curves import draw_curves
+from reidpipe.reid.training.records.log import TrainingLog
 
 
 def record(epoch, held_out=True, losses=None):

@@ -11,16 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
-from ..data.dataset import CropSet
-from ..errors import RecipeError, TrainingError
-from ..model.network import ModelSpec, ReidModel, create_model, load_weights, packed_model
-from ..model.norm_statistics import recalibrate_norms
-from ..model.precision import MeanDeviation
-from ..model.prototypes import Prototypes, PrototypeState, Sample
-from ..recipe.schema import Recipe
-from ..supervision.text import TextSupervision
+from ...data.dataset import CropSet
+from ...errors import RecipeError, TrainingError
+from ...model.network import ModelSpec, ReidModel, create_model, load_weights, packed_model
+from ...model.norm_statistics import recalibrate_norms
+from ...model.precision import MeanDeviation
+from ...model.prototypes import Prototypes, PrototypeState, Sample
+from ...recipe.schema import Recipe
+from ...supervision.text import TextSupervision
+from ..held_out import BATCH_CROPS
 from .batches import Batch
-from .held_out import BATCH_CROPS
 from .objective import Objective
 
 MOST_SKIPPED_IN_A_ROW = 20  # a float16 scaler needs up to 16 to find its scale; more do not recover

@@ -12,12 +12,12 @@ from reidpipe.reid.export import export_model
 from reidpipe.reid.model.network import read_model
 from reidpipe.reid.recipe.loader import read_recipe
 from reidpipe.reid.recipe.schema import Recipe
-from reidpipe.reid.training import leave_one_out
 from reidpipe.reid.training.fit_discriminant import fit_to_recipe
-from reidpipe.reid.training.leave_one_out import average, best_share, leave_out, run_leave_one_out, table
-from reidpipe.reid.training.log import TrainingLog
+from reidpipe.reid.training.records.log import TrainingLog
+from reidpipe.reid.training.studies import leave_one_out
+from reidpipe.reid.training.studies.leave_one_out import average, best_share, leave_out, run_leave_one_out, table
 
-from ..tiny_network import TinyBackbone
+from ...tiny_network import TinyBackbone
 
 NOTHING: dict[str, object] = {}
 DISCRIMINANT = {"discriminant": {"shrinkage": 0.5}}

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..model.network import Features
-from ..model.precision import MeanDeviation, precision_loss, squared_deviations
-from ..model.prototypes import Sample
-from ..model.regions import region_loss, seen_of_regions, visibility_loss, visibility_truth
-from ..recipe.schema import Recipe
-from ..supervision.losses import (
+from ...model.network import Features
+from ...model.precision import MeanDeviation, precision_loss, squared_deviations
+from ...model.prototypes import Sample
+from ...model.regions import region_loss, seen_of_regions, visibility_loss, visibility_truth
+from ...recipe.schema import Recipe
+from ...supervision.losses import (
     PAIR_SCALE,
     arcface_logits,
     classification_loss,
@@ -22,7 +22,7 @@ from ..supervision.losses import (
     orthogonality_loss,
     without_donors,
 )
-from ..supervision.text import TextSupervision
+from ...supervision.text import TextSupervision
 from .batches import Batch
 
 LOWEST = 1e4  # instead of an infinite logit, whose difference from itself is not a number
