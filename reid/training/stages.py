@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..backbones.clip_model import ClipModel, load_clip
+from ..backbones.large.clip_model import ClipModel, load_clip
 from ..backbones.protocol import Backbone
 from ..backbones.weights import is_file, read_state
 from ..data.dataset import CropSet

@@ -3,10 +3,10 @@ import warnings
 import pytest
 import torch
 
-from reidpipe.reid.backbones.clip_model import load_clip
-from reidpipe.reid.backbones.clip_towers import ClipVit
-from reidpipe.reid.backbones.timm_models import TimmVit
-from reidpipe.reid.backbones.vit import VitBackbone
+from reidpipe.reid.backbones.large.clip_model import load_clip
+from reidpipe.reid.backbones.large.clip_towers import ClipVit
+from reidpipe.reid.backbones.large.timm_models import TimmVit
+from reidpipe.reid.backbones.large.vit import VitBackbone
 
 
 def of_timm():

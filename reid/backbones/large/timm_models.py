@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
-from ..crops import HEIGHT_PX, WIDTH_PX
-from ..errors import WeightsError
-from .protocol import Backbone, BackboneOutput, add_camera, camera_embedding, weighted_mean
+from ...crops import HEIGHT_PX, WIDTH_PX
+from ...errors import WeightsError
+from ..protocol import Backbone, BackboneOutput, add_camera, camera_embedding, weighted_mean
+from ..weights import fill, is_file, read_backbone
 from .vit import Attention, VitBackbone
-from .weights import fill, is_file, read_backbone
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -3,8 +3,8 @@ import copy
 import pytest
 import torch
 
+from reidpipe.reid.backbones.large.timm_models import ResNetBackbone, TimmVit
 from reidpipe.reid.backbones.registry import create_backbone
-from reidpipe.reid.backbones.timm_models import ResNetBackbone, TimmVit
 from reidpipe.reid.errors import WeightsError
 
 timm = pytest.importorskip("timm", reason="needs the extra `train`")

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import WeightsError
-from ..wording import did_you_mean
-from .weights import read_state
+from ...errors import WeightsError
+from ...wording import did_you_mean
+from ..weights import read_state
 
 if TYPE_CHECKING:
     from types import ModuleType

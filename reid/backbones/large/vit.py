@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .protocol import BackboneOutput, TokenBackbone, add_camera, camera_embedding
+from ..protocol import BackboneOutput, TokenBackbone, add_camera, camera_embedding
 
 MAP_BLOCKS = (1, 3, 9, 11)  # of 12, counted from 0, whose patch tokens are the maps [DPM]
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from reidpipe.reid.backbones.clip_model import load_clip, resize_positions
+from reidpipe.reid.backbones.large.clip_model import load_clip, resize_positions
 from reidpipe.reid.errors import WeightsError
 
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}

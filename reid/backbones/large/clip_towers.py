@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
-from ..crops import HEIGHT_PX, WIDTH_PX
+from ...crops import HEIGHT_PX, WIDTH_PX
+from ..protocol import Backbone, BackboneOutput, add_camera, camera_embedding
 from .clip_model import CLIP_MEAN_RGB, CLIP_STD_RGB, load_clip, resize_positions
-from .protocol import Backbone, BackboneOutput, add_camera, camera_embedding
 from .vit import Attention, VitBackbone
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from reidpipe.reid.backbones import clip_towers
-from reidpipe.reid.backbones.clip_model import CLIP_MEAN_RGB, CLIP_STD_RGB, load_clip
-from reidpipe.reid.backbones.clip_towers import ClipResNet, ClipVit
+from reidpipe.reid.backbones.large import clip_towers
+from reidpipe.reid.backbones.large.clip_model import CLIP_MEAN_RGB, CLIP_STD_RGB, load_clip
+from reidpipe.reid.backbones.large.clip_towers import ClipResNet, ClipVit
 from reidpipe.reid.backbones.registry import create_backbone
 
 open_clip = pytest.importorskip("open_clip", reason="needs the extra `train`")
