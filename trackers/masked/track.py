@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ..geometry import box_iou
 from .appearance import Views
-from .geometry import box_iou
 from .motion import Motion
 
 FITS = 64  # remembered, some seconds of them

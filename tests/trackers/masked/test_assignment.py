@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from reidpipe.trackers.assignment import best_columns
+from reidpipe.trackers.masked.assignment import best_columns
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (4, 4), (3, 7), (7, 3), (40, 60)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reidpipe.reid import Appearance, masked_similarity
-from reidpipe.trackers.appearance import KEPT_VIEWS, Views, view_similarity
+from reidpipe.trackers.masked.appearance import KEPT_VIEWS, Views, view_similarity
 
 
 def random_views(seed, count):

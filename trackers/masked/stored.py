@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..ragged import counts_of, parts, stacked
 from .appearance import Views
 from .motion import Motion, join
-from .ragged import counts_of, parts, stacked
 from .track import Doubt, Track
 
 State = dict[str, NDArray[Any]]

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..crops import CropChooser
+from ..geometry import box_iou, visible_shares
+from ..protocol import TIMESTAMP_SLACK_SECONDS, Detections, Embed, TrackedFrame, TrackerSettings
+from ..window import Window
 from .appearance import Views
 from .assignment import best_columns
-from .crops import CropChooser
 from .decide import INSTANT, Change, can_decide, decide, looks_different, views_after, views_needed
-from .geometry import box_iou, visible_shares
 from .motion import join
-from .protocol import TIMESTAMP_SLACK_SECONDS, Detections, Embed, TrackedFrame, TrackerSettings
 from .stored import State, tracks_of, tracks_state
 from .track import Track
-from .window import Window
 
 DELAY_SECONDS = 2.5  # frames are held back that long, so that ids can still be corrected
 LOW_CONFIDENCE_IOU = 0.5  # smallest IoU of a box of low confidence with the track that it continues

@@ -8,7 +8,7 @@ import pytest
 
 from reidpipe.trackers import MaskedTracker, TrackerSettings
 
-from .scripted import FPS, FrameTracker, people
+from ..scripted import FPS, FrameTracker, people
 
 RED, BLUE = [1, 0, 0], [0, 1, 0]
 
