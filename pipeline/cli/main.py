@@ -135,7 +135,7 @@ def run_command(config_path: Path, resume: bool, quiet: bool, trust_weights: boo
     from rich.console import Console
 
     from ..config.loader import load_config
-    from ..sources.isolation import start_decoders
+    from ..sources.isolation.isolated_source import start_decoders
 
     config = load_config(config_path)
     if config.sources.isolate:

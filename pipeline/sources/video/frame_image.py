@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, VideoReformatter
 
-from ..types import Image
+from ...types import Image
 
 FULL_COLOUR = ("yuv444p", "yuvj444p")  # 8 bits, with the colour of every pixel
 BT601 = (0.299, 0.114)

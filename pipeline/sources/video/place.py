@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..types import Image
-from .timestamps import ClockState
+from ...types import Image
+from ..timestamps import ClockState
 
 MARK_STEP = 16  # pixels between two that are compared: decoding the same frame again gives the same ones
 

@@ -28,11 +28,11 @@ from typing import TypeVar
 import numpy as np
 from pydantic import BaseModel
 
-from ..config.cameras import CameraConfig, SourcesConfig
-from ..errors import SourceError
-from ..memory import ONE_PICTURE_AFTER_THE_OTHER
-from ..types import Frame, Image, Place
-from .counts import FootageCounts
+from ...config.cameras import CameraConfig, SourcesConfig
+from ...errors import SourceError
+from ...memory import ONE_PICTURE_AFTER_THE_OTHER
+from ...types import Frame, Image, Place
+from ..counts import FootageCounts
 from .messages import SLOTS, DisconnectedError, Header, Link, Message, Opened, Progress, in_order
 
 WAIT_SECONDS = 0.2  # between two checks of the stop event
@@ -42,7 +42,7 @@ DAMAGED = "its decoder sent damaged data"  # as one does that hostile footage ha
 START = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from reidpipe.pipeline.sources.decoder import serve
+from reidpipe.pipeline.sources.isolation.decoder import serve
 serve(int(sys.argv[2]))
 """
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from ...reid.wording import counted
-from ..config.cameras import CameraConfig
-from ..errors import SourceError
-from ..types import Frame, Image, Place
-from .counts import FootageCounts
+from ....reid.wording import counted
+from ...config.cameras import CameraConfig
+from ...errors import SourceError
+from ...types import Frame, Image, Place
+from ..counts import FootageCounts
+from ..timestamps import Thinning
+from .file import VideoInfo, VideoReader, probe_video
 from .frame_image import bgr_image, upright_size
 from .place import VideoPlace, mark_of
-from .timestamps import Thinning
-from .video_file import VideoInfo, VideoReader, probe_video
 
 
 class VideoSource:

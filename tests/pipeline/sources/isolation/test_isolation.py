@@ -13,13 +13,13 @@ import pytest
 
 from reidpipe.pipeline.config.cameras import CameraConfig, SourcesConfig
 from reidpipe.pipeline.errors import SourceError
-from reidpipe.pipeline.sources import decoder, isolation
-from reidpipe.pipeline.sources.messages import Link
+from reidpipe.pipeline.sources.isolation import decoder, isolated_source
+from reidpipe.pipeline.sources.isolation.messages import Link
 from reidpipe.pipeline.sources.opening import open_source, open_sources
 from reidpipe.pipeline.sources.time_order import CameraReader, in_time_order
 from reidpipe.pipeline.stopwatch import Stopwatch
 
-from ..media import assert_adds_up, numbers, open_camera, read, seconds_of, write_images, write_video
+from ...media import assert_adds_up, numbers, open_camera, read, seconds_of, write_images, write_video
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux")
 
@@ -193,7 +193,7 @@ def hostile(monkeypatch):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for message in messages:
             theirs.send(message if isinstance(message, bytes) else json.dumps(message).encode())
-        monkeypatch.setattr(isolation, "_connected", lambda camera: Link(ours))
+        monkeypatch.setattr(isolated_source, "_connected", lambda camera: Link(ours))
         held.append(theirs)
 
     held = []

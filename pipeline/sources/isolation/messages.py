@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ..types import CameraStatus
-from .timestamps import HIGHEST_FPS, LOWEST_FPS
+from ...types import CameraStatus
+from ..timestamps import HIGHEST_FPS, LOWEST_FPS
 
 SLOTS = 1  # frames in shared memory; the decoder holds the next one, and puts it there as soon as this one is copied
 MESSAGE_BYTES = 1 << 18  # larger than any message; Unix sockets take about 200 KiB at once

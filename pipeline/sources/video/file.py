@@ -16,10 +16,10 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ...reid.wording import counted
-from ..errors import SourceError
+from ....reid.wording import counted
+from ...errors import SourceError
+from ..timestamps import HIGHEST_FPS, LONGEST_PAUSE_SECONDS, LOWEST_FPS, Clock, ClockState
 from .frame_image import upright_size
-from .timestamps import HIGHEST_FPS, LONGEST_PAUSE_SECONDS, LOWEST_FPS, Clock, ClockState
 
 DEFAULT_FPS = 25.0  # if the file does not state it; libav assumes the same for raw streams
 LONGEST_SECONDS = 366 * 86_400.0  # a header that states more is damaged

@@ -9,7 +9,7 @@ import pytest
 
 from reidpipe.pipeline.errors import SourceError
 
-from ..media import (
+from ...media import (
     HEIGHT,
     WIDTH,
     assert_adds_up,

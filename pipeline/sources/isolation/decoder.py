@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config.cameras import CameraConfig
-from ..errors import SourceError
-from ..types import Place
-from .counts import FootageCounts, describe
+from ...config.cameras import CameraConfig
+from ...errors import SourceError
+from ...types import Place
+from ..counts import FootageCounts, describe
+from ..opening import Source, header_problem, open_here
 from .messages import SLOTS, DisconnectedError, Link, Message
-from .opening import Source, header_problem, open_here
 
 MEMORY_BYTES = 6 << 30  # address space of a decoder: 8K footage needs less than 2 GiB
 PROGRESS_SECONDS = 1.0  # between two reports while no frame is due, as with `every: 1000`
