@@ -7,8 +7,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...reid.disk.files import PNG_MAKER, replacing
-from ...reid.disk.guard import MARK
+from ....reid.disk.files import PNG_MAKER, replacing
+from ....reid.disk.guard import MARK
 from .sweep import Point, Sweep, Value
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.config.linking import CalibrationConfig
 from reidpipe.pipeline.corrections.decisions import confirm, merge, not_the_same, split, undo
 from reidpipe.pipeline.errors import ConfigError
-from reidpipe.pipeline.evaluation.answers import LEAST_ANSWERS, Answers, adjusted, read_answers
+from reidpipe.pipeline.evaluation.linking.answers import LEAST_ANSWERS, Answers, adjusted, read_answers
 from reidpipe.pipeline.storage.store import Store
 from reidpipe.pipeline.types import Crop, Link, Tracklet
 from reidpipe.reid import Appearance

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...reid.disk.files import PNG_MAKER, replacing
-from ...reid.disk.guard import MARK
-from ..linking.calibration import log_odds
+from ....reid.disk.files import PNG_MAKER, replacing
+from ....reid.disk.guard import MARK
+from ...linking.calibration import log_odds
 from .calibration import Assessment, Reliability
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.config.linking import CalibrationConfig, LinkingConfig
 from reidpipe.pipeline.errors import ConfigError
-from reidpipe.pipeline.evaluation.calibration import decisions_of, fit, read_looks, reliability
+from reidpipe.pipeline.evaluation.linking.calibration import decisions_of, fit, read_looks, reliability
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import Crop, Observations, Tracklet
 from reidpipe.reid import Appearance

@@ -10,24 +10,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...reid import concatenate, masked_similarity
-from ..config.linking import CalibrationConfig, LinkingConfig
-from ..errors import ConfigError
-from ..linking.calibration import log_odds
-from ..linking.candidates import KnownIdentities
-from ..linking.constraints import gap_seconds
-from ..linking.linker import can_be_linked, sure_seconds
-from ..linking.recent import UNDECIDED, Recent
-from ..linking.spans import spans_of
-from ..relinking.relink import run_linking
-from ..storage.queries import stored_appearances
-from ..storage.runs import find_run
-from ..storage.store import Store
-from ..storage.tracklets import stored_tracklets
-from ..types import TrackKey, Tracklet
-from .decomposition import main_people
-from .scene import join
-from .tracking import MIN_VISIBLE, run_scenes
+from ....reid import concatenate, masked_similarity
+from ...config.linking import CalibrationConfig, LinkingConfig
+from ...errors import ConfigError
+from ...linking.calibration import log_odds
+from ...linking.candidates import KnownIdentities
+from ...linking.constraints import gap_seconds
+from ...linking.linker import can_be_linked, sure_seconds
+from ...linking.recent import UNDECIDED, Recent
+from ...linking.spans import spans_of
+from ...relinking.relink import run_linking
+from ...storage.queries import stored_appearances
+from ...storage.runs import find_run
+from ...storage.store import Store
+from ...storage.tracklets import stored_tracklets
+from ...types import TrackKey, Tracklet
+from ..decomposition import main_people
+from ..scene import join
+from ..tracking import MIN_VISIBLE, run_scenes
 
 SMALLEST = 1e-9
 APART_SECONDS = 2.0  # crops of one moment are nearly one picture

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.config.linking import LinkingConfig
 from reidpipe.pipeline.errors import ConfigError
-from reidpipe.pipeline.evaluation.baseline import clusterings
-from reidpipe.pipeline.evaluation.sweep import parse_values, sweep_csv, sweep_run
+from reidpipe.pipeline.evaluation.linking.baseline import clusterings
+from reidpipe.pipeline.evaluation.linking.sweep import parse_values, sweep_csv, sweep_run
 from reidpipe.pipeline.evaluation.tracking import evaluate_run
 from reidpipe.pipeline.linking.linker import link_tracklets
 from reidpipe.pipeline.storage.store import CameraRow, Store

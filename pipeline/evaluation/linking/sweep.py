@@ -12,19 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config.linking import LinkingConfig
-from ..errors import ConfigError
-from ..linking.linker import link_tracklets
-from ..relinking.relink import run_linking, validated_linking
-from ..storage.runs import find_run
-from ..storage.store import Store
-from ..storage.tracklets import stored_tracklets
-from ..types import TrackKey, Tracklet
+from ...config.linking import LinkingConfig
+from ...errors import ConfigError
+from ...linking.linker import link_tracklets
+from ...relinking.relink import run_linking, validated_linking
+from ...storage.runs import find_run
+from ...storage.store import Store
+from ...storage.tracklets import stored_tracklets
+from ...types import TrackKey, Tracklet
+from ..decomposition import decompose, link_score
+from ..metrics import hota_score, identity_score
+from ..scene import Ints, Scene, join, newest_track_only, once_a_frame
+from ..tracking import MIN_VISIBLE, run_scenes
 from .baseline import clusterings
-from .decomposition import decompose, link_score
-from .metrics import hota_score, identity_score
-from .scene import Ints, Scene, join, newest_track_only, once_a_frame
-from .tracking import MIN_VISIBLE, run_scenes
 
 Value = float | str
 Setting = dict[str, Value]  # keys of the `linking` section

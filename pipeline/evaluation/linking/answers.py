@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sqlalchemy import func, select
 
-from ..config.linking import CalibrationConfig
-from ..errors import ConfigError
-from ..linking.calibration import log_odds
-from ..storage.runs import run_number
-from ..storage.schema import Identity, LinkRow, LinkSet, TrackletRow
-from ..storage.store import Store
-from ..storage.writing.corrected import corrections_in_force
+from ...config.linking import CalibrationConfig
+from ...errors import ConfigError
+from ...linking.calibration import log_odds
+from ...storage.runs import run_number
+from ...storage.schema import Identity, LinkRow, LinkSet, TrackletRow
+from ...storage.store import Store
+from ...storage.writing.corrected import corrections_in_force
 
 LEAST_ANSWERS = 10  # of each kind, to fit to
 SCALE_DEVIATION, SHIFT_DEVIATION = 0.5, 1.0  # of the prior around "the calibration is right"

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from ...reid import concatenate
-from ..types import TrackKey, Tracklet
+from ....reid import concatenate
+from ...types import TrackKey, Tracklet
 
 SIMILARITIES = np.round(np.arange(0.1, 0.96, 0.025), 3)  # thresholds that are tried
 MOST_TRACKLETS = 5000  # all pairs are compared
