@@ -22,7 +22,7 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..output.render import Rendering
+    from ..output.video.render import Rendering
 
 
 @click.command("render")
@@ -52,7 +52,7 @@ def render_command(
     """
     from rich.console import Console
 
-    from ..output.render import render_run
+    from ..output.video.render import render_run
     from .progress import Display
 
     inputs = [] if config_path is None else [config_path]

@@ -9,7 +9,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from ..types import Image
+from ...types import Image
 from .paint import empty_tile
 
 SMALL_WH, LARGE_WH = (1280, 720), (1920, 1080)  # for up to SMALL_CAMERAS, and for more

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reidpipe.pipeline.output.mosaic import lay_out
+from reidpipe.pipeline.output.video.mosaic import lay_out
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
-from ..types import Image
+from ...types import Image
 from .label import Label, draw_label, shorten
 from .palette import NOBODY_COLOUR, PALETTE, colour_indexes, text_colour
 

@@ -14,9 +14,9 @@ from av.packet import Packet
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
-from ...reid.disk.guard import MARK
-from ..errors import OutputError
-from ..types import Image
+from ....reid.disk.guard import MARK
+from ...errors import OutputError
+from ...types import Image
 
 TICKS = 90_000  # per second; a multiple of all common frame rates
 QUALITY = {"crf": "23", "preset": "veryfast"}  # x264's default quality; slower presets save a tenth of the size

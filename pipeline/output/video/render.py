@@ -17,26 +17,26 @@ import numpy as np
 import supervision as sv
 from pydantic import ValidationError
 
-from ...reid.disk.files import Modes, make_folder, replacing
-from ...reid.wording import did_you_mean
-from ..config.cameras import CameraConfig
-from ..config.references import expand
-from ..corrections.identities import identity_names
-from ..credentials import remember_secrets
-from ..errors import ConfigError, SourceError, StoreError
-from ..listener import RunListener, Silent
-from ..running.inputs import guard_of_run, modes_of_run
-from ..sources.opening import Source, open_source
-from ..sources.time_order import CameraReader, in_time_order
-from ..stopwatch import Stopwatch
-from ..storage.queries import ObservationRow, observation_rows
-from ..storage.runs import CameraSummary, list_cameras, run_config, run_number
-from ..storage.store import Store
-from ..types import CameraReport, Frame
-from .export import camera_stems
+from ....reid.disk.files import Modes, make_folder, replacing
+from ....reid.wording import did_you_mean
+from ...config.cameras import CameraConfig
+from ...config.references import expand
+from ...corrections.identities import identity_names
+from ...credentials import remember_secrets
+from ...errors import ConfigError, SourceError, StoreError
+from ...listener import RunListener, Silent
+from ...running.inputs import guard_of_run, modes_of_run
+from ...sources.opening import Source, open_source
+from ...sources.time_order import CameraReader, in_time_order
+from ...stopwatch import Stopwatch
+from ...storage.queries import ObservationRow, observation_rows
+from ...storage.runs import CameraSummary, list_cameras, run_config, run_number
+from ...storage.store import Store
+from ...types import CameraReport, Frame
+from ..export import camera_stems
 from .mosaic import Mosaic, shrunk
 from .paint import Painter
-from .video_writer import VideoWriter, is_own_video
+from .writer import VideoWriter, is_own_video
 
 MOSAIC = "mosaic"
 SLACK_SECONDS = 1.0  # boxes and frames are matched by index; a corrected clock may shift times a little

@@ -18,18 +18,15 @@ from reidpipe.pipeline.config.cameras import CameraConfig
 from reidpipe.pipeline.config.schema import Config
 from reidpipe.pipeline.errors import ConfigError, OutputError, SourceError, StoreError
 from reidpipe.pipeline.listener import Silent
-from reidpipe.pipeline.output.mosaic import Mosaic, lay_out
-from reidpipe.pipeline.output.palette import (
-    IDENTITY_COLOURS,
-    NOBODY_COLOUR,
-)
-from reidpipe.pipeline.output.render import render_run
-from reidpipe.pipeline.output.video_writer import VideoWriter
+from reidpipe.pipeline.output.video.mosaic import Mosaic, lay_out
+from reidpipe.pipeline.output.video.palette import IDENTITY_COLOURS, NOBODY_COLOUR
+from reidpipe.pipeline.output.video.render import render_run
+from reidpipe.pipeline.output.video.writer import VideoWriter
 from reidpipe.pipeline.sources.opening import open_source
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import Link, Observations
 
-from .. import media
+from ... import media
 
 SIZE = (320, 180)
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)

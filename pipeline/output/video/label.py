@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 
-from ...reid.lettering import Lettering
-from ..types import Image
+from ....reid.lettering import Lettering
+from ...types import Image
 
 DARK = "#101418"
 PAD_SHARE, SMALLEST_PAD_PX = 0.35, 3  # space before and after the text, as a share of its height
