@@ -9,8 +9,8 @@ import numpy as np
 from ....reid import Appearance, merge_tracklet
 from ...search.ranking import appearance_probability
 from ..access.requests import RequestError
+from ..reads.timeline import Filters, Timeline
 from .gallery import Gallery
-from .timeline import Filters, Timeline
 
 MOST_FOUND = 12  # identities
 

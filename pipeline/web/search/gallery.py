@@ -16,7 +16,7 @@ from ...relinking.relink import shown_linking
 from ...storage.packing import UINT8_MAX
 from ...storage.schema import AppearanceRow, Camera, Identity, TrackletRow
 from ...storage.store import Store
-from .remembered import Remembered
+from ..reads.remembered import Remembered
 
 ROWS_AT_ONCE = 4096  # unpacked at once: some MiB
 TINY = float(np.finfo(np.float32).tiny)

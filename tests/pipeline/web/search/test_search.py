@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra `web`")
 
 from reidpipe.pipeline.config.linking import LinkingConfig
-from reidpipe.pipeline.web.reads.gallery import Gallery
+from reidpipe.pipeline.web.search.gallery import Gallery
 from reidpipe.reid import Appearance, masked_similarity
 from tests.pipeline.web.served import encoded
 from tests.pipeline.web.small_store import RED, START

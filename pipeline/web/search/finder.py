@@ -21,9 +21,9 @@ from ...storage.store import Store
 from ...types import Image
 from ..access.requests import RequestError
 from ..database import Database
+from ..media.blur import blur_head
+from ..media.pictures import webp_file
 from ..reads.person import crop_appearance, crop_file
-from .blur import blur_head
-from .pictures import webp_file
 
 MOST_PHOTOS = 32  # kept in memory until they are searched for; then the oldest go
 MOST_PEOPLE = 24  # in one picture, the most confident ones
