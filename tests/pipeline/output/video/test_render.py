@@ -13,7 +13,7 @@ import pytest
 import supervision as sv
 from click.testing import CliRunner
 
-from reidpipe.pipeline.cli.render import render_command
+from reidpipe.pipeline.cli.results.render import render_command
 from reidpipe.pipeline.config.cameras import CameraConfig
 from reidpipe.pipeline.config.schema import Config
 from reidpipe.pipeline.errors import ConfigError, OutputError, SourceError, StoreError

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from ..errors import ConfigError
-from .common import ANY_PATH, FILE, cameras_option, database_option, open_store
-from .identities.options import author, by_option
+from ...errors import ConfigError
+from ..common import ANY_PATH, FILE, cameras_option, database_option, open_store
+from ..identities.options import author, by_option
 
 
 @click.command("serve")
@@ -35,10 +35,10 @@ def serve_command(
     Prints the address to open, and serves until Ctrl-C.
     """
     try:
-        from ..config.floor_plan import read_floor_plan
-        from ..config.loader import load_config
-        from ..web.jobs import default_cache
-        from ..web.serve import Serving, serve
+        from ...config.floor_plan import read_floor_plan
+        from ...config.loader import load_config
+        from ...web.jobs import default_cache
+        from ...web.serve import Serving, serve
     except ImportError as error:
         raise ConfigError(f"the page needs a package that is not installed ({error.name}): "
                           "pip install 'reidpipe[web]'") from error

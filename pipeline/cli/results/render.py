@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import SourceError
-from .common import (
+from ...errors import SourceError
+from ..common import (
     ANY_PATH,
     as_json_option,
     by_camera,
@@ -22,7 +22,7 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..output.video.render import Rendering
+    from ...output.video.render import Rendering
 
 
 @click.command("render")
@@ -52,8 +52,8 @@ def render_command(
     """
     from rich.console import Console
 
-    from ..output.video.render import render_run
-    from .progress import Display
+    from ...output.video.render import render_run
+    from ..progress import Display
 
     inputs = [] if config_path is None else [config_path]
     with open_store(database, config_path) as store:

@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.storage.store import Store
 
-from ..media import write_video
-from ..networks import write_detector, write_embedder
-from ..stored_runs import boxes, camera, small_run
+from ...media import write_video
+from ...networks import write_detector, write_embedder
+from ...stored_runs import boxes, camera, small_run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals and devices of a POSIX system")
 

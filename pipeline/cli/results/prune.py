@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..errors import ConfigError
-from .common import as_json_option, cameras_option, database_option, open_store, print_json
+from ...errors import ConfigError
+from ..common import as_json_option, cameras_option, database_option, open_store, print_json
 
 LONGEST_DAYS = 36_500
 KINDS = ("crops", "appearances", "observations")
@@ -36,9 +36,9 @@ def prune_command(
     Their room is given back to the disk. Without limits on the command line, those of the config's `retention` section
     are used.
     """
-    from ..config.loader import load_config
-    from ..config.schema import RetentionConfig
-    from ..storage.prune import prune_database
+    from ...config.loader import load_config
+    from ...config.schema import RetentionConfig
+    from ...storage.prune import prune_database
 
     configured = RetentionConfig() if config_path is None else load_config(config_path).retention
     given = {"crops_days": crops, "appearances_days": appearances, "observations_days": observations}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from .common import (
+from ..common import (
     ANY_PATH,
     as_json_option,
     cameras_option,
@@ -21,7 +21,7 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..output.export import Format
+    from ...output.export import Format
 
 
 @click.command("runs")
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @as_json_option
 def runs_command(database: str | None, config_path: Path | None, as_json: bool) -> None:
     """List the runs in a database."""
-    from ..storage.runs import list_runs
+    from ...storage.runs import list_runs
 
     with open_store(database, config_path) as store:
         found = list_runs(store)
@@ -84,7 +84,7 @@ def trajectories_command(
 
     OUT is a file, or a folder with --format mot.
     """
-    from ..output.export import export_trajectories
+    from ...output.export import export_trajectories
 
     with open_store(database, config_path) as store:
         inputs = [] if config_path is None else [config_path]

@@ -9,7 +9,7 @@ import tempfile
 import traceback
 from importlib.metadata import version
 
-from ..credentials import without_credentials
+from ...credentials import without_credentials
 
 DEBUG_VARIABLE = "REIDPIPE_DEBUG"  # set to anything: tracebacks are printed, and no file is written
 

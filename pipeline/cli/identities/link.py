@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 import yaml
 
-from ...reid.wording import counted
-from ..errors import ConfigError
-from .common import (
+from ....reid.wording import counted
+from ...errors import ConfigError
+from ..common import (
     CommandError,
     as_json_option,
     database_option,
@@ -21,8 +21,8 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..relinking.relink import Relinked
-    from ..relinking.violations import Violation
+    from ...relinking.relink import Relinked
+    from ...relinking.violations import Violation
 
 CHANGES_SHOWN = 20
 
@@ -48,8 +48,8 @@ def link_command(
 
     Needs no footage. The links become a new set, which all results then show; earlier sets are kept.
     """
-    from ..relinking.relink import relink
-    from ..storage.link_sets import list_link_sets, select_link_set
+    from ...relinking.relink import relink
+    from ...storage.link_sets import list_link_sets, select_link_set
 
     if (listed or used is not None) and (settings or dry_run or (listed and used is not None)):
         raise ConfigError("give one of --list, --use or new settings")
@@ -107,7 +107,7 @@ def check_identities(database: str, run: int | None, as_json: bool) -> None:
     Raises:
         CommandError: there are any.
     """
-    from ..relinking.violations import find_violations
+    from ...relinking.violations import find_violations
 
     with open_store(database, None) as store:
         found = find_violations(store, run)

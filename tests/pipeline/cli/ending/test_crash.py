@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from reidpipe.pipeline.cli import crash
+from reidpipe.pipeline.cli.ending import crash
 from reidpipe.pipeline.cli.main import main
 
 SECRET = "s3cr3t"
