@@ -1,4 +1,4 @@
-"""The processes that decode untrusted footage: a server that forks one decoder per camera; see `isolation.py`."""
+"""The processes that decode untrusted footage: a server that forks one decoder per camera; see `isolated_source.py`."""
 
 from __future__ import annotations
 
