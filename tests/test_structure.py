@@ -85,11 +85,11 @@ def imports_of(path):
 
 
 def test_every_room_is_documented_and_exists():
-    for package in ROOMS:
+    for package, rooms in ROOMS.items():
         folders = {path.name for path in (ROOT / package).iterdir() if (path / "__init__.py").exists()}
-        assert folders <= set(ROOMS[package])
+        assert folders <= set(rooms)
         modules = {path.stem for path in (ROOT / package).glob("*.py")}
-        assert set(ROOMS[package]) - {"(core)"} <= folders | modules
+        assert set(rooms) - {"(core)"} <= folders | modules
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
