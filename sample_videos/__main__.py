@@ -22,7 +22,7 @@ def main() -> None:
 @click.option("--first", type=int, default=0, show_default=True, help="Number of the first frame.")
 def scenes(out: Path, seed: int, count: int, first: int) -> None:
     """Single frames of other stores with YOLO labels, to train a detector."""
-    from .scenes import write_scenes
+    from .data_sets.scenes import write_scenes
 
     written = sum(1 for _ in write_scenes(out, seed, count, first))
     click.echo(f"{written} frames written to {out}, {count - written} were there")
@@ -36,7 +36,7 @@ def scenes(out: Path, seed: int, count: int, first: int) -> None:
 @click.option("--first", type=int, default=1, show_default=True, help="Number of the first person.")
 def crops(out: Path, seed: int, identities: int, per_identity: int, first: int) -> None:
     """Single people, 256x128, in Market-1501 naming, to train re-identification."""
-    from .crops import write_crops
+    from .data_sets.crops import write_crops
 
     written = sum(1 for _ in write_crops(out, seed, identities, per_identity, first))
     click.echo(f"{written} crops written to {out}, {identities * per_identity - written} were there")
@@ -49,7 +49,7 @@ def crops(out: Path, seed: int, identities: int, per_identity: int, first: int) 
 )
 def cut(out: Path, videos: Path) -> None:
     """The sample store's people, cut out by the ground truth: a re-identification test set in Market-1501 naming."""
-    from .cut import cut_people
+    from .data_sets.cut import cut_people
 
     click.echo(f"{sum(1 for _ in cut_people(videos, out))} crops written to {out}")
 
@@ -66,9 +66,9 @@ def _report(name: str, frame: int) -> None:
 @click.option("--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Length of the film.")
 def video(out: Path, seed: int, cameras: str, seconds: float) -> None:
     """A store's videos, their truth and a config: seed 1 is the sample store, every other seed another store."""
-    from .film import shoot
-    from .productions import SAMPLE_SEED, sample
-    from .seeded_store import other_store
+    from .filming.film import shoot
+    from .filming.productions import SAMPLE_SEED, sample
+    from .other_stores.seeded_store import other_store
 
     try:
         production = (sample(seed) if seed == SAMPLE_SEED else other_store(seed)).shortened(seconds)
@@ -85,8 +85,8 @@ def video(out: Path, seed: int, cameras: str, seconds: float) -> None:
 @_SEED
 def tiny(out: Path, seed: int) -> None:
     """The small pair of videos that the tests use."""
-    from . import productions
-    from .film import shoot
+    from .filming import productions
+    from .filming.film import shoot
 
     shoot(productions.tiny(seed), out, ["left", "right"], _report)
 
@@ -95,8 +95,8 @@ def tiny(out: Path, seed: int) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="PNG file to write.")
 def plan(out: Path) -> None:
     """The sample store from above, which its config shows under the paths of people."""
-    from .plan_picture import write_plan
-    from .store import SAMPLE
+    from .stores.plan_picture import write_plan
+    from .stores.store import SAMPLE
 
     click.echo(write_plan(SAMPLE, out))
 
@@ -109,7 +109,7 @@ def plan(out: Path) -> None:
 @click.option("--every", type=int, default=10, show_default=True, help="Use every n-th video frame.")
 def detector_recall(folder: Path, weights: Path, confidence: float, size: int, every: int) -> None:
     """Recall of an off-the-shelf detector on people at least half visible, in a folder of videos or scenes."""
-    from .detector_recall import recall_of_scenes, recall_of_video, yolo
+    from .measuring.detector_recall import recall_of_scenes, recall_of_video, yolo
 
     detect = yolo(weights, confidence, size)
     if (folder / "images").exists():
@@ -129,7 +129,7 @@ def trackers(config: Path, truth: Path) -> None:
     """All trackers on one store: its config and its folder of ground truth."""
     from dataclasses import astuple, fields
 
-    from .tracker_comparison import Row, compare_trackers
+    from .measuring.tracker_comparison import Row, compare_trackers
 
     click.echo("| " + " | ".join(field.name for field in fields(Row)) + " |")
     click.echo("|---" * len(fields(Row)) + "|")
@@ -150,7 +150,7 @@ def trackers(config: Path, truth: Path) -> None:
               help="Seconds from one repetition of the clips to the next; nothing is recorded in between.")
 def long_run(out: Path, config: Path, truth: Path, hours: float, every: float) -> None:
     """Run hours of footage, the clips of a config repeated, and draw what every hour costs."""
-    from .long_run import measure_run, write_long_footage
+    from .measuring.long_run import measure_run, write_long_footage
 
     for name in write_long_footage(config, truth, out, hours, every):
         click.echo(f"{name} written")

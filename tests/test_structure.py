@@ -22,25 +22,29 @@ from reidpipe.reid.recipe.schema import Recipe
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("offline", "reid", "trackers", "pipeline")
+PROGRAM = "sample_videos"  # beside the packages, not installed
 ALLOWED = {
     "offline": {"offline"},
     "reid": {"offline", "reid"},
     "trackers": {"offline", "trackers"},
     "pipeline": {"offline", "reid", "trackers", "pipeline"},
+    PROGRAM: {*PACKAGES, PROGRAM},
 }
 PACKAGE_FILES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
-FILES = sorted(path for path in PACKAGE_FILES if "migrations" not in path.parts)
+FILES = sorted(path for path in [*PACKAGE_FILES, *(ROOT / PROGRAM).rglob("*.py")] if "migrations" not in path.parts)
 DOCS = "\n".join(path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 # Words that were once used for known terms of the field: report, similarity, counted, synthetic, trainer, ...
 PRIVATE_WORDS = re.compile(r"\b(told|alike|demanded|made[- ]up|surest|stranger|learner)\b", re.I)
 
 
 def documented_rooms():
-    """The rooms of each package, in the order of docs/architecture.md."""
+    """The rooms of each package, in the order of docs/architecture.md, and those of the program beside them."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     sections = re.split(r"^### (\w+)$", text, flags=re.M)[1:]
     tables = zip(sections[::2], sections[1::2], strict=True)
-    return {package: re.findall(r"^\| (\(core\)|\w+) \| ", table, flags=re.M) for package, table in tables}
+    rooms = {package: re.findall(r"^\| (\(core\)|\w+) \| ", table, flags=re.M) for package, table in tables}
+    text = (ROOT / PROGRAM / "README.md").read_text(encoding="utf-8").partition("## How it works")[2]
+    return {**rooms, PROGRAM: [*re.findall(r"^\| `(\w+)/` \| ", text, flags=re.M), "(core)"]}
 
 
 ROOMS = {package: [name for name in rooms if name != "room"] for package, rooms in documented_rooms().items()}
@@ -81,11 +85,11 @@ def imports_of(path):
 
 
 def test_every_room_is_documented_and_exists():
-    for package in PACKAGES:
+    for package, rooms in ROOMS.items():
         folders = {path.name for path in (ROOT / package).iterdir() if (path / "__init__.py").exists()}
-        assert folders <= set(ROOMS[package])
+        assert folders <= set(rooms)
         modules = {path.stem for path in (ROOT / package).glob("*.py")}
-        assert set(ROOMS[package]) - {"(core)"} <= folders | modules
+        assert set(rooms) - {"(core)"} <= folders | modules
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

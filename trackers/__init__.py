@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from .. import offline  # noqa: F401 - switches off telemetry, so it comes before any dependency
 from .geometry import visible_shares
-from .masked import MaskedTracker
+from .masked.tracker import MaskedTracker
 from .protocol import Detections, Embed, ResumableTracker, TrackedFrame, Tracker, TrackerSettings
 from .ragged import counts_of, parts
 from .ultralytics import UltralyticsTracker

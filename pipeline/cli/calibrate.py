@@ -24,7 +24,7 @@ from .common import (
 
 if TYPE_CHECKING:
     from ..config.linking import CalibrationConfig
-    from ..evaluation.calibration import Assessment
+    from ..evaluation.linking.calibration import Assessment
     from ..storage.store import Store
 
 
@@ -63,7 +63,7 @@ def calibrate_command(
     from ...reid.disk.files import is_png_by, make_folder
     from ...reid.disk.guard import MARK
     from ...reid.wording import counted
-    from ..evaluation.calibration import assess, fit, read_decisions
+    from ..evaluation.linking.calibration import assess, fit, read_decisions
     from ..running.inputs import guard_of_run
     from ..storage.runs import run_number
 
@@ -85,7 +85,7 @@ def calibrate_command(
             decisions.append(read_decisions(store, None, its_truth))
     weights = fit(decisions) if decisions else None if answered is None else answered[0]
     if out is not None:
-        from ..evaluation.calibration_chart import draw_calibration
+        from ..evaluation.linking.calibration_chart import draw_calibration
 
         draw_calibration(found, out)
     if as_json:
@@ -112,7 +112,7 @@ def _assessment_json(found: Assessment, weights: CalibrationConfig | None) -> di
 
 def _fit_to_answers(store: Store, run: int) -> tuple[CalibrationConfig, str]:
     """The calibration that persons' answers give, and what they are."""
-    from ..evaluation.answers import adjusted, read_answers
+    from ..evaluation.linking.answers import adjusted, read_answers
     from ..relinking.relink import shown_linking
 
     answers = read_answers(store, run)

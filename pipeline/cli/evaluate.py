@@ -25,7 +25,7 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..evaluation.sweep import Point, Sweep
+    from ..evaluation.linking.sweep import Point, Sweep
     from ..evaluation.tracking import Evaluation
 
 MIXED_SHOWN = 5
@@ -155,7 +155,7 @@ def sweep_command(
     """
     from ...reid.disk.files import is_png_by, make_folder, write_text
     from ...reid.disk.guard import MARK
-    from ..evaluation.sweep import is_sweep_csv, parse_values, sweep_csv, sweep_run
+    from ..evaluation.linking.sweep import is_sweep_csv, parse_values, sweep_csv, sweep_run
     from ..running.inputs import guard_of_run
     from ..storage.runs import run_number
 
@@ -175,7 +175,7 @@ def sweep_command(
     if csv_path is not None:
         write_text(csv_path, sweep_csv(sweep))
     if out is not None:
-        from ..evaluation.sweep_chart import draw_sweep
+        from ..evaluation.linking.sweep_chart import draw_sweep
 
         draw_sweep(sweep, out)
     if as_json:

@@ -27,12 +27,14 @@ from .common import (
     terminal,
     trust_weights_option,
 )
-from .crash import report_crash, wants_traceback
+from .ending.crash import report_crash, wants_traceback
+from .ending.signals import endings_as_interrupt, stop_on_interrupt
+from .ending.streams import discard, usable_streams
 from .evaluate import evaluate_command, sweep_command
 from .identities.correct import identities_group
 from .identities.explain import explain_link_command
+from .identities.link import check_identities, link_command
 from .identities.search import search_command
-from .link import check_identities, link_command
 from .models.detector import evaluate_detector_command, export_detector_command, train_detector_command
 from .models.evaluate import evaluate_reid_command, explain_group
 from .models.train import (
@@ -42,12 +44,10 @@ from .models.train import (
     leave_one_out_command,
     train_command,
 )
-from .prune import prune_command
-from .render import render_command
-from .results import export_group, runs_command
-from .serve import serve_command
-from .signals import endings_as_interrupt, stop_on_interrupt
-from .streams import discard, usable_streams
+from .results.prune import prune_command
+from .results.render import render_command
+from .results.serve import serve_command
+from .results.tables import export_group, runs_command
 
 if TYPE_CHECKING:
     from ..run import Outcome
@@ -135,7 +135,7 @@ def run_command(config_path: Path, resume: bool, quiet: bool, trust_weights: boo
     from rich.console import Console
 
     from ..config.loader import load_config
-    from ..sources.isolation import start_decoders
+    from ..sources.isolation.isolated_source import start_decoders
 
     config = load_config(config_path)
     if config.sources.isolate:

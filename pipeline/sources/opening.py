@@ -19,9 +19,9 @@ from ..types import Frame, Place
 from .background import in_background
 from .counts import FootageCounts, describe
 from .image_folder import IMAGE_SUFFIXES, ImageSource
-from .isolation import IsolatedSource, isolated_problems
-from .video_file import VideoReader
-from .video_segments import VideoSource
+from .isolation.isolated_source import IsolatedSource, isolated_problems
+from .video.file import VideoReader
+from .video.segments import VideoSource
 
 SMALLEST_SIDE, LONGEST_TO_SHORTEST = 16, 20  # pixels, ratio; people are at least 8 pixels high
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".ts", ".m4v", ".webm", ".264", ".h264", ".265"})

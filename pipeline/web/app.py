@@ -26,11 +26,11 @@ from .api.timeline import TimelineApi
 from .database import Database
 from .jobs import Jobs
 from .media.clip import Clips
-from .media.finder import Finder
 from .media.footage import Player
 from .pages import Pages
 from .reads.plan import Plans
 from .reads.remembered import Remembered
+from .search.finder import Finder
 
 
 def make_app(

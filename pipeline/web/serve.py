@@ -22,12 +22,12 @@ from .access.security import LEAST_TOKEN, LOOPBACK_NAMES, Sessions, Views, is_lo
 from .app import make_app
 from .database import Database
 from .jobs import CACHE_BYTES, Jobs
-from .media.finder import Finder
-from .reads.gallery import gallery_of
 from .reads.overview import read_overview
 from .reads.remembered import Remembered
 from .reads.review import least_sure_links
 from .reads.timeline import timeline_of
+from .search.finder import Finder
+from .search.gallery import gallery_of
 
 logger = logging.getLogger(__name__)
 

@@ -66,25 +66,25 @@ def _plain_conv(width: float, pretrained: str | Path | None, cameras: int) -> Ba
 
 
 def _resnet50(_width: float, pretrained: str | Path | None, cameras: int) -> Backbone:
-    from .timm_models import create_resnet50
+    from .large.timm_models import create_resnet50
 
     return create_resnet50(pretrained, cameras)
 
 
 def _vit_b16(_width: float, pretrained: str | Path | None, cameras: int) -> Backbone:
-    from .timm_models import create_vit_b16
+    from .large.timm_models import create_vit_b16
 
     return create_vit_b16(pretrained, cameras)
 
 
 def _clip_vit_b16(_width: float, pretrained: str | Path | None, cameras: int) -> Backbone:
-    from .clip_towers import create_clip_vit_b16
+    from .large.clip_towers import create_clip_vit_b16
 
     return create_clip_vit_b16(pretrained, cameras)
 
 
 def _clip_rn50(_width: float, pretrained: str | Path | None, cameras: int) -> Backbone:
-    from .clip_towers import create_clip_rn50
+    from .large.clip_towers import create_clip_rn50
 
     return create_clip_rn50(pretrained, cameras)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..backbones.clip_model import CLIP_MEAN_RGB, CLIP_STD_RGB, ClipModel, Tokenizer
+from ..backbones.large.clip_model import CLIP_MEAN_RGB, CLIP_STD_RGB, ClipModel, Tokenizer
 from ..backbones.weights import UNREADABLE
 from ..disk.files import replacing
 from ..errors import TrainingError

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..backbones.clip_model import ClipModel, Tokenizer
+from ..backbones.large.clip_model import ClipModel, Tokenizer
 from ..errors import WeightsError
 
 SENTENCE = "A photo of a X X X X person."

@@ -10,7 +10,7 @@ from ..backbones.weights import read_state
 from ..disk.files import failing_as, replacing
 from ..errors import WeightsError
 from ..recipe.schema import Recipe
-from .trainer import Trainer, TrainerState
+from .step.trainer import Trainer, TrainerState
 
 FORMAT_VERSION = 3
 OWN_KEYS = (  # of last.pt, best.pt, the results of the stages, and the state of CLIP's prompts

@@ -15,8 +15,8 @@ from ..recipe.loader import read_recipe
 from ..recipe.schema import Recipe
 from .checkpoint import is_own_checkpoint, save
 from .held_out import BATCH_CROPS
+from .step.trainer import AMP_TYPES
 from .train import read_training_crops
-from .trainer import AMP_TYPES
 
 
 def fit_checkpoint(checkpoint: Path, recipe_path: Path, out: Path, force: bool = False) -> None:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..backbones.clip_model import ClipModel, load_clip
+from ..backbones.large.clip_model import ClipModel, load_clip
 from ..backbones.protocol import Backbone
 from ..backbones.weights import is_file, read_state
 from ..data.dataset import CropSet
@@ -24,9 +24,9 @@ from ..occlusion.policy import Occluders
 from ..occlusion.saliency import SaliencySettings, salient_regions, train_saliency
 from ..recipe.schema import Recipe
 from ..supervision.prompt_training import EpochReport, PromptSettings, encode_images, learn_prompts
-from .batches import epoch_batches
 from .checkpoint import save
 from .process_state import process_state_restored
+from .step.batches import epoch_batches
 
 START_FILE = "start.pt"
 TEACHER_FILE, TEXT_FILE, REGIONS_FILE, PROMPTS_FILE = "teacher.pt", "text.pt", "regions.pt", "prompts.pt"

@@ -18,13 +18,12 @@ from ..disk.guard import MARK, Guard, begins_with
 from ..errors import RecipeError, WeightsError
 from ..recipe.loader import read_recipe
 from ..recipe.schema import Recipe
-from .batches import Batch, epoch_batches
 from .checkpoint import is_own_checkpoint, resume_run, save, save_checkpoint
-from .curves import draw_curves
-from .event_files import EventFiles
 from .held_out import HeldOut, evaluate_held_out, split_held_out
-from .log import EpochRecord, Scores, TrainingLog, mean_masked_score, plain_scores
 from .process_state import process_state_restored
+from .records.curves import draw_curves
+from .records.event_files import EventFiles
+from .records.log import EpochRecord, Scores, TrainingLog, mean_masked_score, plain_scores
 from .stages import (
     PROMPTS_FILE,
     REGIONS_FILE,
@@ -37,7 +36,8 @@ from .stages import (
     gather_occluders,
     learn_text,
 )
-from .trainer import Trainer
+from .step.batches import Batch, epoch_batches
+from .step.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 

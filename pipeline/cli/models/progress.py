@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from ....reid.training.log import EpochRecord
+    from ....reid.training.records.log import EpochRecord
 
 
 class TrainingDisplay:

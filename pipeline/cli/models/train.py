@@ -48,7 +48,7 @@ def ablate_command(recipe: Path, out: Path, seeds: int, parts: tuple[str, ...], 
 
     The table compares every variant with the full method, on held-out people.
     """
-    from ....reid.training.ablation import run_ablation, table
+    from ....reid.training.studies.ablation import run_ablation, table
 
     with _training_display() as display:
         rows = run_ablation(recipe, out, seeds, parts, [display], display.headline, force)
@@ -64,7 +64,7 @@ def leave_one_out_command(recipe: Path, out: Path, force: bool) -> None:
 
     The tests choose how much of the start's weights to keep. The weights of all runs are averaged.
     """
-    from ....reid.training.leave_one_out import run_leave_one_out, table
+    from ....reid.training.studies.leave_one_out import run_leave_one_out, table
 
     with _training_display() as display:
         rows = run_leave_one_out(recipe, out, [display], display.headline, force)

@@ -11,12 +11,12 @@ from starlette.concurrency import run_in_threadpool
 from ...storage.runs import run_number
 from ..access.requests import LARGEST_ROW, Cameras, First, Last, RequestError, Row, RunNumber
 from ..database import Database
-from ..media.finder import Finder
-from ..media.photo import decode_photo
-from ..reads.gallery import gallery_of
-from ..reads.ranking import rank_people
 from ..reads.remembered import Remembered
 from ..reads.timeline import Filters, timeline_of
+from ..search.finder import Finder
+from ..search.gallery import gallery_of
+from ..search.photo import decode_photo
+from ..search.ranking import rank_people
 from .answers import as_json, picture_of
 
 Some = Annotated[int | None, Query(ge=0, le=LARGEST_ROW)]

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from ...config.cameras import CameraConfig
 from ...corrections.identities import identity_names
 from ...errors import SourceError
-from ...output.paint import Painter
-from ...output.render import camera_configs
-from ...output.video_writer import VideoWriter
+from ...output.video.paint import Painter
+from ...output.video.render import camera_configs
+from ...output.video.writer import VideoWriter
 from ...sources.opening import open_source
 from ...storage.store import Store
 from ...types import Frame, Image

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ...config.cameras import ADDRESS, DEVICE, CameraConfig
 from ...credentials import without_credentials
 from ...errors import SourceError
-from ...output.render import camera_configs
-from ...output.video_writer import VideoWriter
+from ...output.video.render import camera_configs
+from ...output.video.writer import VideoWriter
 from ...sources.opening import Footage, find_footage, open_source
 from ...storage.store import Store
 from ..database import Database

@@ -18,7 +18,7 @@ import yaml
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
-from reidpipe.pipeline.output.video_writer import VideoWriter
+from reidpipe.pipeline.output.video.writer import VideoWriter
 from reidpipe.pipeline.stages.quiet import QuietCameras
 from reidpipe.pipeline.types import Frame
 

@@ -6,8 +6,8 @@ import threading
 import numpy as np
 import pytest
 
-from reidpipe.pipeline.sources import video_segments
-from reidpipe.pipeline.sources.video_file import VideoReader
+from reidpipe.pipeline.sources.video.file import VideoReader
+from reidpipe.pipeline.sources.video.segments import VideoSource
 from reidpipe.pipeline.types import Place
 
 from ..media import cut, damage, open_camera, read, write_images, write_video
@@ -130,4 +130,4 @@ def test_stopping_while_a_place_is_searched_keeps_the_counts(tmp_path):
     rest.continue_after(place)
     assert list(rest.frames(stop)) == []
     assert rest.counts.decoded == 12
-    assert isinstance(rest, video_segments.VideoSource)
+    assert isinstance(rest, VideoSource)

@@ -15,7 +15,7 @@ from reidpipe.pipeline.web.access.security import Sessions
 from reidpipe.pipeline.web.app import make_app
 from reidpipe.pipeline.web.database import Database
 from reidpipe.pipeline.web.jobs import Jobs
-from reidpipe.pipeline.web.media.finder import Finder
+from reidpipe.pipeline.web.search.finder import Finder
 from tests.pipeline.web.small_store import ColourEmbedder, WholePicture, small_store
 
 TOKEN, VIEW_TOKEN = "a token of twenty chars", "a token for looking only"

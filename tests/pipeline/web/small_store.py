@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from reidpipe.pipeline.output.video_writer import VideoWriter
+from reidpipe.pipeline.output.video.writer import VideoWriter
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import CameraReport, Crop, Link, Observations, Tracklet
 from reidpipe.reid import Appearance

@@ -24,8 +24,8 @@ from reidpipe.pipeline.web.access.security import Sessions
 from reidpipe.pipeline.web.app import make_app
 from reidpipe.pipeline.web.database import Database
 from reidpipe.pipeline.web.jobs import Jobs
-from reidpipe.pipeline.web.media.finder import Finder
 from reidpipe.pipeline.web.media.pictures import webp_file
+from reidpipe.pipeline.web.search.finder import Finder
 from tests.pipeline.web.small_store import RED, ColourEmbedder, WholePicture, small_store
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

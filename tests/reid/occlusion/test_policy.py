@@ -8,7 +8,7 @@ from reidpipe.reid.occlusion.cutouts import draw_cutouts
 from reidpipe.reid.occlusion.policy import SOURCES, Occluders, occlude_crop, plan_batch
 from reidpipe.reid.occlusion.synthetic import Occlusion
 from reidpipe.reid.recipe.crops import AugmentationSection, OcclusionSection
-from reidpipe.reid.training.batches import training_batch
+from reidpipe.reid.training.step.batches import training_batch
 
 OFF = dict.fromkeys(SOURCES, 0.0)
 MIRRORED = AugmentationSection(degraded=0.0)  # box, side and colour vary, sharpness does not

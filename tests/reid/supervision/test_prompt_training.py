@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from reidpipe.reid.backbones.clip_model import CLIP_MEAN_RGB, CLIP_STD_RGB, load_clip
+from reidpipe.reid.backbones.large.clip_model import CLIP_MEAN_RGB, CLIP_STD_RGB, load_clip
 from reidpipe.reid.errors import TrainingError
 from reidpipe.reid.supervision.prompt_training import (
     PromptSettings,

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from reidpipe.reid.backbones.clip_model import load_clip
+from reidpipe.reid.backbones.large.clip_model import load_clip
 from reidpipe.reid.errors import WeightsError
 from reidpipe.reid.supervision import prompts
 from reidpipe.reid.supervision.prompts import PromptLearner, encode_identities, encode_prompts

@@ -13,15 +13,15 @@ from reidpipe.reid.data.dataset import CropSet, read_unlabelled
 from reidpipe.reid.export import export
 from reidpipe.reid.recipe.loader import read_recipe
 from reidpipe.reid.recipe.schema import Recipe
-from reidpipe.reid.training.log import TrainingLog
-from reidpipe.reid.training.objective import Objective
+from reidpipe.reid.training.records.log import TrainingLog
 from reidpipe.reid.training.stages import embed_with_start, frozen_features
+from reidpipe.reid.training.step.objective import Objective
+from reidpipe.reid.training.step.trainer import Trainer
 from reidpipe.reid.training.train import identities_to_learn, read_training_crops, train
-from reidpipe.reid.training.trainer import Trainer
 
 from ..backbones.test_openvino import write_network
 from ..small_networks import write_openvino_baseline
-from .test_trainer import batch_of, snapshot, step
+from .step.test_trainer import batch_of, snapshot, step
 
 NO_IDENTITY_LOSS = {"plain": 0, "masked": 0, "triplet": 0, "triplet_by_mask": False}
 PURE = {"losses": NO_IDENTITY_LOSS, "mask": {"kind": "none"}, "distillation": {"network": "start.xml"}}

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from reidpipe.reid import DatasetError, RecipeError
-from reidpipe.reid.backbones.clip_model import load_clip
+from reidpipe.reid.backbones.large.clip_model import load_clip
 from reidpipe.reid.recipe.loader import read_recipe
-from reidpipe.reid.training.log import TrainingLog
+from reidpipe.reid.training.records.log import TrainingLog
 from reidpipe.reid.training.stages import embed_with_teacher, find_people, gather_occluders, learn_text
+from reidpipe.reid.training.step.trainer import Trainer
 from reidpipe.reid.training.train import read_training_crops, train
-from reidpipe.reid.training.trainer import Trainer
 
 from ..recording_listener import RecordingListener
 

@@ -10,9 +10,9 @@ import torch
 from reidpipe.reid import DatasetError, Embedder, RecipeError, TrainingError, WeightsError, evaluate_folder
 from reidpipe.reid.export import export
 from reidpipe.reid.recipe.loader import read_recipe
-from reidpipe.reid.training.log import TrainingLog
+from reidpipe.reid.training.records.log import TrainingLog
+from reidpipe.reid.training.step.trainer import Trainer
 from reidpipe.reid.training.train import learning_rate_at, read_training_crops, steps_per_epoch, train
-from reidpipe.reid.training.trainer import Trainer
 
 from ..recording_listener import RecordingListener
 

@@ -1,0 +1,1 @@
+"""How a command ends: by signals, by a crash, or with streams that nobody reads."""

@@ -1,0 +1,1 @@
+"""Linking against ground truth: its settings swept, its probabilities fitted and shown."""

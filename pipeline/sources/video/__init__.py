@@ -1,0 +1,1 @@
+"""Videos, in one file or in many segments: read frame by frame, surviving damage."""

@@ -1,0 +1,1 @@
+"""What a training run writes down of its epochs: log, curves, TensorBoard's event files."""

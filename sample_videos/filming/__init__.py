@@ -1,0 +1,1 @@
+"""Filming: performances as videos with their ground truth, and which videos there are."""

@@ -1,0 +1,1 @@
+"""Persons: skeleton and gait, surfaces grown from distance fields, and random outfits."""

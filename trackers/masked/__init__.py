@@ -1,0 +1,1 @@
+"""Our tracker, `masked`: motion and overlap join boxes to tracks, appearance corrects their ids."""
