@@ -6,6 +6,9 @@ et al., 2021).  Every floating-point constant of the file becomes a parameter.  
 becomes one shared parameter, so channel gates that OSNet's streams share stay shared.
 
 A checkpoint stores the graph as text (`OpenVinoBackbone.graph`), so it can be read without the .xml.
+
+A network can compute at a smaller size than it was made for: crops are scaled down inside of it, and its deepest map is
+scaled up again, so that its pooling, which may have a weight per cell, stays as it was [ours].
 """
 
 import json
@@ -20,9 +23,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..crops import HEIGHT_PX
 from ..disk.files import failing_as
 from ..errors import WeightsError
 from .protocol import Backbone, BackboneOutput
+from .scaling import Size, scaled
 
 NUMBERS = {"f16": np.float16, "f32": np.float32, "i32": np.int32, "i64": np.int64}
 FLOATS = ("f16", "f32")
@@ -35,7 +40,7 @@ Operation = Callable[[list[Tensor], Step], Tensor]
 class OpenVinoBackbone(Backbone):
     """A graph of OpenVINO operations as a module; its maps are the last outputs of each of the four smallest sizes.
 
-    graph: the operations and the shapes of their constants, as JSON.
+    graph: the operations, the shapes of their constants and the height at which they compute, as JSON.
     """
 
     graph: str
@@ -54,15 +59,25 @@ class OpenVinoBackbone(Backbone):
         self.map_steps = _map_steps(self.steps)
         channels = [self.steps[step]["shape"][0] for step in self.map_steps]
         self.map_channels = (channels[0], channels[1], channels[2], channels[3])
+        made_for = [tuple(self.steps[step]["shape"][1:]) for step in self.map_steps]
+        self.scale: float = described.get("height_px", HEIGHT_PX) / HEIGHT_PX
+        self.computed = [(round(rows * self.scale), round(columns * self.scale)) for rows, columns in made_for]
+        self.returned = [_whole_cells(size, made_for[-1]) for size in self.computed]
         self.dimensions = self.steps[-1]["shape"][0]
         self.mean_rgb, self.std_rgb = (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)  # the graph normalises its input
         self.camera = None
 
     def forward(self, images: Tensor, camids: Tensor | None = None) -> BackboneOutput:
         """images: float (N, 3, 256, 128), RGB, 0 to 255; `camids` are not used."""
+        if self.scale != 1:
+            images = functional.interpolate(images, scale_factor=self.scale, mode="bilinear", align_corners=False)
         outputs = {-1: images[:, [2, 1, 0]]}  # the graph takes BGR
-        self._run(outputs, 0)
-        maps = [outputs[step] for step in self.map_steps]
+        deepest = self.map_steps[-1]
+        self._run(outputs, range(deepest + 1))
+        sizes = zip(self.map_steps, self.computed, self.returned, strict=True)
+        maps = [scaled(outputs[step], before, after) for step, before, after in sizes]
+        outputs[deepest] = maps[-1]
+        self._run(outputs, range(deepest + 1, len(self.steps)))
         return BackboneOutput((maps[0], maps[1], maps[2], maps[3]), outputs[len(self.steps) - 1])
 
     def pool(self, deepest: Tensor, weights: Tensor) -> Tensor:
@@ -70,18 +85,24 @@ class OpenVinoBackbone(Backbone):
         pooled = self.map_steps[-1]
         cells = deepest.shape[2] * deepest.shape[3]
         outputs = {pooled: deepest * (weights * cells)[:, None]}
-        self._run(outputs, pooled + 1)
+        self._run(outputs, range(pooled + 1, len(self.steps)))
         return outputs[len(self.steps) - 1]
 
-    def _run(self, outputs: dict[int, Tensor], first: int) -> None:
-        """Compute all steps from `first` on and add their outputs to `outputs`, in place."""
-        for number, step in enumerate(self.steps[first:], first):
+    def _run(self, outputs: dict[int, Tensor], numbers: range) -> None:
+        """Compute some steps and add their outputs to `outputs`, in place."""
+        for number in numbers:
+            step = self.steps[number]
             given = [outputs[one] for one in step["inputs"]] + [self.constants[one] for one in step["constants"]]
             outputs[number] = _OPERATIONS[step["op"]](given, step)
 
 
-def create_openvino_backbone(pretrained: Path | None, graph: str) -> OpenVinoBackbone:
+def create_openvino_backbone(pretrained: Path | None, graph: str, height_px: int | None = None) -> OpenVinoBackbone:
     """Create a backbone from an .xml with the .bin beside it, or without weights from the `graph` in a checkpoint.
+
+    Args:
+        pretrained: the .xml, or None.
+        graph: as `read_graph` returns it; used where `pretrained` is None.
+        height_px: compute at this height and half that width, with `pretrained`; None for the size of the file.
 
     Raises:
         WeightsError: neither is given; or the file is missing, unreadable or holds an unsupported operation.
@@ -91,6 +112,8 @@ def create_openvino_backbone(pretrained: Path | None, graph: str) -> OpenVinoBac
             raise WeightsError("backbone openvino: expected the .xml of a network as pretrained, got none")
         return OpenVinoBackbone(graph)
     graph, constants = read_graph(pretrained)
+    if height_px is not None:
+        graph = json.dumps(json.loads(graph) | {"height_px": height_px})
     backbone = OpenVinoBackbone(graph)
     with torch.no_grad():
         for parameter, constant in zip(backbone.constants, constants, strict=True):
@@ -253,6 +276,12 @@ def _map_steps(steps: list[Step]) -> list[int]:
     if any(one < chosen[-1] for step in steps[chosen[-1] + 1 :] for one in step["inputs"]):
         raise WeightsError("backbone openvino: expected the feature to depend on the deepest map alone")
     return chosen
+
+
+def _whole_cells(size: Size, cells: Size) -> Size:
+    """The largest size within `size`, but no smaller than `cells`, that whole cells fill."""
+    rows, columns = (max(1, one // many) * many for one, many in zip(size, cells, strict=True))
+    return rows, columns
 
 
 def _convolution(given: list[Tensor], step: Step) -> Tensor:

@@ -19,6 +19,7 @@ def create_backbone(
     pretrained: str | Path | None = None,
     cameras: int = 0,
     graph: str = "",
+    height_px: int | None = None,
 ) -> Backbone:
     """Build a backbone, on the CPU, in training mode.
 
@@ -30,6 +31,8 @@ def create_backbone(
             as "openai" for "clip-vit-b16" and "clip-rn50".  For "openvino" the .xml of its network.
         cameras: number of cameras of the camera embedding (SIE); 0 for none.
         graph: the operations of "openvino", as stored in a checkpoint; used where `pretrained` is None.
+        height_px: for "openvino" with `pretrained`: scale crops to this height and half that width inside the network;
+            a multiple of 32 below 256.
 
     Raises:
         RecipeError: an unknown name, or an impossible width or number of cameras.
@@ -47,7 +50,9 @@ def create_backbone(
             raise RecipeError(f"backbone {name}: cameras: expected 0, as it has no camera embedding, got {cameras}")
         from .openvino import create_openvino_backbone
 
-        return create_openvino_backbone(None if pretrained is None else Path(pretrained), graph)
+        return create_openvino_backbone(None if pretrained is None else Path(pretrained), graph, height_px)
+    if height_px is not None:
+        raise RecipeError(f"backbone {name}: height_px: expected null, as only openvino has a choice, got {height_px}")
     if cameras < 0:
         raise RecipeError(f"backbone {name}: cameras: expected 0 or more, got {cameras}")
     return _CREATORS[name](width, pretrained, cameras)

@@ -192,15 +192,20 @@ class ReidModel(nn.Module):
         return embedding, mask, torch.sigmoid(features.visibility)
 
 
-def create_model(spec: ModelSpec, pretrained: str | None = None) -> ReidModel:
-    """Build a network; `pretrained` are weights of the backbone, as `create_backbone` takes them.
+def create_model(spec: ModelSpec, pretrained: str | None = None, height_px: int | None = None) -> ReidModel:
+    """Build a network; `pretrained` are weights of the backbone, as `create_backbone` takes them with `height_px`.
 
     Raises:
         RecipeError: the spec cannot be built.
         WeightsError: see `create_backbone`.
     """
     backbone = create_backbone(
-        spec.backbone, width=spec.width, pretrained=pretrained, cameras=spec.cameras, graph=spec.graph
+        spec.backbone,
+        width=spec.width,
+        pretrained=pretrained,
+        cameras=spec.cameras,
+        graph=spec.graph,
+        height_px=height_px,
     )
     regions = None
     mask: nn.Module | None = None

@@ -15,6 +15,8 @@ class BackboneSection(Section):
         width: channel multiplier of OSNet; 1.0 is the full network.
         pretrained: a weights file, or the name of published weights that the backbone's library knows; null for random
             weights.
+        height_px: of openvino: crops are scaled to this height, a multiple of 32, and half that width inside the
+            network; null for the size that it was made for.  Three quarters of the height take half the time.
         cameras: add a learnt embedding of the camera to the tokens during training (side information embedding, SIE);
             inference adds none.
         frozen: modules of the backbone that are not trained, such as conv1.
@@ -23,6 +25,7 @@ class BackboneSection(Section):
     name: str = "osnet"
     width: float = Field(default=1.0, gt=0, le=16)
     pretrained: str | None = None
+    height_px: int | None = Field(default=None, ge=64, lt=256, multiple_of=32)
     cameras: bool = False
     frozen: tuple[str, ...] = ()
 

@@ -81,7 +81,7 @@ class Trainer:
             evidence,
             discriminant=recipe.discriminant is not None,
         )
-        model = create_model(spec, backbone.pretrained)
+        model = create_model(spec, backbone.pretrained, backbone.height_px)
         self.spec = replace(spec, graph=model.backbone.graph)
         # channels last: half the time on a CPU
         self.model: ReidModel = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -163,7 +163,9 @@ def average(models: Sequence[ReidModel], recipe: Recipe, start_share: float) -> 
                 value.copy_(torch.stack([state[name] for state in states]).mean(0))
         if start_share:
             backbone = recipe.backbone
-            start = create_backbone(backbone.name, width=backbone.width, pretrained=backbone.pretrained)
+            start = create_backbone(
+                backbone.name, width=backbone.width, pretrained=backbone.pretrained, height_px=backbone.height_px
+            )
             for parameter, first in zip(model.backbone.parameters(), start.parameters(), strict=True):
                 parameter.lerp_(first, start_share)
     if recipe.discriminant is not None:

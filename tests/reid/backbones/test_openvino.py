@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import numpy as np
 import openvino
@@ -145,6 +146,36 @@ def test_a_checkpoint_is_read_and_exported_without_the_xml(tmp_path, images):
         found = again(again.normalise(torch.from_numpy(images)))
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
+    export_model(again, tmp_path / "small.onnx")
+    embedder = Embedder(tmp_path / "small.onnx", threads=1, exact=True)
+    np.testing.assert_allclose(embedder.embed(list(images)).embedding, expected[0].numpy(), atol=1e-3)
+    assert embedder.evidence(list(images)).shape == (3, 16, 8)
+
+
+def test_a_network_can_compute_at_a_smaller_size(tmp_path, images):
+    path = write_network(tmp_path / "small.xml")
+    whole, small = (create_backbone("openvino", pretrained=path, height_px=height).eval() for height in (None, 160))
+    with torch.inference_mode():
+        expected, found = whole(as_rgb(images)), small(as_rgb(images))
+    assert [tuple(one.shape[1:]) for one in found.maps] == [(4, 80, 40), (6, 32, 16), (16, 16, 8), (10, 16, 8)]
+    assert found.feature.shape == expected.feature.shape
+    cosine = functional.cosine_similarity(found.feature, expected.feature)
+    assert cosine.min() > 0.7  # random weights; the convolutions see other scales
+
+
+def test_a_network_at_a_smaller_size_is_read_and_exported_without_the_xml(tmp_path, images):
+    path = write_network(tmp_path / "small.xml")
+    spec = ModelSpec(backbone="openvino", mask="none", evidence=True)
+    model = create_model(spec, str(path), 160).eval()
+    spec = replace(spec, graph=model.backbone.graph)
+    torch.save(packed_model(spec, model.state_dict()), tmp_path / "best.pt")
+    path.unlink()
+    again = read_model(tmp_path / "best.pt")
+    with torch.inference_mode():
+        expected = model(model.normalise(torch.from_numpy(images)))
+        found = again(again.normalise(torch.from_numpy(images)))
+    assert again.backbone.scale == 160 / 256
+    torch.testing.assert_close(found[0], expected[0])
     export_model(again, tmp_path / "small.onnx")
     embedder = Embedder(tmp_path / "small.onnx", threads=1, exact=True)
     np.testing.assert_allclose(embedder.embed(list(images)).embedding, expected[0].numpy(), atol=1e-3)

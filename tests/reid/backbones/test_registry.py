@@ -63,6 +63,7 @@ def test_an_unknown_name_lists_the_known_ones():
         pytest.param("plain-conv", {"width": 2}, "plain-conv: width: expected", id="too wide"),
         pytest.param("resnet50", {"width": 0.5}, "resnet50: width: expected 1", id="one width only"),
         pytest.param("osnet", {"cameras": -1}, "cameras: expected 0 or more, got -1", id="negative cameras"),
+        pytest.param("osnet", {"height_px": 160}, "osnet: height_px: expected null", id="one size only"),
     ],
 )
 def test_impossible_options_are_refused(name, options, message):
