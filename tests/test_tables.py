@@ -6,7 +6,9 @@ import re
 import pytest
 import yaml
 
-from docs.tables import FROM_CODE, MARKED, MEASURED, PAGES, RESULTS, ROOT, recipe_keys, regenerated, section_of
+from docs.tables.from_code import FROM_CODE, recipe_keys, section_of
+from docs.tables.measured import MEASURED
+from docs.tables.pages import MARKED, PAGES, RESULTS, ROOT, regenerated
 from reidpipe.pipeline.cli import main as cli
 from reidpipe.pipeline.config.schema import Config
 from reidpipe.reid.recipe.schema import Recipe
