@@ -41,7 +41,7 @@ def tiny_backbones(monkeypatch):
 
     options = {}
 
-    def create(name, *, width=1.0, pretrained=None, cameras=0, graph=""):
+    def create(name, *, width=1.0, pretrained=None, cameras=0, graph="", height_px=None):
         return TinyVit() if name == "vit-b16" else TinyBackbone(cameras, **options)
 
     monkeypatch.setattr("reidpipe.reid.model.network.create_backbone", create)
