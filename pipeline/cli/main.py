@@ -6,12 +6,12 @@ import logging
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ..credentials import CleanLogRecord, without_credentials
-from ..errors import CRASH_EXIT_CODE, INTERRUPTED_EXIT_CODE, OutputError, ReidpipeError, SourceError
+from ..errors import INTERRUPTED_EXIT_CODE, SourceError
 from .benchmarks.speed import bench_command
 from .calibrate import calibrate_command
 from .common import (
@@ -27,9 +27,8 @@ from .common import (
     terminal,
     trust_weights_option,
 )
-from .ending.crash import report_crash, wants_traceback
-from .ending.signals import endings_as_interrupt, stop_on_interrupt
-from .ending.streams import discard, usable_streams
+from .ending.exit_codes import Commands
+from .ending.signals import stop_on_interrupt
 from .evaluate import evaluate_command, sweep_command
 from .identities.correct import identities_group
 from .identities.explain import explain_link_command
@@ -53,64 +52,7 @@ if TYPE_CHECKING:
     from ..run import Outcome
 
 
-class _Commands(click.Group):
-    """A group whose errors, foreseen or not, end with one line and a documented exit code instead of a traceback."""
-
-    def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - whatever click passes
-        """Run the command line; the texts of --help, too, may meet a full disk."""
-        with usable_streams():
-            try:
-                return super().main(*args, **extra)
-            except OSError as error:
-                CommandError(_discard_output(error), OutputError.exit_code).show()
-                sys.exit(OutputError.exit_code)
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            try:
-                with endings_as_interrupt():
-                    return super().invoke(ctx)
-            finally:
-                _flush_output()
-        except ReidpipeError as error:
-            raise CommandError(error, error.exit_code) from error
-        except BrokenPipeError:  # `reidpipe runs | head`: click ends without a message
-            raise
-        except OSError as error:  # the last resort, e.g. a folder that vanished while in use
-            place = f"{error.filename} cannot be used" if error.filename else "an output cannot be written"
-            message = f"{place}: {error.strerror or error}: use another path"
-            raise CommandError(message, OutputError.exit_code) from error
-        except KeyboardInterrupt as interrupt:
-            raise CommandError("interrupted", INTERRUPTED_EXIT_CODE) from interrupt
-        except (click.ClickException, click.exceptions.Exit, click.Abort, SystemExit):
-            raise
-        except BaseException as error:  # the process's outermost handler; panics of Rust libraries are no Exceptions
-            if wants_traceback():
-                raise
-            raise CommandError(report_crash(error), CRASH_EXIT_CODE) from error
-
-
-def _flush_output() -> None:
-    """Report a full disk while an exit code can still be set.
-
-    Raises:
-        OutputError: standard output cannot be written.
-    """
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(_discard_output(error)) from error
-
-
-def _discard_output(error: OSError) -> str:
-    """Give up standard output, where the interpreter would fail again at its end; returns the message about it."""
-    discard(sys.stdout)
-    return f"standard output cannot be written: {error.strerror}"
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("reidpipe"), prog_name="reidpipe")
 def main() -> None:
     """Find, track and re-identify people across cameras.

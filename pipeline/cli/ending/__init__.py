@@ -1,1 +1,1 @@
-"""How a command ends: by signals, by a crash, or with streams that nobody reads."""
+"""How a command ends: its exit code, signals, a crash, or streams that nobody reads."""
