@@ -17,7 +17,7 @@ from ..errors import SourceError
 from ..types import Frame, Image, Place
 from .counts import FootageCounts
 from .timestamps import Thinning
-from .video.file import DEFAULT_FPS
+from .video.header import DEFAULT_FPS
 
 log = logging.getLogger(__name__)
 

@@ -8,36 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import av
 import av.error
-from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ....reid.wording import counted
 from ...errors import SourceError
-from ..timestamps import HIGHEST_FPS, LONGEST_PAUSE_SECONDS, LOWEST_FPS, Clock, ClockState
+from ..timestamps import LONGEST_PAUSE_SECONDS, Clock, ClockState
 from .frame_image import upright_size
+from .header import ADVICE, duration_seconds, nominal_fps, opened, video_stream
 
-DEFAULT_FPS = 25.0  # if the file does not state it; libav assumes the same for raw streams
-LONGEST_SECONDS = 366 * 86_400.0  # a header that states more is damaged
 CUT_SECONDS = 0.5  # a file that ends this much earlier than its header states was cut off
-TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})  # libav renders plain text as video
-MP4_MARKS = frozenset({b"ftyp", b"mdat", b"moov", b"moof", b"wide", b"free"})
-# Formats that hold their own pictures. Playlists and descriptions (hls, concat, dash, sdp, ...) name other files or
-# hosts, which a file from outside must not make this machine read.
-FORMATS = (
-    "3g2", "3gp", "aac", "ac3", "amr", "apng", "asf", "asf_o", "av1", "avi", "cavsvideo", "dhav", "dirac", "dv", "flac",
-    "flv", "gif", "gxf", "h261", "h263", "h264", "hevc", "ipmovie", "ivf", "live_flv", "m4a", "m4v", "matroska", "mj2",
-    "mjpeg", "mjpeg_2000", "mov", "mp3", "mp4", "mpeg", "mpegts", "mpegvideo", "mpjpeg", "mxf", "nsv", "nut", "obu",
-    "ogg", "pva", "rm", "swf", "ty", "vc1", "vc1test", "vvc", "wav", "webm", "wtv", "yuv4mpegpipe",
-)
-OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
-LISTS = (b"#EXTM3U", b"ffconcat", b"v=0", b"<?xml", b"<MPD")  # how such files begin
 LARGEST_PIXELS = 1 << 26  # 8K has 33 million; a damaged header may ask for gigabytes
-ADVICE = "copy it again from the recorder, or convert it to H.264 in mp4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +68,17 @@ class VideoReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.damaged = 0
-        self._container = _opened(path)
+        self._container = opened(path)
         try:
-            self._stream = _video_stream(path, self._container)
+            self._stream = video_stream(path, self._container)
         except SourceError:
             self._container.close()
             raise
         self._stream.thread_type = "SLICE"
         self._stream.thread_count = 1
         self._stream.codec_context.options = {"max_pixels": str(LARGEST_PIXELS)}
-        self.fps = _nominal_fps(self._stream)
-        self.duration_seconds = _duration_seconds(self._container, self._stream)
+        self.fps = nominal_fps(self._stream)
+        self.duration_seconds = duration_seconds(self._container, self._stream)
         self._clock = Clock(self._stream.time_base, self.fps)
         self._last_timestamp: int | None = None  # of the last frame, as the file has it
         self._frames_left: Iterator[VideoFrame] | None = None  # after those that were skipped
@@ -260,69 +243,3 @@ class VideoReader:
         end = max(self._packets_end_seconds, self._clock.end_seconds)
         if self.duration_seconds - end > max(CUT_SECONDS, 3.0 / self.fps):
             self._broke_off = f"it is cut off at {self._clock.end_seconds:.1f} s of {self.duration_seconds:.1f} s"
-
-
-def _opened(path: Path) -> InputContainer:
-    try:
-        if path.stat().st_size == 0:
-            raise SourceError(f"{path}: is empty (0 bytes); copy it again from the recorder")
-        with path.open("rb") as file:
-            beginning = file.read(64)
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from error
-    try:
-        # Absolute, because `a:b.mp4` would be read as an address; titles in other encodings than UTF-8 are no damage.
-        return av.open(str(path.absolute()), metadata_errors="replace", options=OPTIONS)
-    except (av.error.InvalidDataError, av.error.ArgumentError) as error:  # the second: recognised, but not in FORMATS
-        if beginning[4:8] in MP4_MARKS:
-            raise SourceError(
-                f"{path}: was cut off before its index (the moov atom) was written; {ADVICE}") from error
-        if beginning.lstrip(b"\xef\xbb\xbf \r\n").startswith(LISTS):
-            raise SourceError(f"{path}: is a playlist that names other files; give those files themselves") from error
-        raise SourceError(f"{path}: is not a video, or of an unknown format; {ADVICE}") from error
-    except av.error.FFmpegError as error:
-        raise SourceError(f"{path}: cannot be opened: {error.strerror}; {ADVICE}") from error
-
-
-def _video_stream(path: Path, container: InputContainer) -> VideoStream:
-    for stream in container.streams.video:
-        cover = bool(stream.disposition & Disposition.attached_pic)  # a music file's cover art
-        if cover:
-            continue
-        if stream.codec_context is None:
-            raise SourceError(f"{path}: its video codec cannot be decoded here; {ADVICE}")
-        if stream.codec_context.name not in TEXT_CODECS:
-            return stream
-    if container.streams.audio:
-        raise SourceError(f"{path}: holds sound but no video; give the camera's video file")
-    raise SourceError(f"{path}: is not a video, or of an unknown format; {ADVICE}")
-
-
-def _nominal_fps(stream: VideoStream) -> float:
-    # A raw stream has no timestamps to average; its frame headers are more reliable.
-    timed = stream.start_time is not None
-    rates = (stream.average_rate, stream.guessed_rate) if timed else (stream.guessed_rate, stream.average_rate)
-    for rate in rates:
-        if rate and LOWEST_FPS <= float(rate) <= HIGHEST_FPS:
-            return float(rate)
-    return DEFAULT_FPS
-
-
-def _duration_seconds(container: InputContainer, stream: VideoStream) -> float | None:
-    """What the header states for the video track; None if that is nothing, or nothing that can be."""
-    stated = _stated_seconds(container, stream)
-    return stated if 0 < stated <= LONGEST_SECONDS else None
-
-
-def _stated_seconds(container: InputContainer, stream: VideoStream) -> float:
-    """The length that the header states, 0 for none; a duration that may be the sound's is ignored."""
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    tag = stream.metadata.get("DURATION", "")  # Matroska: 00:00:26.800000000
-    hours, _, rest = tag.partition(":")
-    minutes, _, seconds = rest.partition(":")
-    try:
-        return int(hours) * 3600.0 + int(minutes) * 60.0 + float(seconds)
-    except (ValueError, OverflowError):
-        only_track = len(container.streams) == 1
-        return container.duration / av.time_base if container.duration and only_track else 0.0
