@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...reid.disk.files import failing_as
 from ..errors import ConfigError
-from ..output.export import camera_stems
+from ..output.camera_files import camera_stems
 
 BOX = ("x1", "y1", "x2", "y2")
 VISIBLE_BOX = ("visible_x1", "visible_y1", "visible_x2", "visible_y2")

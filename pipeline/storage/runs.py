@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from ..errors import StoreError
@@ -128,6 +130,12 @@ def list_cameras(store: Store, run: int | None = None) -> list[CameraSummary]:
             for row in connection.execute(
                 select(Camera.__table__).where(Camera.run_id == number).order_by(Camera.id))
         ]
+
+
+def homographies(store: Store, run: int) -> dict[str, NDArray[np.float64]]:
+    """Homographies from pixels to floor metres, float64 (3, 3), of the cameras that have one."""
+    return {camera.camera: np.array(camera.homography, np.float64)
+            for camera in list_cameras(store, run) if camera.homography is not None}
 
 
 def runs_with_inputs(store: Store) -> list[StoredRun]:

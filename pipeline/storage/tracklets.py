@@ -14,7 +14,7 @@ from ...reid import Appearance
 from ..stages.observe import PATH_SECONDS, foot_points, to_floor
 from ..types import Tracklet
 from .queries import ROWS_AT_ONCE, frame_of_box, stored_appearances
-from .runs import list_cameras, run_number
+from .runs import homographies, run_number
 from .schema import AnalysedFrame, Camera, Observation, TrackletRow
 from .store import Store
 
@@ -30,14 +30,12 @@ def stored_tracklets(store: Store, run: int | None = None) -> list[Tracklet]:
         StoreError: there is no such run.
     """
     number = run_number(store, run)
-    homographies = {
-        camera.camera: np.array(camera.homography, np.float64)
-        for camera in list_cameras(store, number) if camera.homography is not None}
+    floors = homographies(store, number)
     appearances = {(row.camera, row.track): row.appearance for row in stored_appearances(store, number)}
     dimensions = max((row.dimensions for row in appearances.values()), default=1)
     nothing = Appearance(np.zeros((0, dimensions), np.float32), np.zeros((0, dimensions), np.float32))
     found = [
-        _tracklet(*key, observations, boxes, appearances.get(key[:2], nothing), homographies)
+        _tracklet(*key, observations, boxes, appearances.get(key[:2], nothing), floors)
         for key, observations, boxes in _boxes_by_tracklet(store, number)]
     return sorted(found, key=lambda one: (one.first_seconds, one.camera, one.track_id))
 
@@ -73,14 +71,14 @@ def _tracklet(
     observations: int,
     boxes: NDArray[np.float64],
     appearance: Appearance,
-    homographies: Mapping[str, NDArray[np.float64]],
+    floors: Mapping[str, NDArray[np.float64]],
 ) -> Tracklet:
     rows = _path_rows(boxes[:, 0])
     seconds = boxes[rows, 0] - boxes[0, 0]
     feet = foot_points(boxes[rows, 1:5].astype(np.float32))  # (R, 2)
     floor_path = None
-    if camera in homographies:
-        floor_path = np.column_stack([seconds, to_floor(feet, homographies[camera])]).astype(np.float32)
+    if camera in floors:
+        floor_path = np.column_stack([seconds, to_floor(feet, floors[camera])]).astype(np.float32)
     path = np.column_stack([seconds, feet]).astype(np.float32)
     return Tracklet(
         camera, track_id, first_seconds, last_seconds, observations, appearance, path=path, floor_path=floor_path,

@@ -33,7 +33,7 @@ from ...storage.queries import ObservationRow, observation_rows
 from ...storage.runs import CameraSummary, list_cameras, run_config, run_number
 from ...storage.store import Store
 from ...types import CameraReport, Frame
-from ..export import camera_stems
+from ..camera_files import camera_stems
 from .mosaic import Mosaic, shrunk
 from .paint import Painter
 from .writer import VideoWriter, is_own_video

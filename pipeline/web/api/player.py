@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, JSONResponse, Response
 
-from ...output.export import camera_stems
+from ...output.camera_files import camera_stems
 from ...storage.runs import run_number
 from ..access.requests import Row, RunNumber
 from ..database import Database

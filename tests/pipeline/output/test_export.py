@@ -13,7 +13,9 @@ import pytest
 
 from reidpipe.pipeline.corrections.decisions import merge, rename
 from reidpipe.pipeline.errors import OutputError, StoreError
-from reidpipe.pipeline.output.export import OBSERVATION_KINDS, VISIT_KINDS, camera_stems, export_trajectories
+from reidpipe.pipeline.output.camera_files import camera_stems
+from reidpipe.pipeline.output.columns import OBSERVATION_KINDS, VISIT_KINDS
+from reidpipe.pipeline.output.export import export_trajectories
 from reidpipe.pipeline.output.visits import list_visits
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import Link, Observations
@@ -170,7 +172,7 @@ def test_a_failed_export_leaves_the_old_file_and_no_other(store, tmp_path):
 
 
 def test_memory_does_not_grow_with_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr("reidpipe.pipeline.output.export.ROWS_AT_ONCE", 250)
+    monkeypatch.setattr("reidpipe.pipeline.output.columns.ROWS_AT_ONCE", 250)
     monkeypatch.setattr("reidpipe.pipeline.storage.queries.ROWS_AT_ONCE", 250)
     peaks = []
     for frames in (1000, 4000):
