@@ -20,6 +20,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..backbones.protocol import Backbone, BackboneOutput, TokenBackbone
+from ..data.blocks import blocks_of
 from ..errors import TrainingError
 from ..model.network import normalise
 from ..supervision.losses import hardest_triplet_loss
@@ -29,7 +30,6 @@ GRID = (16, 8)  # patches of 16×16 pixels in a 256×128 crop
 AREA = 0.3  # share of a crop to select [SPT]
 AREA_WEIGHT, REST_WEIGHT = 50.0, 0.1  # loss weights of the area and rest terms [SPT]
 SELECTED = 0.5  # M = [s ≥ 0.5] [SPT]
-BLOCK_CROPS = 64
 
 logger = logging.getLogger(__name__)
 
@@ -139,14 +139,10 @@ def train_saliency(
 
 def salient_regions(selector: SaliencySelector, images: NDArray[np.uint8]) -> Regions:
     """M = [s ≥ 0.5] of any number of crops: uint8 (N, H, W, 3) BGR → bool (N, 16, 8); N = 0 works."""
-    regions = np.zeros((len(images), *GRID), np.bool_)
     selector.eval()
-    with torch.inference_mode():
-        for start in range(0, len(images), BLOCK_CROPS):
-            block = torch.from_numpy(np.ascontiguousarray(images[start : start + BLOCK_CROPS]))
-            selected = selector(_normalised(selector, block))  # (n, 16, 8)
-            regions[start : start + len(block)] = (selected >= SELECTED).cpu().numpy()
-    return regions
+    with torch.inference_mode():  # (n, 16, 8) each
+        regions = [(selector(_normalised(selector, block)) >= SELECTED).cpu().numpy() for block in blocks_of(images)]
+    return np.concatenate([np.zeros((0, *GRID), np.bool_), *regions])
 
 
 def three_passes(selector: SaliencySelector, classifier: nn.Module, images: Tensor) -> Passes:

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from ..backbones.weights import read_state
+from ..data.blocks import blocks_of
 from ..disk.guard import Guard
 from ..errors import RecipeError
 from ..model.discriminant import Discriminant
@@ -14,7 +14,6 @@ from ..model.network import ReidModel, packed_model, read_model, read_spec
 from ..recipe.loader import read_recipe
 from ..recipe.schema import Recipe
 from .checkpoint import is_own_checkpoint, save
-from .held_out import BATCH_CROPS
 from .step.trainer import AMP_TYPES
 from .train import read_training_crops
 
@@ -60,9 +59,8 @@ def fit_to_recipe(model: ReidModel, recipe: Recipe) -> None:
     model.eval().to(memory_format=torch.channels_last)  # half the time on a CPU
     neck, amp = [], AMP_TYPES[recipe.amp]
     with torch.inference_mode(), torch.autocast(model.neck.weight.device.type, amp, enabled=amp != torch.float32):
-        for start in range(0, len(crops), BATCH_CROPS):
-            images = torch.from_numpy(np.ascontiguousarray(crops.images[start : start + BATCH_CROPS]))
-            normalised = model.normalise(images.to(model.neck.weight.device))
+        for block in blocks_of(crops.images):
+            normalised = model.normalise(block.to(model.neck.weight.device))
             feature = model.features(normalised.contiguous(memory_format=torch.channels_last)).feature
             neck.append(model.neck(feature))
     model.discriminant.fit(torch.cat(neck), crops.pids, crops.sources, section.shrinkage, section.power)

@@ -9,14 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from ..appearance import Appearance
+from ..data.blocks import blocks_of
 from ..data.dataset import CropSet
 from ..errors import DatasetError
 from ..evaluation.mask_metrics import compare_metrics
 from ..evaluation.metrics import RankingScores
 from ..model.network import ReidModel
 from ..occlusion.synthetic import occlude
-
-BATCH_CROPS = 64
 
 logger = logging.getLogger(__name__)
 
@@ -94,9 +93,8 @@ def embed_images(model: ReidModel, images: NDArray[np.uint8]) -> Appearance:
     device = next(model.parameters()).device
     model.eval()
     with torch.inference_mode():
-        for start in range(0, len(images), BATCH_CROPS):
-            batch = torch.from_numpy(images[start : start + BATCH_CROPS]).to(device)
-            one, its_mask, *_ = model(model.normalise(batch))  # and the evidence, with regions
+        for block in blocks_of(images):
+            one, its_mask, *_ = model(model.normalise(block.to(device)))  # and the evidence, with regions
             embedding.append(one.cpu())
             mask.append(its_mask.cpu())
     return Appearance(torch.cat(embedding).numpy(), torch.cat(mask).numpy())

@@ -1,33 +1,29 @@
 """Training state and one optimisation step: model, prototypes, optimisers, and the moving average of the weights."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from ...data.dataset import CropSet
 from ...errors import RecipeError, TrainingError
 from ...model.network import ModelSpec, ReidModel, create_model, load_weights, packed_model
-from ...model.norm_statistics import recalibrate_norms
 from ...model.precision import MeanDeviation
 from ...model.prototypes import Prototypes, PrototypeState, Sample
 from ...recipe.schema import Recipe
 from ...supervision.text import TextSupervision
-from ..held_out import BATCH_CROPS
 from .batches import Batch
 from .objective import Objective
+from .start import initialise
 
 MOST_SKIPPED_IN_A_ROW = 20  # a float16 scaler needs up to 16 to find its scale; more do not recover
 AVERAGE_WARM_UP_STEPS = 10  # in its first n steps the average forgets with decay n / (n + 10)
-CALIBRATION_CROPS = 512  # evenly spaced over the set: enough for the statistics of any layer
 AMP_TYPES = {"none": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-RIDGE = 1e-3  # of the regression into a teacher's space, per crop: each dim of the neck has variance 1
 
 
 class TrainerState(TypedDict):
@@ -68,7 +64,6 @@ class Trainer:
                 distillation.
         """
         self.recipe, self.clean = recipe, start
-        self.taught = recipe.distillation is not None and recipe.distillation.has_teacher
         self.device = torch.device(recipe.device)
         backbone, dims = recipe.backbone, recipe.regions.dimensions if recipe.regions else 0
         cameras, evidence = cameras if backbone.cameras else 0, recipe.regions is not None
@@ -103,33 +98,10 @@ class Trainer:
         self.steps = self.skipped = self.skipped_in_a_row = 0
 
     def start(self, crops: CropSet) -> None:
-        """Load the recipe's weights; estimate normalisation statistics and prototypes from the clean crops.
-
-        Each prototype starts as its identity's mean direction: random ones would damage a good backbone [ours].
-        """
+        """Load the recipe's weights, and estimate all that training starts from, see `start.initialise`."""
         if self.recipe.start_from is not None:
             load_weights(self.model, self.recipe.start_from)
-        recalibrate_norms(
-            self.model.backbone,
-            self._clean_images(crops[np.arange(0, len(crops), max(1, len(crops) // CALIBRATION_CROPS))]),
-        )
-        feature = self._start_features(crops)  # (N, D)
-        pids = torch.from_numpy(crops.pids).to(self.device)
-        with torch.no_grad():
-            assert self.model.neck.running_mean is not None and self.model.neck.running_var is not None
-            self.model.neck.running_mean.copy_(feature.mean(0))
-            self.model.neck.running_var.copy_(feature.var(0))
-            named = pids < len(self.prototypes)  # (N,)
-            targets = self._fit_map(feature, crops, named)  # (N, T)
-            centred = functional.normalize(self.model.eval().compared(feature))  # (N, D)
-            sums = torch.zeros_like(self.prototypes.weight).index_add_(0, pids[named], centred[named])
-            self.prototypes.weight.copy_(functional.normalize(sums))
-            if self.clean is not None:
-                targets = centred if targets is None else targets
-                targets, centres = (
-                    functional.normalize(one[:, : self.clean.shape[1]]) for one in (targets, self.prototypes.weight)
-                )
-                self.objective.set_targets(targets, pids, centres)
+        initialise(self.model, self.prototypes, self.objective, self.recipe, crops, self.clean)
         if self.average is not None:
             self.average.module.load_state_dict(self.model.state_dict())
         self.start_parameters = [one.detach().clone() for one in self.model.backbone.parameters()]
@@ -286,55 +258,6 @@ class Trainer:
                 f"step {self.steps - 1}: the loss was not finite {self.skipped_in_a_row} times in a row: "
                 "lower schedule.learning_rate, or set amp to none"
             )
-
-    def _fit_map(self, feature: Tensor, crops: CropSet, named: Tensor) -> Tensor | None:
-        """Fit the discriminant map, if there is one, to clean crops before training.
-
-        Args:
-            feature: float32 (N, D).
-            crops: the same crops.
-            named: bool (N,), which of them have an identity.
-
-        Returns:
-            The teacher's embeddings, float32 (N, D), if there is one: the map leads into its space.
-        """
-        discriminant, section = self.model.discriminant, self.recipe.discriminant
-        if discriminant is None or section is None:
-            return None
-        neck = self.model.eval().neck(feature)  # (N, D)
-        if self.taught:
-            assert self.clean is not None
-            teacher = self.clean.to(self.device)
-            discriminant.regress(neck, teacher, ridge=len(neck) * RIDGE)
-            return teacher
-        rows = named.cpu().numpy()
-        domains = None if crops.sources is None else crops.sources[rows]
-        discriminant.fit(neck[named], crops.pids[rows], domains, section.shrinkage, section.power)
-        return None
-
-    def _start_features(self, crops: CropSet) -> Tensor:
-        """Features of clean crops by the frozen start where there is one, region heads by the model: (N, D)."""
-        dimensions = self.model.neck.num_features
-        if self.taught:
-            return self._clean_features(crops).clone()  # (N, D), not of inference mode
-        if self.clean is not None and self.clean.shape[1] == dimensions:
-            return self.clean.to(self.device)
-        features = self._clean_features(crops).clone()  # (N, D), not of inference mode
-        if self.clean is not None:
-            features[:, : self.clean.shape[1]] = self.clean.to(self.device)
-        return features
-
-    def _clean_features(self, crops: CropSet) -> Tensor:
-        """Backbone features of clean crops, float32 (N, D)."""
-        self.model.eval()
-        with torch.inference_mode():
-            return torch.cat([self.model.features(batch).feature for batch in self._clean_images(crops)])
-
-    def _clean_images(self, crops: CropSet) -> Iterator[Tensor]:
-        """All crops in blocks, normalised for the backbone: float32 (n, 3, 256, 128)."""
-        for start in range(0, len(crops), BATCH_CROPS):
-            images = torch.from_numpy(np.ascontiguousarray(crops.images[start : start + BATCH_CROPS]))
-            yield self.model.normalise(images.to(self.device))
 
     def _set_training_mode(self) -> None:
         self.model.train()
