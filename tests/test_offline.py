@@ -19,11 +19,10 @@ from reidpipe.pipeline.cli.main import main
 from reidpipe.reid.model.network import ModelSpec, create_model, packed_model
 
 from .pipeline.media import write_video
-from .pipeline.networks import write_convolution, write_detector
+from .pipeline.networks import PERSON, write_convolution, write_detector
 from .pipeline.stored_runs import small_run
 
 GUARD = Path(__file__).with_name("guarded_commands.py")
-PERSON = [[320, 240, 60, 140, 0.9]]
 OUTSIDE = re.compile(r"\b(?:connect|sendto|sendmsg|sendmmsg)\(.*AF_INET6?\b")
 DOCUMENTED = re.compile(  # docs/security.md lists them
     r"\.config(/Ultralytics(/(settings|persistent_cache)\.json)?|/matplotlib)?|\.cache(/matplotlib(/fontlist-v[\d.]+\.json)?)?"

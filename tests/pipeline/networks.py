@@ -8,6 +8,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from reidpipe.reid.embedder import FORMAT_VERSION, KIND
 
+PERSON = [[320, 240, 60, 140, 0.9]]  # one person in the middle of a 640 x 480 input, for `write_detector`
+
 
 def write_detector(path: Path, boxes, names="{0: 'person'}", scale_by_red=False, task="detect", hw=("height", "width")):
     """Write a detector that finds the same boxes in every image.

@@ -9,10 +9,8 @@ import onnx
 import pytest
 import torch
 import yaml
-from click.testing import CliRunner
 from onnx import TensorProto, helper
 
-from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.errors import WeightsError
 from reidpipe.pipeline.trust import require_data_only
 from reidpipe.reid.backbones.weights import read_state
@@ -20,6 +18,7 @@ from reidpipe.reid.embedder import Embedder
 from reidpipe.reid.engines.onnx_file import check_onnx_file
 from reidpipe.reid.evaluation.baselines import Baseline
 
+from .commands import reidpipe
 from .media import write_video
 from .networks import write_detector
 
@@ -60,10 +59,6 @@ def config(tmp_path):
         return path
 
     return write
-
-
-def reidpipe(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def test_the_file_is_hostile_indeed(evil, executed):

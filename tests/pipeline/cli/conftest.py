@@ -1,4 +1,4 @@
-"""Files of every kind that a command reads."""
+"""Files of every kind that a command reads, and configs of small runs."""
 
 import cv2
 import numpy as np
@@ -11,10 +11,8 @@ from reidpipe.pipeline.config.schema import Config
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.reid.model.network import ModelSpec, create_model, packed_model
 from tests.pipeline.media import write_images, write_video
-from tests.pipeline.networks import write_detector
+from tests.pipeline.networks import PERSON, write_detector
 from tests.pipeline.stored_runs import boxes
-
-PERSON = [[320, 240, 60, 140, 0.9]]
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +47,26 @@ def world(tmp_path_factory):
     (folder / "left.yaml").write_text(yaml.safe_dump(recipe | {"train": crops} | tests))
     (folder / "study.yaml").write_text(yaml.safe_dump(recipe | {"held_out": {"identities": 1}}))
     return folder
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    return write_detector(tmp_path_factory.mktemp("weights") / "person.onnx", PERSON)
+
+
+@pytest.fixture
+def store(tmp_path, detector):
+    """Write a config with the given cameras, by default two valid ones."""
+
+    def write(cameras=None, **sections):
+        if cameras is None:
+            write_video(tmp_path / "left.mp4", 20, size=(640, 480))
+            write_video(tmp_path / "right.mp4", 30, size=(640, 480))
+            cameras = {"left": {"source": "left.mp4"}, "right": {"source": "right.mp4"}}
+        short = {"min_seconds": 3}  # of five seconds of footage
+        sections = {"detector": {"weights": str(detector)}, "linking": short, "database": "people.db", **sections}
+        path = tmp_path / "store.yaml"
+        path.write_text(yaml.safe_dump({"cameras": cameras, **sections}))
+        return path
+
+    return write

@@ -15,15 +15,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner
 
-from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.output.video.writer import VideoWriter
 from reidpipe.pipeline.stages.quiet import QuietCameras
 from reidpipe.pipeline.types import Frame
 
+from ..commands import reidpipe
 from ..media import open_camera, read, write_video
-from ..networks import write_detector
+from ..networks import PERSON, write_detector
 
 ROOT = Path(__file__).parents[3]
 KILLS = 3
@@ -36,7 +35,6 @@ PROGRAM = (
 NEVER_EQUAL = {"started_at", "finished_at", "heartbeat_at", "created_at", "writer", "config"}
 OPEN_TRACKS_WITH_IDENTITY = (
     "select count(*) from tracklets where identity_id is not null and id not in (select tracklet_id from appearances)")
-PERSON = [[320, 240, 60, 140, 0.9]]  # network pixels of a 640 x 480 input
 
 
 def tiny(folder):
@@ -216,10 +214,6 @@ def broken_off(tmp_path_factory):
     assert process.returncode == 130, messages
     assert 0 < json.loads(out)["cameras"][0]["analysed"] < 200
     return BrokenOff(folder, messages)
-
-
-def reidpipe(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def test_an_interrupted_run_shows_what_it_has_and_is_resumed(broken_off, tmp_path):

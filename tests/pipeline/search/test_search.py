@@ -7,9 +7,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.corrections.decisions import merge, rename
 from reidpipe.pipeline.errors import ConfigError, CorrectionError, SourceError, StoreError
 from reidpipe.pipeline.search.evidence import deciding_crops, explain_link
@@ -19,6 +17,7 @@ from reidpipe.pipeline.search.ranking import Wanted, identity_query, rank_identi
 from reidpipe.pipeline.storage.store import Store
 from reidpipe.reid import Appearance, Embedder
 from reidpipe.trackers import Detections
+from tests.pipeline.commands import reidpipe
 from tests.pipeline.networks import write_embedder
 from tests.pipeline.stored_runs import COLOURS, DOOR_1, DOOR_2, HALL_1, HALL_2, coloured_run
 
@@ -179,23 +178,20 @@ def test_the_crops_that_decided_are_one_of_each_with_their_maps(store, weights):
     assert all(one.evidence.shape == (16, 8) for one in crops)
 
 
-def run(*arguments):
-    return CliRunner().invoke(main, [str(one) for one in arguments])
-
-
 def test_the_command_prints_and_draws_what_it_finds(database, tmp_path):
     sheet = tmp_path / "sheet.png"
-    result = run("search", "--identity", 1, "--database", database, "--sheet", sheet)
+    result = reidpipe("search", "--identity", 1, "--database", database, "--sheet", sheet)
     assert result.exit_code == 0, result.output
     assert "hall 00:01:00" in result.output
     assert cv2.imread(str(sheet)).shape[0] > 2 * 150
-    found = json.loads(run("search", "--identity", 1, "--database", database, "--time", "00:00:50/", "--json").output)
+    later = ("--time", "00:00:50/", "--json")
+    found = json.loads(reidpipe("search", "--identity", 1, "--database", database, *later).output)
     assert [(one["identity"], one["tracklets"][0]["camera"]) for one in found] == [(3, "hall")]
 
 
 def test_the_command_takes_a_crop(database, tmp_path):
     crop = picture(tmp_path / "red.png", COLOURS[HALL_2])
-    result = run("search", "--image", crop, "--database", database, "--sheet", tmp_path / "s.png", "--json")
+    result = reidpipe("search", "--image", crop, "--database", database, "--sheet", tmp_path / "s.png", "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)[0]["identity"] == 3
 
@@ -211,7 +207,7 @@ def test_the_command_takes_a_crop(database, tmp_path):
 ])
 def test_mistakes_are_one_line(database, arguments, code, message):
     filled = [one.format(folder=database.parent) for one in arguments]
-    result = run("search", *filled, "--database", database)
+    result = reidpipe("search", *filled, "--database", database)
     assert result.exit_code == code, result.output
     assert message in result.output
     assert len(result.output.strip().splitlines()) == 1
@@ -220,19 +216,19 @@ def test_mistakes_are_one_line(database, arguments, code, message):
 def test_the_sheet_does_not_replace_a_query_or_a_foreign_picture(database, tmp_path):
     crop = picture(tmp_path / "red.png", COLOURS[HALL_2])
     before = crop.read_bytes()
-    result = run("search", "--image", crop, "--sheet", crop, "--database", database, "--force")
+    result = reidpipe("search", "--image", crop, "--sheet", crop, "--database", database, "--force")
     assert (result.exit_code, crop.read_bytes()) == (6, before)
-    assert run("search", "--identity", 1, "--sheet", crop, "--database", database).exit_code == 6
+    assert reidpipe("search", "--identity", 1, "--sheet", crop, "--database", database).exit_code == 6
 
 
 def test_explain_link_prints_and_draws(database, tmp_path):
     out = tmp_path / "why.png"
-    result = run("explain", "link", "door:1", 3, "--out", out, "--database", database)
+    result = reidpipe("explain", "link", "door:1", 3, "--out", out, "--database", database)
     assert result.exit_code == 0, result.output
     assert "door:1 and hall:2: identity 1 and identity 3" in result.output
     assert "probability that they are one person" in result.output
     assert cv2.imread(str(out)).shape[0] > 320
-    parts = json.loads(run("explain", "link", 1, 3, "--json", "--database", database).output)["parts"]
+    parts = json.loads(reidpipe("explain", "link", 1, 3, "--json", "--database", database).output)["parts"]
     assert [set(part) for part in parts] == [{"what", "log_odds"}] * 3
-    result = run("explain", "link", "door", 3, "--database", database)
+    result = reidpipe("explain", "link", "door", 3, "--database", database)
     assert (result.exit_code, "expected a tracklet as CAMERA:TRACK" in result.output) == (2, True)

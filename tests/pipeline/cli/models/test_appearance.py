@@ -6,15 +6,10 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from click.testing import CliRunner
 from onnx import TensorProto, helper
 
-from reidpipe.pipeline.cli.main import main
 from reidpipe.reid.embedder import FORMAT_VERSION, KIND
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+from tests.pipeline.commands import reidpipe
 
 
 def write_people(root, folders=("query", "bounding_box_test"), people=2):
@@ -48,7 +43,7 @@ def test_one_report_covers_all_query_sets_and_baselines(tmp_path, caplog):
     occluded = write_people(tmp_path / "person-heavy", folders=("query",))
     baseline = write_network(tmp_path / "baseline.onnx")
     page, markdown = tmp_path / "out" / "page.png", tmp_path / "out" / "table.md"
-    result = run(
+    result = reidpipe(
         "evaluate-reid", "--data", data, "--occluded", occluded, "--occlude", "--baseline", baseline, "--page", page,
         "--markdown", markdown, "--json",
     )  # fmt: skip
@@ -73,7 +68,7 @@ def test_reports_are_printed_as_tables(tmp_path, monkeypatch):
     monkeypatch.setattr("reidpipe.reid.evaluation.speed.ROUND_SECONDS", 0.01)
     data, baseline = write_people(tmp_path / "data"), write_network(tmp_path / "baseline.onnx")
     markdown = tmp_path / "table.md"
-    result = run("evaluate-reid", "--data", data, "--baseline", baseline, "--speed", "--markdown", markdown)
+    result = reidpipe("evaluate-reid", "--data", data, "--baseline", baseline, "--speed", "--markdown", markdown)
     assert result.exit_code == 0, result.output
     header, _, *rows = markdown.read_text().splitlines()
     assert header == "| mAP | clean | crops/s of baseline |"
@@ -84,7 +79,7 @@ def test_reports_are_printed_as_tables(tmp_path, monkeypatch):
 
 
 def test_the_layout_can_be_given(tmp_path):
-    result = run("evaluate-reid", "--data", write_people(tmp_path), "--layout", "msmt17")
+    result = reidpipe("evaluate-reid", "--data", write_people(tmp_path), "--layout", "msmt17")
     assert result.exit_code == 2
     assert "list_gallery.txt: no such list of crops" in result.output
 
@@ -106,7 +101,7 @@ def test_errors_are_one_line(tmp_path, monkeypatch, spoil, arguments, exit_code,
     monkeypatch.chdir(tmp_path)
     if spoil:  # of two errors, the one about the output comes first
         (data / spoil).rename(tmp_path / "elsewhere")
-    result = run("evaluate-reid", "--data", data, *arguments)
+    result = reidpipe("evaluate-reid", "--data", data, *arguments)
     assert result.exit_code == exit_code
     assert message in result.output
     assert "Traceback" not in result.output
@@ -116,12 +111,12 @@ def test_queries_without_a_match_from_another_camera_are_reported(tmp_path, capl
     data = write_people(tmp_path / "data", people=2)
     (answer,) = (data / "bounding_box_test").glob("0002_*")
     answer.rename(answer.with_name("0002_c1s1_000001_00.png"))  # now it is from the camera of the queries
-    result = run("evaluate-reid", "--data", data)
+    result = reidpipe("evaluate-reid", "--data", data)
     assert result.exit_code == 0, result.output
     assert "clean: warning: 1 of 2 queries have no match from another camera" in caplog.messages
     (answer,) = (data / "bounding_box_test").glob("0001_*")
     answer.rename(answer.with_name("0001_c1s1_000001_00.png"))
-    result = run("evaluate-reid", "--data", data)
+    result = reidpipe("evaluate-reid", "--data", data)
     assert result.exit_code == 2
     assert f"{data}: none of the 2 clean queries has a match from another camera" in result.output
 
@@ -129,7 +124,7 @@ def test_queries_without_a_match_from_another_camera_are_reported(tmp_path, capl
 def test_two_query_sets_of_one_name_are_refused(tmp_path):
     data = write_people(tmp_path / "data")
     folders = [write_people(tmp_path / parent / "heavy", folders=("query",)) for parent in ("a", "b")]
-    result = run("evaluate-reid", "--data", data, "--occluded", folders[0], "--occluded", folders[1])
+    result = reidpipe("evaluate-reid", "--data", data, "--occluded", folders[0], "--occluded", folders[1])
     assert result.exit_code == 2
     assert "another set of queries is named heavy already" in result.output
 
@@ -137,17 +132,17 @@ def test_two_query_sets_of_one_name_are_refused(tmp_path):
 def test_the_deprecated_option_peer_still_adds_a_baseline(tmp_path):
     data = write_people(tmp_path / "data")
     networks = [write_network(tmp_path / f"{name}.onnx") for name in ("new", "old")]
-    result = run("evaluate-reid", "--data", data, "--baseline", networks[0], "--peer", networks[1], "--json")
+    result = reidpipe("evaluate-reid", "--data", data, "--baseline", networks[0], "--peer", networks[1], "--json")
     assert result.exit_code == 0, result.output
     assert list(json.loads(result.stdout)["queries"][0]["scores"])[-2:] == ["new", "old"]
     assert "reidpipe: warning: --peer is deprecated, use --baseline" in result.stderr.splitlines()
-    assert "--peer" not in run("evaluate-reid", "--help").output
+    assert "--peer" not in reidpipe("evaluate-reid", "--help").output
 
 
 def test_two_baselines_of_one_name_are_refused(tmp_path):
     baseline = write_network(tmp_path / "baseline.onnx")
     data = write_people(tmp_path / "data")
-    result = run("evaluate-reid", "--data", data, "--baseline", baseline, "--baseline", baseline)
+    result = reidpipe("evaluate-reid", "--data", data, "--baseline", baseline, "--baseline", baseline)
     assert result.exit_code == 4
     assert "baselines: expected distinct file names, got baseline, baseline" in result.output
 
@@ -179,10 +174,10 @@ def write_appearance(path, outputs):
 def test_explain_needs_a_model_with_evidence(tmp_path):
     images = sorted((write_people(tmp_path / "data") / "query").iterdir())
     weights = write_appearance(tmp_path / "blind.onnx", ["embedding", "mask"])
-    result = run("explain", *images, "--out", tmp_path / "sheet.png", "--weights", weights)
+    result = reidpipe("explain", *images, "--out", tmp_path / "sheet.png", "--weights", weights)
     assert result.exit_code == 4
     assert "blind.onnx: this model has no output evidence" in result.output
-    result = run("explain", tmp_path / "none.png", "--out", tmp_path / "sheet.png")
+    result = reidpipe("explain", tmp_path / "none.png", "--out", tmp_path / "sheet.png")
     assert result.exit_code == 2
     assert "none.png: no such image" in result.output
 
@@ -191,7 +186,7 @@ def test_explain_draws_a_sheet(tmp_path):
     weights = write_appearance(tmp_path / "explaining.onnx", ["embedding", "mask", "evidence"])
     images = sorted((write_people(tmp_path / "data") / "query").iterdir())
     sheet = tmp_path / "new" / "sheet.png"
-    result = run("explain", *images, "--out", sheet, "--weights", weights)
+    result = reidpipe("explain", *images, "--out", sheet, "--weights", weights)
     assert result.exit_code == 0, result.output
     assert f"evidence maps: {sheet}" in result.output
     assert cv2.imread(str(sheet)).shape[1] > 2 * 2 * 160

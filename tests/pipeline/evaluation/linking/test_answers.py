@@ -6,9 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.config.linking import CalibrationConfig
 from reidpipe.pipeline.corrections.decisions import confirm, merge, not_the_same, split, undo
 from reidpipe.pipeline.errors import ConfigError
@@ -16,6 +14,7 @@ from reidpipe.pipeline.evaluation.linking.answers import LEAST_ANSWERS, Answers,
 from reidpipe.pipeline.storage.store import Store
 from reidpipe.pipeline.types import Crop, Link, Tracklet
 from reidpipe.reid import Appearance
+from tests.pipeline.commands import reidpipe
 from tests.pipeline.stored_runs import camera
 
 PEOPLE = 2 * LEAST_ANSWERS
@@ -106,10 +105,6 @@ def test_too_few_answers_say_how_many_are_missing():
         adjusted(Answers(np.zeros(LEAST_ANSWERS + 1), np.arange(LEAST_ANSWERS + 1) > 0), CalibrationConfig())
 
 
-def run(*arguments):
-    return CliRunner().invoke(main, [str(one) for one in arguments])
-
-
 def test_the_command_fits_to_answers_and_the_run_can_be_linked_with_them(path):
     with Store.open(path) as store:
         for person in range(1, PEOPLE + 1):
@@ -117,18 +112,18 @@ def test_the_command_fits_to_answers_and_the_run_can_be_linked_with_them(path):
                 say_same(store, person)
             else:
                 split(store, 1, person, "Ada", tracklets=[("hall", person)])
-    done = run("calibrate", "--database", path, "--fit")
+    done = reidpipe("calibrate", "--database", path, "--fit")
     assert done.exit_code == 0, done.output
     assert f"fitted to {PEOPLE} answers, {LEAST_ANSWERS} of them for the link" in done.stdout
-    fitted = json.loads(run("calibrate", "--database", path, "--fit", "--json").stdout)["fitted"]
+    fitted = json.loads(reidpipe("calibrate", "--database", path, "--fit", "--json").stdout)["fitted"]
     settings = [f"--set=calibration.{name}={value}" for name, value in fitted.items()]
-    linked = json.loads(run("link", "--database", path, "--dry-run", "--json", *settings).stdout)
+    linked = json.loads(reidpipe("link", "--database", path, "--dry-run", "--json", *settings).stdout)
     assert linked["config"]["calibration"] == pytest.approx(fitted)
-    refused = run("link", "--database", path, "--set=calibration.looks=1")
+    refused = reidpipe("link", "--database", path, "--set=calibration.looks=1")
     assert (refused.exit_code, "linking.calibration.looks" in refused.output) == (2, True), refused.output
 
 
 def test_a_fit_without_answers_is_one_line(path):
-    done = run("calibrate", "--database", path, "--fit")
+    done = reidpipe("calibrate", "--database", path, "--fit")
     assert (done.exit_code, len(done.stderr.strip().splitlines())) == (2, 1)
     assert f"answer {LEAST_ANSWERS} and {LEAST_ANSWERS} more" in done.stderr

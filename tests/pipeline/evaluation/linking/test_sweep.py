@@ -7,9 +7,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.config.linking import LinkingConfig
 from reidpipe.pipeline.errors import ConfigError
 from reidpipe.pipeline.evaluation.linking.baseline import clusterings
@@ -19,6 +17,7 @@ from reidpipe.pipeline.linking.linker import link_tracklets
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import Observations, Tracklet
 from reidpipe.reid import Appearance
+from tests.pipeline.commands import reidpipe
 
 ANNA, BEN = 0.0, 1.1  # directions of their embeddings, radians
 BOX = np.array([[10, 20, 60, 180]], np.float32)
@@ -119,10 +118,6 @@ def test_values(text, values):
 def test_invalid_ranges_are_refused(text):
     with pytest.raises(ConfigError, match="false_link_rate: expected first:last:step"):
         parse_values("false_link_rate", text)
-
-
-def reidpipe(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def test_the_command_draws_the_curve_and_writes_csv_and_json(database, tmp_path):
