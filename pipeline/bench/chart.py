@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import median
 
-from ...reid.disk.files import PNG_MAKER, replacing
-from ...reid.disk.guard import MARK
+from ...reid.disk.files import write_chart
 from .speed import Benchmark
 
 WIDTH_INCHES, ROW_INCHES, DOTS_PER_INCH = 10, 0.55, 110
@@ -41,5 +40,4 @@ def draw_benchmark(result: Benchmark, path: Path) -> None:
     axes.margins(x=0.2)
     axes.set_xlabel("ms per frame, divided by each stage's share of the busy time")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=len(drawn), frameon=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={PNG_MAKER: MARK})
+    write_chart(path, figure)

@@ -20,7 +20,7 @@ from ..storage.schema import (
 )
 from ..storage.store import Store
 from ..storage.writing.corrected import apply_corrections
-from ..storage.writing.link_rows import in_parts
+from ..storage.writing.link_rows import drop_empty_identities, in_parts
 from ..storage.writing.processes import require_no_run
 from .history import Correction, history
 from .recording import NewCorrection, checked_author, finished_run, members, record
@@ -70,7 +70,7 @@ def forget(store: Store, run: int | None, identity: int, who: str, why: str = ""
             for kind in (LinkRow, CorrectionTracklet):
                 _delete(connection, kind, some)
             connection.execute(delete(TrackletRow).where(TrackletRow.id.in_(some)))
-        _drop_empty_identities(connection, number)
+        drop_empty_identities(connection, Identity.run_id == number)  # in all sets of links
         for part in (CheckpointPart, CheckpointRow):  # the state of an unfinished run holds embeddings and crops, too
             connection.execute(delete(part).where(part.run_id == number))
         row = record(connection, number, NewCorrection("forget", identity), author)
@@ -100,11 +100,3 @@ def _blank_audit(connection: Connection, run: int, ids: set[int]) -> None:
     own = [correction for correction, tracklets in about.items() if tracklets <= ids]
     for some in in_parts(own):
         connection.execute(update(CorrectionRow).where(CorrectionRow.id.in_(some)).values(name=None, why=""))
-
-
-def _drop_empty_identities(connection: Connection, run: int) -> None:
-    """Delete identities that no tracklet and no link refers to any more, in all sets of links."""
-    used = select(TrackletRow.identity_id).where(TrackletRow.identity_id.is_not(None)).distinct().subquery()
-    linked = select(LinkRow.identity_id).distinct().subquery()
-    connection.execute(delete(Identity).where(
-        Identity.run_id == run, Identity.id.not_in(select(used)), Identity.id.not_in(select(linked))))

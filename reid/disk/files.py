@@ -16,6 +16,7 @@ from .guard import MARK, real_path
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 PNG_START, PNG_HEADER_BYTES = b"\x89PNG\r\n\x1a\n", 33  # the signature and the first chunk
@@ -162,6 +163,16 @@ def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
     chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
     with replacing(path) as temporary:
         temporary.write_bytes(png[:PNG_HEADER_BYTES] + chunk + png[PNG_HEADER_BYTES:])
+
+
+def write_chart(path: Path, figure: Figure) -> None:
+    """Write a figure of matplotlib as PNG that names this program as its maker.
+
+    Raises:
+        OutputError: as `replacing` does.
+    """
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={PNG_MAKER: MARK})
 
 
 def is_png_by(path: Path, *makers: str) -> bool:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ....reid.disk.files import PNG_MAKER, replacing
-from ....reid.disk.guard import MARK
+from ....reid.disk.files import write_chart
 from ...linking.calibration import log_odds
 from .calibration import Assessment, Reliability
 
@@ -32,8 +31,7 @@ def draw_calibration(found: Assessment, path: Path) -> None:
         _draw_decisions(axes[1], found)
         _draw_reliability(axes[2], found.reliability)
     figure.suptitle(f"run {found.run}: how sure links are")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={PNG_MAKER: MARK})
+    write_chart(path, figure)
 
 
 def _draw_looks(axes: Axes, found: Assessment) -> None:

@@ -7,8 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ....reid.disk.files import PNG_MAKER, replacing
-from ....reid.disk.guard import MARK
+from ....reid.disk.files import write_chart
 from .sweep import Point, Sweep, Value
 
 if TYPE_CHECKING:
@@ -40,8 +39,7 @@ def draw_sweep(sweep: Sweep, path: Path) -> None:
     below.set_xlabel(f"linking.{key}")
     if places.names:
         below.set_xticks(range(len(places.names)), places.names)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={PNG_MAKER: MARK})
+    write_chart(path, figure)
 
 
 class _Places:

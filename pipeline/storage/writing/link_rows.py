@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, select, update
 
 from ...types import Link, TrackKey
 from ..schema import Identity, LinkRow, LinkSet, TrackletRow
@@ -74,10 +74,7 @@ def settle_links(connection: Connection, link_set_id: int) -> None:
     by_model = LinkRow.identity_id.in_(own) & (LinkRow.by == "model")
     valid = select(func.max(LinkRow.id)).where(by_model).group_by(LinkRow.tracklet_id).subquery()
     connection.execute(delete(LinkRow).where(by_model, LinkRow.id.not_in(select(valid))))
-    used = select(TrackletRow.identity_id).where(TrackletRow.identity_id.is_not(None)).distinct().subquery()
-    linked = select(LinkRow.identity_id).distinct().subquery()
-    connection.execute(delete(Identity).where(
-        Identity.link_set_id == link_set_id, Identity.id.not_in(select(used)), Identity.id.not_in(select(linked))))
+    drop_empty_identities(connection, Identity.link_set_id == link_set_id)
     by_appearance = connection.scalars(
         select(Identity.id).join(TrackletRow, TrackletRow.identity_id == Identity.id)
         .where(Identity.link_set_id == link_set_id).group_by(Identity.id)
@@ -87,6 +84,14 @@ def settle_links(connection: Connection, link_set_id: int) -> None:
             connection.execute(
                 update(Identity).where(Identity.id == bindparam("identity")).values(number=bindparam("place")),
                 [{"identity": one, "place": sign * place} for place, one in enumerate(by_appearance, 1)])
+
+
+def drop_empty_identities(connection: Connection, where: ColumnElement[bool]) -> None:
+    """Delete those of some identities that no tracklet and no link refers to any more."""
+    used = select(TrackletRow.identity_id).where(TrackletRow.identity_id.is_not(None)).distinct().subquery()
+    linked = select(LinkRow.identity_id).distinct().subquery()
+    connection.execute(delete(Identity).where(
+        where, Identity.id.not_in(select(used)), Identity.id.not_in(select(linked))))
 
 
 def _leave_undecided(connection: Connection, link_set_id: int) -> None:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...disk.files import PNG_MAKER, replacing
-from ...disk.guard import MARK
+from ...disk.files import write_chart
 from .log import EpochRecord
 
 if TYPE_CHECKING:
@@ -26,8 +25,7 @@ def draw_curves(records: Sequence[EpochRecord], path: Path) -> None:
     _draw_losses(above, records)
     _draw_scores(below, records)
     below.set_xlabel("epoch")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={PNG_MAKER: MARK})
+    write_chart(path, figure)
 
 
 def _draw_losses(axes: "Axes", records: Sequence[EpochRecord]) -> None:

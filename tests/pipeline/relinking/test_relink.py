@@ -15,11 +15,11 @@ from reidpipe.pipeline.errors import ConfigError, StoreError
 from reidpipe.pipeline.relinking.relink import relink
 from reidpipe.pipeline.relinking.violations import find_violations
 from reidpipe.pipeline.storage.link_sets import list_link_sets, select_link_set
-from reidpipe.pipeline.storage.queries import tracklet_rows
 from reidpipe.pipeline.storage.runs import find_run
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import Link, Observations, Tracklet
 from reidpipe.reid import Appearance
+from tests.pipeline.stored_runs import identities
 
 FLOOR = [[0.01, 0.0, 0.0], [0.0, 0.01, 0.0], [0.0, 0.0, 1.0]]  # 100 pixels are a metre
 
@@ -51,10 +51,6 @@ def database(tmp_path) -> Path:
     """Three tracklets of two people, of whom the links know three."""
     stored(tmp_path / "a.db", PEOPLE, [("door", 1, 1), ("door", 2, 2), ("hall", 1, 3)])
     return tmp_path / "a.db"
-
-
-def identities(store):
-    return {(row.camera, row.track): row.identity for row in tracklet_rows(store)}
 
 
 def test_links_become_a_new_set_and_the_old_ones_are_kept(database):
