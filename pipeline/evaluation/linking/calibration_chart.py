@@ -9,7 +9,7 @@ import numpy as np
 
 from ....reid.disk.files import PNG_MAKER, replacing
 from ....reid.disk.guard import MARK
-from ...linking.calibration import log_odds
+from ...linking.evidence.calibration import log_odds
 from .calibration import Assessment, Reliability
 
 if TYPE_CHECKING:
