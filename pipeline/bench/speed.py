@@ -220,7 +220,7 @@ def _wait_for_parent() -> None:
 
 def _pipeline(config: Config, plan: Plan, what: str = "pipeline") -> Measurement:
     rate = _Rate(plan.frames)
-    from ..sources.isolation import start_decoders
+    from ..sources.isolation.isolated_source import start_decoders
 
     if config.sources.isolate:
         start_decoders()  # as `reidpipe run` does
