@@ -220,6 +220,10 @@ def _wait_for_parent() -> None:
 
 def _pipeline(config: Config, plan: Plan, what: str = "pipeline") -> Measurement:
     rate = _Rate(plan.frames)
+    from ..sources.isolation.isolated_source import start_decoders
+
+    if config.sources.isolate:
+        start_decoders()  # as `reidpipe run` does
     from ..run import run_pipeline  # belongs to the time until the first frame
 
     with tempfile.TemporaryDirectory() as folder, PeakMemory() as memory:

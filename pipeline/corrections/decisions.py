@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.orm import aliased
 
 from ..errors import CorrectionError
-from ..linking.constraints import is_handover
+from ..linking.evidence.constraints import is_handover
 from ..storage.schema import NAME_LENGTH, Camera, CorrectionRow, CorrectionTracklet, Identity, TrackletRow
 from ..storage.store import Store
 from ..storage.times import iso_time

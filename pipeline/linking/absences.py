@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .spans import Spans
+from .evidence.spans import Spans
 
 Numbers = NDArray[np.int64]
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ...reid import Appearance, masked_similarity
 from ..config.linking import LinkingConfig
-from .constraints import reachable
-from .spans import Spans
-from .views import NEAREST_VIEWS, mean_of_nearest, nearest_views
+from .evidence.constraints import reachable
+from .evidence.spans import Spans
+from .evidence.views import NEAREST_VIEWS, mean_of_nearest, nearest_views
 
 if TYPE_CHECKING:
     from ...reid.search.candidates import Candidates

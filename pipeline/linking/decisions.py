@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .constraints import is_handover
+from .evidence.constraints import is_handover
+from .evidence.views import mean_of_nearest, nearest_views
 from .recent import UNDECIDED
-from .views import mean_of_nearest, nearest_views
 
 Numbers = NDArray[np.int64]
 Rows = NDArray[np.int64]

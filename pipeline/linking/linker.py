@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from ...reid import Appearance, concatenate, masked_similarity, shared_mask_share
 from ..config.linking import LinkingConfig
 from ..types import Link, TrackKey, Tracklet
-from .calibration import log_odds, probability
 from .candidates import KnownIdentities
+from .evidence.calibration import log_odds, probability
+from .evidence.spans import spans_of
+from .evidence.views import NEAREST_VIEWS
 from .recent import UNDECIDED, Mask, Recent
 from .revision import Revision
-from .spans import spans_of
-from .views import NEAREST_VIEWS
 
 REVISED_SECONDS = 120.0  # decisions about tracklets that ended longer ago are final
 KEPT_SECONDS = 300.0  # tracklets that ended longer ago are kept as summaries of their identities only

@@ -13,13 +13,13 @@ from ...reid import Appearance, concatenate, masked_similarity
 from ..config.linking import LinkingConfig
 from ..types import TrackKey
 from .absences import numbered_by_appearance, split_absences
-from .calibration import cohort_levels
 from .candidates import Found, KnownIdentities
-from .constraints import compatible, gap_seconds, separate_views
-from .motion import motion_evidence
-from .spans import Spans, joined
-from .transits import SURE, Transits
-from .views import NEAREST_VIEWS, mean_of_nearest, nearest_views
+from .evidence.calibration import cohort_levels
+from .evidence.constraints import compatible, gap_seconds, separate_views
+from .evidence.motion import motion_evidence
+from .evidence.spans import Spans, joined
+from .evidence.transits import SURE, Transits
+from .evidence.views import NEAREST_VIEWS, mean_of_nearest, nearest_views
 
 KEPT_ARRAYS = (
     "sure_seconds", "identity", "written", "probability", "is_open", "similarity", "motion", "level", "compatible")

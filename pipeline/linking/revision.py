@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .evidence.views import NEAREST_VIEWS
 from .recent import UNDECIDED, Mask, Numbers, Recent, Rows
-from .views import NEAREST_VIEWS
 
 LEAST_GAIN = 1e-6  # of a step: sums of floats are not exact
 MOST_MOVES = 4  # of a tracklet in one revision: who gains may cost others, so that moves could go round in a circle

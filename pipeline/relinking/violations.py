@@ -9,8 +9,8 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import aliased
 
-from ..linking.constraints import FLOOR_SLACK_METRES, is_handover, metres_apart, reachable
-from ..linking.spans import spans_of
+from ..linking.evidence.constraints import FLOOR_SLACK_METRES, is_handover, metres_apart, reachable
+from ..linking.evidence.spans import spans_of
 from ..storage.runs import list_cameras, run_number
 from ..storage.schema import Camera, Identity, TrackletRow
 from ..storage.store import Store

@@ -59,8 +59,8 @@ class Prepared:
 def prepare(config: Config, trust_weights: bool) -> Prepared:
     """Open all that a run needs, as far as possible; nothing is written, and no database is made.
 
-    Both networks are tried on an empty picture: some damage shows only when they run. Cameras are opened and networks
-    compiled at the same time.
+    Both networks are tried on an empty picture: some damage shows only when they run. Everything is done at the same
+    time, because a run begins when the last of it is done.
 
     Args:
         config: validated, with resolved paths.
@@ -71,6 +71,8 @@ def prepare(config: Config, trust_weights: bool) -> Prepared:
     threads, found = network_threads(config), Prepared()
     opening = in_background(partial(_open_each, config), "open cameras")
     loading = in_background(partial(_tried_embedder, config, threads), "load appearance model")
+    checking = in_background(partial(_check_database, config), "check database")
+    reading = in_background(partial(read_floor_plan, config.floor_plan), "read floor plan")
     try:
         detector = open_detector(config.detector, threads, trust_weights)
     except WeightsError as error:
@@ -92,12 +94,11 @@ def prepare(config: Config, trust_weights: bool) -> Prepared:
         found.errors.append(error)
     give_back_freed_heap()
     try:
-        verify_database(config.database)
-        check_database_path(config)
+        checking.result()
     except StoreError as error:
         found.errors.append(error if str(error).startswith("database: ") else StoreError(f"database: {error}"))
     try:
-        found.plan = read_floor_plan(config.floor_plan)
+        found.plan = reading.result()
     except ConfigError as error:
         found.errors.append(error)
     return found
@@ -107,6 +108,11 @@ def _tried_embedder(config: Config, threads: int) -> CropEmbedder:
     embedder = open_embedder(config.appearance, max(1, threads // 2))  # it works beside the detector
     try_embedder(embedder)
     return embedder
+
+
+def _check_database(config: Config) -> None:
+    verify_database(config.database)
+    check_database_path(config)
 
 
 def open_cameras(config: Config) -> tuple[dict[str, Source], dict[str, CameraReport]]:

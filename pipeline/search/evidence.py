@@ -11,10 +11,10 @@ from ...reid import Appearance, Embedder, concatenate, masked_similarity, shared
 from ..config.linking import LinkingConfig
 from ..corrections.identities import identity_tracklets
 from ..errors import CorrectionError
-from ..linking.calibration import probability
-from ..linking.constraints import compatible, gap_seconds, separate_views
-from ..linking.motion import motion_evidence
-from ..linking.spans import Spans, spans_of
+from ..linking.evidence.calibration import probability
+from ..linking.evidence.constraints import compatible, gap_seconds, separate_views
+from ..linking.evidence.motion import motion_evidence
+from ..linking.evidence.spans import Spans, spans_of
 from ..relinking.relink import shown_linking
 from ..storage.packing import decode_crop
 from ..storage.queries import CropImage, TrackletSummary, crop_images, stored_appearances, tracklet_rows

@@ -13,8 +13,8 @@ from ...reid import Appearance, concatenate, masked_similarity, merge_tracklet, 
 from ..config.linking import CalibrationConfig, LinkingConfig
 from ..corrections.identities import identity_names
 from ..errors import ConfigError, CorrectionError, StoreError
-from ..linking.calibration import probability
-from ..linking.views import mean_of_nearest, nearest_views
+from ..linking.evidence.calibration import probability
+from ..linking.evidence.views import mean_of_nearest, nearest_views
 from ..output.visits import Visit, list_visits
 from ..relinking.relink import shown_linking
 from ..storage.queries import StoredAppearance, stored_appearances, tracklet_rows

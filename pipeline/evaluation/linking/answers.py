@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from ...config.linking import CalibrationConfig
 from ...errors import ConfigError
-from ...linking.calibration import log_odds
+from ...linking.evidence.calibration import log_odds
 from ...storage.runs import run_number
 from ...storage.schema import Identity, LinkRow, LinkSet, TrackletRow
 from ...storage.store import Store

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from ....reid import concatenate, masked_similarity
 from ...config.linking import CalibrationConfig, LinkingConfig
 from ...errors import ConfigError
-from ...linking.calibration import log_odds
 from ...linking.candidates import KnownIdentities
-from ...linking.constraints import gap_seconds
+from ...linking.evidence.calibration import log_odds
+from ...linking.evidence.constraints import gap_seconds
+from ...linking.evidence.spans import spans_of
 from ...linking.linker import can_be_linked, sure_seconds
 from ...linking.recent import UNDECIDED, Recent
-from ...linking.spans import spans_of
 from ...relinking.relink import run_linking
 from ...storage.queries import stored_appearances
 from ...storage.runs import find_run

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ....reid.disk.files import write_chart
-from ...linking.calibration import log_odds
+from ...linking.evidence.calibration import log_odds
 from .calibration import Assessment, Reliability
 
 if TYPE_CHECKING:

@@ -45,6 +45,11 @@ def tables_and_revision(connection: Connection, name: str, create: bool) -> tupl
     return tables, revision
 
 
+def load_migrations() -> None:
+    """Import what `migrate` needs, before it is called."""
+    from alembic import command  # noqa: F401
+
+
 def migrate(connection: Connection) -> None:
     """Apply all missing migrations in the transaction of a connection that enforces no foreign keys."""
     from alembic import command

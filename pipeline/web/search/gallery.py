@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from ....reid import Appearance, masked_similarity
 from ...config.linking import LinkingConfig
 from ...errors import StoreError
-from ...linking.views import mean_of_nearest, nearest_views
+from ...linking.evidence.views import mean_of_nearest, nearest_views
 from ...relinking.relink import shown_linking
 from ...storage.packing import UINT8_MAX
 from ...storage.schema import AppearanceRow, Camera, Identity, TrackletRow

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from reidpipe.pipeline.config.linking import LinkingConfig
 from reidpipe.pipeline.linking import candidates, linker
-from reidpipe.pipeline.linking.constraints import OVERLAP_SECONDS, compatible
+from reidpipe.pipeline.linking.evidence.constraints import OVERLAP_SECONDS, compatible
+from reidpipe.pipeline.linking.evidence.spans import spans_of
 from reidpipe.pipeline.linking.linker import KEPT_SECONDS, Linker, link_tracklets
 from reidpipe.pipeline.linking.revision import with_earlier_numbers
-from reidpipe.pipeline.linking.spans import spans_of
 from reidpipe.pipeline.types import Tracklet
 from reidpipe.reid import Appearance
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import Tracklet
+from ...types import Tracklet
 
 PATH_POINTS = 64  # per tracklet; longer floor paths are thinned out evenly
 

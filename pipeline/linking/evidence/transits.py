@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config.linking import LONGEST_TRANSIT, TransitConfig
+from ...config.linking import LONGEST_TRANSIT, TransitConfig
 from .constraints import Floats, Mask, gap_seconds
 from .spans import Spans
 

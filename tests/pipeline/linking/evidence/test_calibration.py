@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from reidpipe.pipeline.config.linking import LinkingConfig
-from reidpipe.pipeline.linking.calibration import cohort_levels, log_odds, probability
+from reidpipe.pipeline.linking.evidence.calibration import cohort_levels, log_odds, probability
+from reidpipe.pipeline.linking.evidence.motion import AREA_METRES, LEAST, motion_evidence
+from reidpipe.pipeline.linking.evidence.spans import spans_of
 from reidpipe.pipeline.linking.linker import link_tracklets
-from reidpipe.pipeline.linking.motion import AREA_METRES, LEAST, motion_evidence
-from reidpipe.pipeline.linking.spans import spans_of
 from reidpipe.pipeline.types import Tracklet
 from reidpipe.reid import Appearance
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from reidpipe.pipeline.config.linking import LinkingConfig, TransitConfig
+from reidpipe.pipeline.linking.evidence.spans import spans_of
+from reidpipe.pipeline.linking.evidence.transits import MOST_EVIDENCE, Transits
 from reidpipe.pipeline.linking.linker import Linker
-from reidpipe.pipeline.linking.spans import spans_of
-from reidpipe.pipeline.linking.transits import MOST_EVIDENCE, Transits
 from reidpipe.pipeline.types import Tracklet
 from reidpipe.reid import Appearance
 
