@@ -43,6 +43,7 @@ def search_command(
     sheet: Path | None,
     force: bool,
     database: str | None,
+    config_path: Path | None,
     run: int | None,
     as_json: bool,
 ) -> None:
@@ -59,7 +60,7 @@ def search_command(
 
     if not images and identity is None:
         raise ConfigError("who is looked for? Give --image with a picture of the person, or --identity")
-    with open_store(database, None) as store:
+    with open_store(database, config_path) as store:
         number = run_number(store, run)
         if sheet is not None:
             check_picture(guard_of_run(store, number, images, force), sheet)
