@@ -48,6 +48,7 @@ def list_command(database: str | None, config_path: Path | None, run: int | None
 @database_options
 def show_command(identity: int, database: str | None, config_path: Path | None, run: int | None, as_json: bool) -> None:
     """List the tracklets of IDENTITY, with the evidence of their links."""
+    from ....reid.similarity import informative_share
     from ...corrections.identities import identity_names, identity_tracklets
     from ...storage.times import iso_time
 
@@ -61,8 +62,8 @@ def show_command(identity: int, database: str | None, config_path: Path | None, 
             ("tracklet", "first seen", "last seen", "observations", "probability", "similarity", "shared mask",
              "seconds since seen", "by"),
             [(f"{one.camera}:{one.track}", iso_time(one.first_seconds), iso_time(one.last_seconds), one.observations,
-              _rounded(one.probability, 3), _rounded(one.similarity, 3), _rounded(one.shared_mask, 2),
-              _rounded(one.gap_seconds, 1), one.by) for one in found]))
+              _rounded(one.probability, 3), _rounded(one.similarity, 3),
+              _rounded(informative_share(one.shared_mask), 2), _rounded(one.gap_seconds, 1), one.by) for one in found]))
 
 
 @identities_group.command("merge")

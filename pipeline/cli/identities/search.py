@@ -120,6 +120,7 @@ def _plain(one: FoundIdentity) -> dict[str, object]:
 
 
 def _print_found(found: list[FoundIdentity]) -> None:
+    from ....reid.similarity import informative_share
     from ...storage.times import iso_time
 
     if not found:
@@ -129,8 +130,9 @@ def _print_found(found: list[FoundIdentity]) -> None:
         visits = [f"{visit.camera} {iso_time(visit.enter_seconds)[11:19]} to {iso_time(visit.leave_seconds)[11:19]}"
                   for visit in one.visits[:VISITS_SHOWN]]
         more = [f"and {len(one.visits) - VISITS_SHOWN} more"] if len(one.visits) > VISITS_SHOWN else []
+        share = informative_share(one.shared_mask)
         rows.append((rank, one.identity, one.name or "", f"{one.probability:.3f}", f"{one.similarity:.3f}",
-                     f"{one.shared_mask:.2f}", "\n".join(visits + more)))
+                     "-" if share is None else f"{share:.2f}", "\n".join(visits + more)))
     terminal().print(table_of(
         "found", ("rank", "identity", "name", "probability", "similarity", "shared mask", "visits"), rows))
     return None
