@@ -9,7 +9,7 @@ from .appearance import Appearance
 
 Mode = Literal["plain", "query", "joint"]
 SMALLEST_ENERGY = np.float32(1e-20)  # lower bound under a root, so that disjoint masks give 0 instead of 0/0
-SHARE_WITHOUT_MASKS = 0.25  # of two masks of 0.5 everywhere
+HALVES = (0.5, 128 / 255)  # masks of models without one, as computed and as stored in a byte
 SHARE_TOLERANCE = 1e-5  # float32 sums stay well inside; masks that say something hardly ever come so near
 
 
@@ -76,7 +76,9 @@ def informative_share(share: float | None) -> float | None:
 
     A model without a mask gives 0.5 for every dim, so that all pairs share 0.25 of it, whoever is covered.
     """
-    return None if share is None or abs(share - SHARE_WITHOUT_MASKS) < SHARE_TOLERANCE else share
+    if share is None or any(abs(share - one * other) < SHARE_TOLERANCE for one in HALVES for other in HALVES):
+        return None
+    return share
 
 
 def _shared_energy(
