@@ -115,7 +115,8 @@ def test_shared_mask_share_of_constant_masks_is_their_product():
 
 def test_a_share_is_not_shown_where_models_have_no_mask():
     assert informative_share(None) is None
-    assert [informative_share(share) for share in (0.25, 0.249999970197678, 0.5 * 128 / 255, (128 / 255) ** 2)] == [None] * 4
+    shares = (0.25, 0.249999970197678, 0.5 * 128 / 255, (128 / 255) ** 2)
+    assert [informative_share(share) for share in shares] == [None] * 4
     assert [informative_share(share) for share in (0.2501, 0.81, 0.0)] == [0.2501, 0.81, 0.0]
 
 

@@ -74,7 +74,7 @@ def _draw_reliability(axes: Axes, reliability: Reliability) -> None:
         axes.annotate(str(count), (x, y), textcoords="offset points", xytext=(6, -10), fontsize="small")
     title = f"reliability: calibration error {100 * reliability.error:.1f} %, Brier score {reliability.brier:.3f}"
     axes.set(xlabel="stated probability, %", ylabel="right, %", title=title, xlim=(-3, 103), ylim=(-3, 106))
-    _finish(axes)
+    _finish(axes, "lower right")
 
 
 def _leave_room(axes: Axes) -> None:
@@ -82,6 +82,6 @@ def _leave_room(axes: Axes) -> None:
     axes.set_ylim(top=LEGEND_ROOM * axes.get_ylim()[1])
 
 
-def _finish(axes: Axes) -> None:
+def _finish(axes: Axes, legend: str = "upper left") -> None:
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", loc="upper left")
+    axes.legend(fontsize="small", loc=legend)
