@@ -24,7 +24,7 @@ demo: .venv/installed
 	$(BIN)/reidpipe render --out out/video
 	@echo
 	@echo "database:          reidpipe.db"
-	@echo "trajectories:      out/trajectories.csv   (one row per observation)"
+	@echo "trajectories:      out/trajectories.csv   (one row per box of a person)"
 	@echo "visits:            out/visits.csv         (one row per person and camera)"
 	@echo "annotated videos:  out/video/             (open out/video/mosaic.mp4)"
 	@echo "review page:       make web"

@@ -9,6 +9,8 @@ from .appearance import Appearance
 
 Mode = Literal["plain", "query", "joint"]
 SMALLEST_ENERGY = np.float32(1e-20)  # lower bound under a root, so that disjoint masks give 0 instead of 0/0
+HALVES = (0.5, 128 / 255)  # masks of models without one, as computed and as stored in a byte
+SHARE_TOLERANCE = 1e-5  # float32 sums stay well inside; masks that say something hardly ever come so near
 
 
 def masked_similarity(query: Appearance, gallery: Appearance, mode: Mode = "joint") -> NDArray[np.float32]:
@@ -67,6 +69,16 @@ def shared_mask_share(query: Appearance, gallery: Appearance) -> NDArray[np.floa
     _check_dimensions(query, gallery)
     share = _shared_energy(query.embedding, query.mask, gallery.embedding, gallery.mask)  # (Nq, Ng)
     return share.clip(0, 1).astype(np.float32)
+
+
+def informative_share(share: float | None) -> float | None:
+    """A shared mask share for people to read: None where it says nothing about what is visible.
+
+    A model without a mask gives 0.5 for every dim, so that all pairs share 0.25 of it, whoever is covered.
+    """
+    if share is None or any(abs(share - one * other) < SHARE_TOLERANCE for one in HALVES for other in HALVES):
+        return None
+    return share
 
 
 def _shared_energy(

@@ -154,14 +154,15 @@ def terminal() -> Console:
 
 
 def table_of(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table for the terminal; numbers are right-aligned, the first column and text left-aligned."""
+    """A table for the terminal; numbers are right-aligned, also if some are missing; the first column and text left."""
     from rich.table import Table
 
     lines = [[without_credentials(cell) if isinstance(cell, str) else str(cell) for cell in row] for row in rows]
     table = Table(title=without_credentials(title), title_justify="left")
     for column, heading in enumerate(headings):
-        numeric = all(line[column][:1].isdigit() or line[column] in ("?", "-") for line in lines)
-        table.add_column(heading, justify="right" if numeric and lines and column else "left")
+        cells = [line[column] for line in lines if line[column] not in ("", "?", "-")]
+        numeric = all(cell.removeprefix("-")[:1].isdigit() for cell in cells)
+        table.add_column(heading, justify="right" if numeric and cells and column else "left")
     for line in lines:
         table.add_row(*line)
     return table

@@ -83,7 +83,7 @@ def _shown(value: object) -> str:
     if isinstance(value, Mapping):
         return "keys with values"
     if isinstance(value, list):
-        return "a list"
+        return f"a list of {len(value)}"
     if len(str(value)) > LONGEST_SHOWN:  # and cut, it could end within a password
         return f"text of {len(str(value))} characters"
     return f'"{shortened(without_credentials(address_without_credentials(str(value))))}"'

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...reid.evaluation.sheet import FAINT, INK, Sheet
+from ...reid.similarity import informative_share
 from ...reid.wording import counted
 from ..storage.packing import decode_crop
 from ..storage.queries import CropImage, crop_images
@@ -64,7 +65,7 @@ def _draw_identity(sheet: Sheet, top: int, rank: int, one: FoundIdentity, crops:
     sheet.write(f"{rank}.  identity {one.identity}", MARGIN_PX, top, 17, bold=True)
     lines = [
         *([one.name] if one.name else []), f"probability {one.probability:.2f}", f"similarity {one.similarity:.2f}",
-        f"shared mask {100 * one.shared_mask:.0f} %",
+        *([] if (share := informative_share(one.shared_mask)) is None else [f"shared mask {100 * share:.0f} %"]),
         f"{counted(len(one.visits), 'visit')}, {counted(len(one.tracklets), 'tracklet')}"]
     for line, text in enumerate(lines):
         sheet.write(text, MARGIN_PX, top + 28 + 22 * line, 14, INK if line == 0 else FAINT, width_px=width)

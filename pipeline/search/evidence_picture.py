@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...reid.evaluation.evidence_map import draw_evidence_sheet
 from ...reid.evaluation.sheet import FAINT, INK, Sheet
+from ...reid.similarity import informative_share
 from ..storage.times import iso_time
 from .evidence import DecidingCrop, LinkEvidence
 
@@ -47,10 +48,12 @@ def draw_link_evidence(found: LinkEvidence, crops: Sequence[DecidingCrop], verdi
 def evidence_lines(found: LinkEvidence) -> list[tuple[str, str]]:
     """What was measured and its value, as a table for people."""
     seen = f"{found.gap_seconds:.1f} s" if found.gap_seconds > 0 else f"at once, for {-found.gap_seconds:.1f} s"
+    share = informative_share(found.shared_mask)
     return [
         ("masked similarity of the tracklets", f"{found.similarity:.3f}"),
         ("without masks", f"{found.plain_similarity:.3f}"),
-        ("share of the mask that is reliable in both", f"{100 * found.shared_mask:.0f} %"),
+        ("share of the mask that is reliable in both",
+         "the model has no mask" if share is None else f"{100 * share:.0f} %"),
         ("time between them", seen),
         ("time and place allow one person", "yes" if found.possible else "no"),
         *((f"log-odds, {part.what}", f"{part.log_odds:+.2f}") for part in found.parts),

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reidpipe.reid import Appearance, masked_similarity, shared_mask_share
+from reidpipe.reid.similarity import informative_share
 
 MODES = ["plain", "query", "joint"]
 
@@ -110,6 +111,13 @@ def test_shared_mask_share_of_constant_masks_is_their_product():
     for a, b in ((1.0, 1.0), (0.5, 0.5), (1.0, 0.25), (0.0, 1.0)):
         share = shared_mask_share(with_mask(query, a), with_mask(gallery, b))
         np.testing.assert_allclose(share, a * b, atol=1e-5)
+
+
+def test_a_share_is_not_shown_where_models_have_no_mask():
+    assert informative_share(None) is None
+    shares = (0.25, 0.249999970197678, 0.5 * 128 / 255, (128 / 255) ** 2)
+    assert [informative_share(share) for share in shares] == [None] * 4
+    assert [informative_share(share) for share in (0.2501, 0.81, 0.0)] == [0.2501, 0.81, 0.0]
 
 
 @settings(max_examples=40, deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -26,12 +27,12 @@ def identities_group() -> None:
 
 @identities_group.command("list")
 @database_options
-def list_command(database: str | None, run: int | None, as_json: bool) -> None:
+def list_command(database: str | None, config_path: Path | None, run: int | None, as_json: bool) -> None:
     """List the identities of a run."""
     from ...corrections.identities import list_identities
     from ...storage.times import iso_time
 
-    with open_store(database, None) as store:
+    with open_store(database, config_path) as store:
         found = list_identities(store, run)
         if as_json:
             return print_json(found)
@@ -45,12 +46,13 @@ def list_command(database: str | None, run: int | None, as_json: bool) -> None:
 @identities_group.command("show")
 @click.argument("identity", type=IDENTITY)
 @database_options
-def show_command(identity: int, database: str | None, run: int | None, as_json: bool) -> None:
+def show_command(identity: int, database: str | None, config_path: Path | None, run: int | None, as_json: bool) -> None:
     """List the tracklets of IDENTITY, with the evidence of their links."""
+    from ....reid.similarity import informative_share
     from ...corrections.identities import identity_names, identity_tracklets
     from ...storage.times import iso_time
 
-    with open_store(database, None) as store:
+    with open_store(database, config_path) as store:
         found = identity_tracklets(store, run, identity)
         name = identity_names(store, run).get(identity)
         if as_json:
@@ -60,8 +62,8 @@ def show_command(identity: int, database: str | None, run: int | None, as_json: 
             ("tracklet", "first seen", "last seen", "observations", "probability", "similarity", "shared mask",
              "seconds since seen", "by"),
             [(f"{one.camera}:{one.track}", iso_time(one.first_seconds), iso_time(one.last_seconds), one.observations,
-              _rounded(one.probability, 3), _rounded(one.similarity, 3), _rounded(one.shared_mask, 2),
-              _rounded(one.gap_seconds, 1), one.by) for one in found]))
+              _rounded(one.probability, 3), _rounded(one.similarity, 3),
+              _rounded(informative_share(one.shared_mask), 2), _rounded(one.gap_seconds, 1), one.by) for one in found]))
 
 
 @identities_group.command("merge")
@@ -70,12 +72,13 @@ def show_command(identity: int, database: str | None, run: int | None, as_json: 
 @click.option("--anyway", is_flag=True, help="even if one camera sees both at the same time")
 @decision_options
 def merge_command(
-    one: int, other: int, anyway: bool, who: str | None, why: str, database: str | None, run: int | None, as_json: bool
+    one: int, other: int, anyway: bool, who: str | None, why: str,
+    database: str | None, config_path: Path | None, run: int | None, as_json: bool,
 ) -> None:
     """Decide that ONE and OTHER are one person, who keeps the lower number."""
     from ...corrections.decisions import merge
 
-    with open_store(database, None) as store:
+    with open_store(database, config_path) as store:
         _print_correction(merge(store, run, one, other, author(who), why, anyway), as_json)
 
 
@@ -91,6 +94,7 @@ def split_command(
     who: str | None,
     why: str,
     database: str | None,
+    config_path: Path | None,
     run: int | None,
     as_json: bool,
 ) -> None:
@@ -101,7 +105,7 @@ def split_command(
     from ...corrections.decisions import split
 
     keys = [tracklet_key(one) for one in tracks]
-    with open_store(database, None) as store:
+    with open_store(database, config_path) as store:
         seconds = None if begin is None else Clock.of_run(store, run).seconds(begin)
         _print_correction(split(store, run, identity, author(who), why, keys, seconds), as_json)
 
@@ -111,12 +115,13 @@ def split_command(
 @click.argument("other", type=IDENTITY)
 @decision_options
 def apart_command(
-    one: int, other: int, who: str | None, why: str, database: str | None, run: int | None, as_json: bool
+    one: int, other: int, who: str | None, why: str,
+    database: str | None, config_path: Path | None, run: int | None, as_json: bool,
 ) -> None:
     """Decide that ONE and OTHER are different people, whatever a later linking finds."""
     from ...corrections.decisions import not_the_same
 
-    with open_store(database, None) as store:
+    with open_store(database, config_path) as store:
         _print_correction(not_the_same(store, run, one, other, author(who), why), as_json)
 
 
@@ -125,12 +130,13 @@ def apart_command(
 @click.argument("name")
 @decision_options
 def rename_command(
-    identity: int, name: str, who: str | None, why: str, database: str | None, run: int | None, as_json: bool
+    identity: int, name: str, who: str | None, why: str,
+    database: str | None, config_path: Path | None, run: int | None, as_json: bool,
 ) -> None:
     """Call IDENTITY by a NAME; "" takes the name away."""
     from ...corrections.decisions import rename
 
-    with open_store(database, None) as store:
+    with open_store(database, config_path) as store:
         _print_correction(rename(store, run, identity, name, author(who), why), as_json)
 
 
@@ -139,7 +145,8 @@ def rename_command(
 @click.option("--yes", is_flag=True, help="do not ask; needed where there is no terminal")
 @decision_options
 def forget_command(
-    identity: int, yes: bool, who: str | None, why: str, database: str | None, run: int | None, as_json: bool
+    identity: int, yes: bool, who: str | None, why: str,
+    database: str | None, config_path: Path | None, run: int | None, as_json: bool,
 ) -> None:
     """Delete all that is stored about IDENTITY, for good.
 
@@ -148,7 +155,7 @@ def forget_command(
     """
     from ...corrections.forgetting import forget
 
-    with open_store(database, None) as store:
+    with open_store(database, config_path) as store:
         if not yes:
             _confirm(store, run, identity)
         found = forget(store, run, identity, author(who), why)
@@ -163,22 +170,23 @@ def forget_command(
 @click.argument("correction", type=IDENTITY, required=False)
 @decision_options
 def undo_command(
-    correction: int | None, who: str | None, why: str, database: str | None, run: int | None, as_json: bool
+    correction: int | None, who: str | None, why: str,
+    database: str | None, config_path: Path | None, run: int | None, as_json: bool,
 ) -> None:
     """Undo a CORRECTION by its number; by default, the last one that holds. An undo can itself be undone."""
     from ...corrections.decisions import undo
 
-    with open_store(database, None) as store:
+    with open_store(database, config_path) as store:
         _print_correction(undo(store, run, author(who), why, correction), as_json)
 
 
 @identities_group.command("history")
 @database_options
-def history_command(database: str | None, run: int | None, as_json: bool) -> None:
+def history_command(database: str | None, config_path: Path | None, run: int | None, as_json: bool) -> None:
     """List all corrections of a run, the newest first."""
     from ...corrections.history import history
 
-    with open_store(database, None) as store:
+    with open_store(database, config_path) as store:
         found = history(store, run)
     if as_json:
         return print_json(found)

@@ -18,7 +18,8 @@ from .search import THREADS, check_picture
 @force_option
 @database_options
 def explain_link_command(
-    one: str, other: str, out: Path | None, force: bool, database: str | None, run: int | None, as_json: bool
+    one: str, other: str, out: Path | None, force: bool,
+    database: str | None, config_path: Path | None, run: int | None, as_json: bool,
 ) -> None:
     """Show why ONE and OTHER are, or are not, one person.
 
@@ -32,7 +33,7 @@ def explain_link_command(
     from ...storage.runs import run_number
 
     ends = [int(text) if text.isascii() and text.isdigit() else tracklet_key(text) for text in (one, other)]
-    with open_store(database, None) as store:
+    with open_store(database, config_path) as store:
         number = run_number(store, run)
         if out is not None:
             check_picture(guard_of_run(store, number, [], force), out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from ...errors import ConfigError
 from ..common import (
     CommandError,
     as_json_option,
+    cameras_option,
     database_option,
     open_store,
     print_json,
@@ -33,6 +35,7 @@ CHANGES_SHOWN = 20
 @click.option("--list", "listed", is_flag=True, help="list the run's sets of links")
 @click.option("--use", "used", type=click.IntRange(1), metavar="SET", help="let results show this set of links")
 @database_option
+@cameras_option
 @run_option
 @as_json_option
 def link_command(
@@ -41,6 +44,7 @@ def link_command(
     listed: bool,
     used: int | None,
     database: str | None,
+    config_path: Path | None,
     run: int | None,
     as_json: bool,
 ) -> None:
@@ -54,7 +58,7 @@ def link_command(
     if (listed or used is not None) and (settings or dry_run or (listed and used is not None)):
         raise ConfigError("give one of --list, --use or new settings")
     values = dict(map(_key_and_value, settings))
-    with open_store(database, None) as store:
+    with open_store(database, config_path) as store:
         if used is not None:
             select_link_set(store, run, used)
         if listed or used is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from ...errors import ConfigError
-from ..common import LARGEST_RUN, as_json_option, database_option, run_option
+from ..common import LARGEST_RUN, as_json_option, cameras_option, database_option, run_option
 
 if TYPE_CHECKING:
     from ...storage.store import Store
@@ -28,12 +28,12 @@ why_option = click.option("--why", default="", help="the reason, kept in the his
 
 
 def database_options(command: Decorated) -> Decorated:
-    """The options --database, --run and --json."""
-    return database_option(run_option(as_json_option(command)))
+    """The options --database, --cameras, --run and --json."""
+    return database_option(cameras_option(run_option(as_json_option(command))))
 
 
 def decision_options(command: Decorated) -> Decorated:
-    """The options of a correction: --by, --why, --database, --run and --json."""
+    """The options of a correction: --by, --why, --database, --cameras, --run and --json."""
     return by_option(why_option(database_options(command)))
 
 

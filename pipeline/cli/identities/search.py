@@ -43,6 +43,7 @@ def search_command(
     sheet: Path | None,
     force: bool,
     database: str | None,
+    config_path: Path | None,
     run: int | None,
     as_json: bool,
 ) -> None:
@@ -59,7 +60,7 @@ def search_command(
 
     if not images and identity is None:
         raise ConfigError("who is looked for? Give --image with a picture of the person, or --identity")
-    with open_store(database, None) as store:
+    with open_store(database, config_path) as store:
         number = run_number(store, run)
         if sheet is not None:
             check_picture(guard_of_run(store, number, images, force), sheet)
@@ -119,6 +120,7 @@ def _plain(one: FoundIdentity) -> dict[str, object]:
 
 
 def _print_found(found: list[FoundIdentity]) -> None:
+    from ....reid.similarity import informative_share
     from ...storage.times import iso_time
 
     if not found:
@@ -128,8 +130,9 @@ def _print_found(found: list[FoundIdentity]) -> None:
         visits = [f"{visit.camera} {iso_time(visit.enter_seconds)[11:19]} to {iso_time(visit.leave_seconds)[11:19]}"
                   for visit in one.visits[:VISITS_SHOWN]]
         more = [f"and {len(one.visits) - VISITS_SHOWN} more"] if len(one.visits) > VISITS_SHOWN else []
+        share = informative_share(one.shared_mask)
         rows.append((rank, one.identity, one.name or "", f"{one.probability:.3f}", f"{one.similarity:.3f}",
-                     f"{one.shared_mask:.2f}", "\n".join(visits + more)))
+                     "-" if share is None else f"{share:.2f}", "\n".join(visits + more)))
     terminal().print(table_of(
         "found", ("rank", "identity", "name", "probability", "similarity", "shared mask", "visits"), rows))
     return None

@@ -64,7 +64,7 @@ def export_group() -> None:
     show_default=True,
     help="mot: MOTChallenge text, one file per camera",
 )
-@click.option("--summary", is_flag=True, help="one row per visit instead of one per observation")
+@click.option("--summary", is_flag=True, help="one row per visit instead of one per box")
 @force_option
 @database_option
 @cameras_option
@@ -91,4 +91,4 @@ def trajectories_command(
         rows = export_trajectories(store, out, cast("Format", file_format), run, summary, inputs, force)
     if as_json:
         return print_json({"path": out, "rows": rows})
-    return click.echo(f"{out}: {rows} {'visits' if summary else 'observations'}")
+    return click.echo(f"{out}: {rows} {'visits' if summary else 'boxes'}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 HEIGHT_INCHES, WIDTH_INCHES, DOTS_PER_INCH = 5.0, 6.5, 110  # of one panel
 BARS = np.linspace(-1, 1, 41).tolist()
 MOST_ODDS = 12.0
+LEGEND_ROOM = 1.3  # times the tallest bar
 
 
 def draw_calibration(found: Assessment, path: Path) -> None:
@@ -43,6 +44,7 @@ def _draw_looks(axes: Axes, found: Assessment) -> None:
             axes.hist(similarity, BARS, density=True, alpha=0.55, color=colour, label=f"{label} ({len(similarity)})")
     axes.axvline(found.needed_similarity, color="black", label=f"enough for a link: {found.needed_similarity:.2f}")
     axes.set(xlabel="masked similarity", ylabel="density", title="looks alone, without ground truth")
+    _leave_room(axes)
     _finish(axes)
 
 
@@ -55,6 +57,7 @@ def _draw_decisions(axes: Axes, found: Assessment) -> None:
     line = log_odds(1 - found.false_link_rate)
     axes.axvline(line, color="black", label=f"operating point: probability {1 - found.false_link_rate:.2f}")
     axes.set(xlabel="log-odds of the likeliest earlier identity", ylabel="tracklets", title="decisions")
+    _leave_room(axes)
     _finish(axes)
 
 
@@ -69,9 +72,14 @@ def _draw_reliability(axes: Axes, reliability: Reliability) -> None:
         axes.annotate(str(count), (x, y), textcoords="offset points", xytext=(6, -10), fontsize="small")
     title = f"reliability: calibration error {100 * reliability.error:.1f} %, Brier score {reliability.brier:.3f}"
     axes.set(xlabel="stated probability, %", ylabel="right, %", title=title, xlim=(-3, 103), ylim=(-3, 106))
-    _finish(axes)
+    _finish(axes, "lower right")
 
 
-def _finish(axes: Axes) -> None:
+def _leave_room(axes: Axes) -> None:
+    """Room above the tallest bar, so that the legend covers none."""
+    axes.set_ylim(top=LEGEND_ROOM * axes.get_ylim()[1])
+
+
+def _finish(axes: Axes, legend: str = "upper left") -> None:
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", loc="upper left")
+    axes.legend(fontsize="small", loc=legend)

@@ -53,7 +53,7 @@ class OverviewApi:
         return router
 
     def overview(self, run: RunNumber = None) -> Response:
-        """Cameras, people now and over the time, and what waits for a decision."""
+        """Cameras, people now and over time, and what waits for a decision."""
         with self._database.reading() as store:
             number = run_number(store, run)
             found = self._remembered.get("overview", store, number, read_overview)

@@ -1,4 +1,4 @@
-"""What the first page shows: cameras, people now and over the time, and what waits for a decision."""
+"""What the first page shows: cameras, people now and over time, and what waits for a decision."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import aliased
 
+from ....reid.similarity import informative_share
 from ...errors import CorrectionError
 from ...output.visits import VISIT_GAP_SECONDS
 from ...storage.schema import Camera, Identity, LinkRow, LinkSet, TrackletRow
@@ -99,7 +100,8 @@ def tracklets_of(store: Store, run: int, identity: int) -> list[LinkedTracklet]:
             .order_by(TrackletRow.first_seconds, Camera.id, TrackletRow.track_id)).all()
     if not rows:
         raise CorrectionError(f"run {run} has no identity {identity}: it may have been merged or forgotten")
-    return [LinkedTracklet._make(row) for row in rows]
+    found = [LinkedTracklet._make(row) for row in rows]
+    return [one._replace(shared_mask=informative_share(one.shared_mask)) for one in found]
 
 
 def visits_of(store: Store, run: int, identity: int) -> list[Visit]:

@@ -1,4 +1,4 @@
-// The first page: the run's state live, cameras, people over the time, and what waits for a decision.
+// The first page: the run's state live, cameras, people over time, and what waits for a decision.
 
 import { addressOf, cropAddress, get, state } from "./api.js";
 import { dot, empty, make } from "./dom.js";

@@ -37,7 +37,7 @@ export const OVERVIEW = {
   people: "people in all", peopleNow: "in view now", peopleEnd: "in view at the end", tracklets: "tracklets",
   unsure: ["link is less than 75 % sure.", "links are less than 75 % sure.", "Every link is at least 75 % sure."], review: "Review them",
   undecided: ["tracklet has no person yet.", "tracklets have no person yet.", "Every tracklet has a person."],
-  chart: "People over the time", cameras: "Cameras", lastFrame: "Last frame of", noPicture: "No picture: the footage is not there any more.",
+  chart: "People over time", cameras: "Cameras", lastFrame: "Last frame of", noPicture: "No picture: the footage is not there any more.",
   noFrame: "No frame yet.", personAt: ["person", "people"], at: "at", nobody: "Nobody was seen.", most: "most:", perBar: "per bar",
 };
 

@@ -109,7 +109,8 @@ BAD = [
         r"give either `homography` or `floor_points`, not both", id="two floors"),
     pytest.param(
         camera("homography: [[1, 0], [0, 1]]"),
-        r"homography\[0\]: expected 3 entries \(a homography is 3 rows of 3 numbers\)", id="small matrix"),
+        r"homography\[0\]: expected 3 entries \(a homography is 3 rows of 3 numbers\), got a list of 2",
+        id="small matrix"),
     pytest.param(
         camera("homography: [[1, 0, x], [0, 1, 0], [0, 0, 1]]"),
         r'homography\[0\]\[2\]: expected a number, got "x"', id="matrix with a word"),

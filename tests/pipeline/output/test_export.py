@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.corrections.decisions import merge, rename
 from reidpipe.pipeline.errors import OutputError, StoreError
 from reidpipe.pipeline.output.camera_files import camera_stems
@@ -211,3 +213,12 @@ def test_exports_follow_the_corrected_identities_and_their_names(tmp_path):
             ("door", "1", "Bob"), ("door", "2", ""), ("hall", "1", "Bob")}
     assert set(pq.read_table(tmp_path / "boxes.parquet")["name"].to_pylist()) == {"Bob", None}
     assert {line.split(",")[1] for line in (tmp_path / "mot" / "hall.txt").read_text().splitlines()} == {"1"}
+
+
+def test_the_command_counts_boxes_since_filled_in_ones_are_no_observations(tmp_path):
+    people_run(tmp_path / "a.db")
+    with Store.open(tmp_path / "a.db") as store:
+        rows = export_trajectories(store, tmp_path / "o.csv")
+    said = CliRunner().invoke(main, ["export", "trajectories", str(tmp_path / "p.csv"), "--database",
+                                     str(tmp_path / "a.db")]).output
+    assert said == f"{tmp_path / 'p.csv'}: {rows} boxes\n"

@@ -56,6 +56,19 @@ def test_a_split_at_a_time_of_the_first_day(database):
         assert identities(store)["hall", 1] == 4
 
 
+@pytest.mark.parametrize("arguments", [
+    "identities list", "identities show 1", "identities rename 1 Bob", "identities history", "search --identity 1",
+    "explain link door:1 hall:1", "link --list",
+])
+def test_a_config_names_the_database(database, arguments):
+    config = database.with_name("store.yaml")
+    config.write_text("database: a.db\ncameras: {door: {source: door.mp4}}\n")
+    result = CliRunner().invoke(main, [*arguments.split(), "--cameras", str(config)])
+    assert result.exit_code == 0, result.output
+    both = CliRunner().invoke(main, [*arguments.split(), "--cameras", str(config), "--database", str(database)])
+    assert (both.exit_code, both.output) == (2, "reidpipe: give either --database or --cameras, not both\n")
+
+
 @pytest.mark.parametrize(("arguments", "code", "message"), [
     pytest.param(["merge", 1, 2], 2, "both in door", id="seen at once"),
     pytest.param(["merge", 1, 1], 2, "is itself", id="with itself"),

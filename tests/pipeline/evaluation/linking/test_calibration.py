@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.config.linking import CalibrationConfig, LinkingConfig
 from reidpipe.pipeline.errors import ConfigError
+from reidpipe.pipeline.evaluation.linking import calibration_chart
 from reidpipe.pipeline.evaluation.linking.calibration import decisions_of, fit, read_looks, reliability
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import Crop, Observations, Tracklet
@@ -146,3 +148,15 @@ def test_mistakes_are_reported_in_one_line(database, arguments, words):
     assert done.exit_code in (2, 5), done.output
     assert len(done.stderr.strip().splitlines()) == 1
     assert all(word in done.stderr for word in words)
+
+
+def test_the_legend_covers_no_bar():
+    from matplotlib.figure import Figure
+
+    figure = Figure((6.5, 5), layout="constrained")
+    axes = figure.subplots()
+    looks = SimpleNamespace(one_person=np.full(99, 0.9), two_people=np.full(99, 0.02))
+    calibration_chart._draw_looks(axes, SimpleNamespace(looks=looks, needed_similarity=0.55))
+    figure.canvas.draw()
+    legend = axes.get_legend().get_window_extent()
+    assert not any(bar.get_window_extent().overlaps(legend) for bar in axes.patches if bar.get_height() > 0)

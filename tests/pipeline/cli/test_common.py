@@ -1,0 +1,20 @@
+"""Tables of the commands."""
+
+from __future__ import annotations
+
+import pytest
+
+from reidpipe.pipeline.cli.common import table_of
+
+
+@pytest.mark.parametrize(("cells", "side"), [
+    pytest.param(["0.99", "12"], "right", id="numbers"),
+    pytest.param(["", "0.99", "?"], "right", id="some unknown"),
+    pytest.param(["-9.4", "1.6"], "right", id="negative"),
+    pytest.param(["-", "door"], "left", id="words"),
+    pytest.param(["", ""], "left", id="all empty"),
+    pytest.param([], "left", id="no rows"),
+])
+def test_numbers_are_right_aligned_also_where_some_are_missing(cells, side):
+    table = table_of("t", ("tracklet", "value"), [("door:1", cell) for cell in cells])
+    assert [column.justify for column in table.columns] == ["left", side]
