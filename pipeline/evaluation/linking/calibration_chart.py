@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -80,6 +80,6 @@ def _leave_room(axes: Axes) -> None:
     axes.set_ylim(top=LEGEND_ROOM * axes.get_ylim()[1])
 
 
-def _finish(axes: Axes, legend: str = "upper left") -> None:
+def _finish(axes: Axes, legend: Literal["upper left", "lower right"] = "upper left") -> None:
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", loc=legend)
