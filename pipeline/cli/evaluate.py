@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...reid.wording import counted
 from ..errors import ConfigError
 from .common import (
     ANY_PATH,
@@ -206,8 +207,8 @@ def _print_sweep(sweep: Sweep) -> None:
         baseline = sweep.baseline
         console.print(
             "baseline (mean embeddings, agglomerative clustering, the threshold that is best for this ground truth, "
-            f"{_short(baseline.setting['similarity'])}): IDF1 {_percent(baseline.idf1)}, {baseline.identities} "
-            f"identities, {baseline.false} false links, {baseline.missed} missed")
+            f"{_short(baseline.setting['similarity'])}): IDF1 {_percent(baseline.idf1)}, "
+            f"{baseline.identities} identities, {counted(baseline.false, 'false link')}, {baseline.missed} missed")
 
 
 def _marks(sweep: Sweep, point: Point) -> str:

@@ -36,6 +36,8 @@ def check_recipe(values: object, path: Path) -> Recipe:
     """Check parsed YAML; `path` is the recipe's file, for messages and to resolve relative paths."""
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: expected keys with values, at least train: [a folder of crops]")
+    if "cameras" in values and "train" not in values:
+        raise RecipeError(f"{path}: expected a training recipe, as those in configs/train, got a config of cameras")
     try:
         # Strict validation refuses "3" and true as integers; only by way of JSON does it still read paths and tuples.
         recipe = Recipe.model_validate_json(json.dumps(values), strict=True)
