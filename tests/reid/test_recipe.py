@@ -63,7 +63,7 @@ def test_wrong_recipes_are_refused(write_recipe, changes, message):
         pytest.param(b"PK\x03\x04\xff", "is not a text file: its byte 4 is not UTF-8", id="bytes"),
         pytest.param(b"PK\x03\x04", "is not YAML: line 1: there is a control character", id="control codes"),
         pytest.param(b"seed: 1", "train: is missing", id="no crops"),
-        pytest.param(b"cameras: {}", "expected a training recipe, .* got a config of cameras", id="another kind of file"),
+        pytest.param(b"cameras: {}", "expected a training recipe, .* got a config of cameras", id="a config"),
         pytest.param(b"(1, 2): 3\n? [a]\n: 4", "not YAML: line 2, column 3: a key must be text", id="a list as a key"),
     ],
 )
