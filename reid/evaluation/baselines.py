@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..disk.files import failing_as
+from ..engines.float_type import fastest_float
 from ..engines.onnx_session import open_session
 from ..errors import WeightsError
 
@@ -128,7 +129,9 @@ def _open_openvino(path: Path, threads: int) -> Opened:
     shape = [one.get_length() if one.is_static else -1 for one in network.inputs[0].partial_shape]
     height_px, width_px = _image_size(path, shape)
     network.reshape([BATCH_CROPS, 3, height_px, width_px])
-    compiled = core.compile_model(network, "CPU", {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1})
+    # The float type is that of the model it is compared with.
+    options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1} | fastest_float()
+    compiled = core.compile_model(network, "CPU", options)
 
     def infer(blob: Blob) -> NDArray[np.float32]:
         return _embeddings(path, compiled(blob)[0])
