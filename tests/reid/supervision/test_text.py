@@ -174,7 +174,7 @@ def test_stage_2_works_without_open_clip():
         import sys
         sys.modules["open_clip"] = None  # as if it were not installed
         import torch
-        from reidpipe.reid.backbones import clip_model
+        from reidpipe.reid.backbones.large import clip_model
         from reidpipe.reid.supervision import prompt_training
         from reidpipe.reid.supervision import prompts
         from reidpipe.reid.supervision.text import TextSupervision
