@@ -1,5 +1,6 @@
-"""Choose the floating-point type in which OpenVINO computes."""
+"""Choose the floating-point type in which OpenVINO computes, and leave out its slowest numbers."""
 
+import platform
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,14 @@ def fastest_float() -> dict[str, str]:
     show them, that takes 1.6 times as long as float32.
     """
     return {"INFERENCE_PRECISION_HINT": "f32"} if slow_bfloat16(_cpu_info()) else {}
+
+
+def without_denormals() -> dict[str, bool]:
+    """Options that make numbers below 1.2e-38 zero: processors of x86 take a multiple of the time to compute with them.
+
+    Small depthwise convolutions meet many: with this, the bundled `fast` takes less than half the time in float32.
+    """
+    return {"CPU_DENORMALS_OPTIMIZATION": True} if platform.machine() in ("x86_64", "AMD64") else {}
 
 
 def slow_bfloat16(cpu_info: str) -> bool:

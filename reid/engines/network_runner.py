@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WeightsError
-from .float_type import fastest_float
+from .float_type import fastest_float, without_denormals
 from .onnx_file import onnx_metadata, read_onnx
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class NetworkRunner:
         except (RuntimeError, ValueError) as error:  # names that are missing or no text
             raise WeightsError(f"{path}: has damaged names or metadata: export it again") from error
         self._options: dict[str, object] = {
-            "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads, **fastest_float()}
+            "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads, **without_denormals(), **fastest_float()}
         if exact:
             self._options["INFERENCE_PRECISION_HINT"] = "f32"
         self._model: openvino.Model | None = model

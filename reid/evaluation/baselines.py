@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..disk.files import failing_as
-from ..engines.float_type import fastest_float
+from ..engines.float_type import fastest_float, without_denormals
 from ..engines.onnx_session import open_session
 from ..errors import WeightsError
 
@@ -129,8 +129,8 @@ def _open_openvino(path: Path, threads: int) -> Opened:
     shape = [one.get_length() if one.is_static else -1 for one in network.inputs[0].partial_shape]
     height_px, width_px = _image_size(path, shape)
     network.reshape([BATCH_CROPS, 3, height_px, width_px])
-    # The float type is that of the model it is compared with.
-    options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1} | fastest_float()
+    options: dict[str, object] = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+    options |= {**without_denormals(), **fastest_float()}  # as the model it is compared with
     compiled = core.compile_model(network, "CPU", options)
 
     def infer(blob: Blob) -> NDArray[np.float32]:

@@ -53,3 +53,9 @@ def test_float_networks_then_run_in_float32(monkeypatch):
 def test_the_bundled_detectors_are_told_apart():
     found = [is_quantised(read_network(files["person"])) for files in (BUNDLED, BUNDLED_INT8)]
     assert found == [False, True]
+
+
+@pytest.mark.parametrize(("machine", "expected"), [("x86_64", True), ("aarch64", None)])
+def test_appearance_models_compute_without_denormals_where_these_are_slow(monkeypatch, machine, expected):
+    monkeypatch.setattr(float_type.platform, "machine", lambda: machine)
+    assert Embedder(threads=1)._network._options.get("CPU_DENORMALS_OPTIMIZATION") is expected
