@@ -81,8 +81,8 @@ class AppearanceConfig(Section):
 
     weights: str = Field(
         default="accurate",
-        description="`accurate`, `permissive` (less sure, but trained on no data for research only), `fast` (five "
-        "times faster, less sure) or `dpmpp` (with a mask, but it knows little beyond its training cameras), all "
+        description="`accurate`, `permissive` (less sure, but trained on no data for research only), `fast` (four "
+        "times as fast, less sure) or `dpmpp` (with a mask, but it knows little beyond its training cameras), all "
         "bundled; or the path of an exported ONNX model",
     )
     interval_seconds: float = Field(
