@@ -194,5 +194,6 @@ def network_hw(height: int, width: int, image_size: int) -> tuple[int, int]:
 def _suppress(xyxy: NDArray[np.float32], confidence: NDArray[np.float32], overlap: float) -> NDArray[np.int64]:
     """Non-maximum suppression: rows of the kept boxes, most confident first; `overlap` is the largest IoU of two."""
     xywh = np.column_stack([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]])  # (N, 4)
-    above_zero = np.nextafter(confidence, np.float32(2))  # OpenCV leaves out boxes of confidence 0
+    # OpenCV leaves out boxes of confidence 0; denormal numbers may count as 0, see `without_denormals`.
+    above_zero = np.maximum(np.nextafter(confidence, np.float32(2)), np.finfo(np.float32).tiny)
     return np.asarray(cv2.dnn.NMSBoxes(xywh.tolist(), above_zero.tolist(), 0.0, overlap), np.int64).ravel()

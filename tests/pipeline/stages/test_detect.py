@@ -12,6 +12,7 @@ from reidpipe.pipeline.errors import WeightsError
 from reidpipe.pipeline.stages.detect import BUNDLED, detect_ahead, open_detector
 from reidpipe.pipeline.stopwatch import Stopwatch
 from reidpipe.pipeline.types import Frame
+from reidpipe.reid.embedder import Embedder
 
 from ..networks import write_detector
 
@@ -72,6 +73,13 @@ def test_a_fixed_size_export_is_used_at_its_size(tmp_path):
     detector = open_on(write_detector(tmp_path / "fixed.onnx", ONE, hw=(640, 640)))
     (found,) = detector.detect([picture(1280, 720)])
     np.testing.assert_allclose(found.xyxy, [[576, 0, 704, 232]], atol=0.01)  # 140 rows of padding above
+
+
+def test_boxes_of_confidence_0_are_found_after_an_appearance_model_has_run(tmp_path):
+    Embedder(threads=1).embed([picture(64, 128, (9, 9, 9))])  # it switches denormal numbers off, also here
+    detector = open_on(write_detector(tmp_path / "red.onnx", ONE, scale_by_red=True), confidence=0.0)
+    (blue,) = detector.detect([picture(640, 640, (255, 0, 0))])
+    np.testing.assert_allclose(blue.confidence, [0.0], atol=0.01)
 
 
 def test_several_threads_can_share_a_detector(tmp_path):
