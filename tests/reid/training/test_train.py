@@ -96,7 +96,7 @@ def test_training_leaves_random_state_and_thread_counts_as_they_were(tmp_path, w
 
 def test_resuming_without_a_checkpoint_is_refused_before_any_crop_is_read(tmp_path, write_recipe):
     (tmp_path / "empty").mkdir()
-    recipe = write_recipe(train=str(tmp_path / "empty"))
+    recipe = write_recipe(train=[str(tmp_path / "empty")])
     with pytest.raises(WeightsError, match="no such checkpoint to resume from: run it without --resume"):
         train(recipe, tmp_path / "out", resume=True)
 
