@@ -85,7 +85,7 @@ def test_mistakes_are_reported_in_one_line(tmp_path, monkeypatch, arguments, wor
     [("auto", True, BUNDLED_INT8), ("auto", False, BUNDLED), ("float", True, BUNDLED), ("int8", False, BUNDLED_INT8)],
 )
 def test_the_bundled_detector_comes_in_the_precision_that_suits_the_processor(monkeypatch, precision, fast, expected):
-    monkeypatch.setattr(detect_openvino, "computes_int8", lambda: fast)
+    monkeypatch.setattr(detect, "computes_int8", lambda: fast)
     assert detect._bundled(DetectorConfig(precision=precision)) == expected["person"]
     assert expected["person"].is_file()
 
