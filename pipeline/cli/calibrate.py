@@ -11,13 +11,11 @@ from ..errors import ConfigError
 from .common import (
     ANY_PATH,
     FILE,
-    as_json_option,
-    cameras_option,
-    database_option,
+    database_options,
     force_option,
     open_store,
+    prepare_png,
     print_json,
-    run_option,
     table_of,
     terminal,
 )
@@ -41,10 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option("--out", type=FILE, help="draw distributions and reliability into this PNG")
 @force_option
-@database_option
-@cameras_option
-@run_option
-@as_json_option
+@database_options
 def calibrate_command(
     truth: Path | None,
     fitted: bool,
@@ -60,8 +55,6 @@ def calibrate_command(
 
     Needs no footage and changes nothing in the database.
     """
-    from ...reid.disk.files import is_png_by, make_folder
-    from ...reid.disk.guard import MARK
     from ...reid.wording import counted
     from ..evaluation.linking.calibration import assess, fit, read_decisions
     from ..running.inputs import guard_of_run
@@ -69,14 +62,11 @@ def calibrate_command(
 
     if also and (truth is None or not fitted):
         raise ConfigError("--also: is for a fit to several runs with ground truth: give --fit and --truth")
-    if out is not None and out.suffix.lower() != ".png":
-        raise ConfigError(f"{out}: expected a file name that ends in .png")
     with open_store(database, config_path) as store:
         number = run_number(store, run)
-        if out is not None:  # a bad path fails before the work, not after it
+        if out is not None:
             inputs = [path for path in (truth, config_path) if path is not None]
-            guard_of_run(store, number, inputs, force).check(out, lambda path: is_png_by(path, MARK))
-            make_folder(out.parent)
+            prepare_png(out, guard_of_run(store, number, inputs, force))
         found = assess(store, number, truth)
         decisions = [read_decisions(store, number, truth)] if fitted and truth is not None else []
         answered = _fit_to_answers(store, number) if fitted and truth is None else None

@@ -14,12 +14,13 @@ from typing import IO, TYPE_CHECKING, TypeVar
 import click
 
 from ..credentials import values_without_credentials, without_credentials
-from ..errors import ConfigError
+from ..errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from ...reid.disk.guard import Guard
     from ..storage.store import Store
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
@@ -82,6 +83,11 @@ min_visible_option = click.option(
 )
 
 
+def database_options(command: Decorated) -> Decorated:
+    """The options --database, --cameras, --run and --json."""
+    return database_option(cameras_option(run_option(as_json_option(command))))
+
+
 def deprecated_option(
     old: str, parameter: str, new: str, type: click.Path | None = None, multiple: bool = False
 ) -> Callable[[Decorated], Decorated]:
@@ -124,6 +130,37 @@ def open_store(database: str | None, config_path: Path | None) -> Iterator[Store
         database = load_config(config_path).database
     with Store.open(database or DEFAULT_DATABASE) as store, store.explaining_damage():
         yield store
+
+
+def linking_setting(text: str, expected: str) -> tuple[str, str]:
+    """The key, without its section's name, and the value of a `--set` of the commands that link again.
+
+    Args:
+        text: as given, e.g. `linking.mode=greedy`.
+        expected: what the option takes, with an example, for the message.
+
+    Raises:
+        ConfigError: there is no equals sign, or nothing behind it.
+    """
+    key, _, value = text.partition("=")
+    if not value:
+        raise ConfigError(f'--set: expected {expected}, got "{text}"')
+    return key.strip().removeprefix("linking."), value
+
+
+def prepare_png(path: Path, guard: Guard) -> None:
+    """Check that a picture may be written, and make its folder: a bad path fails before the work, not after it.
+
+    Raises:
+        OutputError: it may not, or its name is not that of a PNG.
+    """
+    from ...reid.disk.files import is_png_by, make_folder
+    from ...reid.disk.guard import MARK
+
+    if path.suffix.lower() != ".png":
+        raise OutputError(f"{path}: expected a file name that ends in .png")
+    guard.check(path, lambda one: is_png_by(one, MARK))
+    make_folder(path.parent)
 
 
 def by_camera(errors: Iterable[tuple[str, str]]) -> str:

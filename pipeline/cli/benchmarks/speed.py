@@ -16,6 +16,7 @@ from ..common import (
     as_json_option,
     deprecated_option,
     force_option,
+    prepare_png,
     print_json,
     table_of,
     terminal,
@@ -82,8 +83,6 @@ def bench_command(
         return
     if config_path is None:
         raise click.UsageError("Missing option '--cameras'.")
-    from ....reid.disk.files import is_png_by, make_folder
-    from ....reid.disk.guard import MARK
     from ...bench.chart import draw_benchmark
     from ...bench.compare import fallen_ratios, read_ratios
     from ...bench.speed import Plan, benchmark_pipeline
@@ -93,8 +92,7 @@ def bench_command(
     config = load_config(config_path)
     if chart is not None:
         inputs = [config_path, *([compare] if compare else []), *map(Path, baselines)]
-        guard_of_config(config, inputs, force).check(chart, lambda path: is_png_by(path, MARK))
-        make_folder(chart.parent)
+        prepare_png(chart, guard_of_config(config, inputs, force))
     earlier = None if compare is None else read_ratios(compare)
     given = (*baselines, *([peer] if peer else []))
     plan = Plan(rounds, frames, with_float, before, given, twice, scale, threads, trust_weights)

@@ -10,14 +10,11 @@ import click
 from ...errors import SourceError
 from ..common import (
     ANY_PATH,
-    as_json_option,
     by_camera,
-    cameras_option,
-    database_option,
+    database_options,
     force_option,
     open_store,
     print_json,
-    run_option,
     table_of,
 )
 
@@ -31,10 +28,7 @@ if TYPE_CHECKING:
 @click.option("--no-mosaic", is_flag=True, help="skip the video of all cameras side by side")
 @force_option
 @click.option("--quiet", is_flag=True, help="print errors only")
-@database_option
-@cameras_option
-@run_option
-@as_json_option
+@database_options
 def render_command(
     folder: Path,
     only: tuple[str, ...],

@@ -12,10 +12,10 @@ from ..common import (
     as_json_option,
     cameras_option,
     database_option,
+    database_options,
     force_option,
     open_store,
     print_json,
-    run_option,
     table_of,
     terminal,
 )
@@ -66,10 +66,7 @@ def export_group() -> None:
 )
 @click.option("--summary", is_flag=True, help="one row per visit instead of one per box")
 @force_option
-@database_option
-@cameras_option
-@run_option
-@as_json_option
+@database_options
 def trajectories_command(
     out: Path,
     file_format: str,
