@@ -11,6 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from ...reid.disk.files import replacing
 from ..errors import StoreError
 from ..search.query import CROP_ASPECT
 from ..storage.packing import decode_crop
@@ -51,7 +52,8 @@ def store_day(path: Path, database: str, truth: Path, run: int | None, day: Page
 
     Raises:
         ConfigError: the ground truth cannot be read, or shows too few people.
-        StoreError: there is no such run, or the database cannot be written.
+        StoreError: there is no such run.
+        OutputError: the new database cannot be written.
     """
     with Store.open(database) as store:
         measured = measure_run(store, truth, run)
@@ -61,7 +63,11 @@ def store_day(path: Path, database: str, truth: Path, run: int | None, day: Page
     picture = np.asarray(cv2.GaussianBlur(rng.integers(0, 255, (128, 56, 3), np.uint8), (0, 0), 5), np.uint8)
     seen: set[int] = set()
     weights = {"appearance": {"weights": "accurate"}}
-    with Store.open(path, create=True) as store, store.start_run(json.dumps(weights), cameras) as writer:
+    with (
+        replacing(path) as unfinished,  # a part of a day would be taken for the whole one by the next benchmark
+        Store.open(unfinished, create=True) as store,
+        store.start_run(json.dumps(weights), cameras) as writer,
+    ):
         spans = [_Span(one.camera, one.track_id, _frame(one.first_seconds), _frame(one.last_seconds))
                  for batch in synthetic.batches(BATCH_SECONDS) for one in batch]
         for name in synthetic.cameras:

@@ -121,15 +121,23 @@ def open_store(database: str | None, config_path: Path | None) -> Iterator[Store
         ConfigError: both options were given, or the config is invalid.
         StoreError: there is no such database.
     """
-    from ..config.loader import load_config
     from ..storage.store import Store
+
+    with Store.open(database_name(database, config_path)) as store, store.explaining_damage():
+        yield store
+
+
+def database_name(database: str | None, config_path: Path | None) -> str:
+    """The database that --database or --cameras names.
+
+    Raises:
+        ConfigError: both options were given, or the config is invalid.
+    """
+    from ..config.loader import load_config
 
     if database is not None and config_path is not None:
         raise ConfigError("give either --database or --cameras, not both")
-    if config_path is not None:
-        database = load_config(config_path).database
-    with Store.open(database or DEFAULT_DATABASE) as store, store.explaining_damage():
-        yield store
+    return database or DEFAULT_DATABASE if config_path is None else load_config(config_path).database
 
 
 def linking_setting(text: str, expected: str) -> tuple[str, str]:

@@ -193,11 +193,11 @@ def check_command(
         weights = report.config.appearance.weights
         if weights in TERMS:
             terminal().print(f"appearance model {weights}: {TERMS[weights]}")
-    if report.errors:  # the exit code is that of the run
-        raise CommandError("; ".join(report.problems), report.errors[0].exit_code)
-    if not report.ok:
-        raise SourceError(by_camera([(one.camera, one.error) for one in report.cameras if one.error]))
-    return None
+    if report.ok:
+        return None
+    cameras = by_camera([(one.camera, one.error) for one in report.cameras if one.error])
+    exit_code = report.errors[0].exit_code if report.errors else SourceError.exit_code
+    raise CommandError("; ".join(filter(None, (*report.problems, cameras))), exit_code)
 
 
 for _command in (

@@ -7,6 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from ..common import (
     ANY_PATH,
@@ -80,6 +81,7 @@ def bench_command(
     Frames/s are compared with a bare loop that only decodes and detects. Memory is that of all processes of a run.
     """
     if context.invoked_subcommand is not None:
+        _refuse_options_of(context, context.invoked_subcommand)
         return
     if config_path is None:
         raise click.UsageError("Missing option '--cameras'.")
@@ -106,6 +108,18 @@ def bench_command(
     fallen = [] if earlier is None else fallen_ratios(earlier, result.ratios)
     if fallen:
         raise CommandError("; ".join(fallen), exit_code=1)
+
+
+def _refuse_options_of(context: click.Context, command: str) -> None:
+    """Refuse what was given before the name of another benchmark, which would not see it.
+
+    Raises:
+        UsageError: there is such an option.
+    """
+    for option in context.command.params:
+        if option.name and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[0]} stands before {command}, which does not see it: give the options "
+                                   f"of {command} behind its name")
 
 
 def _print_benchmark(result: Benchmark) -> None:
