@@ -49,14 +49,14 @@ DEFAULT_DATABASE = "reidpipe.db"
 PIPE_COLUMNS = 200  # the width of a table that is not printed on a terminal
 
 
-class Share(click.FloatRange):
-    """A number in a range; click itself lets `nan` pass."""
+class NumberRange(click.FloatRange):
+    """A number in a range; click itself lets `nan` pass, and `inf` where there is no upper end."""
 
     def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number, or a usage error."""
         number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail("nan is not a number.", param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
         return number
 
 
@@ -76,7 +76,7 @@ force_option = click.option(
 )
 min_visible_option = click.option(
     "--min-visible",
-    type=Share(0, 1),
+    type=NumberRange(0, 1),
     default=0.3,
     show_default=True,
     help="ground truth with a smaller visible share is ignored: neither counted nor a false positive",
@@ -137,7 +137,9 @@ def database_name(database: str | None, config_path: Path | None) -> str:
 
     if database is not None and config_path is not None:
         raise ConfigError("give either --database or --cameras, not both")
-    return database or DEFAULT_DATABASE if config_path is None else load_config(config_path).database
+    if config_path is not None:
+        return load_config(config_path).database
+    return DEFAULT_DATABASE if database is None else database
 
 
 def linking_setting(text: str, expected: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import click
 
 from ..common import (
     ANY_PATH,
+    NumberRange,
     database_name,
     database_options,
     print_json,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--truth", type=ANY_PATH, required=True, help="ground truth of the run, folder with CAMERA.csv")
 @click.option("--tracklets", type=click.IntRange(100, 10**7), default=180_000, show_default=True, help="of the day")
 @click.option("--people", type=click.IntRange(10, 10**6), default=6000, show_default=True, help="of the day")
-@click.option("--hours", type=click.FloatRange(0.1, 1000), default=24.0, show_default=True, help="length of the day")
+@click.option("--hours", type=NumberRange(0.1, 1000), default=24.0, show_default=True, help="length of the day")
 @click.option(
     "--part",
     type=click.IntRange(0, 4000),

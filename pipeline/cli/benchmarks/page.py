@@ -11,6 +11,7 @@ from ...errors import ConfigError
 from ..common import (
     ANY_PATH,
     FILE,
+    NumberRange,
     database_name,
     database_options,
     print_json,
@@ -24,10 +25,10 @@ from ..common import (
 @click.option("--day", type=ANY_PATH, required=True, help="database of the synthetic day; made if it does not exist")
 @click.option("--tracklets", type=click.IntRange(100, 10**7), default=60_000, show_default=True, help="of the day")
 @click.option("--people", type=click.IntRange(10, 10**6), default=2000, show_default=True, help="of the day")
-@click.option("--hours", type=click.FloatRange(0.1, 1000), default=8.0, show_default=True, help="length of the day")
+@click.option("--hours", type=NumberRange(0.1, 1000), default=8.0, show_default=True, help="length of the day")
 @click.option("--users", type=click.IntRange(1, 1000), default=20, show_default=True, help="at once")
-@click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="for how long they look")
-@click.option("--think", type=click.FloatRange(0.01), default=2.0, show_default=True, help="mean pause between two "
+@click.option("--seconds", type=NumberRange(1), default=60.0, show_default=True, help="for how long they look")
+@click.option("--think", type=NumberRange(0.01), default=2.0, show_default=True, help="mean pause between two "
               "requests of a user in seconds")
 @click.option("--slowed", type=FILE, help="config of a run: measure how much users slow it, instead")
 @click.option("--rounds", type=click.IntRange(1, 100), default=2, show_default=True, help="runs of each kind with "

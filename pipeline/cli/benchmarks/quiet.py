@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..common import ANY_PATH, FILE, as_json_option, print_json, table_of, terminal, trust_weights_option
+from ..common import ANY_PATH, FILE, NumberRange, as_json_option, print_json, table_of, terminal, trust_weights_option
 
 VARIATIONS = ("plain", "light", "flicker", "rain", "noise", "dark", "compressed", "pauses")  # of `varied`
 
@@ -25,7 +25,7 @@ VARIATIONS = ("plain", "light", "flicker", "rain", "noise", "dark", "compressed"
 @click.option("--frames", type=click.IntRange(1, 10**9), help="of each camera, at most  [default: all]")
 @click.option(
     "--pause-seconds",
-    type=click.FloatRange(0, 3600),
+    type=NumberRange(0, 3600),
     default=45.0,
     show_default=True,
     help="length of each pause, after every five seconds of footage",

@@ -43,6 +43,8 @@ def parse_database(database: str | Path) -> URL:
     """
     if "\0" in str(database):
         raise StoreError("database: a path cannot contain a NUL character: give another path")
+    if not str(database):  # of a script whose variable is not set
+        raise StoreError("database: its name is empty: give the path of a file")
     if str(database) == ":memory:":
         raise StoreError(IN_MEMORY)
     remember_secrets(str(database))
@@ -173,7 +175,10 @@ def make_engine(url: URL, busy_seconds: float, read_only: bool = False) -> Engin
     sqlite = url.get_backend_name() == "sqlite"
     try:
         engine = create_engine(url, connect_args={"timeout": busy_seconds} if sqlite else {})
-    except (NoSuchModuleError, ImportError) as error:
+    except NoSuchModuleError as error:
+        raise StoreError(f"{shown(url)}: {url.drivername} is no kind of database known here: give the path of a "
+                         "file, or install its package for SQLAlchemy") from error
+    except ImportError as error:
         raise StoreError(f"{shown(url)}: no driver for {url.drivername}: install its package ({error})") from error
     except (ArgumentError, TypeError, ValueError) as error:
         raise StoreError(f"{shown(url)}: the database URL has an option that {url.drivername} does not know") from error

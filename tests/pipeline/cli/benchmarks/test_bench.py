@@ -48,10 +48,10 @@ def test_an_option_before_the_name_of_another_benchmark_is_refused():
 def test_benchmarks_of_a_stored_run_take_it_from_where_the_user_says(benchmark, named, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = tmp_path / "store.yaml"
-    config.write_text(yaml.safe_dump({"cameras": {"door": {"source": "door.mp4"}}, "database": "people.db"}))
-    path = config if named == "--cameras" else tmp_path / "people.db"
+    config.write_text(yaml.safe_dump({"cameras": {"door": {"source": "door.mp4"}}, "database": "results.db"}))
+    path = config if named == "--cameras" else tmp_path / "results.db"
     done = CliRunner().invoke(main, ["bench", *benchmark, "--truth", str(tmp_path), named, str(path)])
     assert done.exit_code == 5, done.output
     assert done.stderr == (
-        f"reidpipe: {tmp_path}/people.db: there is no database: run the pipeline first, or give the right path\n")
+        f"reidpipe: {tmp_path}/results.db: there is no database: run the pipeline first, or give the right path\n")
     assert [one.name for one in tmp_path.iterdir()] == ["store.yaml"]
