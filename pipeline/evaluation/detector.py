@@ -15,7 +15,7 @@ from ...trackers import Detections
 from ..config.schema import Config
 from ..running.prepare import network_threads, open_cameras
 from ..sources.time_order import CameraReader, in_time_order
-from ..stages.detect import Detector, detect_ahead, open_detector
+from ..stages.detection.detect import Detector, detect_ahead, open_detector
 from ..stopwatch import Stopwatch
 from ..types import Frame
 from .ground_truth import Truth, read_truth, truth_files

@@ -48,9 +48,9 @@ def page_command(
     reidpipe.db if no option names another.
     """
     try:
-        from ...bench.page import benchmark_page
-        from ...bench.page_day import PageDay, photo_of, store_day
-        from ...bench.page_run import benchmark_run
+        from ...bench.page.answers import benchmark_page
+        from ...bench.page.slowed_run import benchmark_run
+        from ...bench.page.stored_day import PageDay, photo_of, store_day
     except ImportError as error:
         raise ConfigError(f"the page needs a package that is not installed ({error.name}): "
                           "pip install 'reidpipe[web]'") from error

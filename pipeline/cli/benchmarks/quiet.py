@@ -45,7 +45,7 @@ def quiet_command(
 
     Every frame is searched, and compared with what detector.quiet_seconds would have found.
     """
-    from ...bench.quiet import bench_quiet
+    from ...bench.quiet.benchmark import bench_quiet
     from ...config.loader import load_config
 
     found = bench_quiet(load_config(config_path), truth, vary, frames, pause_seconds, trust_weights)

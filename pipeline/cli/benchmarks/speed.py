@@ -29,7 +29,7 @@ from .quiet import quiet_command
 from .search import search_command
 
 if TYPE_CHECKING:
-    from ...bench.speed import Benchmark
+    from ...bench.speed.benchmark import Benchmark
 
 
 @click.group("bench", invoke_without_command=True)
@@ -85,9 +85,9 @@ def bench_command(
         return
     if config_path is None:
         raise click.UsageError("Missing option '--cameras'.")
-    from ...bench.chart import draw_benchmark
-    from ...bench.compare import fallen_ratios, read_ratios
-    from ...bench.speed import Plan, benchmark_pipeline
+    from ...bench.speed.benchmark import Plan, benchmark_pipeline
+    from ...bench.speed.chart import draw_benchmark
+    from ...bench.speed.compare import fallen_ratios, read_ratios
     from ...config.loader import load_config
     from ...running.inputs import guard_of_config
 

@@ -85,7 +85,7 @@ def _query(
     from ...config.stages import DetectorConfig
     from ...search.query import embed_pictures, embedder_of_run, take_person
     from ...search.ranking import identity_query
-    from ...stages.detect import open_detector
+    from ...stages.detection.detect import open_detector
 
     rows = [] if identity is None else [identity_query(store, run, identity)]
     pictures = []

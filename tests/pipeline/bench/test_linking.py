@@ -7,25 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from reidpipe.pipeline.bench import page_day
 from reidpipe.pipeline.bench.linking import link_at_once, score
-from reidpipe.pipeline.bench.synthetic_day import Measured, SyntheticDay
+from reidpipe.pipeline.bench.synthetic_day import SyntheticDay
 from reidpipe.pipeline.config.linking import LinkingConfig
 from reidpipe.pipeline.linking.linker import link_tracklets
-from reidpipe.pipeline.storage.runs import list_runs
-from reidpipe.pipeline.storage.store import Store
-from tests.pipeline.stored_runs import people_run
-
-
-@pytest.fixture(scope="module")
-def measured():
-    """People who differ clearly."""
-    rng = np.random.default_rng(0)
-    means = rng.normal(size=(12, 64)).astype(np.float32)
-    means /= np.linalg.norm(means, axis=1, keepdims=True)
-    deviations = (0.05 * rng.normal(size=(40, 64))).astype(np.float32)
-    return Measured(means, deviations, np.ones((40, 64), np.float32), rng.uniform(2, 12, 40), rng.uniform(0.3, 2, 40),
-                    0.12)
 
 
 @pytest.fixture(scope="module")
@@ -69,23 +54,3 @@ def test_scores_are_those_counted_by_hand():
     assert found.recall == pytest.approx(2 / 4)  # of 3 + 1 pairs of one person
     assert found.idf1 == pytest.approx(2 * 4 / (6 + 5))
     assert score("perfect", person, person).idf1 == 1.0
-
-
-def test_a_day_is_stored_whole_or_not_at_all(measured, tmp_path, monkeypatch):
-    people_run(tmp_path / "a.db")
-    monkeypatch.setattr(page_day, "measure_run", lambda *_: measured)  # what ground truth of that run would give
-    path, asked = tmp_path / "day.db", page_day.PageDay(400, 20, 0.5, 3)
-
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(page_day, "_boxes", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            page_day.store_day(path, str(tmp_path / "a.db"), tmp_path, None, asked)
-    assert {one.name for one in tmp_path.iterdir()} == {"a.db"}
-    count = page_day.store_day(path, str(tmp_path / "a.db"), tmp_path, None, asked)
-    with Store.open(path) as store:
-        (run,) = list_runs(store)
-    assert (run.status, run.tracklets) == ("complete", count)
-    assert {one.name for one in tmp_path.iterdir()} == {"a.db", "day.db"}

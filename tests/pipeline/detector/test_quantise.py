@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.config.stages import DetectorConfig
 from reidpipe.pipeline.stages import detect, detect_openvino
-from reidpipe.pipeline.stages.detect import BUNDLED, BUNDLED_INT8, open_detector
+from reidpipe.pipeline.stages.detection.detect import BUNDLED, BUNDLED_INT8, open_detector
 
 from ..media import write_video
 from ..networks import write_convolution

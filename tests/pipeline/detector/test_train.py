@@ -20,7 +20,7 @@ from reidpipe.pipeline.detector.train import (
     train_detector,
 )
 from reidpipe.pipeline.evaluation.detector import score_against_truth, score_agreement
-from reidpipe.pipeline.stages.detect import open_detector
+from reidpipe.pipeline.stages.detection.detect import open_detector
 
 from ..media import write_video
 from ..networks import write_detector

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...trackers import Detections
-from ..config.stages import DetectorConfig
-from ..errors import WeightsError
-from ..types import Image
+from ....trackers import Detections
+from ...config.stages import DetectorConfig
+from ...errors import WeightsError
+from ...types import Image
 
 # Each format has its own loader, and each loader its own errors for damaged or third-party files.
 LOADING_ERRORS = (

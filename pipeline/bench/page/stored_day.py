@@ -11,14 +11,14 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ...reid.disk.files import replacing
-from ..errors import StoreError
-from ..search.query import CROP_ASPECT
-from ..storage.packing import decode_crop
-from ..storage.queries import crop_images
-from ..storage.store import CameraRow, Store
-from ..types import CameraReport, Crop, Link, Observations, Tracklet
-from .synthetic_day import SyntheticDay, measure_run
+from ....reid.disk.files import replacing
+from ...errors import StoreError
+from ...search.query import CROP_ASPECT
+from ...storage.packing import decode_crop
+from ...storage.queries import crop_images
+from ...storage.store import CameraRow, Store
+from ...types import CameraReport, Crop, Link, Observations, Tracklet
+from ..synthetic_day import SyntheticDay, measure_run
 
 BATCH_SECONDS = 60.0
 BOX_SECONDS = 1.0  # between stored boxes of a tracklet

@@ -13,13 +13,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from reidpipe.pipeline.bench.compare import fallen_ratios, read_ratios
 from reidpipe.pipeline.bench.process_memory import tree_mib
-from reidpipe.pipeline.bench.speed import WARM_UP_FRAMES
+from reidpipe.pipeline.bench.speed.benchmark import WARM_UP_FRAMES
+from reidpipe.pipeline.bench.speed.compare import fallen_ratios, read_ratios
 from reidpipe.pipeline.cli.main import main
 
-from ..media import write_video
-from ..networks import write_detector
+from ...media import write_video
+from ...networks import write_detector
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_memory_counts_processes_that_were_started():
 def test_a_measurement_ends_with_the_benchmark_that_is_killed(tmp_path):
     """Found by hand: it went on for an hour, and slowed all that was measured after it."""
     (tmp_path / "endless.py").write_text(
-        "import os, time\nfrom pathlib import Path\nfrom reidpipe.pipeline.bench.speed import in_own_process\n"
+        "import os, time\nfrom pathlib import Path\nfrom reidpipe.pipeline.bench.own_process import in_own_process\n"
         "def measure():\n    Path('pid').write_text(str(os.getpid()))\n    time.sleep(600)\n"
         "if __name__ == '__main__':\n    in_own_process(measure)\n")
     benchmark = subprocess.Popen([sys.executable, "endless.py"], cwd=tmp_path)

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
-import os
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
 
-from ..config.schema import Config
-from ..errors import ConfigError, WeightsError
-from ..trust import require_data_only
-from ..types import CameraReport, Frame
-from .process_memory import PeakMemory, largest_child_mib
-
-Result = TypeVar("Result")
+from ...config.schema import Config
+from ...errors import ConfigError, WeightsError
+from ...trust import require_data_only
+from ...types import CameraReport, Frame
+from ..own_process import in_own_process
+from ..process_memory import PeakMemory, largest_child_mib
 
 WARM_UP_FRAMES = 16  # excluded from the rate: networks compile and caches fill during them
 
@@ -178,7 +173,7 @@ def benchmark_pipeline(config: Config, plan: Plan) -> Benchmark:
 
 
 def _scaling(config: Config, plan: Plan) -> list[Scaling]:
-    from ..running.prepare import network_threads
+    from ...running.prepare import network_threads
 
     numbers = [(cameras, 0) for cameras in plan.cameras] + [(len(config.cameras), threads) for threads in plan.threads]
     found = []
@@ -197,34 +192,13 @@ def _repeated(config: Config, count: int) -> Config:
     return config.model_copy(update={"cameras": cameras})
 
 
-def in_own_process(measure: Callable[[], Result]) -> Result:
-    """Measure in a fresh process, so that peak memory and warmed-up libraries do not carry over.
-
-    It ends when this one is killed.
-    """
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _end_with_parent) as pool:
-        return pool.submit(measure).result()
-
-
-def _end_with_parent() -> None:
-    """Let this process end as soon as the one that began it has, which cannot say so if it is killed."""
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
-
-
-def _wait_for_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
 def _pipeline(config: Config, plan: Plan, what: str = "pipeline") -> Measurement:
     rate = _Rate(plan.frames)
-    from ..sources.isolation.isolated_source import start_decoders
+    from ...sources.isolation.isolated_source import start_decoders
 
     if config.sources.isolate:
         start_decoders()  # as `reidpipe run` does
-    from ..run import run_pipeline  # belongs to the time until the first frame
+    from ...run import run_pipeline  # belongs to the time until the first frame
 
     with tempfile.TemporaryDirectory() as folder, PeakMemory() as memory:
         own = config.model_copy(update={"database": str(Path(folder) / "bench.db")})
@@ -235,12 +209,12 @@ def _pipeline(config: Config, plan: Plan, what: str = "pipeline") -> Measurement
 
 def _bare(config: Config, plan: Plan) -> Measurement:
     """Only the pipeline's decoding threads and its detector, in the same frames."""
-    from ..running.prepare import network_threads, open_cameras
-    from ..running.stages import CHECKPOINT_SECONDS
-    from ..sources.time_order import CameraReader, in_time_order
-    from ..stages.detect import detect_ahead, open_detector
-    from ..stages.quiet import QuietCameras
-    from ..stopwatch import Stopwatch
+    from ...running.prepare import network_threads, open_cameras
+    from ...running.stages import CHECKPOINT_SECONDS
+    from ...sources.time_order import CameraReader, in_time_order
+    from ...stages.detection.detect import detect_ahead, open_detector
+    from ...stages.detection.quiet import QuietCameras
+    from ...stopwatch import Stopwatch
 
     clock, rate = Stopwatch(), _Rate(plan.frames)
     with PeakMemory() as memory:
@@ -308,7 +282,7 @@ def _exported(weights: str, folder: Path, trust_weights: bool) -> str:
 
     from ultralytics import YOLO
 
-    from ..stages.detect_ultralytics import LOADING_ERRORS
+    from ...stages.detection.ultralytics_detector import LOADING_ERRORS
 
     is_exported = not weights.endswith(".pt")
     own = weights if is_exported else shutil.copy(weights, folder / Path(weights).name)  # the export lands beside it
