@@ -11,7 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ....reid.disk.files import replacing
+from ....reid.disk.files import make_folder, replacing
 from ...errors import StoreError
 from ...search.query import CROP_ASPECT
 from ...storage.packing import decode_crop
@@ -55,6 +55,7 @@ def store_day(path: Path, database: str, truth: Path, run: int | None, day: Page
         StoreError: there is no such run.
         OutputError: the new database cannot be written.
     """
+    make_folder(path.parent)  # a bad path fails before the work, not after it
     with Store.open(database) as store:
         measured = measure_run(store, truth, run)
     synthetic = SyntheticDay(measured, day.tracklets, day.people, day.hours, 3600.0, day.seed)

@@ -282,7 +282,7 @@ def _exported(weights: str, folder: Path, trust_weights: bool) -> str:
 
     from ultralytics import YOLO
 
-    from ...stages.detection.ultralytics_detector import LOADING_ERRORS
+    from ...stages.detection.ultralytics_detector import LOADING_ERRORS, reason_of
 
     is_exported = not weights.endswith(".pt")
     own = weights if is_exported else shutil.copy(weights, folder / Path(weights).name)  # the export lands beside it
@@ -290,8 +290,7 @@ def _exported(weights: str, folder: Path, trust_weights: bool) -> str:
         model = YOLO(own, task="detect")
         dict(model.names)  # opens an exported network
     except LOADING_ERRORS as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{weights}: ultralytics cannot load the baseline ({reason})") from error
+        raise WeightsError(f"{weights}: ultralytics cannot load the baseline ({reason_of(error)})") from error
     return weights if is_exported else str(model.export(format="openvino", verbose=False))
 
 

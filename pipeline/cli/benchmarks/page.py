@@ -14,6 +14,7 @@ from ..common import (
     NumberRange,
     database_name,
     database_options,
+    open_store,
     print_json,
     table_of,
     terminal,
@@ -58,7 +59,8 @@ def page_command(
     stored = database_name(database, config_path)
     if not day.exists():
         store_day(day, stored, truth, run, PageDay(tracklets, people, hours, seed))
-    photo = photo_of(stored, run)
+    with open_store(str(day), None):  # its benchmarks use copies, whose names would say nothing
+        photo = photo_of(stored, run)
     if slowed is not None:
         speed = benchmark_run(day, slowed, photo, users, think, rounds, every)
         if as_json:

@@ -43,6 +43,13 @@ def test_an_option_before_the_name_of_another_benchmark_is_refused():
     assert "--rounds stands before search" in done.output
 
 
+def test_a_day_that_is_no_database_is_named(tmp_path):
+    (tmp_path / "day.db").write_text("hello")
+    done = CliRunner().invoke(main, ["bench", "page", "--truth", str(tmp_path), "--day", str(tmp_path / "day.db")])
+    assert done.exit_code == 5, done.output
+    assert "day.db: it is not a database" in done.stderr
+
+
 @pytest.mark.parametrize("benchmark", [["linking"], ["page", "--day", "day.db"]], ids=lambda one: one[0])
 @pytest.mark.parametrize("named", ["--cameras", "--database"])
 def test_benchmarks_of_a_stored_run_take_it_from_where_the_user_says(benchmark, named, tmp_path, monkeypatch):
