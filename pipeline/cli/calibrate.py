@@ -115,8 +115,8 @@ def _fit_to_answers(store: Store, run: int) -> tuple[CalibrationConfig, str]:
 def _print_assessment(found: Assessment) -> None:
     console = terminal()
     console.print(
-        f"run {found.run}: a link needs a probability of {1 - found.false_link_rate:g}; by looks alone, a similarity "
-        f"of {found.needed_similarity:.2f}"
+        f"run {found.run}: a link needs a probability of {1 - found.false_link_rate:g}; by appearance alone, a "
+        f"similarity of {found.needed_similarity:.2f}"
     )
     for share, count, what in (
         (

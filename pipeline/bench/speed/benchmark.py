@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import tempfile
 import threading
@@ -22,6 +23,7 @@ from ...types import CameraReport, Frame
 from ..own_process import in_own_process
 from ..process_memory import PeakMemory, largest_child_mib
 
+PROGRAM = ".venv/bin/reidpipe"  # of other code
 WARM_UP_FRAMES = 16  # excluded from the rate: networks compile and caches fill during them
 
 
@@ -148,6 +150,8 @@ def benchmark_pipeline(config: Config, plan: Plan) -> Benchmark:
         WeightsError: a baseline's weights are missing or not trusted, or ultralytics cannot read them.
         ConfigError: the other code cannot be run, or the footage is too short.
     """
+    if plan.before is not None and not os.access(plan.before / PROGRAM, os.X_OK):
+        raise ConfigError(f"--before: {plan.before} has no {PROGRAM} that can be run: give a checkout with its .venv")
     with tempfile.TemporaryDirectory() as folder:
         passes = [partial(_pipeline, config, plan), partial(_bare, config, plan)]
         if plan.with_float:
@@ -256,13 +260,12 @@ def _before(config: Config, code: Path, frames: int | None, folder: Path) -> Mea
     cameras = {name: camera.model_dump(mode="json", include={"source", "every", "fps"}, exclude_none=True)
                for name, camera in config.cameras.items()}
     path.write_text(json.dumps({"cameras": cameras, "database": str(folder / "before.db")}), encoding="utf-8")
-    program = str(code / ".venv" / "bin" / "reidpipe")
-    command = [program, "bench", "--cameras", str(path), "--rounds", "1", "--json"]
+    command = [str(code / PROGRAM), "bench", "--cameras", str(path), "--rounds", "1", "--json"]
     command += [] if frames is None else ["--frames", str(frames)]
     try:
         other = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     except OSError as error:
-        raise ConfigError(f"--before: {code} has no .venv/bin/reidpipe that can be run ({error.strerror})") from error
+        raise ConfigError(f"--before: {code} has no {PROGRAM} that can be run ({error.strerror})") from error
     with other, PeakMemory(partial(largest_child_mib, other.pid)) as memory:  # a child is one pass over the footage
         output, errors = other.communicate()
     if other.returncode:

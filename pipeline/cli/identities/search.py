@@ -58,6 +58,8 @@ def search_command(
 
     if not images and identity is None:
         raise ConfigError("who is looked for? Give --image with a picture of the person, or --identity")
+    if person is not None and not images:
+        raise ConfigError("--person says which person of a picture is looked for: give --image, too")
     with open_store(database, config_path) as store:
         number = run_number(store, run)
         if sheet is not None:

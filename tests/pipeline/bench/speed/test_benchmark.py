@@ -14,6 +14,7 @@ import yaml
 from click.testing import CliRunner
 
 from reidpipe.pipeline.bench.process_memory import tree_mib
+from reidpipe.pipeline.bench.speed import benchmark
 from reidpipe.pipeline.bench.speed.benchmark import WARM_UP_FRAMES
 from reidpipe.pipeline.bench.speed.compare import fallen_ratios, read_ratios
 from reidpipe.pipeline.cli.main import main
@@ -143,7 +144,8 @@ def test_other_code_is_measured_beside_this_code(config, tmp_path):
     assert 100 < before["peak_mib"] < 2 * pipeline["peak_mib"]
 
 
-def test_other_code_without_an_installed_command_is_reported(config, tmp_path):
+def test_other_code_without_an_installed_command_is_reported_before_anything_is_measured(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark, "in_own_process", pytest.fail)
     done = CliRunner().invoke(main, ["bench", "--cameras", str(config), "--rounds", "1", "--before", str(tmp_path)])
     assert done.exit_code == 2, done.output
     assert "--before" in done.output
