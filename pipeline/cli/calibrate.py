@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ConfigError
-from .common import (
-    ANY_PATH,
-    FILE,
-    database_options,
-    force_option,
-    open_store,
-    prepare_png,
-    print_json,
-    table_of,
-    terminal,
-)
+from .options import ANY_PATH, FILE, database_options, force_option, open_store, prepare_png
+from .printing import print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ..config.linking import CalibrationConfig

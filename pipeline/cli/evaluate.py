@@ -10,7 +10,7 @@ import click
 
 from ...reid.wording import counted
 from ..errors import ConfigError
-from .common import (
+from .options import (
     ANY_PATH,
     FILE,
     database_options,
@@ -19,10 +19,8 @@ from .common import (
     min_visible_option,
     open_store,
     prepare_png,
-    print_json,
-    table_of,
-    terminal,
 )
+from .printing import print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ..evaluation.linking.sweep import Point, Sweep

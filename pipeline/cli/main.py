@@ -14,19 +14,7 @@ from ..credentials import CleanLogRecord, without_credentials
 from ..errors import INTERRUPTED_EXIT_CODE, SourceError
 from .benchmarks.speed import bench_command
 from .calibrate import calibrate_command
-from .common import (
-    FILE,
-    FOLDER,
-    CommandError,
-    as_json_option,
-    by_camera,
-    force_option,
-    print_json,
-    run_option,
-    table_of,
-    terminal,
-    trust_weights_option,
-)
+from .ending.command_error import CommandError
 from .ending.exit_codes import Commands
 from .ending.signals import stop_on_interrupt
 from .evaluate import evaluate_command, sweep_command
@@ -43,6 +31,8 @@ from .models.train import (
     leave_one_out_command,
     train_command,
 )
+from .options import FILE, FOLDER, as_json_option, force_option, run_option, trust_weights_option
+from .printing import by_camera, print_json, table_of, terminal
 from .results.prune import prune_command
 from .results.render import render_command
 from .results.serve import serve_command

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..common import (
-    ANY_PATH,
-    NumberRange,
-    database_name,
-    database_options,
-    print_json,
-    table_of,
-    terminal,
-)
+from ..options import ANY_PATH, NumberRange, database_name, database_options
+from ..printing import print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ...bench.linking import LinkingBenchmark

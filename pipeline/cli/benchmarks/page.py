@@ -8,17 +8,8 @@ from pathlib import Path
 import click
 
 from ...errors import ConfigError
-from ..common import (
-    ANY_PATH,
-    FILE,
-    NumberRange,
-    database_name,
-    database_options,
-    open_store,
-    print_json,
-    table_of,
-    terminal,
-)
+from ..options import ANY_PATH, FILE, NumberRange, database_name, database_options, open_store
+from ..printing import print_json, table_of, terminal
 
 
 @click.command("page")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..common import ANY_PATH, FILE, NumberRange, as_json_option, print_json, table_of, terminal, trust_weights_option
+from ..options import ANY_PATH, FILE, NumberRange, as_json_option, trust_weights_option
+from ..printing import print_json, table_of, terminal
 
 VARIATIONS = ("plain", "light", "flicker", "rain", "noise", "dark", "compressed", "pauses")  # of `varied`
 

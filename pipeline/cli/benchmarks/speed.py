@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from ..common import (
+from ..ending.command_error import CommandError
+from ..options import (
     ANY_PATH,
     FILE,
     FOLDER,
-    CommandError,
     as_json_option,
     deprecated_option,
     force_option,
     prepare_png,
-    print_json,
-    table_of,
-    terminal,
     trust_weights_option,
 )
+from ..printing import print_json, table_of, terminal
 from .linking import linking_command
 from .page import page_command
 from .quiet import quiet_command

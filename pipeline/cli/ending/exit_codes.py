@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ...errors import CRASH_EXIT_CODE, INTERRUPTED_EXIT_CODE, OutputError, ReidpipeError
-from ..common import CommandError
+from .command_error import CommandError
 from .crash import report_crash, wants_traceback
 from .signals import endings_as_interrupt
 from .streams import discard, usable_streams

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ...errors import CorrectionError
-from ..common import database_options, open_store, print_json, table_of, terminal
+from ..options import database_options, open_store
+from ..printing import print_json, table_of, terminal
 from .options import IDENTITY, Clock, author, decision_options, tracklet_key
 
 if TYPE_CHECKING:

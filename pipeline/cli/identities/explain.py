@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..common import FILE, database_options, force_option, open_store, prepare_png, print_json, table_of, terminal
+from ..options import FILE, database_options, force_option, open_store, prepare_png
+from ..printing import print_json, table_of, terminal
 from .options import tracklet_key
 from .search import THREADS
 

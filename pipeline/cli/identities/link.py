@@ -10,15 +10,9 @@ import yaml
 
 from ....reid.wording import counted
 from ...errors import ConfigError
-from ..common import (
-    CommandError,
-    database_options,
-    linking_setting,
-    open_store,
-    print_json,
-    table_of,
-    terminal,
-)
+from ..ending.command_error import CommandError
+from ..options import database_options, linking_setting, open_store
+from ..printing import print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ...relinking.relink import Relinked

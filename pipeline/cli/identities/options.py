@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...errors import ConfigError
-from ..common import LARGEST_RUN, Decorated, database_options
+from ..options import LARGEST_RUN, Decorated, database_options
 
 if TYPE_CHECKING:
     from ...storage.store import Store

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ...errors import ConfigError
-from ..common import FILE, database_options, force_option, open_store, prepare_png, print_json, table_of, terminal
+from ..options import FILE, database_options, force_option, open_store, prepare_png
+from ..printing import print_json, table_of, terminal
 from .options import IDENTITY, Clock
 
 if TYPE_CHECKING:

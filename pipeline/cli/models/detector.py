@@ -8,7 +8,7 @@ import click
 
 from ....reid.disk.files import failing_as
 from ...errors import ConfigError
-from ..common import (
+from ..options import (
     ANY_PATH,
     FILE,
     FOLDER,
@@ -16,11 +16,9 @@ from ..common import (
     as_json_option,
     force_option,
     min_visible_option,
-    print_json,
-    table_of,
-    terminal,
     trust_weights_option,
 )
+from ..printing import print_json, table_of, terminal
 
 
 @click.command("train-detector")

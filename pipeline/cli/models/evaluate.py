@@ -9,17 +9,8 @@ import click
 
 from ....reid.disk.files import make_folder, write_png, write_text
 from ....reid.disk.guard import Guard, begins_with
-from ..common import (
-    FILE,
-    FOLDER,
-    as_json_option,
-    deprecated_option,
-    force_option,
-    prepare_png,
-    print_json,
-    table_of,
-    terminal,
-)
+from ..options import FILE, FOLDER, as_json_option, deprecated_option, force_option, prepare_png
+from ..printing import print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ....reid.evaluation.report import QueryReport, Report

@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ...errors import SourceError
-from ..common import (
-    ANY_PATH,
-    by_camera,
-    database_options,
-    force_option,
-    open_store,
-    print_json,
-    table_of,
-)
+from ..options import ANY_PATH, database_options, force_option, open_store
+from ..printing import by_camera, print_json, table_of
 
 if TYPE_CHECKING:
     from ...output.video.render import Rendering

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ...errors import ConfigError
-from ..common import ANY_PATH, FILE, NumberRange, cameras_option, database_option, open_store
 from ..identities.options import author, by_option
+from ..options import ANY_PATH, FILE, NumberRange, cameras_option, database_option, open_store
 
 
 @click.command("serve")

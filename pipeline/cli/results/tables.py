@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from ..common import (
+from ..options import (
     ANY_PATH,
     as_json_option,
     cameras_option,
@@ -15,10 +15,8 @@ from ..common import (
     database_options,
     force_option,
     open_store,
-    print_json,
-    table_of,
-    terminal,
 )
+from ..printing import print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ...output.export import Format

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reidpipe.pipeline.cli.common import table_of
+from reidpipe.pipeline.cli.printing import table_of
 
 
 @pytest.mark.parametrize(("cells", "side"), [

@@ -1,0 +1,60 @@
+"""What commands print: tables, and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from ..credentials import values_without_credentials, without_credentials
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+PIPE_COLUMNS = 200  # the width of a table that is not printed on a terminal
+
+
+def by_camera(errors: Iterable[tuple[str, str]]) -> str:
+    """One line with every (camera, error)."""
+    return "; ".join(f"camera {name}: {error.removeprefix(f'camera {name}: ')}" for name, error in errors)
+
+
+def print_json(result: object) -> None:
+    """Print one JSON value; dataclasses and sections of a config become objects, paths become strings."""
+    plain = json.loads(json.dumps(result, default=_plain))
+    click.echo(json.dumps(values_without_credentials(plain), indent=2))
+
+
+def _plain(value: object) -> object:
+    from pydantic import BaseModel
+
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+
+
+def terminal() -> Console:
+    """A console on standard output; redirected to a file or pipe, it does not fold wide tables."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_COLUMNS)
+
+
+def table_of(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table for the terminal; numbers are right-aligned, also if some are missing; the first column and text left."""
+    from rich.table import Table
+
+    lines = [[without_credentials(cell) if isinstance(cell, str) else str(cell) for cell in row] for row in rows]
+    table = Table(title=without_credentials(title), title_justify="left")
+    for column, heading in enumerate(headings):
+        cells = [line[column] for line in lines if line[column] not in ("", "?", "-")]
+        numeric = all(cell.removeprefix("-")[:1].isdigit() for cell in cells)
+        table.add_column(heading, justify="right" if numeric and cells and column else "left")
+    for line in lines:
+        table.add_row(*line)
+    return table
