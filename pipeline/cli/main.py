@@ -40,6 +40,7 @@ from .results.tables import export_group, runs_command
 
 if TYPE_CHECKING:
     from ..run import Outcome
+    from ..running.check import CheckReport
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -148,7 +149,6 @@ def check_command(
     """
     from ..output.floors import draw_floors
     from ..running.check import check_config
-    from ..stages.embed import TERMS
 
     if (config_path is None) == (database is None):
         raise click.UsageError("Give either FILE or --database.")
@@ -161,33 +161,40 @@ def check_command(
     if as_json:
         print_json({"ok": report.ok, "cameras": report.cameras, "problems": report.problems})
     else:
-        terminal().print(
-            table_of(
-                str(config_path),
-                ("camera", "status", "kind", "size", "fps", "seconds", "frames", "start time"),
-                [
-                    (
-                        one.camera,
-                        "[green]ok[/]" if one.status == "ok" else f"[red]{one.status}[/]",
-                        one.kind,
-                        f"{one.width}x{one.height}" if one.width else "?",
-                        f"{one.fps:.2f}" if one.fps else "?",
-                        "?" if one.duration_seconds is None else f"{one.duration_seconds:.1f}",
-                        "?" if one.frame_count is None else one.frame_count,
-                        one.start_time,
-                    )
-                    for one in report.cameras
-                ],
-            )
-        )
-        weights = report.config.appearance.weights
-        if weights in TERMS:
-            terminal().print(f"appearance model {weights}: {TERMS[weights]}")
+        _print_check(report, config_path)
     if report.ok:
         return None
     cameras = by_camera([(one.camera, one.error) for one in report.cameras if one.error])
     exit_code = report.errors[0].exit_code if report.errors else SourceError.exit_code
     raise CommandError("; ".join(filter(None, (*report.problems, cameras))), exit_code)
+
+
+def _print_check(report: CheckReport, config_path: Path) -> None:
+    from ..stages.embed import TERMS
+
+    console = terminal()
+    console.print(
+        table_of(
+            str(config_path),
+            ("camera", "status", "kind", "size", "fps", "seconds", "frames", "start time"),
+            [
+                (
+                    one.camera,
+                    "[green]ok[/]" if one.status == "ok" else f"[red]{one.status}[/]",
+                    one.kind,
+                    f"{one.width}x{one.height}" if one.width else "?",
+                    f"{one.fps:.2f}" if one.fps else "?",
+                    "?" if one.duration_seconds is None else f"{one.duration_seconds:.1f}",
+                    "?" if one.frame_count is None else one.frame_count,
+                    one.start_time,
+                )
+                for one in report.cameras
+            ],
+        )
+    )
+    weights = report.config.appearance.weights
+    if weights in TERMS:
+        console.print(f"appearance model {weights}: {TERMS[weights]}")
 
 
 for _command in (

@@ -155,3 +155,10 @@ def test_agreement_counts_found_and_false_boxes(tmp_path):
     camera, _ = score_agreement(config, str(reference))
     assert (camera.reference_boxes, camera.found) == (10, 0.5)
     assert (camera.false_boxes, camera.reference_false_boxes) == (5, 0)
+
+
+def test_a_bad_reference_is_named_as_the_option(tmp_path):
+    (tmp_path / "text.onnx").write_text("hello")
+    config = Config(cameras={"door": CameraConfig(source="door.mp4")})
+    with pytest.raises(WeightsError, match=r"^--reference: .*text\.onnx"):
+        score_agreement(config, str(tmp_path / "text.onnx"))
