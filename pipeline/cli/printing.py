@@ -54,7 +54,8 @@ def table_of(title: str, headings: Sequence[str], rows: Iterable[Sequence[object
     for column, heading in enumerate(headings):
         cells = [line[column] for line in lines if line[column] not in ("", "?", "-")]
         numeric = all(cell.removeprefix("-")[:1].isdigit() for cell in cells)
-        table.add_column(heading, justify="right" if numeric and cells and column else "left")
+        # On a narrow terminal, a number that ends in dots would be another number: long cells go on in the next line.
+        table.add_column(heading, justify="right" if numeric and cells and column else "left", overflow="fold")
     for line in lines:
         table.add_row(*line)
     return table

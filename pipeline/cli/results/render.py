@@ -9,7 +9,7 @@ import click
 
 from ...errors import SourceError
 from ..options import ANY_PATH, database_options, force_option, open_store
-from ..printing import by_camera, print_json, table_of
+from ..printing import by_camera, print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ...output.video.render import Rendering
@@ -59,13 +59,11 @@ def render_command(
 
 
 def _print_rendering(rendering: Rendering) -> None:
-    from rich.console import Console
-
     rows: list[tuple[object, ...]] = [
         (camera.camera, camera.frames, camera.path or "[red]failed[/]") for camera in rendering.cameras
     ]
     if rendering.mosaic:
         rows.append(("mosaic", rendering.mosaic_frames, rendering.mosaic))
-    Console().print(
+    terminal().print(
         table_of(f"run {rendering.run}: rendered in {rendering.seconds:.0f} s", ("camera", "frames", "video"), rows)
     )

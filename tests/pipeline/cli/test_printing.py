@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from reidpipe.pipeline.cli.printing import table_of
 
@@ -18,3 +21,11 @@ from reidpipe.pipeline.cli.printing import table_of
 def test_numbers_are_right_aligned_also_where_some_are_missing(cells, side):
     table = table_of("t", ("tracklet", "value"), [("door:1", cell) for cell in cells])
     assert [column.justify for column in table.columns] == ["left", side]
+
+
+def test_nothing_is_cut_on_a_narrow_terminal():
+    shown = io.StringIO()
+    table = table_of("runs", ("run", "status", "observations"), [(1, "complete", 15113), (2, "partial", 1234567890123)])
+    Console(file=shown, width=24).print(table)
+    assert "…" not in shown.getvalue()
+    assert sum(character.isdigit() for character in shown.getvalue()) == len("1" "15113" "2" "1234567890123")
