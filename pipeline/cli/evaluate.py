@@ -96,7 +96,7 @@ def _print_evaluation(found: Evaluation, what: str) -> None:
          for meaning, one in zip(meanings, found.decomposition, strict=True)]))
     links, tracklets = found.links, found.tracklets
     console.print(
-        f"cross-camera IDF1 [bold]{_percent(found.cross_idf1)}[/] (IDP {_percent(found.cross_idp)}, IDR "
+        f"cross-camera IDF1 {_percent(found.cross_idf1)} (IDP {_percent(found.cross_idp)}, IDR "
         f"{_percent(found.cross_idr)}), {found.identities} identities for {found.people} people in the ground truth")
     console.print(
         f"links: {links.false} of {links.links} are false, {links.missed} of {links.needed} are missed; "

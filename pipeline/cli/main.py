@@ -32,7 +32,7 @@ from .models.train import (
     train_command,
 )
 from .options import FILE, FOLDER, as_json_option, force_option, run_option, trust_weights_option
-from .printing import by_camera, print_json, table_of, terminal
+from .printing import by_camera, coloured, print_json, table_of, terminal
 from .results.prune import prune_command
 from .results.render import render_command
 from .results.serve import serve_command
@@ -106,7 +106,7 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
         [
             (
                 one.camera,
-                f"[{colours.get(one.status, 'red')}]{one.status}[/]",
+                coloured(one.status, colours.get(one.status, "red")),
                 one.decoded,
                 one.analysed,
                 one.thinned,
@@ -119,7 +119,7 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
     console = terminal()
     console.print(table)
     console.print(
-        f"identities: [bold]{outcome.identities}[/], tracklets: {outcome.tracklets} ({outcome.undecided} undecided), "
+        f"identities: {outcome.identities}, tracklets: {outcome.tracklets} ({outcome.undecided} undecided), "
         f"observations: {outcome.observations}"
     )
     console.print(f"database: {without_credentials(database)}", soft_wrap=True)
@@ -180,7 +180,7 @@ def _print_check(report: CheckReport, config_path: Path) -> None:
             [
                 (
                     one.camera,
-                    "[green]ok[/]" if one.status == "ok" else f"[red]{one.status}[/]",
+                    coloured(one.status, "green" if one.status == "ok" else "red"),
                     one.kind,
                     f"{one.width}x{one.height}" if one.width else "?",
                     f"{one.fps:.2f}" if one.fps else "?",

@@ -9,7 +9,7 @@ import click
 
 from ...errors import SourceError
 from ..options import ANY_PATH, database_options, force_option, open_store
-from ..printing import by_camera, print_json, table_of, terminal
+from ..printing import by_camera, coloured, print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ...output.video.render import Rendering
@@ -60,7 +60,7 @@ def render_command(
 
 def _print_rendering(rendering: Rendering) -> None:
     rows: list[tuple[object, ...]] = [
-        (camera.camera, camera.frames, camera.path or "[red]failed[/]") for camera in rendering.cameras
+        (camera.camera, camera.frames, camera.path or coloured("failed", "red")) for camera in rendering.cameras
     ]
     if rendering.mosaic:
         rows.append(("mosaic", rendering.mosaic_frames, rendering.mosaic))

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from reidpipe.pipeline.cli.printing import table_of
+from reidpipe.pipeline.cli.printing import coloured, table_of, terminal
 
 
 @pytest.mark.parametrize(("cells", "side"), [
@@ -29,3 +29,11 @@ def test_nothing_is_cut_on_a_narrow_terminal():
     Console(file=shown, width=24).print(table)
     assert "…" not in shown.getvalue()
     assert sum(character.isdigit() for character in shown.getvalue()) == len("1" "15113" "2" "1234567890123")
+
+
+def test_brackets_are_no_markup(capsys):
+    table = table_of("run [/x]", ("name", "status"), [("[red]Anna[/]", coloured("ok", "green")), ("Bo[/x]", 3)])
+    terminal().print(table)
+    terminal().print("database: a[old]/b.db")
+    shown = capsys.readouterr().out
+    assert all(text in shown for text in ("run [/x]", "[red]Anna[/]", "Bo[/x]", " ok ", "database: a[old]/b.db"))
