@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .appearance import Appearance, concatenate
 from .crops import HEIGHT_PX, WIDTH_PX, stack_crops
-from .engines.network_runner import NetworkRunner
+from .engines.network_runner import Arithmetic, NetworkRunner
 from .errors import WeightsError
 from .wording import shortened
 
@@ -24,18 +24,18 @@ BATCH_CROPS = 32  # bounds memory; larger batches are no faster on a CPU
 class Embedder:
     """An exported model, loaded once: crops in, appearances out."""
 
-    def __init__(self, weights: Path = SHIPPED_WEIGHTS, threads: int = 2, exact: bool = False) -> None:
+    def __init__(self, weights: Path = SHIPPED_WEIGHTS, threads: int = 2, arithmetic: Arithmetic = "auto") -> None:
         """Load a model.
 
         Args:
             weights: an ONNX file written by `export.export`.
             threads: number of CPU threads for one batch.
-            exact: compute in float32 even where the processor is faster with bfloat16.
+            arithmetic: as of `NetworkRunner`: auto, int8, float or exact.
 
         Raises:
-            WeightsError: the file is missing, unreadable or not a model of this kind.
+            WeightsError: the file is missing, unreadable or not a model of this kind, or has no ranges for int8.
         """
-        self._network = NetworkRunner(weights, threads, exact)
+        self._network = NetworkRunner(weights, threads, arithmetic)
         self._weights = weights
         self._dimensions = _check_interface(weights, self._network)
 
@@ -43,6 +43,11 @@ class Embedder:
     def dimensions(self) -> int:
         """D, the length of one embedding."""
         return self._dimensions
+
+    @property
+    def computes_int8(self) -> bool:
+        """Whether large convolutions are computed with 8-bit integers."""
+        return self._network.computes_int8
 
     @property
     def metadata(self) -> dict[str, str]:

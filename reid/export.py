@@ -1,4 +1,4 @@
-"""Export trained models to ONNX as float32, float16 or int8, each checked against PyTorch before the file appears.
+"""Export trained models to ONNX as float32 or float16, each checked against PyTorch before the file appears.
 
 The exported graph takes uint8 BGR pixels: resized crops go in as they are, normalisation is part of the graph.
 """
@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .backbones.weights import read_state
+from .calibration import calibrate, read_calibration_crops
 from .crops import HEIGHT_PX, WIDTH_PX, stack_crops
-from .disk.files import failing_as, make_folder, read_image, replacing
+from .disk.files import make_folder, replacing
 from .disk.guard import Guard
 from .embedder import EVIDENCE_SHAPE, FORMAT_VERSION, KIND, Embedder
-from .errors import DatasetError, ExportError, WeightsError
+from .engines.onnx_file import read_metadata, write_metadata
+from .errors import ExportError, WeightsError
 from .model.network import ReidModel, read_model, read_spec
 
 OPSET: Final = 17  # the newest one that all onnxruntime and OpenVINO releases of the last years read
@@ -33,18 +35,14 @@ LICENCE: Final = "AGPL-3.0-only, like the program; data that weights were traine
 
 # Squares, sums and small divisors exceed float16's range.
 FULL_PRECISION_OPERATORS: Final = ("ReduceL2", "Clip", "Div", "Max", "Expand", "ReduceSum", "Pow", "Sqrt")
-# Quantised together with the convolution before it, Relu is free and saves one rounding.
-QUANTISED_OPERATORS: Final = ("Conv", "Gemm", "MatMul", "Relu")
-CALIBRATION_CROPS: Final = 200  # more of them hardly widen the ranges of activations
 BATCH_CROPS: Final = 8
-IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp")
 
 PARITY_CROPS: Final = 5  # more than one, and odd, so that a fixed batch size is noticed
 PARITY_TOLERANCE: Final = 1e-3  # fp32: largest absolute difference of any output
-LEAST_COSINE: Final = {"fp16": 0.999, "int8": 0.95}  # cosine similarity of both embeddings, mean over the crops
-MASK_TOLERANCE: Final = {"fp16": 0.01, "int8": 0.1}  # mean absolute difference of both masks
+LEAST_COSINE: Final = 0.999  # fp16: cosine similarity of both embeddings, mean over the crops
+MASK_TOLERANCE: Final = 0.01  # fp16: mean absolute difference of both masks
 
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16"]
 
 logger = logging.getLogger(__name__)
 
@@ -71,10 +69,10 @@ class PixelModel(nn.Module):
 def export(
     checkpoint: Path, out: Path, precision: Precision = "fp32", calibration: Path | None = None, force: bool = False
 ) -> None:
-    """Export the model of a training checkpoint.
+    """Export the model of a training checkpoint, or calibrate an exported one.
 
     Args:
-        checkpoint: best.pt as written by `training.train`.
+        checkpoint: best.pt as written by `training.train`; with `calibration` also a float32 model that was exported.
         out, precision, calibration: as in `export_model`.
         force: replace a file that is not an exported model, too.
 
@@ -85,6 +83,9 @@ def export(
     """
     inputs = [checkpoint] if calibration is None else [checkpoint, calibration]
     Guard(inputs, force=force).check(out, is_exported_model)
+    if calibration is not None and checkpoint.suffix == ".onnx":
+        _calibrate_exported(checkpoint, out, calibration)
+        return
     spec = read_spec(read_state(checkpoint), checkpoint)
     names = {"backbone": f"{spec.backbone}, width {spec.width:g}", "mask": spec.mask}
     export_model(read_model(checkpoint), out, precision, calibration, names)
@@ -98,15 +99,6 @@ def is_exported_model(path: Path) -> bool:
         return False
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """The metadata of an ONNX file.
-
-    Raises:
-        DecodeError: it is no ONNX file.
-    """
-    return {entry.key: entry.value for entry in onnx.load(str(path), load_external_data=False).metadata_props}
-
-
 def export_model(
     model: ReidModel,
     out: Path,
@@ -116,61 +108,54 @@ def export_model(
 ) -> None:
     """Export a model with dynamic batch size and metadata.
 
-    The file appears only if it computes what PyTorch computes, on random pixels or, for int8, on the calibration
-    crops.  In every precision the input is uint8 and the outputs are float32.
+    The file appears only if it computes what PyTorch computes on random pixels.  In both precisions the input is uint8
+    and the outputs are float32.
 
     Args:
         model: in any mode; it stays as it is.
         out: the ONNX file to write.
-        precision: fp32, fp16 (weights and arithmetic) or int8 (weights and activations of `QUANTISED_OPERATORS`).
-        calibration: a folder of crops from which int8 takes the ranges of activations; required for int8, refused
-            otherwise.
+        precision: fp32, or fp16 (weights and arithmetic).
+        calibration: a folder of crops; with it, the file also holds what large convolutions need to be computed with
+            8-bit integers, which `Embedder` does where the processor is fast at it.  Of fp32 only.
         metadata: entries that replace or extend the default ones.
 
     Raises:
-        ExportError: the outputs differ from PyTorch's by more than the precision's tolerance, or int8 and
-            `calibration` do not come together.
+        ExportError: the outputs differ from PyTorch's by more than the precision's tolerance, or as of
+            `calibration.calibrate`; or `calibration` is given and the precision is not fp32.
         DatasetError: `calibration` holds no images, or one that cannot be read.
     """
-    if (precision == "int8") != (calibration is not None):
-        raise ExportError(f"{out}: int8 needs a folder of calibration crops, and only int8 takes one")
+    if precision != "fp32" and calibration is not None:
+        raise ExportError(f"{out}: only a file in fp32 can be calibrated for 8-bit integers, not one in {precision}")
+    calibration_crops = None if calibration is None else read_calibration_crops(calibration)
     pixels = PixelModel(model).eval()
     images = torch.randint(0, 256, (PARITY_CROPS, HEIGHT_PX, WIDTH_PX, 3), dtype=torch.uint8)
-    crops = list(images.numpy()) if calibration is None else read_calibration_crops(calibration)
     make_folder(out.parent)
     with replacing(out) as unchecked, tempfile.TemporaryDirectory() as folder:
         full = Path(folder) / "fp32.onnx"
         outputs = _write_float32(pixels, images, full)
         if precision == "fp16":
             _write_float16(full, unchecked)
-        elif precision == "int8":
-            _write_int8(full, unchecked, crops)
         else:
             shutil.copyfile(full, unchecked)
         described = _metadata(model, outputs, precision) | (metadata or {})
-        _set_metadata(unchecked, described)  # without it, the parity check cannot load the file
-        parity = _check_parity(pixels, unchecked, crops, precision, out)
-        _set_metadata(unchecked, described | {"parity": parity})
+        write_metadata(unchecked, described)  # without it, the parity check cannot load the file
+        parity = _check_parity(pixels, unchecked, list(images.numpy()), precision, out)
+        write_metadata(unchecked, described | {"parity": parity})
+        if calibration_crops is not None:
+            logger.info("int8: %s", calibrate(unchecked, calibration_crops, out))
     logger.info("wrote %s, %s", out, parity)
 
 
-def read_calibration_crops(folder: Path) -> list[NDArray[np.uint8]]:
-    """Read at most CALIBRATION_CROPS images of a folder and its sub-folders, evenly spaced in the order of names.
-
-    Returns:
-        uint8 (h, w, 3) BGR each.
-
-    Raises:
-        DatasetError: no such folder, no image in it, or one that cannot be read.
-    """
-    with failing_as(DatasetError, folder):
-        if not folder.is_dir():
-            raise DatasetError(f"{folder}: no such folder of calibration crops")
-        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not paths:
-        raise DatasetError(f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)}) to calibrate with")
-    chosen = np.linspace(0, len(paths) - 1, min(len(paths), CALIBRATION_CROPS)).round().astype(int)
-    return [read_image(paths[index]) for index in chosen]
+def _calibrate_exported(model: Path, out: Path, folder: Path) -> None:
+    """Write a copy of an exported model with ranges for 8-bit integers measured on a folder of crops."""
+    precision = Embedder(model).metadata.get("precision")  # refuses what is no such model
+    if precision != "fp32":
+        raise ExportError(f"{model}: only a file in fp32 can be calibrated for 8-bit integers, not one in {precision}")
+    crops = read_calibration_crops(folder)
+    make_folder(out.parent)
+    with replacing(out) as unchecked:
+        shutil.copyfile(model, unchecked)
+        logger.info("int8: %s", calibrate(unchecked, crops, out))
 
 
 def _write_float32(pixels: PixelModel, images: Tensor, target: Path) -> Sequence[str]:
@@ -209,41 +194,6 @@ def _write_float16(source: Path, target: Path) -> None:
     onnx.save(graph.model, str(target))
 
 
-def _write_int8(source: Path, target: Path, crops: Sequence[NDArray[np.uint8]]) -> None:
-    """Quantise float32 ONNX to int8 with onnxruntime's static quantisation, weights per channel.
-
-    Args:
-        source: float32 ONNX.
-        target: the file to write.
-        crops: N ≥ 1 of uint8 (h, w, 3) BGR; the range of an activation is the smallest and largest value on them.
-    """
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-
-    batches = iter([stack_crops(crops[start : start + BATCH_CROPS]) for start in range(0, len(crops), BATCH_CROPS)])
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
-        def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-            batch = next(batches, None)
-            return None if batch is None else {"images": batch}
-
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # it recommends pre-processing on the root logger, but the graph is folded already
-    try:
-        quantize_static(
-            str(source),
-            str(target),
-            Reader(),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(QUANTISED_OPERATORS),
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
-    finally:
-        root.setLevel(level)
-
-
 def _metadata(model: ReidModel, outputs: Sequence[str], precision: Precision) -> dict[str, str]:
     """The model's description in its own file: `Embedder` checks the first two entries, the others are for people."""
     dimensions = model.dimensions
@@ -265,20 +215,13 @@ def _metadata(model: ReidModel, outputs: Sequence[str], precision: Precision) ->
     }
 
 
-def _set_metadata(path: Path, metadata: dict[str, str]) -> None:
-    graph = onnx.load(str(path))
-    onnx.helper.set_model_props(graph, metadata)
-    onnx.checker.check_model(graph)
-    onnx.save(graph, str(path))
-
-
 def _check_parity(
     pixels: nn.Module, path: Path, crops: Sequence[NDArray[np.uint8]], precision: Precision, out: Path
 ) -> str:
     """Compare an ONNX file with PyTorch.
 
-    fp32: no output differs by more than PARITY_TOLERANCE.  fp16 and int8: the mean cosine similarity of both
-    embeddings is at least LEAST_COSINE, and the mean difference of both masks at most MASK_TOLERANCE.
+    fp32: no output differs by more than PARITY_TOLERANCE.  fp16: the mean cosine similarity of both embeddings is at
+    least LEAST_COSINE, and the mean difference of both masks at most MASK_TOLERANCE.
 
     Args:
         pixels: the `PixelModel` that was exported.
@@ -297,7 +240,7 @@ def _check_parity(
         batches = [pixels(batch) for batch in torch.split(torch.from_numpy(stack_crops(crops)), BATCH_CROPS)]
         expected = [torch.cat(parts).numpy() for parts in zip(*batches, strict=True)]
     try:
-        embedder = Embedder(path, threads=1, exact=True)
+        embedder = Embedder(path, threads=1, arithmetic="exact")
         appearance = embedder.embed(crops)
     except (ValueError, WeightsError) as error:  # embeddings that are not of unit length: NaN, or overflow
         raise ExportError(f"{out}: the exported {precision} file does not work: {error}") from error
@@ -312,7 +255,7 @@ def _check_parity(
     cosine = float((found[0] * expected[0]).sum(1).mean())
     mask = float(np.abs(found[1] - expected[1]).mean())
     result = f"mean cosine with PyTorch {cosine:.4f}, mean difference of masks {mask:.2g}, on {len(crops)} crops"
-    if not (cosine >= LEAST_COSINE[precision] and mask <= MASK_TOLERANCE[precision]):
-        least, most = LEAST_COSINE[precision], MASK_TOLERANCE[precision]
-        raise ExportError(f"{out}: {precision}: {result}; expected at least {least} and at most {most}")
+    if not (cosine >= LEAST_COSINE and mask <= MASK_TOLERANCE):
+        raise ExportError(
+            f"{out}: {precision}: {result}; expected at least {LEAST_COSINE} and at most {MASK_TOLERANCE}")
     return result

@@ -85,6 +85,11 @@ class AppearanceConfig(Section):
         "times as fast, less sure) or `dpmpp` (with a mask, but it knows little beyond its training cameras), all "
         "bundled; or the path of an exported ONNX model",
     )
+    precision: Literal["auto", "float", "int8"] = Field(
+        default="auto",
+        description="`int8` is faster; `auto` takes it where the processor has instructions for it and the model was "
+        "calibrated for it, as the bundled `accurate` is",
+    )
     interval_seconds: float = Field(
         default=1.0, gt=0, le=86_400,
         description="each track in plain view is embedded once per interval; more often where it decides who is who",

@@ -24,7 +24,7 @@ from ultralytics.nn.tasks import DetectionModel
 
 from ...reid.disk.files import make_folder, read_image, replacing, write_new
 from ...reid.disk.guard import MARK, Guard
-from ...reid.export import read_metadata
+from ...reid.engines.onnx_file import read_metadata
 from ..stages.detection.ultralytics_detector import open_yolo
 from ..trust import require_data_only
 from .batches import batches

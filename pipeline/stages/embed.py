@@ -55,7 +55,7 @@ def open_embedder(config: AppearanceConfig, threads: int) -> Embedder:
     """
     weights = BUNDLED.get(config.weights, Path(config.weights))
     try:
-        return Embedder(weights, threads)
+        return Embedder(weights, threads, config.precision)
     except WeightsError as error:
         raise WeightsError(f"appearance.weights: {error}{did_you_mean(config.weights, BUNDLED)}") from error
 

@@ -3,19 +3,21 @@
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WeightsError
 from .float_type import fastest_float, without_denormals
+from .int8 import computes_int8, quantise, read_ranges
 from .onnx_file import onnx_metadata, read_onnx
 
 if TYPE_CHECKING:
     import openvino
 
 Shape = list[int]  # -1 for a side of any size
+Arithmetic = Literal["auto", "int8", "float", "exact"]
 
 
 class NetworkRunner:
@@ -28,18 +30,21 @@ class NetworkRunner:
         metadata: the file's own entries.
         inputs: element type, such as "u8", and shape of each input.
         outputs: shape of each output.
+        computes_int8: whether large convolutions are computed with 8-bit integers.
     """
 
-    def __init__(self, path: Path, threads: int, exact: bool = False) -> None:
+    def __init__(self, path: Path, threads: int, arithmetic: Arithmetic = "auto") -> None:
         """Read and compile a network.
 
         Args:
             path: an ONNX file.
             threads: number of CPU threads.
-            exact: compute in float32 even where the processor is faster with bfloat16.
+            arithmetic: `int8` computes large convolutions with 8-bit integers, `float` all in the floating-point
+                numbers that are fastest here, `exact` in float32; `auto` takes int8 where the processor has
+                instructions for it and the file has ranges.
 
         Raises:
-            WeightsError: no such file, or not an ONNX model that OpenVINO can run.
+            WeightsError: no such file, or not an ONNX model that OpenVINO can run, or one without ranges for int8.
         """
         import openvino  # imported late, so that importing reidpipe.reid stays cheap
 
@@ -56,8 +61,13 @@ class NetworkRunner:
             raise WeightsError(f"{path}: has damaged names or metadata: export it again") from error
         self._options: dict[str, object] = {
             "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads, **without_denormals(), **fastest_float()}
-        if exact:
+        if arithmetic == "exact":
             self._options["INFERENCE_PRECISION_HINT"] = "f32"
+        wanted = arithmetic == "int8" or (arithmetic == "auto" and computes_int8())
+        self._ranges = read_ranges(path, self.metadata) if wanted else {}
+        if arithmetic == "int8" and not self._ranges:
+            raise WeightsError(f"{path}: has no ranges for 8-bit integers: export it with --int8 CROPS")
+        self.computes_int8 = bool(self._ranges)
         self._model: openvino.Model | None = model
         self._requests: openvino.AsyncInferQueue | None = None
         self._lock = threading.Lock()  # the queue of requests serves one batch at a time
@@ -99,6 +109,7 @@ class NetworkRunner:
         (shape,) = (shape for _, shape in self.inputs.values())
         assert self._model is not None
         self._model.reshape([1, *shape[1:]])
+        quantise(self._model, self._ranges)
         compiled = self._core.compile_model(self._model, "CPU", self._options)
         self._model = None  # its weights need not be kept twice
         return openvino.AsyncInferQueue(compiled)

@@ -1,8 +1,8 @@
-"""Read ONNX files from anyone: the tensors that a file keeps in other files must lie beside it."""
+"""Read ONNX files from anyone: the tensors that a file keeps in other files must lie beside it; metadata."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,27 @@ def onnx_metadata(model: openvino.Model) -> dict[str, str]:
     if "framework" not in model.rt_info:
         return {}
     return {str(key): str(entry.value) for key, entry in model.rt_info["framework"].items()}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of an ONNX file.
+
+    Raises:
+        google.protobuf.message.DecodeError: it is no ONNX file.
+    """
+    import onnx
+
+    return {entry.key: entry.value for entry in onnx.load(str(path), load_external_data=False).metadata_props}
+
+
+def write_metadata(path: Path, metadata: Mapping[str, str]) -> None:
+    """Replace the metadata of an ONNX file that holds all its tensors."""
+    import onnx
+
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, dict(metadata))
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
 
 
 def _locations(message: Message) -> Iterator[str]:

@@ -12,6 +12,7 @@ from ..appearance import Appearance
 from ..data.dataset import CropSet, read_crop_set, read_split
 from ..disk.files import failing_as
 from ..embedder import SHIPPED_WEIGHTS, Embedder
+from ..engines.network_runner import Arithmetic
 from ..errors import DatasetError, WeightsError
 from ..similarity import masked_similarity
 from .baselines import BATCH_CROPS, Baseline
@@ -39,6 +40,7 @@ class Task:
         data: a published data set, or a folder with query and bounding_box_test.
         layout: one of `layouts.LAYOUTS`; recognised by the folder's content where None.
         weights: an exported model.
+        arithmetic: how it is computed, as of `Embedder`.
         occluded: folders of occluded queries against the same gallery, with query/ or the crops themselves, in
             Market-1501 naming.
         synthetic: also occlude the clean queries with the synthetic occluders of training.
@@ -50,6 +52,7 @@ class Task:
     data: Path
     layout: str | None = None
     weights: Path = SHIPPED_WEIGHTS
+    arithmetic: Arithmetic = "auto"
     occluded: Sequence[Path] = ()
     synthetic: bool = False
     baselines: Sequence[Path] = ()
@@ -100,7 +103,7 @@ def evaluate(task: Task) -> Report:
         DatasetError: crops are missing, unreadable or misnamed.
         WeightsError: the model or a baseline cannot be used.
     """
-    embedder = Embedder(task.weights)
+    embedder = Embedder(task.weights, arithmetic=task.arithmetic)
     baselines = [Baseline(path) for path in task.baselines]
     if len({baseline.name for baseline in baselines} - SIMILARITIES.keys()) < len(baselines):
         names = ", ".join(baseline.name for baseline in baselines)

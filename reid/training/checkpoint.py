@@ -7,7 +7,7 @@ from typing import TypedDict
 import torch
 
 from ..backbones.weights import read_state
-from ..disk.files import failing_as, replacing
+from ..disk.files import replacing
 from ..errors import WeightsError
 from ..recipe.schema import Recipe
 from .step.trainer import Trainer, TrainerState
@@ -57,11 +57,8 @@ def resume_run(path: Path, trainer: Trainer, crops: int) -> tuple[int, float]:
         The next epoch to train, and the best score so far.
 
     Raises:
-        WeightsError: the file is missing, unreadable, not such a checkpoint, or of another recipe or other data.
+        WeightsError: the file is unreadable, not such a checkpoint, or of another recipe or other data.
     """
-    with failing_as(WeightsError, path):
-        if not path.is_file():
-            raise WeightsError(f"{path}: no such checkpoint to resume from")
     state = read_state(path)
     if state.get("format_version") != FORMAT_VERSION:
         raise WeightsError(f"{path}: not a checkpoint to resume from, which is last.pt of this version of the program")

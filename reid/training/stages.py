@@ -218,5 +218,5 @@ def frozen_features(network: Path, images: NDArray[np.uint8], mirrored: bool) ->
 
 
 def _embedded_by(network: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    embedder = Embedder(network)
+    embedder = Embedder(network, arithmetic="float")
     return lambda images: embedder.embed(list(images)).embedding

@@ -231,6 +231,8 @@ def _prepare(recipe: Recipe, out: Path, resume: bool) -> None:
     with failing_as(WeightsError, out / "last.pt"):
         if (out / "last.pt").exists() and not resume:
             raise WeightsError(f"{out / 'last.pt'} exists: resume the run with --resume, or choose another --out")
+        if resume and not (out / "last.pt").is_file():
+            raise WeightsError(f"{out / 'last.pt'}: no such checkpoint to resume from: run it without --resume")
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)

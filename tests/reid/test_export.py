@@ -6,7 +6,7 @@ import onnx
 import pytest
 import torch
 
-from reidpipe.reid import DatasetError, Embedder, ExportError, WeightsError
+from reidpipe.reid import DatasetError, Embedder, ExportError, WeightsError, calibration
 from reidpipe.reid import export as reid_export
 from reidpipe.reid.crops import stack_crops
 from reidpipe.reid.export import PixelModel, export, export_model
@@ -63,18 +63,11 @@ def expected_of(model, crops):
         return [one.numpy() for one in PixelModel(model)(torch.from_numpy(stack_crops(crops)))]
 
 
-@pytest.mark.parametrize(
-    ("precision", "cosine", "mask"),
-    [
-        pytest.param("fp32", 0.999999, 1e-4),
-        pytest.param("fp16", 0.999, 0.01),
-        pytest.param("int8", 0.95, 0.1),
-    ],
-)
-def test_every_precision_computes_what_pytorch_computes(tmp_path, folder, precision, cosine, mask):
+@pytest.mark.parametrize(("precision", "cosine", "mask"), [("fp32", 0.999999, 1e-4), ("fp16", 0.999, 0.01)])
+def test_every_precision_computes_what_pytorch_computes(tmp_path, precision, cosine, mask):
     model, crops = random_model(), pictures(3, seed=1)
-    export_model(model, tmp_path / "model.onnx", precision, folder if precision == "int8" else None)
-    embedder = Embedder(tmp_path / "model.onnx", threads=1, exact=True)
+    export_model(model, tmp_path / "model.onnx", precision)
+    embedder = Embedder(tmp_path / "model.onnx", threads=1, arithmetic="exact")
     appearance, expected = embedder.embed(crops), expected_of(model, crops)
     assert (appearance.embedding * expected[0]).sum(1).mean() >= cosine
     assert np.abs(appearance.mask - expected[1]).mean() <= mask
@@ -83,23 +76,35 @@ def test_every_precision_computes_what_pytorch_computes(tmp_path, folder, precis
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
-def test_smaller_numbers_make_smaller_files(tmp_path, folder):
+def test_smaller_numbers_make_smaller_files(tmp_path):
     model = random_model()
-    for precision, crops in (("fp32", None), ("fp16", None), ("int8", folder)):
-        export_model(model, tmp_path / precision, precision, crops)
-    fp32, fp16, int8 = ((tmp_path / name).stat().st_size for name in ("fp32", "fp16", "int8"))
+    for precision in ("fp32", "fp16"):
+        export_model(model, tmp_path / precision, precision)
+    fp32, fp16 = ((tmp_path / name).stat().st_size for name in ("fp32", "fp16"))
     assert fp16 < 0.6 * fp32
-    assert int8 < 0.5 * fp32
     halves = [one for one in onnx.load(str(tmp_path / "fp16")).graph.initializer if one.data_type == 10]
     assert len(halves) > 10
 
 
-def test_no_float_relu_stands_between_quantised_convolutions(tmp_path, folder):
-    export_model(random_model(), tmp_path / "fp32.onnx")
-    export_model(random_model(), tmp_path / "int8.onnx", "int8", folder)
-    fp32, int8 = (onnx.load(str(tmp_path / name)).graph.node for name in ("fp32.onnx", "int8.onnx"))
-    assert sum(node.op_type == "Relu" for node in fp32) > 10
-    assert [node.name for node in int8 if node.op_type == "Relu"] == []
+def test_a_calibrated_file_computes_in_float32_what_pytorch_computes(tmp_path, folder):
+    model, crops = random_model(spec=ModelSpec("plain-conv", width=0.5)), pictures(3, seed=1)
+    export_model(model, tmp_path / "model.onnx", calibration=folder)
+    embedder = Embedder(tmp_path / "model.onnx", threads=1, arithmetic="exact")
+    np.testing.assert_allclose(embedder.embed(crops).embedding, expected_of(model, crops)[0], atol=1e-4)
+    assert embedder.metadata["precision"] == "fp32"
+    assert "10 crops" in embedder.metadata["int8"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_an_exported_model_can_be_calibrated_later(tmp_path, folder):
+    model = random_model(spec=ModelSpec("plain-conv", width=0.5))
+    export_model(model, tmp_path / "plain.onnx")
+    export(tmp_path / "plain.onnx", tmp_path / "later.onnx", calibration=folder)
+    export_model(model, tmp_path / "once.onnx", calibration=folder)
+    later, once = (Embedder(tmp_path / name, 1, "int8").metadata for name in ("later.onnx", "once.onnx"))
+    assert later["int8_ranges"] == once["int8_ranges"]
+    with pytest.raises(WeightsError, match=r"plain\.onnx: has no ranges for 8-bit integers"):
+        Embedder(tmp_path / "plain.onnx", 1, "int8")
 
 
 def test_exporting_leaves_the_model_as_it_was(tmp_path):
@@ -160,14 +165,17 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
     assert not (tmp_path / "model.onnx").exists()
 
 
-@pytest.mark.parametrize(
-    ("precision", "limit", "value"),
-    [pytest.param("fp16", "LEAST_COSINE", 1.1), pytest.param("int8", "MASK_TOLERANCE", -1.0)],
-)
-def test_a_file_that_is_too_far_off_does_not_appear(tmp_path, folder, monkeypatch, precision, limit, value):
-    monkeypatch.setitem(getattr(reid_export, limit), precision, value)
-    with pytest.raises(ExportError, match=rf"model\.onnx: {precision}: mean cosine with PyTorch"):
-        export_model(random_model(), tmp_path / "model.onnx", precision, folder if precision == "int8" else None)
+def test_a_file_that_is_too_far_off_does_not_appear(tmp_path, monkeypatch):
+    monkeypatch.setattr(reid_export, "LEAST_COSINE", 1.1)
+    with pytest.raises(ExportError, match=r"model\.onnx: fp16: mean cosine with PyTorch"):
+        export_model(random_model(), tmp_path / "model.onnx", "fp16")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_whose_int8_is_too_far_off_does_not_appear(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr(calibration, "MASK_TOLERANCE", -1.0)
+    with pytest.raises(ExportError, match=r"model\.onnx: int8: mean cosine with float32"):
+        export_model(random_model(spec=ModelSpec("plain-conv", width=0.5)), tmp_path / "model.onnx", calibration=folder)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -180,17 +188,25 @@ def test_a_network_that_gives_nan_is_not_exported(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_int8_and_its_crops_come_together(tmp_path, folder):
-    for precision, crops in (("int8", None), ("fp32", folder)):
-        with pytest.raises(ExportError, match="int8 needs a folder of calibration crops"):
-            export_model(random_model(), tmp_path / "model.onnx", precision, crops)
+def test_only_float32_can_be_calibrated(tmp_path, folder):
+    with pytest.raises(ExportError, match="only a file in fp32 can be calibrated"):
+        export_model(random_model(), tmp_path / "model.onnx", "fp16", folder)
+    export_model(random_model(), tmp_path / "half.onnx", "fp16")
+    with pytest.raises(ExportError, match=r"half\.onnx: only a file in fp32 can be calibrated"):
+        export(tmp_path / "half.onnx", tmp_path / "model.onnx", calibration=folder)
+
+
+def test_a_network_of_small_convolutions_cannot_be_calibrated(tmp_path, folder):
+    with pytest.raises(ExportError, match=r"model\.onnx: no convolution is large enough"):
+        export_model(random_model(), tmp_path / "model.onnx", calibration=folder)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_calibrate_is_refused(tmp_path):
     with pytest.raises(DatasetError, match="no such folder of calibration crops"):
-        export_model(random_model(), tmp_path / "model.onnx", "int8", tmp_path / "nowhere")
+        export_model(random_model(), tmp_path / "model.onnx", calibration=tmp_path / "nowhere")
     with pytest.raises(DatasetError, match="no images"):
-        export_model(random_model(), tmp_path / "model.onnx", "int8", tmp_path)
+        export_model(random_model(), tmp_path / "model.onnx", calibration=tmp_path)
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     with pytest.raises(DatasetError, match=r"broken\.jpg: is not an image"):
-        export_model(random_model(), tmp_path / "model.onnx", "int8", tmp_path)
+        export_model(random_model(), tmp_path / "model.onnx", calibration=tmp_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 )
 @click.option("--layout", help="layout of the data set, e.g. cuhk03-labeled  [default: detected]")
 @click.option("--weights", type=FILE, help="exported model  [default: the bundled accurate.onnx]")
+@click.option(
+    "--precision", type=click.Choice(["auto", "float", "int8"]), default="auto", show_default=True,
+    help="int8 is faster; auto takes it where the processor and the model are made for it")
 @click.option("--occluded", type=FOLDER, multiple=True, help="folder of occluded queries; repeatable")
 @click.option("--occlude", "synthetic", is_flag=True, help="also score the queries under synthetic occlusion")
 @click.option(
@@ -37,6 +40,7 @@ def evaluate_reid_command(
     data: Path,
     layout: str | None,
     weights: Path | None,
+    precision: Literal["auto", "float", "int8"],
     occluded: tuple[Path, ...],
     synthetic: bool,
     baselines: tuple[Path, ...],
@@ -63,7 +67,8 @@ def evaluate_reid_command(
         guard.check(markdown, _is_table)
         make_folder(markdown.parent)
     _show_log()
-    report = evaluate(Task(data, layout, weights, occluded, synthetic, networks, with_speed, page is not None))
+    report = evaluate(
+        Task(data, layout, weights, precision, occluded, synthetic, networks, with_speed, with_page=page is not None))
     if page is not None and report.page is not None:
         write_png(page, report.page)
     if markdown is not None:

@@ -111,18 +111,20 @@ def _training_display() -> Iterator[TrainingDisplay]:
 @click.option(
     "--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True, help="of the weights"
 )
-@click.option("--int8", "calibration", type=FOLDER, help="quantise to 8 bits, calibrated on the crops in this folder")
+@click.option(
+    "--int8", "calibration", type=FOLDER,
+    help="measure on the crops in this folder how to compute with 8-bit integers, too")
 @force_option
 def export_model_command(
     checkpoint: Path, out: Path, precision: Literal["fp32", "fp16"], calibration: Path | None, force: bool
 ) -> None:
     """Export a trained CHECKPOINT as ONNX to OUT.
 
-    The exported model is checked against the checkpoint.
+    The exported model is checked against the checkpoint. With --int8, CHECKPOINT may be an exported model.
     """
     from ....reid.export import export
 
     if calibration is not None and precision != "fp32":
         raise click.UsageError("--int8 and --precision fp16 cannot be combined")
-    export(checkpoint, out, "int8" if calibration else precision, calibration, force)
+    export(checkpoint, out, precision, calibration, force)
     click.echo(f"{out}: {out.stat().st_size / 2**20:.1f} MiB")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ....reid.disk.files import failing_as
+from ....reid.engines.int8 import computes_int8
 from ....trackers import Detections
 from ...config.stages import DetectorConfig
 from ...errors import WeightsError
@@ -76,8 +77,6 @@ def _bundled(config: DetectorConfig) -> Path | None:
     """The file of a bundled detector in the precision that suits this processor; None for a user's own."""
     if config.weights not in BUNDLED:
         return None
-    from .openvino_detector import computes_int8
-
     if config.precision == "float" or (config.precision == "auto" and not computes_int8()):
         return BUNDLED[config.weights]
     return BUNDLED_INT8[config.weights]

@@ -53,11 +53,6 @@ def _read_openvino(path: Path) -> ov.Model:
         raise WeightsError(f"{path}: is damaged or no OpenVINO model: export it again") from error
 
 
-def computes_int8() -> bool:
-    """Whether this processor has fast instructions for 8-bit integers."""
-    return "INT8" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
 def is_plain_detector(network: ov.Model) -> bool:
     """Whether it is a detector exported by ultralytics with one raw output (N, 4 + classes, boxes)."""
     shape = network.outputs[0].partial_shape

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.config.stages import DetectorConfig
-from reidpipe.pipeline.stages import detect, detect_openvino
+from reidpipe.pipeline.stages.detection import detect, openvino_detector
 from reidpipe.pipeline.stages.detection.detect import BUNDLED, BUNDLED_INT8, open_detector
 
 from ..media import write_video
@@ -42,7 +42,7 @@ def test_activations_stay_within_the_convolution_before_them(tmp_path):
     out = tmp_path / "cells_int8_openvino_model"
     done = export(weights, out, "--int8", "--calibrate", video, "--image-size", 64)
     assert done.exit_code == 0, done.output
-    operations = detect_openvino.read_network(out / "cells.xml").get_ops()
+    operations = openvino_detector.read_network(out / "cells.xml").get_ops()
     assert "FakeQuantize" in {one.get_type_name() for one in operations}
     products = [one for one in operations if one.get_friendly_name() == "/model.0/act/Mul"]
     given = {source.get_node().get_type_name() for one in products for source in one.input_values()}
@@ -85,7 +85,7 @@ def test_mistakes_are_reported_in_one_line(tmp_path, monkeypatch, arguments, wor
     [("auto", True, BUNDLED_INT8), ("auto", False, BUNDLED), ("float", True, BUNDLED), ("int8", False, BUNDLED_INT8)],
 )
 def test_the_bundled_detector_comes_in_the_precision_that_suits_the_processor(monkeypatch, precision, fast, expected):
-    monkeypatch.setattr(detect_openvino, "computes_int8", lambda: fast)
+    monkeypatch.setattr(detect, "computes_int8", lambda: fast)
     assert detect._bundled(DetectorConfig(precision=precision)) == expected["person"]
     assert expected["person"].is_file()
 

@@ -94,9 +94,11 @@ def test_training_leaves_random_state_and_thread_counts_as_they_were(tmp_path, w
     assert same(before, state())
 
 
-def test_resuming_without_a_checkpoint_says_so(tmp_path, write_recipe):
-    with pytest.raises(WeightsError, match="no such checkpoint to resume from"):
-        train(write_recipe(), tmp_path / "out", resume=True)
+def test_resuming_without_a_checkpoint_is_refused_before_any_crop_is_read(tmp_path, write_recipe):
+    (tmp_path / "empty").mkdir()
+    recipe = write_recipe(train=[str(tmp_path / "empty")])
+    with pytest.raises(WeightsError, match="no such checkpoint to resume from: run it without --resume"):
+        train(recipe, tmp_path / "out", resume=True)
 
 
 def test_a_finished_run_is_not_overwritten(tmp_path, write_recipe):

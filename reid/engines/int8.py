@@ -1,0 +1,125 @@
+"""Compute the large convolutions of a network with 8-bit integers (Jacob et al., CVPR 2018), where a processor can.
+
+The file stays one of floating-point numbers. It also holds the smallest and largest value of what such convolutions
+read, measured on crops; with them OpenVINO rounds inputs and weights when the network is compiled.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import WeightsError
+
+if TYPE_CHECKING:
+    import openvino
+
+RANGES_KEY: Final = "int8_ranges"  # of the file's metadata
+SMALLEST_MULTIPLICATIONS: Final = 5_000_000  # per image: in smaller convolutions rounding takes what 8 bits save
+FEWEST_CHANNELS: Final = 16  # of the input: the first layer, which reads pixels, stays precise
+LEVELS: Final = 256
+
+Ranges = dict[str, tuple[float, float]]  # smallest and largest value of a tensor, by its name
+
+
+@cache
+def computes_int8() -> bool:
+    """Whether this processor has fast instructions for 8-bit integers."""
+    import openvino  # imported late, so that importing reidpipe.reid stays cheap
+
+    return "INT8" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def measure_ranges(core: openvino.Core, model: openvino.Model, images: NDArray[np.uint8]) -> Ranges:
+    """Run images through a network, and note the range of every tensor that a large convolution reads.
+
+    Args:
+        core: of OpenVINO.
+        model: with one input, of fixed shape, one image; it gets further outputs.
+        images: (N, …), N ≥ 1.
+    """
+    names = sorted({_name(one.input_value(0)) for one in _large_convolutions(model)} - {""})
+    model.add_outputs(names)
+    request = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+    bounds = np.zeros((len(names), 2))  # 0 must be within, and keeps its exact value
+    for image in images:
+        request.infer({0: image[None]})
+        for row, name in enumerate(names):
+            values = request.get_tensor(name).data
+            bounds[row] = min(bounds[row, 0], values.min()), max(bounds[row, 1], values.max())
+    return {name: (float(low), float(high)) for name, (low, high) in zip(names, bounds, strict=True) if low < high}
+
+
+def quantise(model: openvino.Model, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Round what the large convolutions read to 256 steps of its range, and their weights to 255 per channel, in place.
+
+    Args:
+        model: of fixed shape, one image.
+        ranges: of `measure_ranges`; tensors that this network lacks are left out.
+    """
+    from openvino import opset13 as operators
+
+    rounded = {}
+    for convolution in list(_large_convolutions(model)):
+        source, weights = convolution.input_value(0), convolution.input_value(1)
+        name = _name(source)
+        if name not in ranges:
+            continue
+        if name not in rounded:
+            low, high = (np.float32(one) for one in _with_exact_zero(*ranges[name]))
+            rounded[name] = operators.fake_quantize(source, low, high, low, high, LEVELS).output(0)
+        convolution.input(0).replace_source_output(rounded[name])
+        largest = np.abs(weights.get_node().data).max((1, 2, 3), keepdims=True)  # (O, 1, 1, 1)
+        largest = np.maximum(largest, np.float32(1e-12))  # a range must not be empty
+        fake = operators.fake_quantize(weights, -largest, largest, -largest, largest, LEVELS - 1)
+        convolution.input(1).replace_source_output(fake.output(0))
+
+
+def read_ranges(path: object, metadata: Mapping[str, str]) -> Ranges:
+    """The ranges in a file's metadata; empty if it has none.
+
+    Raises:
+        WeightsError: they are damaged; `path` is what the message calls the file.
+    """
+    try:
+        found = json.loads(metadata.get(RANGES_KEY, "{}"))
+        ranges = {str(name): (float(low), float(high)) for name, (low, high) in found.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path}: has damaged ranges for 8-bit integers: export it again") from error
+    if not all(math.isfinite(high - low) and low <= 0 <= high and low < high for low, high in ranges.values()):
+        raise WeightsError(f"{path}: has ranges for 8-bit integers that are none: export it again")
+    return ranges
+
+
+def ranges_as_metadata(ranges: Ranges) -> dict[str, str]:
+    """Ranges as an entry of a file's metadata, with six digits."""
+    return {RANGES_KEY: json.dumps({name: [float(f"{one:.6g}") for one in pair] for name, pair in ranges.items()})}
+
+
+def _large_convolutions(model: openvino.Model) -> Iterator[openvino.Node]:
+    """Convolutions without groups, with constant weights, that are worth it."""
+    for one in model.get_ops():
+        if one.get_type_name() != "Convolution" or one.input_value(1).get_node().get_type_name() != "Constant":
+            continue
+        weights: Sequence[int] = list(one.input_value(1).shape)  # (O, I, h, w)
+        cells = math.prod(list(one.output(0).shape)[2:])
+        if weights[1] >= FEWEST_CHANNELS and math.prod(weights) * cells >= SMALLEST_MULTIPLICATIONS:
+            yield one
+
+
+def _name(tensor: openvino.Output) -> str:
+    """A tensor's name in the file; of several, always the same; empty if it has none."""
+    return min(tensor.get_names(), default="")
+
+
+def _with_exact_zero(low: float, high: float) -> tuple[float, float]:
+    """Move a range by less than one step, so that one of its steps is exactly 0, as most of a ReLU's results are."""
+    step = (high - low) / (LEVELS - 1)
+    zero = round(-low / step)
+    return -zero * step, (LEVELS - 1 - zero) * step
