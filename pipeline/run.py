@@ -22,8 +22,8 @@ from .running.resume import Earlier, can_be_resumed, earlier_run, inputs_of, run
 from .running.stages import CHECKPOINT_SECONDS, RunStages
 from .sources.opening import Source
 from .sources.time_order import CameraReader, in_time_order
-from .stages.detect import Detector, detect_ahead
-from .stages.quiet import QuietCameras
+from .stages.detection.detect import Detector, detect_ahead
+from .stages.detection.quiet import QuietCameras
 from .stopwatch import Stopwatch
 from .storage.runs import find_run, list_cameras
 from .storage.store import CameraRow, Store

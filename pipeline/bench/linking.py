@@ -17,8 +17,8 @@ from ..config.linking import LinkingConfig
 from ..linking.linker import BATCH_SECONDS, Linker, link_tracklets
 from ..storage.store import Store
 from ..types import Link, Tracklet
+from .own_process import in_own_process
 from .process_memory import peak_mib
-from .speed import in_own_process
 from .synthetic_day import SyntheticDay, measure_run
 
 HOUR_SECONDS = 3600.0

@@ -8,19 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ConfigError
-from .common import (
-    ANY_PATH,
-    FILE,
-    as_json_option,
-    cameras_option,
-    database_option,
-    force_option,
-    open_store,
-    print_json,
-    run_option,
-    table_of,
-    terminal,
-)
+from .options import ANY_PATH, FILE, database_options, force_option, open_store, prepare_png
+from .printing import print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ..config.linking import CalibrationConfig
@@ -41,10 +30,7 @@ if TYPE_CHECKING:
 )
 @click.option("--out", type=FILE, help="draw distributions and reliability into this PNG")
 @force_option
-@database_option
-@cameras_option
-@run_option
-@as_json_option
+@database_options
 def calibrate_command(
     truth: Path | None,
     fitted: bool,
@@ -60,8 +46,6 @@ def calibrate_command(
 
     Needs no footage and changes nothing in the database.
     """
-    from ...reid.disk.files import is_png_by, make_folder
-    from ...reid.disk.guard import MARK
     from ...reid.wording import counted
     from ..evaluation.linking.calibration import assess, fit, read_decisions
     from ..running.inputs import guard_of_run
@@ -69,14 +53,11 @@ def calibrate_command(
 
     if also and (truth is None or not fitted):
         raise ConfigError("--also: is for a fit to several runs with ground truth: give --fit and --truth")
-    if out is not None and out.suffix.lower() != ".png":
-        raise ConfigError(f"{out}: expected a file name that ends in .png")
     with open_store(database, config_path) as store:
         number = run_number(store, run)
-        if out is not None:  # a bad path fails before the work, not after it
+        if out is not None:
             inputs = [path for path in (truth, config_path) if path is not None]
-            guard_of_run(store, number, inputs, force).check(out, lambda path: is_png_by(path, MARK))
-            make_folder(out.parent)
+            prepare_png(out, guard_of_run(store, number, inputs, force))
         found = assess(store, number, truth)
         decisions = [read_decisions(store, number, truth)] if fitted and truth is not None else []
         answered = _fit_to_answers(store, number) if fitted and truth is None else None
@@ -125,8 +106,8 @@ def _fit_to_answers(store: Store, run: int) -> tuple[CalibrationConfig, str]:
 def _print_assessment(found: Assessment) -> None:
     console = terminal()
     console.print(
-        f"run {found.run}: a link needs a probability of {1 - found.false_link_rate:g}; by looks alone, a similarity "
-        f"of {found.needed_similarity:.2f}"
+        f"run {found.run}: a link needs a probability of {1 - found.false_link_rate:g}; by appearance alone, a "
+        f"similarity of {found.needed_similarity:.2f}"
     )
     for share, count, what in (
         (

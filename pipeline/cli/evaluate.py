@@ -10,20 +10,17 @@ import click
 
 from ...reid.wording import counted
 from ..errors import ConfigError
-from .common import (
+from .options import (
     ANY_PATH,
     FILE,
-    as_json_option,
-    cameras_option,
-    database_option,
+    database_options,
     force_option,
+    linking_setting,
     min_visible_option,
     open_store,
-    print_json,
-    run_option,
-    table_of,
-    terminal,
+    prepare_png,
 )
+from .printing import print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ..evaluation.linking.sweep import Point, Sweep
@@ -47,10 +44,7 @@ labelled_only_option = click.option(
 @click.option("--results", type=ANY_PATH, help="score MOTChallenge text, not a run: a file or a folder with CAMERA.txt")
 @min_visible_option
 @labelled_only_option
-@database_option
-@cameras_option
-@run_option
-@as_json_option
+@database_options
 def evaluate_command(
     truth: Path,
     results: Path | None,
@@ -102,7 +96,7 @@ def _print_evaluation(found: Evaluation, what: str) -> None:
          for meaning, one in zip(meanings, found.decomposition, strict=True)]))
     links, tracklets = found.links, found.tracklets
     console.print(
-        f"cross-camera IDF1 [bold]{_percent(found.cross_idf1)}[/] (IDP {_percent(found.cross_idp)}, IDR "
+        f"cross-camera IDF1 {_percent(found.cross_idf1)} (IDP {_percent(found.cross_idp)}, IDR "
         f"{_percent(found.cross_idr)}), {found.identities} identities for {found.people} people in the ground truth")
     console.print(
         f"links: {links.false} of {links.links} are false, {links.missed} of {links.needed} are missed; "
@@ -131,10 +125,7 @@ def _shares(people: dict[str, int]) -> str:
 @force_option
 @min_visible_option
 @labelled_only_option
-@database_option
-@cameras_option
-@run_option
-@as_json_option
+@database_options
 def sweep_command(
     truth: Path,
     false_link_rate: str | None,
@@ -154,24 +145,22 @@ def sweep_command(
 
     Needs no footage and changes nothing in the database.
     """
-    from ...reid.disk.files import is_png_by, make_folder, write_text
-    from ...reid.disk.guard import MARK
+    from ...reid.disk.files import make_folder, write_text
     from ..evaluation.linking.sweep import is_sweep_csv, parse_values, sweep_csv, sweep_run
     from ..running.inputs import guard_of_run
     from ..storage.runs import run_number
 
-    if out is not None and out.suffix.lower() != ".png":
-        raise ConfigError(f"{out}: expected a file name that ends in .png")
-    given = [("false_link_rate", false_link_rate), ("mode", mode), *map(_key_and_values, others)]
-    grid = {key: parse_values(key, text) for key, text in given if text is not None}
-    kinds = (out, lambda path: is_png_by(path, MARK)), (csv_path, is_sweep_csv)
+    given = [(key, text) for key, text in (("false_link_rate", false_link_rate), ("mode", mode)) if text is not None]
+    given += [linking_setting(text, "KEY=VALUES, such as max_gap_seconds=10,60,600") for text in others]
+    grid = {key: parse_values(key, text) for key, text in given}
     inputs = [path for path in (truth, config_path) if path is not None]
     with open_store(database, config_path) as store:
         guard = guard_of_run(store, run_number(store, run), inputs, force)
-        for path, is_former_output in kinds:
-            if path is not None:  # a bad path fails before the sweep, not after it
-                guard.check(path, is_former_output)
-                make_folder(path.parent)
+        if out is not None:
+            prepare_png(out, guard)
+        if csv_path is not None:
+            guard.check(csv_path, is_sweep_csv)
+            make_folder(csv_path.parent)
         sweep = sweep_run(store, truth, grid, run, min_visible, labelled_only)
     if csv_path is not None:
         write_text(csv_path, sweep_csv(sweep))
@@ -182,13 +171,6 @@ def sweep_command(
     if as_json:
         return print_json(sweep)
     return _print_sweep(sweep)
-
-
-def _key_and_values(text: str) -> tuple[str, str]:
-    key, equals, values = text.partition("=")
-    if not equals or not values:
-        raise ConfigError(f'--set: expected KEY=VALUES, such as max_gap_seconds=10,60,600, got "{text}"')
-    return key.strip().removeprefix("linking."), values
 
 
 def _print_sweep(sweep: Sweep) -> None:

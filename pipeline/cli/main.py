@@ -14,19 +14,7 @@ from ..credentials import CleanLogRecord, without_credentials
 from ..errors import INTERRUPTED_EXIT_CODE, SourceError
 from .benchmarks.speed import bench_command
 from .calibrate import calibrate_command
-from .common import (
-    FILE,
-    FOLDER,
-    CommandError,
-    as_json_option,
-    by_camera,
-    force_option,
-    print_json,
-    run_option,
-    table_of,
-    terminal,
-    trust_weights_option,
-)
+from .ending.command_error import CommandError
 from .ending.exit_codes import Commands
 from .ending.signals import stop_on_interrupt
 from .evaluate import evaluate_command, sweep_command
@@ -43,6 +31,8 @@ from .models.train import (
     leave_one_out_command,
     train_command,
 )
+from .options import FILE, FOLDER, as_json_option, force_option, run_option, trust_weights_option
+from .printing import by_camera, coloured, print_json, table_of, terminal
 from .results.prune import prune_command
 from .results.render import render_command
 from .results.serve import serve_command
@@ -50,6 +40,7 @@ from .results.tables import export_group, runs_command
 
 if TYPE_CHECKING:
     from ..run import Outcome
+    from ..running.check import CheckReport
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -115,7 +106,7 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
         [
             (
                 one.camera,
-                f"[{colours.get(one.status, 'red')}]{one.status}[/]",
+                coloured(one.status, colours.get(one.status, "red")),
                 one.decoded,
                 one.analysed,
                 one.thinned,
@@ -128,7 +119,7 @@ def _print_outcome(outcome: Outcome, database: str) -> None:
     console = terminal()
     console.print(table)
     console.print(
-        f"identities: [bold]{outcome.identities}[/], tracklets: {outcome.tracklets} ({outcome.undecided} undecided), "
+        f"identities: {outcome.identities}, tracklets: {outcome.tracklets} ({outcome.undecided} undecided), "
         f"observations: {outcome.observations}"
     )
     console.print(f"database: {without_credentials(database)}", soft_wrap=True)
@@ -158,7 +149,6 @@ def check_command(
     """
     from ..output.floors import draw_floors
     from ..running.check import check_config
-    from ..stages.embed import TERMS
 
     if (config_path is None) == (database is None):
         raise click.UsageError("Give either FILE or --database.")
@@ -171,33 +161,40 @@ def check_command(
     if as_json:
         print_json({"ok": report.ok, "cameras": report.cameras, "problems": report.problems})
     else:
-        terminal().print(
-            table_of(
-                str(config_path),
-                ("camera", "status", "kind", "size", "fps", "seconds", "frames", "start time"),
-                [
-                    (
-                        one.camera,
-                        "[green]ok[/]" if one.status == "ok" else f"[red]{one.status}[/]",
-                        one.kind,
-                        f"{one.width}x{one.height}" if one.width else "?",
-                        f"{one.fps:.2f}" if one.fps else "?",
-                        "?" if one.duration_seconds is None else f"{one.duration_seconds:.1f}",
-                        "?" if one.frame_count is None else one.frame_count,
-                        one.start_time,
-                    )
-                    for one in report.cameras
-                ],
-            )
+        _print_check(report, config_path)
+    if report.ok:
+        return None
+    cameras = by_camera([(one.camera, one.error) for one in report.cameras if one.error])
+    exit_code = report.errors[0].exit_code if report.errors else SourceError.exit_code
+    raise CommandError("; ".join(filter(None, (*report.problems, cameras))), exit_code)
+
+
+def _print_check(report: CheckReport, config_path: Path) -> None:
+    from ..stages.embed import TERMS
+
+    console = terminal()
+    console.print(
+        table_of(
+            str(config_path),
+            ("camera", "status", "kind", "size", "fps", "seconds", "frames", "start time"),
+            [
+                (
+                    one.camera,
+                    coloured(one.status, "green" if one.status == "ok" else "red"),
+                    one.kind,
+                    f"{one.width}x{one.height}" if one.width else "?",
+                    f"{one.fps:.2f}" if one.fps else "?",
+                    "?" if one.duration_seconds is None else f"{one.duration_seconds:.1f}",
+                    "?" if one.frame_count is None else one.frame_count,
+                    one.start_time,
+                )
+                for one in report.cameras
+            ],
         )
-        weights = report.config.appearance.weights
-        if weights in TERMS:
-            terminal().print(f"appearance model {weights}: {TERMS[weights]}")
-    if report.errors:  # the exit code is that of the run
-        raise CommandError("; ".join(report.problems), report.errors[0].exit_code)
-    if not report.ok:
-        raise SourceError(by_camera([(one.camera, one.error) for one in report.cameras if one.error]))
-    return None
+    )
+    weights = report.config.appearance.weights
+    if weights in TERMS:
+        console.print(f"appearance model {weights}: {TERMS[weights]}")
 
 
 for _command in (

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from ..credentials import without_credentials
 from ..sources.opening import Source
 from ..types import CameraReport, Frame
+from .printing import coloured
 
 REFRESH_SECONDS = 0.25  # per camera
 
@@ -53,7 +54,8 @@ class Display:
         """Add a line for every camera, and print the errors of those that failed."""
         for name, report in reports.items():
             error = without_credentials(report.error)
-            self._progress.console.print(f"[red]{name}[/]: {error}", highlight=False, soft_wrap=True)
+            self._progress.console.print(
+                coloured(name, "red"), f": {error}", sep="", markup=False, highlight=False, soft_wrap=True)
         self._began = time.monotonic()
         for name, source in sources.items():
             self._start_seconds[name] = source.start_seconds

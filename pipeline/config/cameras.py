@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from .homography import Coordinate, FloorPoint, Homography, fitted_homography, fitted_plan
-from .section import Section
+from .section import Section, Text
 
 ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://")
 DEVICE = re.compile(r"\d+|/dev/video\d+")  # how other programs name a webcam
@@ -28,7 +28,7 @@ def _in_utc(moment: datetime) -> datetime:
 class CameraConfig(Section):
     """One camera: its footage, its clock and its place on the floor."""
 
-    source: str = Field(description="a video file, a folder of images, or a glob pattern of video segments")
+    source: Text = Field(description="a video file, a folder of images, or a glob pattern of video segments")
     start_time: Annotated[datetime, AfterValidator(_in_utc)] | None = Field(
         default=None,
         description="UTC time of the first frame, for all cameras or for none; without it, all footage starts together "
@@ -88,7 +88,7 @@ class SourcesConfig(Section):
 class FloorPlanConfig(Section):
     """A picture of the floor from above, which the review page shows under the paths of people."""
 
-    image: str | None = Field(
+    image: Text | None = Field(
         default=None,
         description="a PNG, JPEG or WebP file, of which the run stores a copy; the page then draws paths over it",
     )

@@ -21,6 +21,7 @@ EXPECTED = {  # by pydantic's error type; `{le}` and the like are filled in from
     "float_type": "a number",
     "finite_number": "a finite number",
     "string_type": "text",
+    "string_too_short": "text that is not empty",
     "bool_parsing": "true or false",
     "bool_type": "true or false",
     "datetime_type": "a time such as 2024-05-01T08:00:00Z",

@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 from ...reid.wording import did_you_mean, shortened
 from .cameras import CameraConfig, FloorPlanConfig, SourcesConfig
 from .linking import LinkingConfig
-from .section import Section
+from .section import Section, Text
 from .stages import AppearanceConfig, DetectorConfig, TrackerConfig
 
 Days = Annotated[float, Field(ge=0, le=36_500)]
@@ -32,7 +32,7 @@ class Config(Section):
     """The whole config file."""
 
     cameras: dict[str, CameraConfig] = Field(min_length=1, description="the cameras by name")
-    database: str = Field(default="reidpipe.db", description="path of an SQLite file, or an SQLAlchemy URL")
+    database: Text = Field(default="reidpipe.db", description="path of an SQLite file, or an SQLAlchemy URL")
     access: Literal["owner", "group", "everyone"] = Field(
         default="owner",
         description="who may read a new database and the exports and videos of its runs, whatever the umask: `owner` "

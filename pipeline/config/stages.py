@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from .section import Section, Share
+from .section import Section, Share, Text
 
 
 class DetectorConfig(Section):
     """Detection of people."""
 
-    weights: str = Field(
+    weights: Text = Field(
         default="person",
         description="`person` (bundled), an ONNX file, an OpenVINO folder, or with --trust-weights any weights or "
         "model name of ultralytics",
@@ -79,7 +79,7 @@ class TrackerConfig(Section):
 class AppearanceConfig(Section):
     """Which crops are embedded, and by which model."""
 
-    weights: str = Field(
+    weights: Text = Field(
         default="accurate",
         description="`accurate`, `permissive` (less sure, but trained on no data for research only), `fast` (four "
         "times as fast, less sure) or `dpmpp` (with a mask, but it knows little beyond its training cameras), all "

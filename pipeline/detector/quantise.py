@@ -18,7 +18,7 @@ from ...reid.disk.files import make_folder, replacing
 from ...reid.disk.guard import MARK, Guard
 from ...reid.wording import counted
 from ..errors import ConfigError, WeightsError
-from ..stages.detect_openvino import letterboxed, network_hw, read_network
+from ..stages.detection.openvino_detector import letterboxed, network_hw, read_network
 from ..trust import OPENVINO_FOLDER
 
 CALIBRATION_FRAMES = 240

@@ -25,6 +25,7 @@ from ultralytics.nn.tasks import DetectionModel
 from ...reid.disk.files import make_folder, read_image, replacing, write_new
 from ...reid.disk.guard import MARK, Guard
 from ...reid.engines.onnx_file import read_metadata
+from ..stages.detection.ultralytics_detector import open_yolo
 from ..trust import require_data_only
 from .batches import batches
 
@@ -89,7 +90,7 @@ def train_detector(
 
     Raises:
         OutputError: `out` cannot be written, or holds an input or other files of these names.
-        WeightsError: the weights are not trusted.
+        WeightsError: the weights are not trusted, or cannot be loaded.
     """
     require_data_only("--weights", str(weights), trust_weights)
     starts = [] if start_from is None else [start_from]
@@ -98,11 +99,12 @@ def train_detector(
     guard = Guard([weights, *starts, *scenes, *footage], force=force)
     guard.check(out / "person.pt", _is_own_checkpoint)
     guard.check(out / "person.onnx", _is_own_export)
+    labeller = open_yolo(str(weights), "--weights")
+    model = keep_person_class(start_from or weights)
     for part in ("images", "labels"):
         make_folder(out / "real" / part)
-    label_footage(YOLO(weights), footage, out / "real", every, guard)
+    label_footage(labeller, footage, out / "real", every, guard)
     images = [path for folder in (*scenes, out / "real") for path in sorted((folder / "images").glob("*.jpg"))]
-    model = keep_person_class(start_from or weights)
     if kept_backbone is not None:
         keep_backbone(model, keep_person_class(weights), kept_backbone)
     _fit(model, images, epochs, batch, hw, learning_rate, lambda average: save(average, weights, out / "person.pt"))
@@ -164,7 +166,7 @@ def keep_person_class(weights: Path) -> DetectionModel:
 
     The last class convolutions of the head keep the row of that class; nothing else changes.
     """
-    model = copy.deepcopy(YOLO(weights).model).float()
+    model = copy.deepcopy(open_yolo(str(weights), "detector").model).float()
     head = model.model[-1]
     for branch in head.cv3:
         last = branch[-1]

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from ...trackers import Detections
 from ..config.schema import Config
+from ..errors import WeightsError
 from ..running.prepare import network_threads, open_cameras
 from ..sources.time_order import CameraReader, in_time_order
-from ..stages.detect import Detector, detect_ahead, open_detector
+from ..stages.detection.detect import Detector, detect_ahead, open_detector
 from ..stopwatch import Stopwatch
 from ..types import Frame
 from .ground_truth import Truth, read_truth, truth_files
@@ -89,7 +90,10 @@ def score_against_truth(
 def score_agreement(config: Config, reference: str, trust_weights: bool = False) -> list[Agreement]:
     """Agreement of a config's detector with reference weights: one row per camera, then one over all."""
     detector = _detector(config, trust_weights)
-    other = _detector(_with_detector(config, weights=reference), trust_weights)
+    try:
+        other = _detector(_with_detector(config, weights=reference), trust_weights)
+    except WeightsError as error:
+        raise WeightsError(str(error).replace("detector.weights", "--reference", 1)) from error
     referees = [
         _detector(
             _with_detector(config, weights=reference, image_size=size, confidence=REFEREE_CONFIDENCE), trust_weights

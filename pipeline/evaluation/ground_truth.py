@@ -73,6 +73,8 @@ def truth_files(truth: Path, cameras: Iterable[str]) -> dict[str, Path]:
     cameras = list(cameras)
     with failing_as(ConfigError, truth):
         is_file = truth.is_file()
+        if not truth.exists():
+            raise ConfigError(f"{truth}: there is no such file or folder: give the folder with the ground truth")
     if is_file:
         if len(cameras) != 1:
             raise ConfigError(f"{truth}: one ground truth file for {len(cameras)} cameras: give a folder with one each")

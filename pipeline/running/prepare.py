@@ -15,7 +15,7 @@ from ..errors import ConfigError, ReidpipeError, SourceError, StoreError, Weight
 from ..memory import give_back_freed_heap, give_back_freed_pictures
 from ..sources.background import in_background
 from ..sources.opening import Source, open_sources
-from ..stages.detect import Detector, open_detector
+from ..stages.detection.detect import Detector, open_detector
 from ..stages.embed import CropEmbedder, open_embedder
 from ..storage.store import verify_database
 from ..types import CameraReport, FloorPlan

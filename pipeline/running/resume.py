@@ -21,7 +21,7 @@ from ..config.schema import Config
 from ..credentials import config_without_credentials
 from ..errors import ConfigError, SourceError, StoreError
 from ..sources.opening import find_footage
-from ..stages.detect import BUNDLED as DETECTORS
+from ..stages.detection.detect import BUNDLED as DETECTORS
 from ..stages.embed import BUNDLED as EMBEDDERS
 from ..storage.connection.database import database_file, file_exists, parse_database
 from ..storage.runs import runs_with_inputs

@@ -15,7 +15,7 @@ from ...reid.disk.files import read_image
 from ...trackers import Detections
 from ..config.stages import AppearanceConfig
 from ..errors import SourceError, StoreError
-from ..stages.detect import Detector
+from ..stages.detection.detect import Detector
 from ..stages.embed import CropEmbedder, cut, open_embedder
 from ..storage.runs import run_config
 from ..storage.store import Store

@@ -77,7 +77,7 @@ def parse_yaml(text: str, *, numbers: bool) -> YamlFile:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise YamlError(f"is not YAML: {where}{error.problem or error.context}") from error
+        raise YamlError(f"is not YAML: {where}{_problem_of(error)}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise YamlError(f"is not YAML: line {line}: there is a control character") from error
@@ -86,6 +86,13 @@ def parse_yaml(text: str, *, numbers: bool) -> YamlFile:
             raise
         raise YamlError(f"is not YAML: line {loader.line + 1}: a number or an escape is out of range") from error
     return found
+
+
+def _problem_of(error: yaml.MarkedYAMLError) -> str:
+    problem = error.problem or error.context or "it cannot be read"
+    if problem.startswith("found character '\\t'"):
+        return "there is a tab: indent by spaces"
+    return f"{error.context}, {problem}" if problem.startswith("but ") else problem
 
 
 def _text(path: Path) -> str:

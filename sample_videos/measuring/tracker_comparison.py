@@ -19,7 +19,7 @@ from reidpipe.pipeline.evaluation.tracking import Evaluation, evaluate_run
 from reidpipe.pipeline.linking.linker import link_tracklets
 from reidpipe.pipeline.running.prepare import network_threads, open_cameras
 from reidpipe.pipeline.sources.time_order import CameraReader, in_time_order
-from reidpipe.pipeline.stages.detect import detect_ahead, open_detector
+from reidpipe.pipeline.stages.detection.detect import detect_ahead, open_detector
 from reidpipe.pipeline.stages.embed import CropEmbedder, open_embedder
 from reidpipe.pipeline.stages.track import TrackStage
 from reidpipe.pipeline.stopwatch import Stopwatch

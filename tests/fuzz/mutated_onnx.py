@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reidpipe.pipeline.config.stages import DetectorConfig
 from reidpipe.pipeline.running.prepare import try_detector, try_embedder
-from reidpipe.pipeline.stages.detect import open_detector
+from reidpipe.pipeline.stages.detection.detect import open_detector
 from reidpipe.reid.embedder import Embedder
 from reidpipe.reid.errors import WeightsError
 

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from reidpipe.pipeline import credentials
-from reidpipe.pipeline.cli.common import print_json, table_of
 from reidpipe.pipeline.cli.main import main
+from reidpipe.pipeline.cli.printing import print_json, table_of
 from reidpipe.pipeline.config.cameras import CameraConfig
 from reidpipe.pipeline.config.loader import load_config
 from reidpipe.pipeline.config.schema import Config

@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..common import (
-    ANY_PATH,
-    DEFAULT_DATABASE,
-    as_json_option,
-    database_option,
-    print_json,
-    run_option,
-    table_of,
-    terminal,
-)
+from ..options import ANY_PATH, NumberRange, database_name, database_options
+from ..printing import print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ...bench.linking import LinkingBenchmark
@@ -26,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--truth", type=ANY_PATH, required=True, help="ground truth of the run, folder with CAMERA.csv")
 @click.option("--tracklets", type=click.IntRange(100, 10**7), default=180_000, show_default=True, help="of the day")
 @click.option("--people", type=click.IntRange(10, 10**6), default=6000, show_default=True, help="of the day")
-@click.option("--hours", type=click.FloatRange(0.1, 1000), default=24.0, show_default=True, help="length of the day")
+@click.option("--hours", type=NumberRange(0.1, 1000), default=24.0, show_default=True, help="length of the day")
 @click.option(
     "--part",
     type=click.IntRange(0, 4000),
@@ -42,9 +34,7 @@ if TYPE_CHECKING:
     help="identities that can come back, for another measurement of the time per tracklet; 0: none",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="of the synthetic people")
-@database_option
-@run_option
-@as_json_option
+@database_options
 def linking_command(
     truth: Path,
     tracklets: int,
@@ -54,18 +44,20 @@ def linking_command(
     crowd: int,
     seed: int,
     database: str | None,
+    config_path: Path | None,
     run: int | None,
     as_json: bool,
 ) -> None:
     """Measure time, memory and accuracy of linking a long day.
 
-    People are synthetic: they look, vary and walk as those of a stored run.
+    People are synthetic: they look, vary and walk as those of a stored run, that of reidpipe.db if no option names
+    another. The default day takes a quarter of an hour; fewer --tracklets take less.
     """
     from ...bench.linking import Day, benchmark_linking
     from ...config.linking import LinkingConfig
 
     day = Day(tracklets, people, hours, part, crowd, seed)
-    found = benchmark_linking(database or DEFAULT_DATABASE, truth, run, LinkingConfig(), day)
+    found = benchmark_linking(database_name(database, config_path), truth, run, LinkingConfig(), day)
     if as_json:
         return print_json(found)
     return _print_benchmark(found)

@@ -8,17 +8,8 @@ from pathlib import Path
 import click
 
 from ...errors import ConfigError
-from ..common import (
-    ANY_PATH,
-    DEFAULT_DATABASE,
-    FILE,
-    as_json_option,
-    database_option,
-    print_json,
-    run_option,
-    table_of,
-    terminal,
-)
+from ..options import ANY_PATH, FILE, NumberRange, database_name, database_options, open_store
+from ..printing import print_json, table_of, terminal
 
 
 @click.command("page")
@@ -26,42 +17,43 @@ from ..common import (
 @click.option("--day", type=ANY_PATH, required=True, help="database of the synthetic day; made if it does not exist")
 @click.option("--tracklets", type=click.IntRange(100, 10**7), default=60_000, show_default=True, help="of the day")
 @click.option("--people", type=click.IntRange(10, 10**6), default=2000, show_default=True, help="of the day")
-@click.option("--hours", type=click.FloatRange(0.1, 1000), default=8.0, show_default=True, help="length of the day")
+@click.option("--hours", type=NumberRange(0.1, 1000), default=8.0, show_default=True, help="length of the day")
 @click.option("--users", type=click.IntRange(1, 1000), default=20, show_default=True, help="at once")
-@click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="for how long they look")
-@click.option("--think", type=click.FloatRange(0.01), default=2.0, show_default=True, help="mean pause between two "
+@click.option("--seconds", type=NumberRange(1), default=60.0, show_default=True, help="for how long they look")
+@click.option("--think", type=NumberRange(0.01), default=2.0, show_default=True, help="mean pause between two "
               "requests of a user in seconds")
-@click.option("--slowed", "config_path", type=FILE, help="config of a run: measure how much users slow it, instead")
+@click.option("--slowed", type=FILE, help="config of a run: measure how much users slow it, instead")
 @click.option("--rounds", type=click.IntRange(1, 100), default=2, show_default=True, help="runs of each kind with "
               "--slowed")
 @click.option("--every", type=click.IntRange(1, 1000), default=3, show_default=True, help="the runs of --slowed "
               "analyse every N-th frame")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="of the synthetic people")
-@database_option
-@run_option
-@as_json_option
+@database_options
 def page_command(
     truth: Path, day: Path, tracklets: int, people: int, hours: float, users: int, seconds: float, think: float,
-    config_path: Path | None, rounds: int, every: int, seed: int, database: str | None, run: int | None,
-    as_json: bool,
+    slowed: Path | None, rounds: int, every: int, seed: int, database: str | None, config_path: Path | None,
+    run: int | None, as_json: bool,
 ) -> None:
     """Measure how fast the review page answers many users while a run writes.
 
-    The day is stored once: synthetic people who look, vary and walk as those of a stored run.
+    The day is stored once: synthetic people who look, vary and walk as those of a stored run, that of
+    reidpipe.db if no option names another.
     """
     try:
-        from ...bench.page import benchmark_page
-        from ...bench.page_day import PageDay, photo_of, store_day
-        from ...bench.page_run import benchmark_run
+        from ...bench.page.answers import benchmark_page
+        from ...bench.page.slowed_run import benchmark_run
+        from ...bench.page.stored_day import PageDay, photo_of, store_day
     except ImportError as error:
         raise ConfigError(f"the page needs a package that is not installed ({error.name}): "
                           "pip install 'reidpipe[web]'") from error
 
+    stored = database_name(database, config_path)
     if not day.exists():
-        store_day(day, database or DEFAULT_DATABASE, truth, run, PageDay(tracklets, people, hours, seed))
-    photo = photo_of(database or DEFAULT_DATABASE, run)
-    if config_path is not None:
-        speed = benchmark_run(day, config_path, photo, users, think, rounds, every)
+        store_day(day, stored, truth, run, PageDay(tracklets, people, hours, seed))
+    with open_store(str(day), None):  # its benchmarks use copies, whose names would say nothing
+        photo = photo_of(stored, run)
+    if slowed is not None:
+        speed = benchmark_run(day, slowed, photo, users, think, rounds, every)
         if as_json:
             return print_json({**asdict(speed), "share": speed.share})
         return terminal().print(table_of(

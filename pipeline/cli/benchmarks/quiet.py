@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..common import ANY_PATH, FILE, as_json_option, print_json, table_of, terminal, trust_weights_option
+from ..options import ANY_PATH, FILE, NumberRange, as_json_option, trust_weights_option
+from ..printing import print_json, table_of, terminal
 
 VARIATIONS = ("plain", "light", "flicker", "rain", "noise", "dark", "compressed", "pauses")  # of `varied`
 
@@ -25,7 +26,7 @@ VARIATIONS = ("plain", "light", "flicker", "rain", "noise", "dark", "compressed"
 @click.option("--frames", type=click.IntRange(1, 10**9), help="of each camera, at most  [default: all]")
 @click.option(
     "--pause-seconds",
-    type=click.FloatRange(0, 3600),
+    type=NumberRange(0, 3600),
     default=45.0,
     show_default=True,
     help="length of each pause, after every five seconds of footage",
@@ -45,7 +46,7 @@ def quiet_command(
 
     Every frame is searched, and compared with what detector.quiet_seconds would have found.
     """
-    from ...bench.quiet import bench_quiet
+    from ...bench.quiet.benchmark import bench_quiet
     from ...config.loader import load_config
 
     found = bench_quiet(load_config(config_path), truth, vary, frames, pause_seconds, trust_weights)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ..common import as_json_option, print_json, table_of, terminal
+from ..options import as_json_option
+from ..printing import print_json, table_of, terminal
 
 
 @click.command("search")

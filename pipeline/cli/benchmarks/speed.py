@@ -7,27 +7,27 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from ..common import (
+from ..ending.command_error import CommandError
+from ..options import (
     ANY_PATH,
     FILE,
     FOLDER,
-    CommandError,
     as_json_option,
     deprecated_option,
     force_option,
-    print_json,
-    table_of,
-    terminal,
+    prepare_png,
     trust_weights_option,
 )
+from ..printing import print_json, table_of, terminal
 from .linking import linking_command
 from .page import page_command
 from .quiet import quiet_command
 from .search import search_command
 
 if TYPE_CHECKING:
-    from ...bench.speed import Benchmark
+    from ...bench.speed.benchmark import Benchmark
 
 
 @click.group("bench", invoke_without_command=True)
@@ -79,22 +79,20 @@ def bench_command(
     Frames/s are compared with a bare loop that only decodes and detects. Memory is that of all processes of a run.
     """
     if context.invoked_subcommand is not None:
+        _refuse_options_of(context, context.invoked_subcommand)
         return
     if config_path is None:
         raise click.UsageError("Missing option '--cameras'.")
-    from ....reid.disk.files import is_png_by, make_folder
-    from ....reid.disk.guard import MARK
-    from ...bench.chart import draw_benchmark
-    from ...bench.compare import fallen_ratios, read_ratios
-    from ...bench.speed import Plan, benchmark_pipeline
+    from ...bench.speed.benchmark import Plan, benchmark_pipeline
+    from ...bench.speed.chart import draw_benchmark
+    from ...bench.speed.compare import fallen_ratios, read_ratios
     from ...config.loader import load_config
     from ...running.inputs import guard_of_config
 
     config = load_config(config_path)
     if chart is not None:
         inputs = [config_path, *([compare] if compare else []), *map(Path, baselines)]
-        guard_of_config(config, inputs, force).check(chart, lambda path: is_png_by(path, MARK))
-        make_folder(chart.parent)
+        prepare_png(chart, guard_of_config(config, inputs, force))
     earlier = None if compare is None else read_ratios(compare)
     given = (*baselines, *([peer] if peer else []))
     plan = Plan(rounds, frames, with_float, before, given, twice, scale, threads, trust_weights)
@@ -108,6 +106,18 @@ def bench_command(
     fallen = [] if earlier is None else fallen_ratios(earlier, result.ratios)
     if fallen:
         raise CommandError("; ".join(fallen), exit_code=1)
+
+
+def _refuse_options_of(context: click.Context, command: str) -> None:
+    """Refuse what was given before the name of another benchmark, which would not see it.
+
+    Raises:
+        UsageError: there is such an option.
+    """
+    for option in context.command.params:
+        if option.name and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[0]} stands before {command}, which does not see it: give the options "
+                                   f"of {command} behind its name")
 
 
 def _print_benchmark(result: Benchmark) -> None:

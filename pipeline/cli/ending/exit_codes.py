@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from ...errors import CRASH_EXIT_CODE, INTERRUPTED_EXIT_CODE, OutputError, ReidpipeError
-from ..common import CommandError
+from .command_error import CommandError
 from .crash import report_crash, wants_traceback
 from .signals import endings_as_interrupt
 from .streams import discard, usable_streams
@@ -26,11 +28,16 @@ class Commands(click.Group):
                 CommandError(_discard_output(error), OutputError.exit_code).show()
                 sys.exit(OutputError.exit_code)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options before the name of a command."""
+        with _usage_in_one_line():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run one command; click shows the errors that this raises."""
         try:
             try:
-                with endings_as_interrupt():
+                with endings_as_interrupt(), _usage_in_one_line():
                     return super().invoke(ctx)
             finally:
                 _flush_output()
@@ -50,6 +57,20 @@ class Commands(click.Group):
             if wants_traceback():
                 raise
             raise CommandError(report_crash(error), CRASH_EXIT_CODE) from error
+
+
+@contextmanager
+def _usage_in_one_line() -> Iterator[None]:
+    """Report a wrong command line as all other errors; click itself prints four lines, beginning with the usage."""
+    try:
+        yield
+    except getattr(click.exceptions, "NoArgsIsHelpError", ()):  # a group without a command shows its help
+        raise
+    except click.UsageError as error:
+        command = "reidpipe" if error.ctx is None else error.ctx.command_path
+        text = " ".join(error.format_message().split())
+        stop = "" if text.endswith((".", "?")) else "."
+        raise CommandError(f"{text}{stop} See `{command} --help`", error.exit_code) from error
 
 
 def _flush_output() -> None:

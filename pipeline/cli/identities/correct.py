@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ...errors import CorrectionError
-from ..common import open_store, print_json, table_of, terminal
-from .options import IDENTITY, Clock, author, database_options, decision_options, tracklet_key
+from ..options import database_options, open_store
+from ..printing import print_json, table_of, terminal
+from .options import IDENTITY, Clock, author, decision_options, tracklet_key
 
 if TYPE_CHECKING:
     from ...corrections.history import Correction

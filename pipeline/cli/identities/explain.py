@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from ..common import FILE, force_option, open_store, print_json, table_of, terminal
-from .options import database_options, tracklet_key
-from .search import THREADS, check_picture
+from ..options import FILE, database_options, force_option, open_store, prepare_png
+from ..printing import print_json, table_of, terminal
+from .options import tracklet_key
+from .search import THREADS
 
 
 @click.command("link")
@@ -25,7 +26,7 @@ def explain_link_command(
 
     Each is a tracklet, CAMERA:TRACK, or the number of an identity, which stands for its most similar tracklet.
     """
-    from ....reid.disk.files import make_folder, write_png
+    from ....reid.disk.files import write_png
     from ...running.inputs import guard_of_run
     from ...search.evidence import deciding_crops, explain_link
     from ...search.evidence_picture import draw_link_evidence, evidence_lines, verdict_of
@@ -36,8 +37,7 @@ def explain_link_command(
     with open_store(database, config_path) as store:
         number = run_number(store, run)
         if out is not None:
-            check_picture(guard_of_run(store, number, [], force), out)
-            make_folder(out.parent)
+            prepare_png(out, guard_of_run(store, number, [], force))
         found = explain_link(store, number, *ends)
         if out is not None:
             crops = deciding_crops(store, number, found, embedder_of_run(store, number, THREADS))

@@ -10,17 +10,9 @@ import yaml
 
 from ....reid.wording import counted
 from ...errors import ConfigError
-from ..common import (
-    CommandError,
-    as_json_option,
-    cameras_option,
-    database_option,
-    open_store,
-    print_json,
-    run_option,
-    table_of,
-    terminal,
-)
+from ..ending.command_error import CommandError
+from ..options import database_options, linking_setting, open_store
+from ..printing import print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ...relinking.relink import Relinked
@@ -34,10 +26,7 @@ CHANGES_SHOWN = 20
 @click.option("--dry-run", is_flag=True, help="show what would change, and change nothing")
 @click.option("--list", "listed", is_flag=True, help="list the run's sets of links")
 @click.option("--use", "used", type=click.IntRange(1), metavar="SET", help="let results show this set of links")
-@database_option
-@cameras_option
-@run_option
-@as_json_option
+@database_options
 def link_command(
     settings: tuple[str, ...],
     dry_run: bool,
@@ -78,10 +67,7 @@ def link_command(
 
 def _key_and_value(text: str) -> tuple[str, object]:
     """A key of `linking`, and its value as text, or a list or mapping as YAML."""
-    key, equals, value = text.partition("=")
-    if not equals or not value:
-        raise ConfigError(f'--set: expected KEY=VALUE, such as false_link_rate=0.3, got "{text}"')
-    key = key.strip().removeprefix("linking.")
+    key, value = linking_setting(text, "KEY=VALUE, such as false_link_rate=0.3")
     if value.lstrip()[:1] not in ("[", "{"):
         return key, value
     try:

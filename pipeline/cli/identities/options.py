@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import getpass
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from ...errors import ConfigError
-from ..common import LARGEST_RUN, as_json_option, cameras_option, database_option, run_option
+from ..options import LARGEST_RUN, Decorated, database_options
 
 if TYPE_CHECKING:
     from ...storage.store import Store
     from ...types import TrackKey
 
-Decorated = TypeVar("Decorated", bound=Callable[..., object])
 IDENTITY = click.IntRange(1, LARGEST_RUN)
 CLOCK = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?")
 TIME_FORMS = "a time such as 2026-03-02T09:00:30Z, 09:00:30 on the run's first day in UTC, or seconds since 1970"
 
 by_option = click.option("--by", "who", help="who decides  [default: your user name]")
 why_option = click.option("--why", default="", help="the reason, kept in the history")
-
-
-def database_options(command: Decorated) -> Decorated:
-    """The options --database, --cameras, --run and --json."""
-    return database_option(cameras_option(run_option(as_json_option(command))))
 
 
 def decision_options(command: Decorated) -> Decorated:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ....reid.disk.guard import MARK
-from ...errors import ConfigError, OutputError
-from ..common import FILE, force_option, open_store, print_json, table_of, terminal
-from .options import IDENTITY, Clock, database_options
+from ...errors import ConfigError
+from ..options import FILE, database_options, force_option, open_store, prepare_png
+from ..printing import print_json, table_of, terminal
+from .options import IDENTITY, Clock
 
 if TYPE_CHECKING:
     from ....reid import Appearance
-    from ....reid.disk.guard import Guard
     from ...search.query import QueryPicture
     from ...search.ranking import FoundIdentity
     from ...storage.store import Store
@@ -52,7 +51,7 @@ def search_command(
     A picture may be a crop of the person or show a scene. Pictures of one person combine: what is hidden in one may be
     seen in another. A START or END is a date and time, a time of the run's first day (UTC), or seconds since 1970.
     """
-    from ....reid.disk.files import make_folder, write_png
+    from ....reid.disk.files import write_png
     from ...running.inputs import guard_of_run
     from ...search.contact_sheet import draw_contact_sheet
     from ...search.ranking import Wanted, rank_identities
@@ -60,11 +59,12 @@ def search_command(
 
     if not images and identity is None:
         raise ConfigError("who is looked for? Give --image with a picture of the person, or --identity")
+    if person is not None and not images:
+        raise ConfigError("--person says which person of a picture is looked for: give --image, too")
     with open_store(database, config_path) as store:
         number = run_number(store, run)
         if sheet is not None:
-            check_picture(guard_of_run(store, number, images, force), sheet)
-            make_folder(sheet.parent)  # a bad path fails before the search, not after it
+            prepare_png(sheet, guard_of_run(store, number, images, force))
         times = Clock.of_run(store, number).interval(interval) if interval else (float("-inf"), float("inf"))
         pictures, query = _query(store, number, images, person, identity)
         found = rank_identities(store, number, query, Wanted(cameras, *times), identity, most)
@@ -81,19 +81,6 @@ def search_command(
     return None
 
 
-def check_picture(guard: Guard, path: Path) -> None:
-    """Check that a picture may be written to a path.
-
-    Raises:
-        OutputError: it may not, or its name is not that of a PNG.
-    """
-    from ....reid.disk.files import is_png_by
-
-    if path.suffix.lower() != ".png":
-        raise OutputError(f"{path}: expected a file name that ends in .png")
-    guard.check(path, lambda one: is_png_by(one, MARK))
-
-
 def _query(
     store: Store, run: int, images: tuple[Path, ...], person: int | None, identity: int | None
 ) -> tuple[list[QueryPicture], Appearance]:
@@ -101,7 +88,7 @@ def _query(
     from ...config.stages import DetectorConfig
     from ...search.query import embed_pictures, embedder_of_run, take_person
     from ...search.ranking import identity_query
-    from ...stages.detect import open_detector
+    from ...stages.detection.detect import open_detector
 
     rows = [] if identity is None else [identity_query(store, run, identity)]
     pictures = []

@@ -8,18 +8,17 @@ import click
 
 from ....reid.disk.files import failing_as
 from ...errors import ConfigError
-from ..common import (
+from ..options import (
     ANY_PATH,
     FILE,
     FOLDER,
+    NumberRange,
     as_json_option,
     force_option,
     min_visible_option,
-    print_json,
-    table_of,
-    terminal,
     trust_weights_option,
 )
+from ..printing import print_json, table_of, terminal
 
 
 @click.command("train-detector")
@@ -34,11 +33,11 @@ from ..common import (
 @click.option("--out", type=FOLDER, required=True, help="folder for labels, checkpoints and person.onnx")
 @click.option("--epochs", type=click.IntRange(1, 10_000), default=3, show_default=True, help="of training")
 @click.option(
-    "--learning-rate", type=click.FloatRange(0, 1, min_open=True), default=3e-4, show_default=True, help="highest"
+    "--learning-rate", type=NumberRange(0, 1, min_open=True), default=3e-4, show_default=True, help="highest"
 )
 @click.option("--start-from", type=FILE, help="person.pt of an earlier training, to go on from it")
 @click.option(
-    "--keep-backbone", type=click.FloatRange(0, 1),
+    "--keep-backbone", type=NumberRange(0, 1),
     help="mix so much of the start weights' backbone into that of --start-from, and train only the rest",
 )
 @force_option

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from ....reid.disk.files import is_png_by, make_folder, write_png, write_text
-from ....reid.disk.guard import MARK, Guard, begins_with
-from ...errors import OutputError
-from ..common import FILE, FOLDER, as_json_option, deprecated_option, force_option, print_json, table_of, terminal
+from ....reid.disk.files import make_folder, write_png, write_text
+from ....reid.disk.guard import Guard, begins_with
+from ..options import FILE, FOLDER, as_json_option, deprecated_option, force_option, prepare_png
+from ..printing import print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ....reid.evaluation.report import QueryReport, Report
@@ -61,12 +61,11 @@ def evaluate_reid_command(
     weights = weights or reid.SHIPPED_WEIGHTS
     networks = (*baselines, *peers)
     guard = Guard([data, weights, *occluded, *networks], force=force)
-    for path, is_former_output in ((page, _is_own_picture), (markdown, _is_table)):
-        if path is not None:  # a bad path fails before the evaluation, not after it
-            guard.check(path, is_former_output)
-            make_folder(path.parent)
     if page is not None:
-        _check_picture_name(page)
+        prepare_png(page, guard)
+    if markdown is not None:
+        guard.check(markdown, _is_table)
+        make_folder(markdown.parent)
     _show_log()
     report = evaluate(
         Task(data, layout, weights, precision, occluded, synthetic, networks, with_speed, with_page=page is not None))
@@ -113,9 +112,7 @@ def explain_command(images: tuple[Path, ...], out: Path, weights: Path | None, f
     from ....reid.evaluation.evidence_map import draw_evidence_sheet
 
     weights = weights or reid.SHIPPED_WEIGHTS
-    _check_picture_name(out)
-    Guard([*images, weights], force=force).check(out, _is_own_picture)
-    make_folder(out.parent)
+    prepare_png(out, Guard([*images, weights], force=force))
     crops = [read_image(path) for path in images]
     evidence = reid.Embedder(weights).evidence(crops)
     write_png(out, draw_evidence_sheet(crops, evidence, [path.stem for path in images]))
@@ -155,15 +152,6 @@ def _scores_table(one: QueryReport) -> object:
             for name, of in one.scores.items()
         ],
     )
-
-
-def _check_picture_name(path: Path) -> None:
-    if path.suffix.lower() != ".png":
-        raise OutputError(f"{path}: expected a file name that ends in .png")
-
-
-def _is_own_picture(path: Path) -> bool:
-    return is_png_by(path, MARK)
 
 
 def _is_table(path: Path) -> bool:

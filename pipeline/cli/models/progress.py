@@ -38,7 +38,7 @@ class TrainingDisplay:
 
     def headline(self, line: str) -> None:
         """Print which training run starts."""
-        self._progress.console.print(f"[bold]{line}", highlight=False, soft_wrap=True)
+        self._progress.console.print(line, style="bold", markup=False, highlight=False, soft_wrap=True)
 
     def began(self, epoch: int, epochs: int, steps: int) -> None:
         """Start the bar of an epoch."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from ..common import FILE, FOLDER, force_option, terminal
+from ..options import FILE, FOLDER, force_option
+from ..printing import terminal
 
 if TYPE_CHECKING:
     from .progress import TrainingDisplay

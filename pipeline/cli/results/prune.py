@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from ...errors import ConfigError
-from ..common import as_json_option, cameras_option, database_option, open_store, print_json
+from ..options import NumberRange, as_json_option, cameras_option, database_option, open_store
+from ..printing import print_json
 
 LONGEST_DAYS = 36_500
 KINDS = ("crops", "appearances", "observations")
-DAYS = click.FloatRange(0, LONGEST_DAYS)
+DAYS = NumberRange(0, LONGEST_DAYS)
 
 
 @click.command("prune")

@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ...errors import SourceError
-from ..common import (
-    ANY_PATH,
-    as_json_option,
-    by_camera,
-    cameras_option,
-    database_option,
-    force_option,
-    open_store,
-    print_json,
-    run_option,
-    table_of,
-)
+from ..options import ANY_PATH, database_options, force_option, open_store
+from ..printing import by_camera, coloured, print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ...output.video.render import Rendering
@@ -31,10 +21,7 @@ if TYPE_CHECKING:
 @click.option("--no-mosaic", is_flag=True, help="skip the video of all cameras side by side")
 @force_option
 @click.option("--quiet", is_flag=True, help="print errors only")
-@database_option
-@cameras_option
-@run_option
-@as_json_option
+@database_options
 def render_command(
     folder: Path,
     only: tuple[str, ...],
@@ -72,13 +59,11 @@ def render_command(
 
 
 def _print_rendering(rendering: Rendering) -> None:
-    from rich.console import Console
-
     rows: list[tuple[object, ...]] = [
-        (camera.camera, camera.frames, camera.path or "[red]failed[/]") for camera in rendering.cameras
+        (camera.camera, camera.frames, camera.path or coloured("failed", "red")) for camera in rendering.cameras
     ]
     if rendering.mosaic:
         rows.append(("mosaic", rendering.mosaic_frames, rendering.mosaic))
-    Console().print(
+    terminal().print(
         table_of(f"run {rendering.run}: rendered in {rendering.seconds:.0f} s", ("camera", "frames", "video"), rows)
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ...errors import ConfigError
-from ..common import ANY_PATH, FILE, cameras_option, database_option, open_store
 from ..identities.options import author, by_option
+from ..options import ANY_PATH, FILE, NumberRange, cameras_option, database_option, open_store
 
 
 @click.command("serve")
@@ -21,7 +21,7 @@ from ..identities.options import author, by_option
 @click.option("--audit-views", type=ANY_PATH, help="append a line of JSON to this file for every look at a person")
 @click.option("--cache", type=ANY_PATH, help="folder for copies of footage that browsers cannot play, and for clips  "
               "[default: ~/.cache/reidpipe/page]")
-@click.option("--cache-gib", type=click.FloatRange(0.1), default=4.0, show_default=True, help="its largest size")
+@click.option("--cache-gib", type=NumberRange(0.1), default=4.0, show_default=True, help="its largest size")
 @by_option
 @database_option
 @cameras_option

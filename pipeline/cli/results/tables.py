@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from ..common import (
+from ..options import (
     ANY_PATH,
     as_json_option,
     cameras_option,
     database_option,
+    database_options,
     force_option,
     open_store,
-    print_json,
-    run_option,
-    table_of,
-    terminal,
 )
+from ..printing import print_json, table_of, terminal
 
 if TYPE_CHECKING:
     from ...output.export import Format
@@ -66,10 +64,7 @@ def export_group() -> None:
 )
 @click.option("--summary", is_flag=True, help="one row per visit instead of one per box")
 @force_option
-@database_option
-@cameras_option
-@run_option
-@as_json_option
+@database_options
 def trajectories_command(
     out: Path,
     file_format: str,

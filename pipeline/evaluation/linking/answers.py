@@ -88,7 +88,7 @@ def adjusted(answers: Answers, calibration: CalibrationConfig) -> tuple[Calibrat
     """A calibration whose log-odds are those of another one, scaled and shifted so that they fit answers.
 
     This is Platt scaling (Platt, 1999) with a normal prior around no change, so that few answers change little. How
-    much looks count against places stays as it is.
+    much appearance counts against places stays as it is.
 
     Returns:
         The calibration, and the scale and the shift of log-odds.

@@ -43,7 +43,7 @@ def _draw_looks(axes: Axes, found: Assessment) -> None:
         if len(similarity):
             axes.hist(similarity, BARS, density=True, alpha=0.55, color=colour, label=f"{label} ({len(similarity)})")
     axes.axvline(found.needed_similarity, color="black", label=f"enough for a link: {found.needed_similarity:.2f}")
-    axes.set(xlabel="masked similarity", ylabel="density", title="looks alone, without ground truth")
+    axes.set(xlabel="masked similarity", ylabel="density", title="appearance alone, without ground truth")
     _leave_room(axes)
     _finish(axes)
 

@@ -140,7 +140,8 @@ def parse_values(key: str, text: str) -> list[Value]:
         if step <= 0 or not 0 < count <= MAX_SETTINGS:
             raise ValueError
     except (ValueError, ZeroDivisionError, OverflowError) as error:
-        expected = "expected first:last:step, such as 0.1:0.9:0.1, or values separated by commas"
+        expected = (f"expected first:last:step with a step above 0 and at most {MAX_SETTINGS} values, such as "
+                    "0.1:0.9:0.1, or values separated by commas")
         raise ConfigError(f'{key}: {expected}, got "{text}"') from error
     return [round(first + step * number, 10) for number in range(count)]
 

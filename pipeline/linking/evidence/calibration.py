@@ -1,4 +1,4 @@
-"""How likely a tracklet and an identity are one person: the calibrated evidence of looks and places.
+"""How likely a tracklet and an identity are one person: the calibrated evidence of appearance and places.
 
 Log-odds are a logistic regression on two measurements: the masked similarity, relative to how similar each side is to
 people who surely are others (cohort normalisation, as of speaker verification: Matejka et al., Interspeech 2017), and

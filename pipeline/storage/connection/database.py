@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,8 @@ def parse_database(database: str | Path) -> URL:
     """
     if "\0" in str(database):
         raise StoreError("database: a path cannot contain a NUL character: give another path")
+    if not str(database):  # of a script whose variable is not set
+        raise StoreError("database: its name is empty: give the path of a file")
     if str(database) == ":memory:":
         raise StoreError(IN_MEMORY)
     remember_secrets(str(database))
@@ -121,7 +124,7 @@ def require_file(url: URL, create: bool, modes: Modes = OWNER) -> None:
 
 
 def require_writable(url: URL) -> bool:
-    """Check that an SQLite file can be written, or made, without doing it; returns whether there is a database.
+    """Check that an SQLite file can be written, or made; nothing stays. Returns whether there is a database.
 
     Raises:
         StoreError: a part of the path is no folder or cannot be written.
@@ -131,10 +134,19 @@ def require_writable(url: URL) -> bool:
     path = Path(str(url.database))
     existing = file_exists(url)
     nearest = next(place for place in path.absolute().parents if place.exists())  # the rest will be created
-    writable = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)  # SQLite makes files beside its own
-    if not writable or (existing and not os.access(path, os.W_OK | os.R_OK)):
+    if not _takes_files(nearest) or (existing and not os.access(path, os.W_OK | os.R_OK)):
         raise StoreError(f"{path} cannot be written: check the permissions, or give another path")
     return existing
+
+
+def _takes_files(folder: Path) -> bool:
+    """Whether files can be made in a folder, as SQLite makes some beside its own; a trial, because modes tell root
+    nothing about /proc and the like."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):  # without a name, where the file system can
+            return True
+    except OSError:
+        return False
 
 
 def reading_only(url: URL) -> Engine:
@@ -163,7 +175,10 @@ def make_engine(url: URL, busy_seconds: float, read_only: bool = False) -> Engin
     sqlite = url.get_backend_name() == "sqlite"
     try:
         engine = create_engine(url, connect_args={"timeout": busy_seconds} if sqlite else {})
-    except (NoSuchModuleError, ImportError) as error:
+    except NoSuchModuleError as error:
+        raise StoreError(f"{shown(url)}: {url.drivername} is no kind of database known here: give the path of a "
+                         "file, or install its package for SQLAlchemy") from error
+    except ImportError as error:
         raise StoreError(f"{shown(url)}: no driver for {url.drivername}: install its package ({error})") from error
     except (ArgumentError, TypeError, ValueError) as error:
         raise StoreError(f"{shown(url)}: the database URL has an option that {url.drivername} does not know") from error

@@ -14,7 +14,7 @@ import numpy as np
 from ....reid import Appearance, Embedder
 from ...config.stages import DetectorConfig
 from ...search.query import CROP_ASPECT, CROP_MOST_PX, embedder_of_run
-from ...stages.detect import Detector, open_detector
+from ...stages.detection.detect import Detector, open_detector
 from ...stages.embed import cut
 from ...storage.packing import decode_crop
 from ...storage.store import Store

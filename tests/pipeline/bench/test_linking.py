@@ -8,25 +8,19 @@ import numpy as np
 import pytest
 
 from reidpipe.pipeline.bench.linking import link_at_once, score
-from reidpipe.pipeline.bench.synthetic_day import Measured, SyntheticDay
+from reidpipe.pipeline.bench.synthetic_day import SyntheticDay
 from reidpipe.pipeline.config.linking import LinkingConfig
 from reidpipe.pipeline.linking.linker import link_tracklets
 
 
 @pytest.fixture(scope="module")
-def day():
-    """Half an hour of 20 people who differ clearly."""
-    rng = np.random.default_rng(0)
-    means = rng.normal(size=(12, 64)).astype(np.float32)
-    means /= np.linalg.norm(means, axis=1, keepdims=True)
-    deviations = (0.05 * rng.normal(size=(40, 64))).astype(np.float32)
-    measured = Measured(means, deviations, np.ones((40, 64), np.float32), rng.uniform(2, 12, 40),
-                        rng.uniform(0.3, 2, 40), 0.12)
+def day(measured):
+    """Half an hour of 20 people."""
     return SyntheticDay(measured, 400, 20, 0.5, 600.0, seed=3)
 
 
-def test_the_day_is_in_order_and_always_the_same(day):
-    again = SyntheticDay(day._measured, 400, 20, 0.5, 600.0, seed=3)
+def test_the_day_is_in_order_and_always_the_same(day, measured):
+    again = SyntheticDay(measured, 400, 20, 0.5, 600.0, seed=3)
     assert (np.diff(day.last) >= 0).all()
     assert 250 <= len(day) <= 550
     rows = np.arange(10)

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from reidpipe.pipeline.output.video.writer import VideoWriter
-from reidpipe.pipeline.stages.quiet import QuietCameras
+from reidpipe.pipeline.stages.detection.quiet import QuietCameras
 from reidpipe.pipeline.types import Frame
 
 from ..commands import reidpipe

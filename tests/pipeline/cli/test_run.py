@@ -218,6 +218,14 @@ def test_check_lists_every_camera_and_fails_if_one_is_bad(store, tmp_path):
     assert [one["status"] for one in report["cameras"]] == ["ok", "failed"]
 
 
+def test_check_names_bad_cameras_beside_a_bad_database(store, tmp_path):
+    done = reidpipe("check", store({"left": {"source": "missing.mp4"}}, database=str(tmp_path)))
+    assert done.exit_code == 5, done.output
+    assert len(done.stderr.splitlines()) == 1
+    assert "missing.mp4: no such file" in done.stderr
+    assert "is a folder: give the path of a database file" in done.stderr
+
+
 @pytest.mark.skipif(not Path("/proc").exists() or os.name != "posix", reason="needs a POSIX system")
 def test_an_export_to_a_missing_folder_is_reported(store, tmp_path):
     config = store()

@@ -6,8 +6,8 @@ from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.config.stages import DetectorConfig
-from reidpipe.pipeline.stages import detect, detect_openvino
-from reidpipe.pipeline.stages.detect import BUNDLED, BUNDLED_INT8, open_detector
+from reidpipe.pipeline.stages.detection import detect, openvino_detector
+from reidpipe.pipeline.stages.detection.detect import BUNDLED, BUNDLED_INT8, open_detector
 
 from ..media import write_video
 from ..networks import write_convolution
@@ -42,7 +42,7 @@ def test_activations_stay_within_the_convolution_before_them(tmp_path):
     out = tmp_path / "cells_int8_openvino_model"
     done = export(weights, out, "--int8", "--calibrate", video, "--image-size", 64)
     assert done.exit_code == 0, done.output
-    operations = detect_openvino.read_network(out / "cells.xml").get_ops()
+    operations = openvino_detector.read_network(out / "cells.xml").get_ops()
     assert "FakeQuantize" in {one.get_type_name() for one in operations}
     products = [one for one in operations if one.get_friendly_name() == "/model.0/act/Mul"]
     given = {source.get_node().get_type_name() for one in products for source in one.input_values()}

@@ -19,8 +19,9 @@ from reidpipe.pipeline.detector.train import (
     save,
     train_detector,
 )
+from reidpipe.pipeline.errors import WeightsError
 from reidpipe.pipeline.evaluation.detector import score_against_truth, score_agreement
-from reidpipe.pipeline.stages.detect import open_detector
+from reidpipe.pipeline.stages.detection.detect import open_detector
 
 from ..media import write_video
 from ..networks import write_detector
@@ -48,6 +49,15 @@ def test_keeping_the_person_class_does_not_change_its_outputs(coco):
         actual = keep_person_class(coco).eval()(image)[0]  # (1, 5, boxes)
     torch.testing.assert_close(actual[:, :4], expected[:, :4])
     torch.testing.assert_close(actual[:, 4], expected[:, 4 + PERSON])
+
+
+def test_weights_that_are_none_are_refused_before_anything_is_made(coco, tmp_path):
+    (tmp_path / "text.pt").write_text("hello")
+    for weights, start in ((tmp_path / "text.pt", None), (coco, tmp_path / "text.pt")):
+        with pytest.raises(WeightsError, match=r"text\.pt cannot be loaded") as found:
+            train_detector(weights, [], [], tmp_path / "out", start_from=start, trust_weights=True)
+        assert len(str(found.value).splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["text.pt"]
 
 
 def test_a_kept_backbone_is_an_average_with_the_original_and_frozen(coco):
@@ -145,3 +155,10 @@ def test_agreement_counts_found_and_false_boxes(tmp_path):
     camera, _ = score_agreement(config, str(reference))
     assert (camera.reference_boxes, camera.found) == (10, 0.5)
     assert (camera.false_boxes, camera.reference_false_boxes) == (5, 0)
+
+
+def test_a_bad_reference_is_named_as_the_option(tmp_path):
+    (tmp_path / "text.onnx").write_text("hello")
+    config = Config(cameras={"door": CameraConfig(source="door.mp4")})
+    with pytest.raises(WeightsError, match=r"^--reference: .*text\.onnx"):
+        score_agreement(config, str(tmp_path / "text.onnx"))

@@ -1,6 +1,7 @@
 """`reidpipe check` reports every problem; one bad camera hides no other."""
 
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -125,6 +126,13 @@ def test_a_folder_that_cannot_be_written_is_reported(checked, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
     (problem,) = checked(CAMERA + "database: locked/out.db").problems
     assert "cannot be written" in problem
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that even root cannot write")
+@pytest.mark.parametrize("database", ["/proc/out.db", "/proc/new/out.db", "/sys/out.db"])
+def test_a_file_system_without_files_of_users_is_reported(database, checked):
+    advice = "cannot be written: check the permissions, or give another path"
+    assert checked(CAMERA + f"database: {database}").problems == (f"database: {database} {advice}",)
 
 
 def test_the_last_possible_time_is_within_the_calendar(checked):

@@ -198,6 +198,7 @@ def test_the_command_takes_a_crop(database, tmp_path):
 
 @pytest.mark.parametrize(("arguments", "code", "message"), [
     pytest.param([], 2, "who is looked for?", id="nobody"),
+    pytest.param(["--identity", "1", "--person", "2"], 2, "--person says which person of a picture", id="no picture"),
     pytest.param(["--image", "{folder}/none.png"], 2, "none.png: no such image", id="no such image"),
     pytest.param(["--identity", "1", "--time", "09:00"], 2, "expected START/END", id="no interval"),
     pytest.param(["--identity", "1", "--time", "09:10/09:00"], 2, "ends before it begins", id="backwards"),

@@ -118,6 +118,14 @@ def test_the_command_deletes_by_options_or_by_the_config(path, tmp_path):
     assert counts(path) == (3, 0, 30, 30, 3)
 
 
+@pytest.mark.parametrize("days", ["nan", "inf", "-1", "soon"])
+def test_days_that_are_no_number_delete_nothing(path, days):
+    before = counts(path)
+    result = CliRunner().invoke(main, ["prune", "--database", str(path), "--crops", days])
+    assert (result.exit_code, counts(path)) == (2, before)
+    assert "--crops" in result.stderr
+
+
 def test_the_command_without_limits_says_what_to_give(path):
     result = CliRunner().invoke(main, ["prune", "--database", str(path)])
     assert result.exit_code == 2

@@ -98,6 +98,16 @@ def test_a_database_that_would_run_someones_statements_is_refused(tmp_path, stat
             open_database(tmp_path / "a.db")
 
 
+@pytest.mark.parametrize(("database", "problem"), [
+    pytest.param("", "database: its name is empty: give the path of a file", id="empty"),
+    pytest.param("http://host/q7", "http is no kind of database known here: give the path", id="no database"),
+])
+def test_what_names_no_database_is_refused(database, problem):
+    with pytest.raises(StoreError) as found:
+        Store.open(database, create=True)
+    assert problem in str(found.value)
+
+
 def test_damage_that_is_no_text_is_reported(tmp_path):
     """SQLite names the damaged part of its schema in its message, which Python cannot decode."""
     small_run(tmp_path / "a.db")
@@ -140,7 +150,7 @@ def test_an_unwritable_folder_is_reported(tmp_path):
     pytest.param(":memory:", "keeps nothing", id="memory as a path"),
     pytest.param("sqlite:///:memory:", "keeps nothing", id="memory as a file of a URL"),
     pytest.param("sqlite:///file:x?mode=memory&uri=true", "keeps nothing", id="memory with a name"),
-    pytest.param("nosuch://bob:s3cret@host/x", "no driver for nosuch", id="unknown kind"),
+    pytest.param("nosuch://bob:s3cret@host/x", "nosuch is no kind of database", id="unknown kind"),
     pytest.param("://bob:s3cret@host", "not a path or a database URL", id="not a URL"),
 ])
 def test_an_invalid_address_is_refused_without_showing_credentials(database, said):

@@ -6,8 +6,8 @@ import openvino
 import pytest
 
 from reidpipe.pipeline.config.stages import DetectorConfig
-from reidpipe.pipeline.stages.detect import BUNDLED, BUNDLED_INT8
-from reidpipe.pipeline.stages.detect_openvino import OnnxDetector, is_quantised, read_network
+from reidpipe.pipeline.stages.detection.detect import BUNDLED, BUNDLED_INT8
+from reidpipe.pipeline.stages.detection.openvino_detector import OnnxDetector, is_quantised, read_network
 from reidpipe.reid.embedder import Embedder
 from reidpipe.reid.engines import float_type
 

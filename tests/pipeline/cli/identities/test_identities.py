@@ -50,6 +50,15 @@ def test_a_session_of_corrections(database):
     assert [one["identity"] for one in json.loads(answers("list", "--json"))] == [1]
 
 
+def test_a_name_with_brackets_is_shown_as_it_is(database):
+    name = "Anna [/red] [bold]B"
+    assert run(database, "rename", 1, name, "--why", "[/]").exit_code == 0
+    for command in (["list"], ["show", 1], ["history"]):
+        result = run(database, *command)
+        assert result.exit_code == 0, result.output
+        assert name in result.output
+
+
 def test_a_split_at_a_time_of_the_first_day(database):
     assert run(database, "split", 1, "--from", "00:00:20").exit_code == 0
     with Store.open(database) as store:

@@ -9,19 +9,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from ...reid.disk.files import failing_as
-from ...reid.engines.int8 import computes_int8
-from ...trackers import Detections
-from ..config.stages import DetectorConfig
-from ..errors import WeightsError
-from ..stopwatch import Stopwatch
-from ..trust import require_data_only
-from ..types import Frame, Image
+from ....reid.disk.files import failing_as
+from ....reid.engines.int8 import computes_int8
+from ....trackers import Detections
+from ...config.stages import DetectorConfig
+from ...errors import WeightsError
+from ...stopwatch import Stopwatch
+from ...trust import require_data_only
+from ...types import Frame, Image
 from .quiet import QuietCameras
 
 BATCHES_AHEAD = 2  # detected while an earlier batch is tracked
 
-BUNDLED = {"person": Path(__file__).parents[1] / "weights" / "person.onnx"}
+BUNDLED = {"person": Path(__file__).parents[2] / "weights" / "person.onnx"}
 BUNDLED_INT8 = {"person": BUNDLED["person"].with_name("person_int8.xml")}
 OWN_SUFFIXES = (".onnx", ".xml")
 
@@ -63,12 +63,12 @@ def open_detector(config: DetectorConfig, threads: int, trust_weights: bool = Fa
         with failing_as(WeightsError, path):
             if not path.is_file():
                 raise WeightsError(f"detector.weights: {path} does not exist; put the exported model there")
-        from .detect_openvino import OnnxDetector, is_plain_detector, read_network
+        from .openvino_detector import OnnxDetector, is_plain_detector, read_network
 
         network = read_network(path)
         if is_plain_detector(network):
             return OnnxDetector(network, config, threads)
-    from .detect_ultralytics import UltralyticsDetector
+    from .ultralytics_detector import UltralyticsDetector
 
     return UltralyticsDetector(config.weights, config)
 

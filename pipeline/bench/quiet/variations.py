@@ -13,7 +13,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from ..types import Frame, Image
+from ...types import Frame, Image
 
 LIGHT_CHANGE, LIGHT_SECONDS = 0.25, 30.0  # a cloud: a quarter brighter, then darker
 FLICKER_CHANGE, FLICKER_HZ = 0.04, 7.3  # a lamp's beat with the shutter

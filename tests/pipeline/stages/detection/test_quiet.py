@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from reidpipe.pipeline.stages.detect import detect_ahead
-from reidpipe.pipeline.stages.quiet import QuietCameras
+from reidpipe.pipeline.stages.detection.detect import detect_ahead
+from reidpipe.pipeline.stages.detection.quiet import QuietCameras
 from reidpipe.pipeline.stopwatch import Stopwatch
 from reidpipe.pipeline.types import Frame
 from reidpipe.trackers import Detections

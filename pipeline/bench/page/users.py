@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import OutputError
-from .page_day import FIRST_SECONDS
+from ...errors import OutputError
+from .stored_day import FIRST_SECONDS
 
 REQUEST_SECONDS = 60.0
 TOKEN_BYTES = 24

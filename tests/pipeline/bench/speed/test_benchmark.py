@@ -13,13 +13,14 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from reidpipe.pipeline.bench.compare import fallen_ratios, read_ratios
 from reidpipe.pipeline.bench.process_memory import tree_mib
-from reidpipe.pipeline.bench.speed import WARM_UP_FRAMES
+from reidpipe.pipeline.bench.speed import benchmark
+from reidpipe.pipeline.bench.speed.benchmark import WARM_UP_FRAMES
+from reidpipe.pipeline.bench.speed.compare import fallen_ratios, read_ratios
 from reidpipe.pipeline.cli.main import main
 
-from ..media import write_video
-from ..networks import write_detector
+from ...media import write_video
+from ...networks import write_detector
 
 
 @pytest.fixture
@@ -143,7 +144,8 @@ def test_other_code_is_measured_beside_this_code(config, tmp_path):
     assert 100 < before["peak_mib"] < 2 * pipeline["peak_mib"]
 
 
-def test_other_code_without_an_installed_command_is_reported(config, tmp_path):
+def test_other_code_without_an_installed_command_is_reported_before_anything_is_measured(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark, "in_own_process", pytest.fail)
     done = CliRunner().invoke(main, ["bench", "--cameras", str(config), "--rounds", "1", "--before", str(tmp_path)])
     assert done.exit_code == 2, done.output
     assert "--before" in done.output
@@ -162,7 +164,7 @@ def test_memory_counts_processes_that_were_started():
 def test_a_measurement_ends_with_the_benchmark_that_is_killed(tmp_path):
     """Found by hand: it went on for an hour, and slowed all that was measured after it."""
     (tmp_path / "endless.py").write_text(
-        "import os, time\nfrom pathlib import Path\nfrom reidpipe.pipeline.bench.speed import in_own_process\n"
+        "import os, time\nfrom pathlib import Path\nfrom reidpipe.pipeline.bench.own_process import in_own_process\n"
         "def measure():\n    Path('pid').write_text(str(os.getpid()))\n    time.sleep(600)\n"
         "if __name__ == '__main__':\n    in_own_process(measure)\n")
     benchmark = subprocess.Popen([sys.executable, "endless.py"], cwd=tmp_path)

@@ -15,12 +15,12 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino.preprocess import PrePostProcessor
 
-from ...reid.engines.float_type import fastest_float
-from ...reid.engines.onnx_file import onnx_metadata, read_onnx
-from ...trackers import Detections
-from ..config.stages import DetectorConfig
-from ..errors import WeightsError
-from ..types import Image
+from ....reid.engines.float_type import fastest_float
+from ....reid.engines.onnx_file import onnx_metadata, read_onnx
+from ....trackers import Detections
+from ...config.stages import DetectorConfig
+from ...errors import WeightsError
+from ...types import Image
 
 END_TO_END_COLUMNS = 6  # rows of x1 y1 x2 y2 score class, after non-maximum suppression
 STRIDE = 32  # sides of the input must be multiples of it

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from ..config.loader import load_config
-from ..errors import SourceError
-from .page_users import MAIN, copied, cpu_seconds, first_requests, served, users_at
+from ...config.loader import load_config
+from ...errors import SourceError
+from .users import MAIN, copied, cpu_seconds, first_requests, served, users_at
 
 
 @dataclass(frozen=True, slots=True)

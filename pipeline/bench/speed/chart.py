@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import median
 
-from ...reid.disk.files import write_chart
-from .speed import Benchmark
+from ....reid.disk.files import write_chart
+from .benchmark import Benchmark
 
 WIDTH_INCHES, ROW_INCHES, DOTS_PER_INCH = 10, 0.55, 110
 REST = "everything"  # of measurements that know no stages

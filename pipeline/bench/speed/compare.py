@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...reid.disk.files import failing_as
-from ..errors import ConfigError
+from ....reid.disk.files import failing_as
+from ...errors import ConfigError
 
 LEAST_OF_EARLIER = 0.9  # ratios of one machine differ by some percent from run to run
 

@@ -11,13 +11,14 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ..errors import StoreError
-from ..search.query import CROP_ASPECT
-from ..storage.packing import decode_crop
-from ..storage.queries import crop_images
-from ..storage.store import CameraRow, Store
-from ..types import CameraReport, Crop, Link, Observations, Tracklet
-from .synthetic_day import SyntheticDay, measure_run
+from ....reid.disk.files import make_folder, replacing
+from ...errors import StoreError
+from ...search.query import CROP_ASPECT
+from ...storage.packing import decode_crop
+from ...storage.queries import crop_images
+from ...storage.store import CameraRow, Store
+from ...types import CameraReport, Crop, Link, Observations, Tracklet
+from ..synthetic_day import SyntheticDay, measure_run
 
 BATCH_SECONDS = 60.0
 BOX_SECONDS = 1.0  # between stored boxes of a tracklet
@@ -51,8 +52,10 @@ def store_day(path: Path, database: str, truth: Path, run: int | None, day: Page
 
     Raises:
         ConfigError: the ground truth cannot be read, or shows too few people.
-        StoreError: there is no such run, or the database cannot be written.
+        StoreError: there is no such run.
+        OutputError: the new database cannot be written.
     """
+    make_folder(path.parent)  # a bad path fails before the work, not after it
     with Store.open(database) as store:
         measured = measure_run(store, truth, run)
     synthetic = SyntheticDay(measured, day.tracklets, day.people, day.hours, 3600.0, day.seed)
@@ -61,7 +64,11 @@ def store_day(path: Path, database: str, truth: Path, run: int | None, day: Page
     picture = np.asarray(cv2.GaussianBlur(rng.integers(0, 255, (128, 56, 3), np.uint8), (0, 0), 5), np.uint8)
     seen: set[int] = set()
     weights = {"appearance": {"weights": "accurate"}}
-    with Store.open(path, create=True) as store, store.start_run(json.dumps(weights), cameras) as writer:
+    with (
+        replacing(path) as unfinished,  # a part of a day would be taken for the whole one by the next benchmark
+        Store.open(unfinished, create=True) as store,
+        store.start_run(json.dumps(weights), cameras) as writer,
+    ):
         spans = [_Span(one.camera, one.track_id, _frame(one.first_seconds), _frame(one.last_seconds))
                  for batch in synthetic.batches(BATCH_SECONDS) for one in batch]
         for name in synthetic.cameras:

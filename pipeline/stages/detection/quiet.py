@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..types import Frame, Image
+from ...types import Frame, Image
 
 PLANE_WIDTH = 320  # pixels; the smallest person that the detector finds still covers several of them
 BLOCK = (3, 3)  # pixels of the plane over which a change is averaged

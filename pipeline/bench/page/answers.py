@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..storage.store import CameraRow, Store
-from ..types import Observations
-from .page_users import copied, cpu_seconds, first_requests, served, users_at
+from ...storage.store import CameraRow, Store
+from ...types import Observations
+from .users import copied, cpu_seconds, first_requests, served, users_at
 
 WRITTEN_FPS, WRITTEN_PEOPLE = 12.5, 5  # of each camera of the run that writes meanwhile
 

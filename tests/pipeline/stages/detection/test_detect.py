@@ -9,12 +9,12 @@ import pytest
 
 from reidpipe.pipeline.config.stages import DetectorConfig
 from reidpipe.pipeline.errors import WeightsError
-from reidpipe.pipeline.stages.detect import BUNDLED, detect_ahead, open_detector
+from reidpipe.pipeline.stages.detection.detect import BUNDLED, detect_ahead, open_detector
 from reidpipe.pipeline.stopwatch import Stopwatch
 from reidpipe.pipeline.types import Frame
 from reidpipe.reid.embedder import Embedder
 
-from ..networks import write_detector
+from ...networks import write_detector
 
 ONE = [[320, 192, 64, 128, 0.9]]
 
@@ -131,7 +131,7 @@ def test_bad_weights_are_reported_in_one_line(tmp_path, make, words):
 def test_opening_the_bundled_detector_loads_no_telemetry():
     program = (
         "import sys; from reidpipe.pipeline.config.stages import DetectorConfig; "
-        "from reidpipe.pipeline.stages.detect import open_detector; open_detector(DetectorConfig(), 1); "
+        "from reidpipe.pipeline.stages.detection.detect import open_detector; open_detector(DetectorConfig(), 1); "
         "print([name for name in sys.modules if 'telemetry' in name and sys.modules[name] is not None "
         "and not name.startswith(('openvino.tools.ovc', 'openvino.utils'))])"
     )

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import os
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
 
-from ..config.schema import Config
-from ..errors import ConfigError, WeightsError
-from ..trust import require_data_only
-from ..types import CameraReport, Frame
-from .process_memory import PeakMemory, largest_child_mib
+from ...config.schema import Config
+from ...errors import ConfigError, WeightsError
+from ...trust import require_data_only
+from ...types import CameraReport, Frame
+from ..own_process import in_own_process
+from ..process_memory import PeakMemory, largest_child_mib
 
-Result = TypeVar("Result")
-
+PROGRAM = ".venv/bin/reidpipe"  # of other code
 WARM_UP_FRAMES = 16  # excluded from the rate: networks compile and caches fill during them
 
 
@@ -153,6 +150,8 @@ def benchmark_pipeline(config: Config, plan: Plan) -> Benchmark:
         WeightsError: a baseline's weights are missing or not trusted, or ultralytics cannot read them.
         ConfigError: the other code cannot be run, or the footage is too short.
     """
+    if plan.before is not None and not os.access(plan.before / PROGRAM, os.X_OK):
+        raise ConfigError(f"--before: {plan.before} has no {PROGRAM} that can be run: give a checkout with its .venv")
     with tempfile.TemporaryDirectory() as folder:
         passes = [partial(_pipeline, config, plan), partial(_bare, config, plan)]
         if plan.with_float:
@@ -178,7 +177,7 @@ def benchmark_pipeline(config: Config, plan: Plan) -> Benchmark:
 
 
 def _scaling(config: Config, plan: Plan) -> list[Scaling]:
-    from ..running.prepare import network_threads
+    from ...running.prepare import network_threads
 
     numbers = [(cameras, 0) for cameras in plan.cameras] + [(len(config.cameras), threads) for threads in plan.threads]
     found = []
@@ -197,34 +196,13 @@ def _repeated(config: Config, count: int) -> Config:
     return config.model_copy(update={"cameras": cameras})
 
 
-def in_own_process(measure: Callable[[], Result]) -> Result:
-    """Measure in a fresh process, so that peak memory and warmed-up libraries do not carry over.
-
-    It ends when this one is killed.
-    """
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _end_with_parent) as pool:
-        return pool.submit(measure).result()
-
-
-def _end_with_parent() -> None:
-    """Let this process end as soon as the one that began it has, which cannot say so if it is killed."""
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
-
-
-def _wait_for_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
 def _pipeline(config: Config, plan: Plan, what: str = "pipeline") -> Measurement:
     rate = _Rate(plan.frames)
-    from ..sources.isolation.isolated_source import start_decoders
+    from ...sources.isolation.isolated_source import start_decoders
 
     if config.sources.isolate:
         start_decoders()  # as `reidpipe run` does
-    from ..run import run_pipeline  # belongs to the time until the first frame
+    from ...run import run_pipeline  # belongs to the time until the first frame
 
     with tempfile.TemporaryDirectory() as folder, PeakMemory() as memory:
         own = config.model_copy(update={"database": str(Path(folder) / "bench.db")})
@@ -235,12 +213,12 @@ def _pipeline(config: Config, plan: Plan, what: str = "pipeline") -> Measurement
 
 def _bare(config: Config, plan: Plan) -> Measurement:
     """Only the pipeline's decoding threads and its detector, in the same frames."""
-    from ..running.prepare import network_threads, open_cameras
-    from ..running.stages import CHECKPOINT_SECONDS
-    from ..sources.time_order import CameraReader, in_time_order
-    from ..stages.detect import detect_ahead, open_detector
-    from ..stages.quiet import QuietCameras
-    from ..stopwatch import Stopwatch
+    from ...running.prepare import network_threads, open_cameras
+    from ...running.stages import CHECKPOINT_SECONDS
+    from ...sources.time_order import CameraReader, in_time_order
+    from ...stages.detection.detect import detect_ahead, open_detector
+    from ...stages.detection.quiet import QuietCameras
+    from ...stopwatch import Stopwatch
 
     clock, rate = Stopwatch(), _Rate(plan.frames)
     with PeakMemory() as memory:
@@ -282,13 +260,12 @@ def _before(config: Config, code: Path, frames: int | None, folder: Path) -> Mea
     cameras = {name: camera.model_dump(mode="json", include={"source", "every", "fps"}, exclude_none=True)
                for name, camera in config.cameras.items()}
     path.write_text(json.dumps({"cameras": cameras, "database": str(folder / "before.db")}), encoding="utf-8")
-    program = str(code / ".venv" / "bin" / "reidpipe")
-    command = [program, "bench", "--cameras", str(path), "--rounds", "1", "--json"]
+    command = [str(code / PROGRAM), "bench", "--cameras", str(path), "--rounds", "1", "--json"]
     command += [] if frames is None else ["--frames", str(frames)]
     try:
         other = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     except OSError as error:
-        raise ConfigError(f"--before: {code} has no .venv/bin/reidpipe that can be run ({error.strerror})") from error
+        raise ConfigError(f"--before: {code} has no {PROGRAM} that can be run ({error.strerror})") from error
     with other, PeakMemory(partial(largest_child_mib, other.pid)) as memory:  # a child is one pass over the footage
         output, errors = other.communicate()
     if other.returncode:
@@ -308,7 +285,7 @@ def _exported(weights: str, folder: Path, trust_weights: bool) -> str:
 
     from ultralytics import YOLO
 
-    from ..stages.detect_ultralytics import LOADING_ERRORS
+    from ...stages.detection.ultralytics_detector import LOADING_ERRORS, reason_of
 
     is_exported = not weights.endswith(".pt")
     own = weights if is_exported else shutil.copy(weights, folder / Path(weights).name)  # the export lands beside it
@@ -316,8 +293,7 @@ def _exported(weights: str, folder: Path, trust_weights: bool) -> str:
         model = YOLO(own, task="detect")
         dict(model.names)  # opens an exported network
     except LOADING_ERRORS as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{weights}: ultralytics cannot load the baseline ({reason})") from error
+        raise WeightsError(f"{weights}: ultralytics cannot load the baseline ({reason_of(error)})") from error
     return weights if is_exported else str(model.export(format="openvino", verbose=False))
 
 

@@ -8,13 +8,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from reidpipe.pipeline.bench.variations import INSERTED, varied
+from reidpipe.pipeline.bench.quiet.variations import INSERTED, varied
 from reidpipe.pipeline.cli.benchmarks.quiet import VARIATIONS
 from reidpipe.pipeline.cli.main import main
 from reidpipe.pipeline.types import Frame
 
-from ..media import write_video
-from ..networks import write_detector
+from ...media import write_video
+from ...networks import write_detector
 
 
 def frames_of(count, rate=10):

@@ -12,21 +12,21 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
-from ...trackers import Detections
-from ..config.schema import Config
-from ..evaluation.ground_truth import Boxes, Truth, read_truth, truth_files
-from ..evaluation.metrics import identity_score
-from ..evaluation.scene import camera_scene
-from ..evaluation.tracking import MIN_VISIBLE
-from ..running.prepare import network_threads, open_cameras
-from ..running.stages import CHECKPOINT_SECONDS, analysed_rate
-from ..sources.opening import Source
-from ..stages.detect import Detector, open_detector
-from ..stages.embed import CropEmbedder, open_embedder
-from ..stages.quiet import QuietCameras
-from ..stages.track import TrackStage
-from ..stopwatch import Stopwatch
-from ..types import Frame, Image, Observations
+from ....trackers import Detections
+from ...config.schema import Config
+from ...evaluation.ground_truth import Boxes, Truth, read_truth, truth_files
+from ...evaluation.metrics import identity_score
+from ...evaluation.scene import camera_scene
+from ...evaluation.tracking import MIN_VISIBLE
+from ...running.prepare import network_threads, open_cameras
+from ...running.stages import CHECKPOINT_SECONDS, analysed_rate
+from ...sources.opening import Source
+from ...stages.detection.detect import Detector, open_detector
+from ...stages.detection.quiet import QuietCameras
+from ...stages.embed import CropEmbedder, open_embedder
+from ...stages.track import TrackStage
+from ...stopwatch import Stopwatch
+from ...types import Frame, Image, Observations
 from .variations import varied
 
 SEEN_CONFIDENCE = 0.25  # a box of at least this confidence is a person whom full detection sees

@@ -1,0 +1,1 @@
+"""The benchmark of quiet footage, and how footage is made harder for it."""
