@@ -15,7 +15,7 @@ import torch
 from ..data.dataset import CropSet, join_crop_sets, read_people, read_unlabelled
 from ..disk.files import failing_as, is_png_by, make_folder
 from ..disk.guard import MARK, Guard, begins_with
-from ..errors import RecipeError, WeightsError
+from ..errors import DatasetError, RecipeError, WeightsError
 from ..recipe.loader import read_recipe
 from ..recipe.schema import Recipe
 from .checkpoint import is_own_checkpoint, resume_run, save, save_checkpoint
@@ -233,11 +233,26 @@ def _prepare(recipe: Recipe, out: Path, resume: bool) -> None:
             raise WeightsError(f"{out / 'last.pt'} exists: resume the run with --resume, or choose another --out")
         if resume and not (out / "last.pt").is_file():
             raise WeightsError(f"{out / 'last.pt'}: no such checkpoint to resume from: run it without --resume")
+    _check_inputs(recipe, resume)
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     cv2.setNumThreads(1)  # crops are small: its threads would only compete with PyTorch's
     make_folder(out)
+
+
+def _check_inputs(recipe: Recipe, resume: bool) -> None:
+    """Check that what is read late exists: reading the first folder may take minutes."""
+    for folder in (*recipe.train, *recipe.unlabelled, *recipe.held_out.folders):
+        with failing_as(DatasetError, folder):
+            if not folder.is_dir():
+                raise DatasetError(f"{folder}: no such folder of crops")
+    for section in (recipe.teacher, recipe.distillation):
+        if section is None or resume:  # a resumed run has kept what it needs of them
+            continue
+        with failing_as(WeightsError, section.network):
+            if not section.network.is_file():
+                raise WeightsError(f"{section.network}: no such weights file")
 
 
 def _trainer(recipe: Recipe, crops: CropSet, out: Path) -> Trainer:

@@ -101,6 +101,16 @@ def test_resuming_without_a_checkpoint_is_refused_before_any_crop_is_read(tmp_pa
         train(recipe, tmp_path / "out", resume=True)
 
 
+def test_a_missing_folder_or_teacher_is_refused_before_any_crop_is_read(tmp_path, write_recipe, monkeypatch):
+    monkeypatch.setattr("reidpipe.reid.training.train.read_people", None)
+    folders = [str(tmp_path / "crops" / "train"), str(tmp_path / "nowhere")]
+    with pytest.raises(DatasetError, match="nowhere: no such folder of crops"):
+        train(write_recipe(train=folders), tmp_path / "out")
+    with pytest.raises(WeightsError, match=r"none\.onnx: no such weights file"):
+        train(write_recipe(teacher={"network": str(tmp_path / "none.onnx")}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_finished_run_is_not_overwritten(tmp_path, write_recipe):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "last.pt").touch()
