@@ -38,6 +38,23 @@ def test_the_crops_that_decided_are_the_most_similar_ones(browser, path):
     assert pair["similarity"] == pytest.approx(1, abs=1e-3)
 
 
+def test_a_link_is_compared_with_whom_was_seen_before(browser, path):
+    """Of three tracklets, hall 2 resembles door 1; a single crop of hall 1 is the very image of one of hall 2."""
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "UPDATE tracklets SET identity_id = (SELECT identity_id FROM tracklets WHERE first_seconds = 30) "
+            "WHERE first_seconds = 60")
+        connection.execute(
+            "UPDATE appearances SET embedding = (SELECT embedding FROM appearances WHERE kind = 'crop' AND seconds = 60)"
+            " WHERE kind = 'crop' AND seconds = 31")
+    own = tracklets(browser, 1)
+    door, hall_1, hall_2 = own["door", 1], own["hall", 1], own["hall", 2]
+    assert hall_1["pair"]["other"]["tracklet"] == door["id"], "not with somebody who came later"
+    assert hall_2["pair"]["other"]["tracklet"] == door["id"], "with the most similar tracklet, whose similarity decided"
+    link = browser.get(f"/api/links/{hall_2['id']}").json()
+    assert (link["other"]["id"], link["pair"]) == (door["id"], hall_2["pair"])
+
+
 def test_an_identity_of_one_tracklet_has_no_pair(browser):
     assert tracklets(browser, 3)["hall", 2]["pair"] is None
 
