@@ -4,6 +4,7 @@ import { state } from "./api.js";
 import { coloursOfIdentity } from "./format.js";
 
 const HIGH = 17, PAD = 4; // pixels, of a label
+const NAME_PARTS = 4, LEAST_TEXT = 40; // a label's text is at most this part of the picture's width, or so many pixels
 const MOST_COVERED = 0.35; // of a label by earlier ones: with more it is left out, the list below the picture has it
 
 // Boxes are [identity, tracklet, x1, y1, x2, y2] in pixels of the footage, of which one is `scale` pixels of the canvas.
@@ -19,7 +20,7 @@ export function paintBoxes(pen, boxes, { scale, width, height, nameOf, chosen })
   const taken = [];
   // In the order of identities, so that labels do not jump whenever two people pass each other.
   for (const [identity, , ...box] of boxes.filter((one) => one[0] !== null).sort((a, b) => ours(b) - ours(a) || a[0] - b[0])) {
-    const text = nameOf(identity), wide = Math.ceil(pen.measureText(text).width) + 2 * PAD;
+    const text = shortened(pen, nameOf(identity), Math.max(LEAST_TEXT, width / NAME_PARTS)), wide = Math.ceil(pen.measureText(text).width) + 2 * PAD;
     const place = placeLabel(box.map((edge) => edge * scale), [wide, HIGH], [width, height], taken);
     if (place === null) continue;
     taken.push(place);
@@ -31,6 +32,13 @@ export function paintBoxes(pen, boxes, { scale, width, height, nameOf, chosen })
     pen.fillText(text, place[0] + PAD, place[1] + HIGH / 2 + 0.5);
   }
   pen.globalAlpha = 1;
+}
+
+function shortened(pen, text, room) {
+  if (pen.measureText(text).width <= room) return text;
+  let end = text.length;
+  while (end > 1 && pen.measureText(`${text.slice(0, end)}…`).width > room) end--;
+  return `${text.slice(0, end)}…`;
 }
 
 // Where a label covers the least of others: above its box, or else inside or below it; null where it would cover too much.

@@ -71,7 +71,7 @@ export const REVIEW = {
   nothing: "Nothing to review", nothingWhy: "Every link of this run is decided by a person, or there is none.",
   all: "All reviewed", skipped: ["link was skipped.", "links were skipped."], none: "No undecided link is left.", again: "Look again",
   title: "The same person?", waiting: ["link", "links"], order: "without a decision, the least sure first.", bothAre: "Both are now",
-  at: "at", similarity: "similarity", apart: "apart", atOnce: "no time between", same: "Same", different: "Different", skip: "Skip",
+  at: "at", similarity: "similarity", after: "after last seen", atOnce: "at the same time as another camera", picture: "picture of", visit: "visit", same: "Same", different: "Different", skip: "Skip",
   hint: "“Different” makes the visit on the right somebody else. Every answer can be undone.",
 };
 
@@ -83,15 +83,19 @@ export const HISTORY = {
 
 export const PERSON = {
   clip: "Clip (MP4)", clipMaking: "Making the clip", report: "Report (HTML)", clipReady: "The clip is ready.", why: "Why?", evidence: "Evidence of the link",
-  evidenceText: "The two most similar pictures, how much of the person the model sees where, and what the probability is made of.", evidenceAlt: "Two pictures with their evidence maps, and the parts of the probability",
-  evidenceGone: "No evidence can be shown: the pictures or the appearance model may not be there any more.", close: "Close", making: "Computing…",
+  evidenceText: "This visit, on the right, and the earlier one that it resembles most: their two most similar pictures, where the model sees the person in them, and what the probability is made of.",
+  map: "Where the model sees the person", hidden: "hidden", seen: "seen", ofPictures: "Similarity of these two pictures", ofTracklets: "Similarity of the two tracklets, all pictures together",
+  between: "Time between the two", atOnceFor: "Both are seen at once for", possible: "Time and place allow one person", yes: "yes", no: "no",
+  odds: "Log-odds", parts: { similarity: "similarity", motion: "places on the floor, and time", bias: "how rarely two tracklets are one person" },
+  chanceOfTwo: "Probability that the two are one person", chanceOfLink: "Probability of the link, as the run states it",
+  whyOther: "The run also compares with the person’s other visits, and with people who are seen at the same time.", close: "Close", making: "Computing…",
   bestOf: "Best picture of", number: "Number", firstSeen: "First seen", lastSeen: "Last seen", cameras: "Cameras", tracklets: "Tracklets",
   toTimeline: "Timeline", pictures: "Best pictures by camera", visits: "Visits, and why they are one person", noPicture: "No picture is stored any more.",
   searchThis: "search for this picture", searchName: (camera, time) => `Search for the picture from ${camera} at ${time}`,
   unknown: "probability unknown", byPerson: "by a person", byModel: "by the model", firstTime: "The first time seen.", began: "The model began the person with this visit.",
   after: "after last seen", atOnce: "at the same time as another camera", similarity: "similarity", visible: "visible in both", track: "track", boxes: ["box", "boxes"],
   choose: (camera, track) => `Choose ${camera}, track ${track}`, play: "play", playName: (camera, time) => `Play ${camera} from ${time}`,
-  similarityOfTwo: "similarity of these two pictures:", ofVisit: "Most similar picture of this visit", ofOthers: "Most similar picture of the others", best: "Best picture",
+  ofVisit: "Most similar picture of this visit", ofOthers: "Most similar picture of the earlier visit", best: "Best picture",
 };
 
 export const CORRECT = {

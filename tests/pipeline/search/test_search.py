@@ -183,7 +183,8 @@ def test_the_crops_that_decided_are_one_of_each_with_their_maps(store, weights):
     pytest.param("", 1, id="stored"), pytest.param("DELETE FROM appearances WHERE kind = 'crop'", 0, id="pruned")])
 def test_the_crops_that_decided_are_chosen_by_their_stored_appearance(tmp_path, weights, forgotten, expected):
     """The second crop of the door was stored as blue, but what the model saw in full size was as red as the hall's."""
-    embedder, (red, blue) = Embedder(weights), (np.full((64, 32, 3), one, np.uint8) for one in ((0, 0, 255), (255, 0, 0)))
+    embedder = Embedder(weights)
+    red, blue = (np.full((64, 32, 3), one, np.uint8) for one in ((0, 0, 255), (255, 0, 0)))
     with Store.open(tmp_path / "b.db", create=True) as store:
         with store.start_run("{}", [camera("door"), camera("hall")]) as run:
             for name, first, pictures, seen in (("door", 0, [red, blue], [blue, red]), ("hall", 30, [red], [red])):
