@@ -18,7 +18,7 @@ SAMPLES = 40  # pixels along each side of the frame whose floor positions show h
 FARTHEST_METRES = 1000.0
 FAR_SHARE = 0.15  # of the picture: the floor near the horizon is no help, and is a large part of the metres
 LEAST_SPACING_PX = 6  # between two lines; where they are nearer, far away, only a carpet of lines would be seen
-TEXT_SHARE, SMALLEST_TEXT_PX = 1 / 50, 12  # size of the type over the picture's height
+TEXT_SHARE, SMALLEST_TEXT_PX = 1 / 70, 12  # size of the type over the picture's height
 GAP_PX = 3  # between a line and its number, and between two numbers
 SHIFT = 4  # bits of a pixel's fraction, for lines that do not stand between pixels
 COLOUR_BGR, AXIS_BGR = (230, 190, 60), (60, 60, 230)
@@ -83,7 +83,7 @@ def _draw_line(
 ) -> None:
     fine = (np.clip(np.nan_to_num(pixels), -1e4, 1e4) * 2**SHIFT).round().astype(np.int32)
     ends = np.flatnonzero(np.diff(np.concatenate([[False], visible, [False]])))
-    pieces = [fine[first:end] for first, end in zip(ends[::2], ends[1::2], strict=True)]
+    pieces = [fine[[first, end - 1]] for first, end in zip(ends[::2], ends[1::2], strict=True)]
     cv2.polylines(image, pieces, False, colour, width_px, cv2.LINE_AA, SHIFT)
 
 
