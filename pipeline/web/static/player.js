@@ -3,7 +3,7 @@
 import { addressOf, get } from "./api.js";
 import { paintBoxes } from "./boxes.js";
 import { dot, empty, make, toast } from "./dom.js";
-import { clock, colourOf, coloursOfIdentity, day, plural, titleOf } from "./format.js";
+import { clock, colourOf, coloursOfIdentity, day, titleOf } from "./format.js";
 import { PLAYER as T } from "./words.js";
 
 const MOST = 9; // cameras at once
@@ -20,7 +20,10 @@ export async function showPlayer(place, seconds, rest) {
   const visits = timeline.visits.filter((one) => !chosenIdentity || one[0] === chosenIdentity).sort((a, b) => a[2] - b[2]);
   const nameOf = (identity) => names.get(identity) || `P${identity}`;
   const ready = () => footage.filter((one) => one.state === "ready" && one.parts.length);
-  if (footage.length === 0) { place.append(empty(T.nothing, T.nothingWhy)); return undefined; }
+  if (footage.every((one) => one.state !== "preparing") && !ready().length) {
+    place.append(empty(T.nothing, T.nothingWhy, ...footage.map((one) => `${one.name}: ${one.explanation}`)));
+    return undefined;
+  }
   const on = new Set((ready().length ? ready() : footage).slice(0, MOST).map((one) => one.id));
   let now = 0, playing = false, speed = 1, last = 0, ended = false, polling = 0;
   let span = spanOf();
@@ -61,7 +64,7 @@ export async function showPlayer(place, seconds, rest) {
         else toast(T.mostCameras, { bad: true });
         layOut();
       },
-    }, dot(colourOf(order)), one.name)));
+    }, dot(colourOf(order)), make("span", { title: one.name }, one.name))));
     for (const [id, tile] of tiles) if (!on.has(id)) { tile.video.removeAttribute("src"); tile.video.load(); tiles.delete(id); }
     for (const camera of footage) if (on.has(camera.id)) {
       if (tiles.has(camera.id)) tiles.get(camera.id).camera = camera; else tiles.set(camera.id, makeTile(camera));
@@ -176,7 +179,7 @@ export async function showPlayer(place, seconds, rest) {
     const key = there.join(" ");
     if (tile.there !== key) {
       tile.there = key;
-      tile.people.replaceChildren(...there.map((one) => make("li", {}, make("a", { href: `#/identity/${one}` }, dot(coloursOfIdentity(one)[0]), nameOf(one)))));
+      tile.people.replaceChildren(...there.map((one) => make("li", {}, make("a", { href: `#/identity/${one}` }, dot(coloursOfIdentity(one)[0]), make("span", { title: nameOf(one) }, nameOf(one))))));
     }
   }
 
@@ -258,7 +261,6 @@ export async function showPlayer(place, seconds, rest) {
   watcher.observe(grid);
   place.addEventListener("shown", () => { layOut(); last = performance.now(); requestAnimationFrame(tick); });
   if (footage.some((one) => one.state === "preparing")) polling = setTimeout(poll, 1500);
-  if (!ready().length && footage.every((one) => one.state !== "preparing")) toast(`${plural(footage.length, ...T.camerasOf)}: ${T.nothingWhy}`, { bad: true });
   return () => {
     ended = true;
     clearTimeout(polling);
