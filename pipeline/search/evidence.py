@@ -17,7 +17,7 @@ from ..linking.evidence.motion import motion_evidence
 from ..linking.evidence.spans import Spans, spans_of
 from ..relinking.relink import shown_linking
 from ..storage.packing import decode_crop
-from ..storage.queries import CropImage, TrackletSummary, crop_images, stored_appearances, tracklet_rows
+from ..storage.queries import CropImage, TrackletSummary, stored_appearances, tracklet_crops, tracklet_rows
 from ..storage.runs import run_number
 from ..storage.store import Store
 from ..storage.tracklets import stored_tracklets
@@ -31,10 +31,12 @@ class Part:
     """One part of the log-odds that two tracklets are one person.
 
     Attributes:
+        weight: key of `linking.calibration` that it comes from.
         what: in a few words.
         log_odds: what it adds.
     """
 
+    weight: str
     what: str
     log_odds: float
 
@@ -108,6 +110,9 @@ def explain_link(store: Store, run: int | None, one: End, other: End) -> LinkEvi
 def deciding_crops(store: Store, run: int, found: LinkEvidence, embedder: Embedder) -> list[DecidingCrop]:
     """The stored crops of two tracklets that are most similar to each other, one of each, with their evidence maps.
 
+    As on the review page, similarity is that of the stored appearances, by the run's `linking.mode`: crops are stored
+    smaller than the model saw them. Only where appearances were pruned, the pictures are embedded again.
+
     Args:
         store: the database.
         run: the run's number.
@@ -119,19 +124,24 @@ def deciding_crops(store: Store, run: int, found: LinkEvidence, embedder: Embedd
         CorrectionError: no crop of one of them is stored.
         WeightsError: the model has no evidence maps.
     """
-    sides = [
-        [crop for crop in crop_images(store, run, side.identity) if (crop.camera, crop.track) == side[:2]]
-        for side in (found.one, found.other)]
+    sides = [tracklet_crops(store, run, side[:2]) for side in (found.one, found.other)]
     for side, crops in zip((found.one, found.other), sides, strict=True):
         if not crops:
             raise CorrectionError(f"{store.name}: no picture of {_named(side[:2])} is stored: it was pruned")
-    images = [[decode_crop(crop.image) for crop in crops] for crops in sides]
-    similarity = masked_similarity(embedder.embed(images[0]), embedder.embed(images[1]))
+    query, gallery = (_appearance_of(crops, embedder) for crops in sides)
+    similarity = masked_similarity(query, gallery, shown_linking(store, run).mode)  # (N, M)
     best = np.unravel_index(similarity.argmax(), similarity.shape)
-    chosen = [images[side][int(place)] for side, place in enumerate(best)]
-    evidence = embedder.evidence(chosen)
-    return [
-        DecidingCrop(sides[side][int(place)], chosen[side], evidence[side]) for side, place in enumerate(best)]
+    chosen = [crops[int(place)][0] for crops, place in zip(sides, best, strict=True)]
+    images = [decode_crop(crop.image) for crop in chosen]
+    return [DecidingCrop(*one) for one in zip(chosen, images, embedder.evidence(images), strict=True)]
+
+
+def _appearance_of(crops: list[tuple[CropImage, Appearance | None]], embedder: Embedder) -> Appearance:
+    """One row per crop, (N, D): as it is stored if all are, or else of the stored pictures."""
+    stored = [appearance for _, appearance in crops if appearance is not None]
+    if len(stored) == len(crops):
+        return concatenate(stored)
+    return embedder.embed([decode_crop(crop.image) for crop, _ in crops])
 
 
 def _evidence(
@@ -147,9 +157,9 @@ def _evidence(
     motion = float(motion_evidence(spans[:1], spans[1:])[0, 0])
     weights = config.calibration
     parts = [
-        Part("appearance: similarity", weights.similarity * similarity),
-        Part("places on the floor, and time", weights.motion * motion),
-        Part("how rarely two tracklets are one person", weights.bias)]
+        Part("similarity", "appearance: similarity", weights.similarity * similarity),
+        Part("motion", "places on the floor, and time", weights.motion * motion),
+        Part("bias", "how rarely two tracklets are one person", weights.bias)]
     separate = separate_views(sorted({one.camera for one in tracklets}), config.overlaps)
     possible = bool(compatible(spans[:1], spans[1:], config.max_speed, separate)[0, 0])
     return LinkEvidence(
@@ -159,8 +169,9 @@ def _evidence(
 
 
 def _spans(store: Store, run: int, tracklets: tuple[TrackletSummary, TrackletSummary]) -> Spans:
-    wanted: dict[TrackKey, Tracklet] = {one.key: one for one in stored_tracklets(store, run)}
-    both = [_required(store, wanted, tracklet[:2]) for tracklet in tracklets]
+    keys = [tracklet[:2] for tracklet in tracklets]
+    wanted: dict[TrackKey, Tracklet] = {one.key: one for one in stored_tracklets(store, run, keys)}
+    both = [_required(store, wanted, key) for key in keys]
     cameras = sorted({one.camera for one in both})
     return spans_of(both, {camera: place for place, camera in enumerate(cameras)})
 

@@ -34,7 +34,7 @@ def draw_link_evidence(found: LinkEvidence, crops: Sequence[DecidingCrop], verdi
     picture = draw_evidence_sheet([one.image for one in crops], np.stack([one.evidence for one in crops]), names)
     lines = evidence_lines(found)
     width = max(picture.shape[1], LEAST_WIDTH_PX)
-    header = 2 * LINE_PX + MARGIN_PX
+    header = LINE_PX + MARGIN_PX  # the picture has a margin of its own
     sheet = Sheet(width, header + picture.shape[0] + LINE_PX * (len(lines) + 1) + MARGIN_PX)
     sheet.write(verdict, MARGIN_PX, MARGIN_PX, 20, bold=True, width_px=width - 2 * MARGIN_PX)
     sheet.paste(picture, 0, header, picture.shape[1], picture.shape[0])

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, TypeVarTuple
 from sqlalchemy import ColumnElement, Select, Subquery, func, select
 
 from ...reid import Appearance
+from ..types import TrackKey
 from .packing import unpack_appearance
 from .runs import run_number
 from .schema import (
@@ -172,6 +173,20 @@ def stored_appearances(
             yield StoredAppearance(identity, camera, track, seconds, unpack_appearance(embedding, mask))
 
 
+def tracklet_crops(store: Store, run: int, key: TrackKey) -> list[tuple[CropImage, Appearance | None]]:
+    """The stored crops of one tracklet, the best first, each with its appearance; None where that is not stored."""
+    query = (
+        select(Identity.number, Camera.name, TrackletRow.track_id, CropRow.frame_index, CropRow.seconds,
+               CropRow.quality, CropRow.image, AppearanceRow.embedding, AppearanceRow.mask)
+        .select_from(CropRow).join(TrackletRow).join(Camera)
+        .outerjoin(Identity, TrackletRow.identity_id == Identity.id).outerjoin(AppearanceRow, appearance_of_crop())
+        .where(Camera.run_id == run, Camera.name == key[0], TrackletRow.track_id == key[1])
+        .order_by(CropRow.quality.desc(), CropRow.frame_index))
+    with store.reading() as connection:
+        rows = connection.execute(query).all()
+    return [(CropImage._make(row[:7]), None if row[7] is None else unpack_appearance(row[7], row[8])) for row in rows]
+
+
 def analysed_frames(store: Store, camera: str, run: int | None = None) -> set[int]:
     """The indices of the analysed frames of one camera."""
     query = _of_run(select(AnalysedFrame.frame_index).join(Camera), run_number(store, run), camera)
@@ -183,6 +198,12 @@ def _of_run(query: Select[*Columns], run: int, camera: str | None = None) -> Sel
     """Restrict a query that joins the cameras to one run, and to one camera if given."""
     query = query.where(Camera.run_id == run)
     return query if camera is None else query.where(Camera.name == camera)
+
+
+def appearance_of_crop() -> ColumnElement[bool]:
+    """The condition that joins a stored crop with its appearance: those of crops without a picture are stored, too."""
+    return ((AppearanceRow.tracklet_id == CropRow.tracklet_id) & (AppearanceRow.kind == "crop")
+            & (AppearanceRow.seconds == CropRow.seconds))
 
 
 def frame_of_box() -> ColumnElement[bool]:

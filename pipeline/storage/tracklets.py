@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 
 from ...reid import Appearance
 from ..stages.observe import PATH_SECONDS, foot_points, to_floor
-from ..types import Tracklet
+from ..types import TrackKey, Tracklet
 from .queries import ROWS_AT_ONCE, frame_of_box, stored_appearances
 from .runs import homographies, run_number
 from .schema import AnalysedFrame, Camera, Observation, TrackletRow
 from .store import Store
 
 
-def stored_tracklets(store: Store, run: int | None = None) -> list[Tracklet]:
-    """All tracklets of a run, by first second, camera and track, without their crops.
+def stored_tracklets(
+    store: Store, run: int | None = None, only: Collection[TrackKey] | None = None
+) -> list[Tracklet]:
+    """All tracklets of a run, or only some, by first second, camera and track, without their crops.
 
     Appearance rows are as they are stored, in one byte per number: similarities differ from the run's by less than
     0.005. Paths are computed from the boxes, which are stored to 1/64 pixel, by the camera's homography, as during the
@@ -36,12 +38,12 @@ def stored_tracklets(store: Store, run: int | None = None) -> list[Tracklet]:
     nothing = Appearance(np.zeros((0, dimensions), np.float32), np.zeros((0, dimensions), np.float32))
     found = [
         _tracklet(*key, observations, boxes, appearances.get(key[:2], nothing), floors)
-        for key, observations, boxes in _boxes_by_tracklet(store, number)]
+        for key, observations, boxes in _boxes_by_tracklet(store, number, only)]
     return sorted(found, key=lambda one: (one.first_seconds, one.camera, one.track_id))
 
 
 def _boxes_by_tracklet(
-    store: Store, run: int
+    store: Store, run: int, only: Collection[TrackKey] | None
 ) -> Iterator[tuple[tuple[str, int, float, float], int, NDArray[np.float64]]]:
     """Camera, track and span of every tracklet, how many detected boxes it has, and rows (N, 7) of its boxes.
 
@@ -55,6 +57,8 @@ def _boxes_by_tracklet(
         .select_from(Observation).join(TrackletRow).join(Camera).join(AnalysedFrame, frame_of_box())
         .where(Camera.run_id == run)
         .order_by(TrackletRow.id, Observation.frame_index))
+    if only is not None:
+        query = query.where(tuple_(Camera.name, TrackletRow.track_id).in_(list(only)))
     with store.reading() as connection:
         rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
         for _, group in groupby(rows, key=itemgetter(0)):

@@ -64,11 +64,11 @@ def make_app(
         exception_handlers={
             ReidpipeError: _explain, RequestValidationError: _invalid, HTTPException: _refused})
     remembered = remembered or Remembered()
-    player, plans = Player(database, jobs, blur), Plans(plan)
+    player, plans, finder = Player(database, jobs, blur), Plans(plan), finder or Finder(blur)
     for routes in (
         OverviewApi(database, remembered, player), TimelineApi(database, remembered, who, blur),
-        PersonApi(database, blur, plans), PlayerApi(database, player, Clips(database, jobs, blur), plans),
-        SearchApi(database, remembered, finder or Finder(blur)), CorrectionsApi(database, remembered),
+        PersonApi(database, blur, plans, finder), PlayerApi(database, player, Clips(database, jobs, blur), plans),
+        SearchApi(database, remembered, finder), CorrectionsApi(database, remembered),
     ):
         app.include_router(routes.router())
     return app

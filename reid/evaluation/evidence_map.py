@@ -47,6 +47,28 @@ def draw_evidence_sheet(
     return sheet.pixels
 
 
+def draw_evidence(crop: NDArray[np.uint8], evidence: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Draw where a crop shows the person: the colours of its evidence over the grey crop.
+
+    Args:
+        crop: uint8 (h, w, 3) BGR.
+        evidence: float32 (rows, columns) in [0, 1]; values outside are drawn as the nearest end.
+
+    Returns:
+        uint8 (PICTURE_HEIGHT_PX, PICTURE_WIDTH_PX, 3) BGR.
+
+    Raises:
+        ValueError: `evidence` has another shape.
+    """
+    if evidence.ndim != 2 or 0 in evidence.shape:
+        raise ValueError(f"evidence: expected (rows, columns), got {evidence.shape}")
+    size = PICTURE_WIDTH_PX, PICTURE_HEIGHT_PX
+    smooth = cv2.resize(evidence.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)  # (320, 160)
+    grey = cv2.cvtColor(cv2.resize(crop, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_BGR2GRAY)[..., None]
+    overlay = (1 - OPACITY) * grey + OPACITY * _coloured(smooth)  # (320, 160, 3)
+    return np.asarray(overlay.round(), np.uint8)
+
+
 def _draw_header(sheet: Sheet) -> None:
     sheet.write("Where the model sees the person", MARGIN_PX, 18, 20, bold=True)
     bar = np.repeat(np.linspace(0, 1, BAR_STEPS, dtype=np.float32)[None], BAR_WIDTH_PX, axis=0)
@@ -57,14 +79,9 @@ def _draw_header(sheet: Sheet) -> None:
 
 
 def _draw_pair(sheet: Sheet, crop: NDArray[np.uint8], evidence: NDArray[np.float32], left: int, top: int) -> None:
-    if evidence.ndim != 2 or 0 in evidence.shape:
-        raise ValueError(f"evidence: expected (rows, columns), got {evidence.shape}")
     size = PICTURE_WIDTH_PX, PICTURE_HEIGHT_PX
     sheet.paste(crop, left, top, *size)
-    smooth = cv2.resize(evidence.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)  # (320, 160)
-    grey = cv2.cvtColor(cv2.resize(crop, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_BGR2GRAY)[..., None]
-    overlay = (1 - OPACITY) * grey + OPACITY * _coloured(smooth)  # (320, 160, 3)
-    sheet.paste(overlay.round().astype(np.uint8), left + PICTURE_WIDTH_PX + GAP_PX, top, *size)
+    sheet.paste(draw_evidence(crop, evidence), left + PICTURE_WIDTH_PX + GAP_PX, top, *size)
 
 
 def _coloured(values: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -10,9 +10,9 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
+from ...pictures.palette import NOBODY_COLOUR, PALETTE, colour_indexes, text_colour
 from ...types import Image
 from .label import Label, draw_label, shorten
-from .palette import NOBODY_COLOUR, PALETTE, colour_indexes, text_colour
 
 TRACE_SECONDS = 3.0
 ROUNDNESS = 0.3  # of a box's corners

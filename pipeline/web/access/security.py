@@ -35,7 +35,8 @@ VIEWERS_POST = frozenset({PHOTO_PATH, "/api/logout"})  # what those who may only
 Role = Literal["view", "edit"]
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 PEOPLE_PATHS = (  # what shows a single person
-    "/api/identities/", "/api/search", "/api/links/", "/media/clips/", "/media/evidence/", "/media/photos/")
+    "/api/identities/", "/api/search", "/api/links/", "/media/clips/", "/media/evidence/", "/api/evidence/",
+    "/media/photos/")
 OPEN_PATHS = ("/login", "/static/")  # what is shown before the log-in
 HEADERS = {
     "content-security-policy": (

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import replace
-
 import cv2
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
-from ...search.evidence import deciding_crops, explain_link
-from ...search.evidence_picture import draw_link_evidence, verdict_of
-from ...search.query import embedder_of_run
+from ....reid.evaluation.evidence_map import draw_evidence
+from ....reid.similarity import informative_share
+from ...search.evidence import explain_link
+from ...storage.packing import decode_crop
 from ...storage.runs import run_number
 from ..access.requests import Row, RunNumber
 from ..database import Database
 from ..media.blur import blur_head
+from ..media.pictures import picture_type
 from ..media.report import identity_report
 from ..reads.person import crop_file, identity_page, portrait_file
 from ..reads.plan import Plans
 from ..reads.tracklets import find_tracklet
+from ..search.finder import Finder
 from .answers import Handler, as_json, picture_of
-
-THREADS = 2
 
 
 class PersonApi:
@@ -32,11 +30,11 @@ class PersonApi:
         database: what they read.
         blur: whether heads in pictures are blurred.
         plans: finds pictures of the floor.
+        finder: has the models.
     """
 
-    def __init__(self, database: Database, blur: bool, plans: Plans) -> None:
-        self._database, self._blur, self._plans = database, blur, plans
-        self._lock = threading.Lock()  # one evidence map at a time: they take memory
+    def __init__(self, database: Database, blur: bool, plans: Plans, finder: Finder) -> None:
+        self._database, self._blur, self._plans, self._finder = database, blur, plans, finder
 
     def router(self) -> APIRouter:
         """All routes of this class."""
@@ -44,7 +42,8 @@ class PersonApi:
         handlers: dict[str, Handler] = {
             "/api/identities/{identity}": self.identity, "/media/crops/{tracklet}/{frame}": self.crop,
             "/media/portraits/{identity}": self.portrait, "/api/identities/{identity}/report": self.report,
-            "/media/evidence/{one}/{other}": self.evidence}
+            "/api/evidence/{one}/{other}": self.evidence,
+            "/media/evidence/{tracklet}/{frame}": self.evidence_map}
         for path, handler in handlers.items():
             router.add_api_route(path, handler, methods=["GET"])
         return router
@@ -75,13 +74,25 @@ class PersonApi:
             "content-disposition": f'attachment; filename="person-{identity}-run{number}.html"'})
 
     def evidence(self, one: Row, other: Row, run: RunNumber = None) -> Response:
-        """Why two tracklets are, or are not, one person: a PNG file with the two crops and their evidence maps."""
-        with self._lock, self._database.reading() as store:
+        """Why two tracklets are, or are not, one person: the similarity, and the parts of the probability."""
+        with self._database.reading() as store:
             number = run_number(store, run)
             ends = [find_tracklet(store, number, id_) for id_ in (one, other)]
             found = explain_link(store, number, *((end.camera, end.track) for end in ends))
-            crops = deciding_crops(store, number, found, embedder_of_run(store, number, THREADS))
-        if self._blur:
-            crops = [replace(crop, image=blur_head(crop.image)) for crop in crops]
-        picture = draw_link_evidence(found, crops, verdict_of(found))
+        return as_json({
+            "one": found.one._asdict(), "other": found.other._asdict(), "similarity": found.similarity,
+            "plain_similarity": found.plain_similarity, "shared_mask": informative_share(found.shared_mask),
+            "gap_seconds": found.gap_seconds, "possible": found.possible, "parts": found.parts,
+            "probability": found.probability})
+
+    def evidence_map(self, tracklet: Row, frame: Row, run: RunNumber = None) -> Response:
+        """Where the model sees the person in a stored picture: a PNG file."""
+        with self._database.reading() as store:
+            number = run_number(store, run)
+            content = crop_file(store, number, tracklet, frame)
+            if content is None or picture_type(content) is None:
+                return picture_of(None, self._blur)
+            crop = decode_crop(content)
+            evidence = self._finder.evidence(self._database, number, crop)
+        picture = draw_evidence(blur_head(crop) if self._blur else crop, evidence)
         return Response(cv2.imencode(".png", picture)[1].tobytes(), media_type="image/png")

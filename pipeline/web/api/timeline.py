@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from ...pictures.palette import CAMERA_COLOURS, IDENTITY_COLOURS, NOBODY_COLOUR, text_colour
 from ...storage.runs import run_number
 from ..access.requests import Cameras, First, Last, LeastCameras, LeastSeconds, Limit, Offset, RunNumber
 from ..database import Database
@@ -37,11 +38,14 @@ class TimelineApi:
         return router
 
     def session(self, request: Request) -> Response:
-        """What the page needs first: its token, the runs, who is using it, and what they may do."""
+        """What the page needs first: its token, the runs, who is using it, what they may do, and the colours."""
         with self._database.reading() as store:
             runs = run_names(store)
         return as_json({
-            "csrf": request.state.csrf, "who": self._who, "role": request.state.role, "blur": self._blur, "runs": runs})
+            "csrf": request.state.csrf, "who": self._who, "role": request.state.role, "blur": self._blur, "runs": runs,
+            "palette": {
+                "identities": [(colour, text_colour(colour)) for colour in IDENTITY_COLOURS], "nobody": NOBODY_COLOUR,
+                "cameras": CAMERA_COLOURS}})
 
     def timeline(
         self, run: RunNumber = None, camera: Cameras = (), first: First = None, last: Last = None,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any, cast
 
+from ...pictures.palette import CAMERA_COLOURS
 from ...storage.store import Store
 from ...types import FloorPlan
 from ..reads.boxes import FloorMap, floor_map
@@ -18,8 +19,6 @@ from ..reads.tracklets import visits_of
 from .pictures import head_blurred, picture_type
 
 CROPS_PER_CAMERA = 3
-COLOURS = (  # of cameras, as on the page (format.js)
-    "#5b8db8", "#e0985a", "#66a36b", "#a8648f", "#6fbfcf", "#c5b04f", "#d5757b", "#8b83cc", "#979da3")
 MAP_PX, PLAN_PX, MAP_MARGIN_M = 560, 900, 1.0
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;color:#1c1f22;background:#fff}
@@ -47,7 +46,7 @@ def identity_report(store: Store, run: int, identity: int, blur: bool, plan: Flo
     """
     page = identity_page(store, run, identity)
     cameras = camera_names(store, run)
-    colours = {one["id"]: COLOURS[place % len(COLOURS)] for place, one in enumerate(cameras)}
+    colours = {one["id"]: CAMERA_COLOURS[place % len(CAMERA_COLOURS)] for place, one in enumerate(cameras)}
     names = {one["id"]: one["name"] for one in cameras}
     tracklets = cast(Sequence[dict[str, Any]], page["tracklets"])
     title = str(page["name"] or f"Person {identity}")

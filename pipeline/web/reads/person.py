@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from ....reid import Appearance, masked_similarity
 from ...relinking.relink import shown_linking
 from ...storage.packing import unpack_appearance, unpack_appearances
+from ...storage.queries import appearance_of_crop
 from ...storage.schema import AppearanceRow, Camera, CropRow, TrackletRow
 from ...storage.store import Store
 from .runs import camera_names
@@ -28,7 +29,7 @@ class StoredCrop(TypedDict):
 
 
 class Pair(TypedDict):
-    """The two most similar crops of a tracklet and of the other tracklets of its identity."""
+    """The two most similar crops of a tracklet and of the earlier tracklet of its identity that it resembles most."""
 
     own: StoredCrop
     other: StoredCrop
@@ -59,7 +60,7 @@ def identity_page(store: Store, run: int, identity: int) -> dict[str, object]:
 
 
 def link_pair(store: Store, run: int, tracklet: int) -> dict[str, object]:
-    """A tracklet, the tracklet of its identity with the most similar crop, and these two crops.
+    """A tracklet, the earlier one of its identity that it resembles most, and the two crops of the pair.
 
     Raises:
         CorrectionError: it has no such tracklet with an identity.
@@ -85,8 +86,7 @@ def crop_appearance(store: Store, run: int, tracklet: int, frame: int) -> Appear
     with store.reading() as connection:
         row = connection.execute(
             select(AppearanceRow.embedding, AppearanceRow.mask).select_from(CropRow).join(TrackletRow).join(Camera)
-            .join(AppearanceRow, (AppearanceRow.tracklet_id == CropRow.tracklet_id)
-                  & (AppearanceRow.kind == "crop") & (AppearanceRow.seconds == CropRow.seconds))
+            .join(AppearanceRow, appearance_of_crop())
             .where(Camera.run_id == run, CropRow.tracklet_id == tracklet, CropRow.frame_index == frame)).first()
     return None if row is None else unpack_appearance(row[0], row[1])
 
@@ -110,27 +110,39 @@ def _crop(row: Row[*tuple[Any, ...]]) -> StoredCrop:
 
 
 def _pairs(store: Store, run: int, tracklets: Sequence[LinkedTracklet]) -> dict[int, Pair]:
-    """By tracklet, its most similar crop to those of the other tracklets; none without stored embeddings of crops."""
+    """What a person compares to judge the links of an identity's tracklets, which are in the order of their beginning.
+
+    A link says that somebody is who was seen before, so that of the tracklets that began earlier, the one with the most
+    similar appearance counts; of the two, the most similar crops. Nothing is left of those without stored embeddings.
+    """
     columns = CropRow.tracklet_id, CropRow.frame_index, CropRow.seconds, CropRow.quality
+    identity = tracklets[0].identity
     with store.reading() as connection:
         rows = connection.execute(
-            _crops_of(run, tracklets[0].identity, *columns, AppearanceRow.embedding, AppearanceRow.mask)
-            .join(AppearanceRow, (AppearanceRow.tracklet_id == CropRow.tracklet_id)
-                  & (AppearanceRow.kind == "crop") & (AppearanceRow.seconds == CropRow.seconds))).all()
-    if not rows:
+            _crops_of(run, identity, *columns, AppearanceRow.embedding, AppearanceRow.mask)
+            .join(AppearanceRow, appearance_of_crop())).all()
+        whole = {row[0]: row[1:] for row in connection.execute(
+            select(AppearanceRow.tracklet_id, AppearanceRow.embedding, AppearanceRow.mask)
+            .select_from(AppearanceRow).join(TrackletRow)
+            .where(of_identity(run, identity), AppearanceRow.kind == "tracklet"))}
+    with_crops = {row[0] for row in rows}
+    shown = [one.id for one in tracklets if one.id in with_crops and one.id in whole]  # T, by their beginning
+    if len(shown) < 2:
         return {}
-    crops = [_crop(row) for row in rows]
-    own = unpack_appearances([(row[4], row[5]) for row in rows])
-    of = np.array([row[0] for row in rows])  # (N,)
     # Constant masks cancel: then the cosine, a third of the work, is the same.
     mode = "plain" if all(len(row[5]) == 1 for row in rows) else shown_linking(store, run).mode
-    similarity = masked_similarity(own, own, mode)  # (N, N)
-    similarity[of[:, None] == of] = -np.inf
-    best = similarity.argmax(1)  # (N,)
+    appearance = unpack_appearances([(row[4], row[5]) for row in rows])
+    crops, of = [_crop(row) for row in rows], np.array([row[0] for row in rows])  # (N,)
+    tracklet = unpack_appearances([(whole[one][0], whole[one][1]) for one in shown])
+    similarity = masked_similarity(tracklet, tracklet, mode)  # (T, T)
     found: dict[int, Pair] = {}
-    for row in np.flatnonzero(np.isfinite(similarity[np.arange(len(rows)), best])).tolist():
-        value = float(similarity[row, best[row]])
-        former = found.get(crops[row]["tracklet"])
-        if former is None or value > former["similarity"]:
-            found[crops[row]["tracklet"]] = {"own": crops[row], "other": crops[int(best[row])], "similarity": value}
+    for place, own in enumerate(shown):
+        # The first may have a link, too: after a correction, or from before there was a picture of the earlier ones.
+        others = similarity[place, :place] if place else similarity[0, 1:]
+        other = shown[int(others.argmax()) + (place == 0)]
+        sides = np.flatnonzero(of == own), np.flatnonzero(of == other)
+        pairs = masked_similarity(appearance[sides[0]], appearance[sides[1]], mode)
+        row, column = np.unravel_index(pairs.argmax(), pairs.shape)
+        found[own] = {
+            "own": crops[sides[0][row]], "other": crops[sides[1][column]], "similarity": float(pairs[row, column])}
     return found

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ....reid import Appearance, Embedder
 from ...config.stages import DetectorConfig
@@ -61,7 +62,7 @@ class _Kept:
 
 
 class Finder:
-    """Searches by photo; models are opened with the first search.
+    """Searches by photo, and has the models: they are opened with the first search.
 
     Args:
         blur: whether heads in pictures that are shown are blurred.
@@ -147,6 +148,15 @@ class Finder:
         if content is None:
             raise RequestError("no such picture is stored: it may have been pruned")
         return self._embed(database, run, decode_crop(content))
+
+    def evidence(self, database: Database, run: int, crop: Image) -> NDArray[np.float32]:
+        """Where the run's model sees the person in a crop, uint8 (h, w, 3) BGR: float32 (16, 8) in [0, 1].
+
+        Raises:
+            StoreError, WeightsError: the run's appearance model is not known, or missing, or has no evidence.
+        """
+        with self._lock:
+            return np.asarray(self._open(database, run).evidence([crop])[0], np.float32)
 
     def open_models(self, database: Database, run: int) -> None:
         """Open and warm up the models that searches in a run need, so that the first search waits for nothing.

@@ -3,7 +3,7 @@
 import { toast } from "./dom.js";
 import { SERVER as T } from "./words.js";
 
-export const state = { run: null, runs: [], csrf: "", who: "", role: "view" };
+export const state = { run: null, runs: [], csrf: "", who: "", role: "view", palette: null };
 
 async function answer(response) {
   if (response.status === 401) { location.assign("/login"); throw new Error(T.logIn); }
@@ -25,6 +25,7 @@ export async function start() {
   state.csrf = session.csrf;
   state.runs = session.runs;
   state.role = session.role;
+  state.palette = session.palette;
   state.who = localStorage.getItem("who") || session.who;
   if (!state.runs.some((one) => one.run === state.run)) state.run = state.runs.length ? state.runs[0].run : null;
 }

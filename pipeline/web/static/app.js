@@ -15,12 +15,13 @@ const main = document.getElementById("main");
 const run = document.getElementById("run");
 const who = document.getElementById("who");
 let leave = () => {};
-let shown = 0;
+let shown = 0, lastAddress = null;
 
 async function show() {
   leave();
   leave = () => {};
-  const own = ++shown;
+  const own = ++shown, same = location.hash === lastAddress, top = main.scrollTop;
+  lastAddress = location.hash;
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   const [page, number, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
   for (const link of document.querySelectorAll("nav a")) {
@@ -43,7 +44,8 @@ async function show() {
   } catch (error) {
     if (own === shown) main.replaceChildren(empty(T.cannotShow, error.message));
   }
-  main.scrollTop = 0;
+  main.scrollTop = same ? top : 0; // a correction shows the page anew
+  document.title = T.title(main.querySelector("h1")?.textContent ?? BAR[page || "overview"]);
 }
 
 function fillBar() {
@@ -51,6 +53,7 @@ function fillBar() {
     `${one.run}, ${one.started.slice(0, 16).replace("T", " ")}${one.status === "complete" ? "" : `, ${one.status}`}`)));
   who.value = state.who;
   document.body.classList.toggle("viewer", state.role === "view");
+  for (const element of [run, who]) element.parentElement.hidden = !state.runs.length;
 }
 
 run.addEventListener("change", () => { state.run = Number(run.value); location.hash = "#/"; show(); });

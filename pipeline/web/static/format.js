@@ -1,5 +1,6 @@
 // How numbers, times and names are written, and the colours of cameras and people.
 
+import { state } from "./api.js";
 import { NUMBERS as T } from "./words.js";
 
 const CLOCK = new Intl.DateTimeFormat(T.dates, { timeZone: "UTC", hour: "2-digit", minute: "2-digit", second: "2-digit" });
@@ -23,7 +24,7 @@ export function percent(share) {
 export const plural = (count, one, many) => `${count.toLocaleString(T.language)} ${count === 1 ? one : many}`;
 export const titleOf = (identity, name) => name || `${T.person} ${identity}`;
 
-// The colour of a camera, by its place in the config: of one strength, readable on light and dark.
-const COLOURS = ["#5b8db8", "#e0985a", "#66a36b", "#a8648f", "#6fbfcf", "#c5b04f", "#d5757b", "#8b83cc", "#979da3"];
-export const colourOf = (place) => COLOURS[place % COLOURS.length];
-export const colourOfIdentity = (identity) => `hsl(${Math.round(identity * 137.508) % 360} 75% 68%)`;
+// The palette is the server's, which also draws videos and reports: a camera's colour goes by its place in the config, a
+// person's [background, ink] by the number, and both repeat when they run out.
+export const colourOf = (place) => state.palette.cameras[place % state.palette.cameras.length];
+export const coloursOfIdentity = (identity) => state.palette.identities[(identity - 1) % state.palette.identities.length];

@@ -78,15 +78,33 @@ async function makeClip(number, button, left) {
   button.textContent = T.clip;
 }
 
-function showEvidence(one) {
-  const waiting = make("p", { class: "hint" }, T.making);
-  const picture = make("img", { class: "proof", alt: T.evidenceAlt, src: addressOf(`/media/evidence/${one.id}/${one.pair.other.tracklet}`),
-    onload: () => waiting.remove(), onerror: () => { picture.remove(); waiting.textContent = T.evidenceGone; } });
+// Two pictures with the model's maps, what was measured, and what the probability is made of.
+function showEvidence(one, found, colours) {
+  const other = found.tracklets.find((each) => each.id === one.pair.other.tracklet);
+  const table = make("div", { role: "status" }, make("p", { class: "hint" }, T.making));
   const dialog = make("dialog", { class: "wide", "aria-label": T.evidence, onclose: () => dialog.remove() }, make("h2", {}, T.evidence),
-    make("p", { class: "faint" }, T.evidenceText), waiting, picture,
-    make("div", { class: "row end" }, make("button", { type: "button", onclick: () => dialog.close() }, T.close)));
+    make("p", { class: "faint" }, T.evidenceText),
+    make("div", { class: "proofs" }, [[other, one.pair.other], [one, one.pair.own]].map(([tracklet, crop]) => make("figure", {},
+      make("div", { class: "two" }, make("img", { class: "crop", src: cropAddress(crop), alt: `${tracklet.camera}, ${clock(crop.seconds)}` }),
+        make("img", { class: "crop", src: addressOf(`/media/evidence/${crop.tracklet}/${crop.frame}`), alt: T.map, onerror: (event) => event.target.remove() })),
+      make("figcaption", {}, make("strong", {}, dot(colours.get(tracklet.camera_id)), tracklet.camera), make("span", { class: "faint number" }, `${T.track} ${tracklet.track}, ${clock(crop.seconds)}`))))),
+    make("p", { class: "hint scale" }, T.hidden, make("i", { "aria-hidden": "true" }), T.seen),
+    table, make("div", { class: "row end" }, make("button", { type: "button", onclick: () => dialog.close() }, T.close)));
   document.body.append(dialog);
   dialog.showModal();
+  get(`/api/evidence/${other.id}/${one.id}`).then((proof) => {
+    const line = ([term, value]) => make("div", {}, make("dt", {}, term), make("dd", { class: "number" }, value));
+    const odds = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+    table.replaceChildren(make("dl", { class: "measured" }, [
+      [T.ofPictures, one.pair.similarity.toFixed(2)], [T.ofTracklets, proof.similarity.toFixed(2)],
+      proof.shared_mask === null ? null : [T.visible, percent(proof.shared_mask)],
+      proof.gap_seconds > 0 ? [T.between, duration(proof.gap_seconds)] : [T.atOnceFor, duration(-proof.gap_seconds)],
+      [T.possible, proof.possible ? T.yes : T.no],
+      ...proof.parts.map((part) => [`${T.odds}, ${T.parts[part.weight]}`, odds(part.log_odds)]),
+      [T.chanceOfTwo, percent(proof.probability)],
+      one.probability === null ? null : [T.chanceOfLink, percent(one.probability)]].filter(Boolean).map(line)),
+    make("p", { class: "hint" }, T.whyOther));
+  }).catch((error) => table.replaceChildren(make("p", { class: "wrong", role: "alert" }, error.message)));
 }
 
 const reason = () => make("label", { class: "stack" }, C.reason, make("input", { name: "why", maxlength: "2000", autocomplete: "off" }));
@@ -125,16 +143,17 @@ function link(one, order, found, colours, path, again, chosen, splitChosen) {
     splitChosen.disabled = chosen.size === 0 || chosen.size === found.tracklets.length;
   } });
   const linked = one.pair && (one.similarity !== null || one.by === "person");
+  const cameraOf = new Map(found.tracklets.map((each) => [each.id, each]));
   const crops = linked ? [one.pair.other, one.pair.own] : one.crops.slice(0, 1);
   return make("li", { class: "link" }, box,
     make("div", {}, make("strong", {}, dot(colours.get(one.camera_id)), one.camera, make("span", { class: "faint hint" }, `${T.track} ${one.track}`)),
       make("div", { class: "number" }, `${clock(one.first_seconds)} – ${clock(one.last_seconds)}`),
       make("div", { class: "hint" }, `${duration(one.last_seconds - one.first_seconds)}, ${plural(one.observations, ...T.boxes)} · `,
         make("a", { href: `#/player/${one.first_seconds}/${one.camera_id}/${found.identity}`, "aria-label": T.playName(one.camera, clock(one.first_seconds)) }, `▶ ${T.play}`))),
-    make("div", { class: "two" }, crops.flatMap((crop, side) => [side ? make("span", { title: `${T.similarityOfTwo} ${one.pair.similarity.toFixed(3)}` }, one.pair.similarity.toFixed(2)) : null,
-      make("img", { class: "crop", src: cropAddress(crop), loading: "lazy", title: clock(crop.seconds),
-        alt: linked ? (side ? T.ofVisit : T.ofOthers) : T.best })])),
-    make("div", {}, evidence(one, order), linked ? make("button", { type: "button", class: "link-button", onclick: () => showEvidence(one) }, T.why) : null),
+    make("div", { class: "two" }, crops.map((crop, side) => make("figure", {},
+      make("img", { class: "crop", src: cropAddress(crop), loading: "lazy", alt: linked ? (side ? T.ofVisit : T.ofOthers) : T.best }),
+      make("figcaption", { class: "number", title: cameraOf.get(crop.tracklet).camera }, dot(colours.get(cameraOf.get(crop.tracklet).camera_id)), clock(crop.seconds))))),
+    make("div", {}, evidence(one, order), linked ? make("button", { type: "button", class: "link-button", onclick: () => showEvidence(one, found, colours) }, T.why) : null),
     order === 0 ? make("span") : make("button", { type: "button", class: "edits", title: C.fromHere, onclick: () => ask({
       title: C.splitHere, text: C.splitText(clock(one.first_seconds)),
       fields: [reason()], button: C.splitHere, act: (form) => correct(`${path}/split`, { from_tracklet: one.id, why: form.get("why") }, again),

@@ -29,7 +29,7 @@ export async function showOverview(place) {
   place.append(make("div", { class: "page" },
     make("div", { class: "figures", role: "status" }, Object.values(figures)),
     make("div", { class: "waiting" },
-      waiting(found.unsure, T.unsure, "#/review", T.review), waiting(found.undecided, T.undecided, null)),
+      live.tracklets ? [waiting(found.unsure, T.unsure, "#/review", T.review), waiting(found.undecided, T.undecided, null)] : null),
     make("h2", {}, T.chart), make("div", { class: "panel" }, chart, tip),
     make("h2", {}, T.cameras), make("div", { class: "cards" }, [...cards.values()].map((one) => one.element))));
 
@@ -72,7 +72,7 @@ export async function showOverview(place) {
     pen.font = `12px ${style.fontFamily}`;
     const ink = getComputedStyle(tip).color, accent = style.color;
     pen.fillStyle = ink;
-    if (!people.length) { pen.fillText(T.nobody, 8, height / 2); return; }
+    if (!people.length) { pen.fillText(live.status === "running" ? T.nobodyYet : T.nobody, 8, height / 2); return; }
     const most = Math.max(...people), room = height - 38, bar = width / people.length;
     const hovered = event ? Math.floor((event.clientX - chart.getBoundingClientRect().left) / bar) : -1;
     pen.fillStyle = accent;
@@ -83,7 +83,7 @@ export async function showOverview(place) {
     pen.globalAlpha = 1;
     pen.fillStyle = ink;
     pen.fillText(`${T.most} ${most}`, 2, 11);
-    const ticks = Math.max(2, Math.min(8, Math.floor(width / 110)));
+    const ticks = Math.max(1, Math.min(8, Math.floor(width / 110), Math.floor(people.length * step))); // no second twice
     for (let order = 0; order <= ticks; order++) {
       pen.textAlign = order === 0 ? "left" : order === ticks ? "right" : "center";
       pen.fillText(clock(begin + people.length * step * order / ticks), width * order / ticks, height - 5);

@@ -1,8 +1,9 @@
 // The player: footage of several cameras in time sync, with boxes from the database drawn over it.
 
 import { addressOf, get } from "./api.js";
+import { paintBoxes } from "./boxes.js";
 import { dot, empty, make, toast } from "./dom.js";
-import { clock, colourOf, colourOfIdentity, day, plural, titleOf } from "./format.js";
+import { clock, colourOf, coloursOfIdentity, day, titleOf } from "./format.js";
 import { PLAYER as T } from "./words.js";
 
 const MOST = 9; // cameras at once
@@ -17,8 +18,12 @@ export async function showPlayer(place, seconds, rest) {
   let footage = first;
   const names = new Map(timeline.identities.map((one) => [one.identity, one.name]));
   const visits = timeline.visits.filter((one) => !chosenIdentity || one[0] === chosenIdentity).sort((a, b) => a[2] - b[2]);
+  const nameOf = (identity) => names.get(identity) || `P${identity}`;
   const ready = () => footage.filter((one) => one.state === "ready" && one.parts.length);
-  if (footage.length === 0) { place.append(empty(T.nothing, T.nothingWhy)); return undefined; }
+  if (footage.every((one) => one.state !== "preparing") && !ready().length) {
+    place.append(empty(T.nothing, T.nothingWhy, ...footage.map((one) => `${one.name}: ${one.explanation}`)));
+    return undefined;
+  }
   const on = new Set((ready().length ? ready() : footage).slice(0, MOST).map((one) => one.id));
   let now = 0, playing = false, speed = 1, last = 0, ended = false, polling = 0;
   let span = spanOf();
@@ -59,7 +64,7 @@ export async function showPlayer(place, seconds, rest) {
         else toast(T.mostCameras, { bad: true });
         layOut();
       },
-    }, dot(colourOf(order)), one.name)));
+    }, dot(colourOf(order)), make("span", { title: one.name }, one.name))));
     for (const [id, tile] of tiles) if (!on.has(id)) { tile.video.removeAttribute("src"); tile.video.load(); tiles.delete(id); }
     for (const camera of footage) if (on.has(camera.id)) {
       if (tiles.has(camera.id)) tiles.get(camera.id).camera = camera; else tiles.set(camera.id, makeTile(camera));
@@ -169,27 +174,12 @@ export async function showPlayer(place, seconds, rest) {
     tile.shown = boxesOf(tile);
     pen.font = `600 12px ${getComputedStyle(canvas).fontFamily}`;
     pen.textBaseline = "middle";
-    for (const [identity, , x1, y1, x2, y2] of tile.shown) {
-      const dim = chosenIdentity && identity !== chosenIdentity;
-      const colour = identity === null ? "#c8ccd0" : colourOfIdentity(identity);
-      pen.globalAlpha = dim ? 0.45 : 1;
-      pen.lineWidth = dim ? 1 : 2;
-      pen.strokeStyle = colour;
-      pen.strokeRect(x1 * scale, y1 * scale, (x2 - x1) * scale, (y2 - y1) * scale);
-      if (identity === null) continue;
-      const text = names.get(identity) || `P${identity}`, room = pen.measureText(text).width + 8;
-      const left = Math.max(0, Math.min(x1 * scale - 1, width - room)), top = Math.max(0, y1 * scale - 17);
-      pen.fillStyle = colour;
-      pen.fillRect(left, top, room, 17);
-      pen.fillStyle = "#111";
-      pen.fillText(text, left + 4, top + 9);
-    }
-    pen.globalAlpha = 1;
+    paintBoxes(pen, tile.shown, { scale, width, height, nameOf, chosen: chosenIdentity });
     const there = [...new Set(tile.shown.map((one) => one[0]).filter((one) => one !== null))].sort((a, b) => a - b);
     const key = there.join(" ");
     if (tile.there !== key) {
       tile.there = key;
-      tile.people.replaceChildren(...there.map((one) => make("li", {}, make("a", { href: `#/identity/${one}` }, names.get(one) || `P${one}`))));
+      tile.people.replaceChildren(...there.map((one) => make("li", {}, make("a", { href: `#/identity/${one}` }, dot(coloursOfIdentity(one)[0]), make("span", { title: nameOf(one) }, nameOf(one))))));
     }
   }
 
@@ -271,7 +261,6 @@ export async function showPlayer(place, seconds, rest) {
   watcher.observe(grid);
   place.addEventListener("shown", () => { layOut(); last = performance.now(); requestAnimationFrame(tick); });
   if (footage.some((one) => one.state === "preparing")) polling = setTimeout(poll, 1500);
-  if (!ready().length && footage.every((one) => one.state !== "preparing")) toast(`${plural(footage.length, ...T.camerasOf)}: ${T.nothingWhy}`, { bad: true });
   return () => {
     ended = true;
     clearTimeout(polling);

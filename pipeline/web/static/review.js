@@ -35,10 +35,11 @@ export async function showReview(place) {
         make("a", { href: `#/identity/${one.identity}` }, titleOf(one.identity, one.name)), "."),
       make("div", { class: "sides" }, [[found.other, found.pair.other], [found.own, found.pair.own]].map(([tracklet, crop]) =>
         make("figure", {}, make("img", { class: "crop", src: cropAddress(crop), alt: `${tracklet.camera} ${T.at} ${clock(crop.seconds)}` }),
-          make("figcaption", {}, make("strong", {}, tracklet.camera), make("br"), make("span", { class: "faint number" }, clock(crop.seconds)))))),
+          make("figcaption", {}, make("strong", {}, tracklet.camera), make("br"), make("span", { class: "number" }, `${T.picture} ${clock(crop.seconds)}`), make("br"),
+            make("span", { class: "faint number" }, `${T.visit} ${clock(tracklet.first_seconds)} – ${clock(tracklet.last_seconds)}`))))),
       make("div", { class: "row", style: { justifyContent: "center", gap: "1.25rem" } }, make("div", { style: { width: "15rem" } }, chance(one.probability)),
         make("span", { class: "hint number" }, `${T.similarity} ${one.similarity.toFixed(2)}`),
-        one.gap_seconds === null ? null : make("span", { class: "hint number" }, one.gap_seconds > 0 ? `${duration(one.gap_seconds)} ${T.apart}` : T.atOnce)),
+        one.gap_seconds === null ? null : make("span", { class: "hint number" }, one.gap_seconds > 0 ? `${duration(one.gap_seconds)} ${T.after}` : T.atOnce)),
       make("div", { class: "answers edits" },
         make("button", { type: "button", class: "primary", onclick: () => decide("same") }, `${T.same} `, make("kbd", {}, "S")),
         make("button", { type: "button", onclick: () => decide("different") }, `${T.different} `, make("kbd", {}, "D")),

@@ -4,6 +4,7 @@ import { cropAddress, get, portraitAddress, upload } from "./api.js";
 import { chance } from "./identity.js";
 import { dot, make, toast } from "./dom.js";
 import { clock, colourOf, day, plural, titleOf } from "./format.js";
+import { timeFields } from "./times.js";
 import { SEARCH as T } from "./words.js";
 
 const VISITS_SHOWN = 4;
@@ -26,11 +27,8 @@ export async function showSearch(place, tracklet, rest) {
       event.currentTarget.setAttribute("aria-pressed", String(!off.has(camera.id)));
       search();
     },
-  }, dot(camera.colour), camera.name));
-  const times = ["from", "to"].map((end) => make("label", { class: "field" }, T[end], " ", make("input", {
-    type: "datetime-local", step: "1", "aria-label": `${T[end]}, UTC`,
-    onchange: (event) => { const text = event.target.value; range[end] = text ? Date.parse(`${text.length === 16 ? `${text}:00` : text}Z`) / 1000 : null; search(); },
-  })));
+  }, dot(camera.colour), make("span", { title: camera.name }, camera.name)));
+  const times = timeFields(timeline.first_seconds, timeline.last_seconds, range, search);
   place.append(make("div", { class: "page search" }, make("h1", {}, T.title), file, drop, people,
     make("div", { class: "row narrow" }, make("div", { class: "row", role: "group", "aria-label": T.cameras }, chips), times), results));
 

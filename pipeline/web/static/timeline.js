@@ -1,10 +1,12 @@
 // The timeline: identities as rows, visits as bars. One canvas of the window's size, redrawn for what is in sight.
 
-import { addressOf, get, portraitAddress } from "./api.js";
+import { addressOf, get, portraitAddress, state } from "./api.js";
 import { dot, empty, make, toast } from "./dom.js";
 import { clock, colourOf, day, duration, moment, percent, plural, titleOf } from "./format.js";
+import { timeFields } from "./times.js";
 import { NUMBERS, TIMELINE as T } from "./words.js";
 
+const WAIT_MS = 5000; // between two looks for the first person of a run that goes on
 const ROW = 40, AXIS = 30, BAR = 18;
 const LEAST_SPAN = 2; // seconds across the window
 const UNSURE = 0.75; // a visit whose least sure link has a lower probability is hatched
@@ -14,8 +16,11 @@ const BLOCK = 150; // rows in one request: those in sight, and some around them
 export async function showTimeline(place) {
   let found = await get("/api/timeline", { sort: "first", limit: BLOCK });
   if (found.total === 0) {
-    place.append(empty(T.nobody, T.noIdentity, T.wait));
-    return undefined;
+    const running = state.runs.find((one) => one.run === state.run)?.status === "running";
+    place.append(running ? empty(T.nobodyYet, T.wait) : empty(T.nobody, T.noIdentity));
+    const again = running && setInterval(() => get("/api/timeline", { limit: 1 })
+      .then((now) => { if (now.total) window.dispatchEvent(new Event("hashchange")); }).catch(() => {}), WAIT_MS);
+    return () => clearInterval(again);
   }
   const cameras = new Map(found.cameras.map((one, order) => [one.id, { ...one, colour: colourOf(order) }]));
   const off = new Set();
@@ -44,17 +49,8 @@ export async function showTimeline(place) {
       event.currentTarget.setAttribute("aria-pressed", String(!off.has(camera.id)));
       load();
     },
-  }, dot(camera.colour), camera.name));
-  const oneDay = day(found.first_seconds) === day(found.last_seconds);
-  const date = new Date(found.first_seconds * 1000).toISOString().slice(0, 10);
-  const times = ["from", "to"].map((end) => make("label", { class: "field" }, T[end], " ", make("input", {
-    type: oneDay ? "time" : "datetime-local", step: "1", "aria-label": `${T[end]}, UTC`,
-    onchange: (event) => {
-      const value = event.target.value && (oneDay ? `${date}T${event.target.value}` : event.target.value);
-      range[end] = value ? Date.parse(`${value.length === 16 ? `${value}:00` : value}Z`) / 1000 : null;
-      load();
-    },
-  })));
+  }, dot(camera.colour), make("span", { title: camera.name }, camera.name)));
+  const times = timeFields(found.first_seconds, found.last_seconds, range, load);
   const sorter = make("select", { onchange: () => { sort = sorter.value; load(); } },
     Object.entries(T.sorts).map(([key, text]) => make("option", { value: key }, text)));
   place.append(make("div", { class: "timeline" },

@@ -15,11 +15,12 @@ from reidpipe.pipeline.search.evidence_picture import verdict_of
 from reidpipe.pipeline.search.query import take_person
 from reidpipe.pipeline.search.ranking import Wanted, identity_query, rank_identities
 from reidpipe.pipeline.storage.store import Store
+from reidpipe.pipeline.types import Crop, Observations, Tracklet
 from reidpipe.reid import Appearance, Embedder
 from reidpipe.trackers import Detections
 from tests.pipeline.commands import reidpipe
 from tests.pipeline.networks import write_embedder
-from tests.pipeline.stored_runs import COLOURS, DOOR_1, DOOR_2, HALL_1, HALL_2, coloured_run
+from tests.pipeline.stored_runs import COLOURS, DOOR_1, DOOR_2, HALL_1, HALL_2, camera, coloured_run
 
 
 @pytest.fixture
@@ -178,6 +179,28 @@ def test_the_crops_that_decided_are_one_of_each_with_their_maps(store, weights):
     assert all(one.evidence.shape == (16, 8) for one in crops)
 
 
+@pytest.mark.parametrize(("forgotten", "expected"), [
+    pytest.param("", 1, id="stored"), pytest.param("DELETE FROM appearances WHERE kind = 'crop'", 0, id="pruned")])
+def test_the_crops_that_decided_are_chosen_by_their_stored_appearance(tmp_path, weights, forgotten, expected):
+    """The second crop of the door was stored as blue, but what the model saw in full size was as red as the hall's."""
+    embedder = Embedder(weights)
+    red, blue = (np.full((64, 32, 3), one, np.uint8) for one in ((0, 0, 255), (255, 0, 0)))
+    with Store.open(tmp_path / "b.db", create=True) as store:
+        with store.start_run("{}", [camera("door"), camera("hall")]) as run:
+            for name, first, pictures, seen in (("door", 0, [red, blue], [blue, red]), ("hall", 30, [red], [red])):
+                crops = [Crop(first + n, float(first + n), 0.5, one) for n, one in enumerate(pictures)]
+                run.add_observations(Observations(
+                    name, first, float(first), np.array([1]), np.array([[10, 20, 50, 120]], np.float32),
+                    np.full(1, 0.5, np.float32), np.ones(1, np.float32)))
+                run.add_tracklet(Tracklet(
+                    name, 1, float(first), first + 9.0, 10, embedder.embed(seen[-1:]), crops, embedder.embed(seen)))
+        if forgotten:
+            with store.writing() as connection:
+                connection.exec_driver_sql(forgotten)
+        found = deciding_crops(store, 1, explain_link(store, 1, DOOR_1, HALL_1), embedder)
+    assert [one.stored.frame for one in found] == [expected, 30]
+
+
 def test_the_command_prints_and_draws_what_it_finds(database, tmp_path):
     sheet = tmp_path / "sheet.png"
     result = reidpipe("search", "--identity", 1, "--database", database, "--sheet", sheet)
@@ -230,6 +253,6 @@ def test_explain_link_prints_and_draws(database, tmp_path):
     assert "probability that they are one person" in result.output
     assert cv2.imread(str(out)).shape[0] > 320
     parts = json.loads(reidpipe("explain", "link", 1, 3, "--json", "--database", database).output)["parts"]
-    assert [set(part) for part in parts] == [{"what", "log_odds"}] * 3
+    assert [set(part) for part in parts] == [{"weight", "what", "log_odds"}] * 3
     result = reidpipe("explain", "link", "door", 3, "--database", database)
     assert (result.exit_code, "expected a tracklet as CAMERA:TRACK" in result.output) == (2, True)

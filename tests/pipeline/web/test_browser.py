@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -17,6 +19,7 @@ pytest.importorskip("playwright", reason="needs playwright, which drives the bro
 import uvicorn
 from playwright.sync_api import expect, sync_playwright
 
+from reidpipe.pipeline.pictures.palette import PALETTE, colour_indexes, text_colour
 from reidpipe.pipeline.storage.floor_plans import write_floor_plan
 from reidpipe.pipeline.storage.store import Store
 from reidpipe.pipeline.types import FloorPlan
@@ -158,6 +161,77 @@ def canvas_point(page, number, x, y):
     """Where a pixel of the footage is on the screen."""
     box = page.locator(".tile canvas").nth(number).bounding_box()
     return {"x": x * box["width"] / 320, "y": y * box["height"] / 240}
+
+
+def test_people_have_the_colours_of_the_annotated_videos(chromium, address):
+    page = open_page(chromium, address)
+    found = page.evaluate("""import('/static/format.js').then(
+        (own) => Array.from({ length: 80 }, (_, at) => own.coloursOfIdentity(at + 1)))""")
+    expected = [PALETTE[index] for index in colour_indexes(np.arange(1, 81))]
+    assert found == [[colour, text_colour(colour)] for colour in expected]
+
+
+def test_labels_in_the_player_do_not_cover_each_other(chromium, address):
+    """As those of the videos, except that a label without any room is left out."""
+    page = open_page(chromium, address)
+    boxes = [[100, 60, 180, 150], [102, 61, 180, 150], [104, 60, 180, 150], [0, 0, 319, 179]]
+    placed = page.evaluate("""([boxes, room]) => import('/static/boxes.js').then((own) => {
+        const taken = [];
+        for (const box of boxes) { const one = own.placeLabel(box, [30, 17], room, taken); if (one) taken.push(one); }
+        return taken;
+    })""", [boxes, [320, 180]])
+    covered = np.zeros((180, 320), int)
+    for x1, y1, x2, y2 in placed:
+        covered[y1:y2, x1:x2] += 1
+    assert (covered.max(), covered.sum()) == (1, 4 * 30 * 17)
+    assert page.evaluate("""import('/static/boxes.js').then(
+        (own) => own.placeLabel([0, 0, 9, 9], [30, 17], [30, 17], [[0, 0, 30, 17]]))""") is None
+
+
+def test_the_evidence_of_a_link_shows_its_two_pictures_and_when_they_are_of(chromium, address):
+    page = open_page(chromium, address, 390)
+    page.goto(f"{address}/#/identity/2")
+    page.get_by_role("button", name="Why?").click()
+    dialog = page.get_by_role("dialog", name="Evidence of the link")
+    dialog.get_by_text("Probability that the two are one person").wait_for()
+    captions = dialog.locator("figcaption").all_inner_texts()
+    assert captions == ["door\ntrack 2, 09:00:00", "hall\ntrack 1, 09:00:03"]
+    expect(dialog.locator("img")).to_have_count(4)
+    widths = "[...document.querySelectorAll('dialog img')].every((one) => one.complete && one.naturalWidth > 0)"
+    ends = time.monotonic() + WAIT_MS / 1000
+    while not page.evaluate(widths):
+        assert time.monotonic() < ends
+        page.wait_for_timeout(50)
+    assert page.evaluate("((own) => own.scrollWidth - own.clientWidth)(document.querySelector('dialog'))") == 0
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert page.problems == []
+
+
+def test_long_names_of_cameras_and_people_fit_a_narrow_window(chromium, address, tmp_path):
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("UPDATE cameras SET name = ? WHERE name = 'hall'", ("corner behind the counter " * 4,))
+        connection.execute("UPDATE identities SET name = ?", ("the tall woman with the umbrella " * 4,))
+    page = open_page(chromium, address, 390)
+    for part, sign in {"timeline": ".chip", "search": ".chip", "identity/2": ".link", "review": ".sides"}.items():
+        page.goto(f"{address}/#/{part}")
+        page.locator(f"main {sign}").first.wait_for()
+        right = page.evaluate("""Math.max(...[...document.querySelectorAll(
+            'main .chip, main h1, main strong, main figcaption')].map((one) => one.getBoundingClientRect().right))""")
+        assert right <= 390, part
+
+
+def test_a_player_without_footage_says_why(chromium, address, tmp_path):
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        (config,) = connection.execute("SELECT config FROM runs").fetchone()
+        gone = json.loads(config)
+        for camera in gone["cameras"].values():
+            camera["source"] = "/nowhere/a.mp4"
+        connection.execute("UPDATE runs SET config = ?", (json.dumps(gone),))
+    page = open_page(chromium, address)
+    page.goto(f"{address}/#/player")
+    page.get_by_role("heading", name="Nothing to play").wait_for()
+    page.get_by_text("door: The footage is not there any more").wait_for()
 
 
 def test_search_by_photo(chromium, address, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import supervision as sv
 
 from reidpipe.pipeline.output.video.paint import Painter, clock_time, place_label
-from reidpipe.pipeline.output.video.palette import PALETTE, colour_indexes, text_colour
+from reidpipe.pipeline.pictures.palette import PALETTE, colour_indexes, text_colour
 
 SIZE = (320, 180)
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)

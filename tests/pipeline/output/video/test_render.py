@@ -19,9 +19,9 @@ from reidpipe.pipeline.config.schema import Config
 from reidpipe.pipeline.errors import ConfigError, OutputError, SourceError, StoreError
 from reidpipe.pipeline.listener import Silent
 from reidpipe.pipeline.output.video.mosaic import Mosaic, lay_out
-from reidpipe.pipeline.output.video.palette import IDENTITY_COLOURS, NOBODY_COLOUR
 from reidpipe.pipeline.output.video.render import render_run
 from reidpipe.pipeline.output.video.writer import VideoWriter
+from reidpipe.pipeline.pictures.palette import IDENTITY_COLOURS, NOBODY_COLOUR
 from reidpipe.pipeline.sources.opening import open_source
 from reidpipe.pipeline.storage.store import CameraRow, Store
 from reidpipe.pipeline.types import Link, Observations

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 import sqlite3
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra `web`")
 
-from tests.pipeline.web.served import tracklets
+from reidpipe.pipeline.storage.packing import encode_crop
+from tests.pipeline.web.served import Served, decoded, tracklets
 from tests.pipeline.web.small_store import START
 
 
@@ -36,6 +41,53 @@ def test_the_crops_that_decided_are_the_most_similar_ones(browser, path):
     pair = tracklets(browser, 1)["hall", 1]["pair"]
     assert (pair["own"]["seconds"], pair["other"]["seconds"]) == (31, 0)
     assert pair["similarity"] == pytest.approx(1, abs=1e-3)
+
+
+def test_a_link_is_compared_with_whom_was_seen_before(browser, path):
+    """Of three tracklets, hall 2 resembles door 1; a single crop of hall 1 is the very image of one of hall 2."""
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "UPDATE tracklets SET identity_id = (SELECT identity_id FROM tracklets WHERE first_seconds = 30) "
+            "WHERE first_seconds = 60")
+        connection.execute(
+            "UPDATE appearances SET embedding = (SELECT embedding FROM appearances WHERE kind = 'crop' "
+            "AND seconds = 60) WHERE kind = 'crop' AND seconds = 31")
+    own = tracklets(browser, 1)
+    door, hall_1, hall_2 = own["door", 1], own["hall", 1], own["hall", 2]
+    assert hall_1["pair"]["other"]["tracklet"] == door["id"], "not with somebody who came later"
+    assert hall_2["pair"]["other"]["tracklet"] == door["id"], "with the most similar tracklet, whose similarity decided"
+    link = browser.get(f"/api/links/{hall_2['id']}").json()
+    assert (link["other"]["id"], link["pair"]) == (door["id"], hall_2["pair"])
+
+
+def test_the_evidence_of_a_link_has_parts_that_add_up(browser):
+    own = tracklets(browser, 1)
+    found = browser.get(f"/api/evidence/{own['door', 1]['id']}/{own['hall', 1]['id']}").json()
+    assert [found[side]["camera"] for side in ("one", "other")] == ["door", "hall"]
+    assert [part["weight"] for part in found["parts"]] == ["similarity", "motion", "bias"]
+    odds = sum(part["log_odds"] for part in found["parts"])
+    assert found["probability"] == pytest.approx(1 / (1 + math.exp(-odds)))
+    assert found["shared_mask"] is None, "the model has no mask"
+
+
+def test_the_map_of_a_picture_shows_where_the_model_sees_the_person(footage_path, tmp_path):
+    path = Path(shutil.copy(footage_path, tmp_path / "store.db"))
+    noise = np.random.default_rng(0).integers(0, 255, (128, 64, 3), np.uint8)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE crops SET image = ?", (encode_crop(noise),))
+    maps = []
+    for blur in (False, True):
+        page = Served(path, tmp_path, blur=blur)
+        crop = page.get("/api/identities/2").json()["tracklets"][1]["pair"]["own"]
+        found = page.get(f"/media/evidence/{crop['tracklet']}/{crop['frame']}")
+        assert (found.status_code, found.headers["content-type"]) == (200, "image/png")
+        maps.append(decoded(found.content))
+        assert page.get(f"/media/evidence/{crop['tracklet']}/999").status_code == 404
+        page.close()
+    plain, blurred = maps
+    assert plain.shape == (320, 160, 3)
+    assert (plain[:78] != blurred[:78]).any()
+    assert (plain[84:] == blurred[84:]).all()
 
 
 def test_an_identity_of_one_tracklet_has_no_pair(browser):

@@ -1,9 +1,8 @@
-"""Colours of identities, the same in every camera and video."""
+"""Colours of identities and of cameras, the same in every video, on the review page and in its reports."""
 
 from __future__ import annotations
 
 import numpy as np
-import supervision as sv
 from numpy.typing import NDArray
 
 # Chosen one by one, each as far as possible in CIELAB from the earlier ones and from grey, black and white.  Any two
@@ -16,6 +15,9 @@ IDENTITY_COLOURS = (
 )
 NOBODY_COLOUR = "#a0a0a0"  # for tracklets without identity
 PALETTE = (NOBODY_COLOUR, *IDENTITY_COLOURS)
+# Of cameras, by their place in the config: of one strength, readable on light and dark.
+CAMERA_COLOURS = (
+    "#5b8db8", "#e0985a", "#66a36b", "#a8648f", "#6fbfcf", "#c5b04f", "#d5757b", "#8b83cc", "#979da3")
 
 
 def colour_indexes(identities: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -32,7 +34,7 @@ def colour_indexes(identities: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def text_colour(background: str) -> str:
     """Black or white, whichever has the higher contrast with a background (WCAG 2.2, relative luminance)."""
-    share = np.array(sv.Color.from_hex(background).as_rgb()) / 255  # (3,)
+    share = np.array(list(bytes.fromhex(background.removeprefix("#")))) / 255  # (3,), red first
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     luminance = float(linear @ (0.2126, 0.7152, 0.0722))
     return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"
