@@ -24,6 +24,7 @@ RANGES_KEY: Final = "int8_ranges"  # of the file's metadata
 SMALLEST_MULTIPLICATIONS: Final = 5_000_000  # per image: in smaller convolutions rounding takes what 8 bits save
 FEWEST_CHANNELS: Final = 16  # of the input: the first layer, which reads pixels, stays precise
 LEVELS: Final = 256
+WIDEST_SHARE: Final = 0.01  # of the images: their extremes would make the steps of all others coarse
 
 Ranges = dict[str, tuple[float, float]]  # smallest and largest value of a tensor, by its name
 
@@ -39,6 +40,8 @@ def computes_int8() -> bool:
 def measure_ranges(core: openvino.Core, model: openvino.Model, images: NDArray[np.uint8]) -> Ranges:
     """Run images through a network, and note the range of every tensor that a large convolution reads.
 
+    It holds the values of all images but the most extreme hundredth.
+
     Args:
         core: of OpenVINO.
         model: with one input, of fixed shape, one image; it gets further outputs.
@@ -47,13 +50,16 @@ def measure_ranges(core: openvino.Core, model: openvino.Model, images: NDArray[n
     names = sorted({_name(one.input_value(0)) for one in _large_convolutions(model)} - {""})
     model.add_outputs(names)
     request = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
-    bounds = np.zeros((len(names), 2))  # 0 must be within, and keeps its exact value
-    for image in images:
+    bounds = np.zeros((len(images), len(names), 2))
+    for row, image in enumerate(images):
         request.infer({0: image[None]})
-        for row, name in enumerate(names):
+        for column, name in enumerate(names):
             values = request.get_tensor(name).data
-            bounds[row] = min(bounds[row, 0], values.min()), max(bounds[row, 1], values.max())
-    return {name: (float(low), float(high)) for name, (low, high) in zip(names, bounds, strict=True) if low < high}
+            bounds[row, column] = values.min(), values.max()
+    low = np.quantile(bounds[..., 0], WIDEST_SHARE, 0, method="lower").clip(None, 0)  # 0 keeps its exact value
+    high = np.quantile(bounds[..., 1], 1 - WIDEST_SHARE, 0, method="higher").clip(0)
+    pairs = zip(names, low.tolist(), high.tolist(), strict=True)
+    return {name: (least, most) for name, least, most in pairs if least < most}
 
 
 def quantise(model: openvino.Model, ranges: Mapping[str, tuple[float, float]]) -> None:

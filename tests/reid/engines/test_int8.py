@@ -65,6 +65,13 @@ def test_the_ranges_are_those_of_what_large_convolutions_read(network, images):
     assert ranges == {"wide": (0.0, pytest.approx(images.max() / 255))}
 
 
+def test_one_extreme_image_of_many_does_not_widen_the_range(network):
+    grey = np.full((200, SIDE, SIDE), 51, np.uint8)
+    grey[7] = 255
+    ranges = int8.measure_ranges(openvino.Core(), read(network()), grey)
+    assert ranges == {"wide": (0.0, pytest.approx(0.2))}
+
+
 def test_only_large_convolutions_are_rounded_and_the_result_is_nearly_the_same(network, images):
     ranges = int8.measure_ranges(openvino.Core(), read(network()), images)
     plain, calibrated = network(), int8.ranges_as_metadata(ranges)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra `web`")
 
-from reidpipe.pipeline.web.media.report import COLOURS
-from reidpipe.pipeline.web.pages import STATIC
+from reidpipe.pipeline.pictures.palette import CAMERA_COLOURS
 from tests.pipeline.web.served import ORIGIN
 
 
@@ -37,6 +35,5 @@ def test_the_report_needs_nothing_else(served):
 
 
 def test_the_report_has_the_colours_of_the_page(served):
-    script = (STATIC / "format.js").read_text(encoding="utf-8")
-    assert tuple(json.loads(f"[{re.search(r'COLOURS = .(.*?).;', script)[1]}]")) == COLOURS
-    assert all(f"background:{colour}" in served.get("/api/identities/2/report").text for colour in COLOURS[:2])
+    assert served.get("/api/session").json()["palette"]["cameras"] == list(CAMERA_COLOURS)
+    assert all(f"background:{colour}" in served.get("/api/identities/2/report").text for colour in CAMERA_COLOURS[:2])
