@@ -61,7 +61,9 @@ def table_of(title: str, headings: Sequence[str], rows: Iterable[Sequence[object
     from rich.table import Table
     from rich.text import Text
 
-    lines = [[cell if isinstance(cell, Text) else without_credentials(str(cell)) for cell in row] for row in rows]
+    # A secret of digits must not hide a figure that happens to hold it.
+    lines = [[without_credentials(cell) if isinstance(cell, str) else cell if isinstance(cell, Text) else str(cell)
+              for cell in row] for row in rows]
     table = Table(title=without_credentials(title), title_justify="left")
     for column, heading in enumerate(headings):
         cells = [str(line[column]) for line in lines if str(line[column]) not in ("", "?", "-")]

@@ -99,10 +99,10 @@ def train_detector(
     guard = Guard([weights, *starts, *scenes, *footage], force=force)
     guard.check(out / "person.pt", _is_own_checkpoint)
     guard.check(out / "person.onnx", _is_own_export)
-    labeller = open_yolo(str(weights), "--weights")
-    model = keep_person_class(start_from or weights)
     for part in ("images", "labels"):
         make_folder(out / "real" / part)
+    labeller = open_yolo(str(weights), "--weights")
+    model = keep_person_class(start_from or weights)
     label_footage(labeller, footage, out / "real", every, guard)
     images = [path for folder in (*scenes, out / "real") for path in sorted((folder / "images").glob("*.jpg"))]
     if kept_backbone is not None:

@@ -147,7 +147,7 @@ def test_a_checkpoint_is_read_and_exported_without_the_xml(tmp_path, images):
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
     export_model(again, tmp_path / "small.onnx")
-    embedder = Embedder(tmp_path / "small.onnx", threads=1, exact=True)
+    embedder = Embedder(tmp_path / "small.onnx", threads=1, arithmetic="exact")
     np.testing.assert_allclose(embedder.embed(list(images)).embedding, expected[0].numpy(), atol=1e-3)
     assert embedder.evidence(list(images)).shape == (3, 16, 8)
 
@@ -177,7 +177,7 @@ def test_a_network_at_a_smaller_size_is_read_and_exported_without_the_xml(tmp_pa
     assert again.backbone.scale == 160 / 256
     torch.testing.assert_close(found[0], expected[0])
     export_model(again, tmp_path / "small.onnx")
-    embedder = Embedder(tmp_path / "small.onnx", threads=1, exact=True)
+    embedder = Embedder(tmp_path / "small.onnx", threads=1, arithmetic="exact")
     np.testing.assert_allclose(embedder.embed(list(images)).embedding, expected[0].numpy(), atol=1e-3)
     assert embedder.evidence(list(images)).shape == (3, 16, 8)
 
