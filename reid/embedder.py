@@ -45,11 +45,6 @@ class Embedder:
         return self._dimensions
 
     @property
-    def computes_int8(self) -> bool:
-        """Whether large convolutions are computed with 8-bit integers."""
-        return self._network.computes_int8
-
-    @property
     def metadata(self) -> dict[str, str]:
         """The model's own description: input, normalisation, dimensions, backbone, mask, precision, licence, …"""
         return dict(self._network.metadata)

@@ -1,7 +1,7 @@
 """Compute the large convolutions of a network with 8-bit integers (Jacob et al., CVPR 2018), where a processor can.
 
-The file stays one of floating-point numbers. It also holds the smallest and largest value of what such convolutions
-read, measured on crops; with them OpenVINO rounds inputs and weights when the network is compiled.
+The file stays one of floating-point numbers. It also holds the range of what such convolutions read, measured on crops;
+with it their inputs and weights are rounded before OpenVINO compiles the network.
 """
 
 from __future__ import annotations
