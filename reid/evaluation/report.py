@@ -16,17 +16,18 @@ from ..engines.network_runner import Arithmetic
 from ..errors import DatasetError, WeightsError
 from ..similarity import masked_similarity
 from .baselines import BATCH_CROPS, Baseline
-from .mask_metrics import MaskStatistics, compare_metrics, mask_statistics, occluded_queries
+from .mask_metrics import MaskStatistics, compare_metrics, mask_statistics, occluded_queries, with_oracle_mask
 from .metrics import RankingScores, ranking_scores
 from .ranked_page import draw_ranked_page
 from .speed import Speed, measure_speeds
 
-OURS, CLEAN, SYNTHETIC = "ours", "clean", "synthetic"
+OURS, CLEAN, SYNTHETIC, ORACLE = "ours", "clean", "synthetic", "oracle"
 SIMILARITIES = {  # of `compare_metrics`, and how tables name them
     "plain": "plain",
     "masked": "masked",
     "query": "query's mask alone",
     "permuted": "masks permuted",
+    ORACLE: "masks of an oracle",
 }
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class Task:
         occluded: folders of occluded queries against the same gallery, with query/ or the crops themselves, in
             Market-1501 naming.
         synthetic: also occlude the clean queries with the synthetic occluders of training.
+        with_oracle: also score the masks of an oracle that sees every occluded query unoccluded; needs sets of the
+            clean queries in their order.
         baselines: networks to compare with, as `Baseline` loads them.
         with_speed: also measure crops per second.
         with_page: also draw a page of ranked examples.
@@ -55,6 +58,7 @@ class Task:
     arithmetic: Arithmetic = "auto"
     occluded: Sequence[Path] = ()
     synthetic: bool = False
+    with_oracle: bool = False
     baselines: Sequence[Path] = ()
     with_speed: bool = False
     with_page: bool = False
@@ -66,7 +70,8 @@ class QueryReport:
 
     Attributes:
         queries: the set's name.
-        scores: our model's under the names of `compare_metrics`, each baseline's (plain cosine) under its own.
+        scores: our model's under the names of `compare_metrics` and "oracle", each baseline's (plain cosine) under its
+            own.
         mask: statistics of the queries' masks.
     """
 
@@ -120,6 +125,10 @@ def evaluate(task: Task) -> Report:
         scores = compare_metrics(appearance, query, gallery_appearance, gallery)
         _check_matches(task.data, name, len(query), scores["plain"].queries)
         labels = query.pids, query.camids, gallery.pids, gallery.camids
+        if task.with_oracle:
+            _check_same_crops(name, query, sets[CLEAN])
+            oracle = with_oracle_mask(appearance, appearances[CLEAN])
+            scores[ORACLE] = ranking_scores(masked_similarity(oracle, gallery_appearance), *labels)
         for baseline in baselines:
             scores[baseline.name] = ranking_scores(baseline.embed(query.images) @ gallery_of[baseline.name].T, *labels)
         reports.append(QueryReport(name, scores, mask_statistics(appearance.mask)))
@@ -140,6 +149,13 @@ def _check_matches(data: Path, name: str, queries: int, counted: int) -> None:
         raise DatasetError(f"{data}: none of the {queries} {name} queries has a match from another camera")
     if missing:
         logger.warning("%s: warning: %d of %d queries have no match from another camera", name, missing, queries)
+
+
+def _check_same_crops(name: str, query: CropSet, clean: CropSet) -> None:
+    same = np.array_equal(query.pids, clean.pids) and np.array_equal(query.camids, clean.camids)
+    if not same:
+        expected = f"the {len(clean)} clean queries, occluded, under the same file names"
+        raise DatasetError(f"{name}: an oracle needs {expected}")
 
 
 def _query_sets(task: Task, gallery: CropSet) -> dict[str, CropSet]:

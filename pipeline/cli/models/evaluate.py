@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 @click.option("--occluded", type=FOLDER, multiple=True, help="folder of occluded queries; repeatable")
 @click.option("--occlude", "synthetic", is_flag=True, help="also score the queries under synthetic occlusion")
 @click.option(
+    "--oracle", "with_oracle", is_flag=True,
+    help="also score the masks of an oracle that sees the occluded queries unoccluded: what a mask could gain at most")
+@click.option(
     "--baseline", "baselines", type=FILE, multiple=True, help="network to compare with, .xml or .onnx; repeatable"
 )
 @deprecated_option("--peer", "peers", "--baseline", type=FILE, multiple=True)
@@ -43,6 +46,7 @@ def evaluate_reid_command(
     precision: Literal["auto", "float", "int8"],
     occluded: tuple[Path, ...],
     synthetic: bool,
+    with_oracle: bool,
     baselines: tuple[Path, ...],
     peers: tuple[Path, ...],
     with_speed: bool,
@@ -67,8 +71,10 @@ def evaluate_reid_command(
         guard.check(markdown, _is_table)
         make_folder(markdown.parent)
     _show_log()
+    with_page = page is not None
     report = evaluate(
-        Task(data, layout, weights, precision, occluded, synthetic, networks, with_speed, with_page=page is not None))
+        Task(data, layout, weights, precision, occluded, synthetic, with_oracle, networks, with_speed, with_page)
+    )
     if page is not None and report.page is not None:
         write_png(page, report.page)
     if markdown is not None:

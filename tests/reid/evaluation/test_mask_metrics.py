@@ -3,7 +3,7 @@ import pytest
 
 from reidpipe.reid import Appearance, DatasetError, evaluate_folder
 from reidpipe.reid.data.dataset import CropSet
-from reidpipe.reid.evaluation.mask_metrics import compare_metrics, mask_statistics, occluded_queries
+from reidpipe.reid.evaluation.mask_metrics import compare_metrics, mask_statistics, occluded_queries, with_oracle_mask
 from reidpipe.reid.training.held_out import split_held_out
 from reidpipe.reid.training.stages import embed_clean_crops
 
@@ -48,6 +48,24 @@ def test_the_query_s_mask_alone_scores_between_plain_and_masked():
     scores = compare_metrics(*appearances_in(1), *appearances_in(2))
     by_query, plain, masked = (scores[name].mean_average_precision for name in ("query", "plain", "masked"))
     assert plain < by_query < masked
+
+
+def test_an_oracle_finds_the_dims_that_occlusion_has_changed():
+    clean, crops = appearances_in(1)
+    rng = np.random.default_rng(7)  # not that of the crops
+    changed = rng.random(clean.embedding.shape) < 0.3
+    embedding = np.where(changed, rng.normal(0, 1, clean.embedding.shape), clean.embedding).astype(np.float32)
+    occluded = Appearance(embedding / np.linalg.norm(embedding, axis=1, keepdims=True), np.full_like(embedding, 0.5))
+    oracle = with_oracle_mask(occluded, clean)
+    assert oracle.mask[~changed].mean() > 1.5 * oracle.mask[changed].mean()
+    gallery = appearances_in(2)
+    found = compare_metrics(oracle, crops, *gallery)
+    assert found["masked"].mean_average_precision > found["plain"].mean_average_precision + 0.05
+
+
+def test_an_oracle_trusts_everything_where_nothing_is_occluded():
+    clean, _ = appearances_in(1)
+    assert (with_oracle_mask(clean, clean).mask == 1).all()
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,24 @@ def test_one_report_covers_all_query_sets_and_baselines(tmp_path, caplog):
     assert f"{data}: query: identities 2, images 2, cameras 1" in caplog.messages
 
 
+def test_an_oracle_is_scored_on_every_set_of_queries(tmp_path):
+    data = write_people(tmp_path / "data")
+    occluded = write_people(tmp_path / "heavy", folders=("query",))
+    result = reidpipe("evaluate-reid", "--data", data, "--occluded", occluded, "--oracle", "--json")
+    assert result.exit_code == 0, result.output
+    reports = json.loads(result.stdout)["queries"]
+    assert [list(one["scores"])[-1] for one in reports] == ["oracle", "oracle"]
+    assert reports[0]["scores"]["oracle"] == reports[0]["scores"]["plain"]  # nothing is hidden from clean queries
+
+
+def test_an_oracle_refuses_queries_that_are_not_the_clean_ones(tmp_path):
+    data = write_people(tmp_path / "data")
+    others = write_people(tmp_path / "others", folders=("query",), people=3)
+    result = reidpipe("evaluate-reid", "--data", data, "--occluded", others, "--oracle")
+    assert result.exit_code == 2
+    assert "others: an oracle needs the 2 clean queries, occluded, under the same file names" in result.output
+
+
 def test_reports_are_printed_as_tables(tmp_path, monkeypatch):
     monkeypatch.setattr("reidpipe.reid.evaluation.speed.ROUND_SECONDS", 0.01)
     data, baseline = write_people(tmp_path / "data"), write_network(tmp_path / "baseline.onnx")
