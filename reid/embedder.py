@@ -49,6 +49,11 @@ class Embedder:
         """The model's own description: input, normalisation, dimensions, backbone, mask, precision, licence, …"""
         return dict(self._network.metadata)
 
+    @property
+    def arithmetic(self) -> str:
+        """What it computes with on this machine, such as "int8 and float32"; empty before it ran."""
+        return self._network.arithmetic
+
     def embed(self, crops: Sequence[NDArray[np.uint8]]) -> Appearance:
         """Embed N crops, uint8 (h, w, 3) BGR of any size → Appearance (N, D); N = 0 is allowed.
 

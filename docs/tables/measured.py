@@ -93,7 +93,7 @@ def _bench(result: Json, part: str = "") -> Rows:
             yield one["cameras"], one["threads"], f"{one['frames_per_second'] / first:.2f}", f"{one['peak_mib']:.0f}"
         return
     names = {"pipeline": "whole pipeline", "bare": "bare loop: decode and detect, same threads and weights",
-             "float": "whole pipeline with the float detector", "before": "whole pipeline, earlier code"}
+             "float": "whole pipeline with the float detector", "before": "whole pipeline, the commit compared with"}
     yield "", "of the bare loop's frames/s", "peak memory, MiB", "busy time"
     of_bare = result["ratios"]["bare"]
     for turns in zip(*result["rounds"], strict=True):

@@ -159,7 +159,8 @@ def check_command(
         draw_floors(config_path, drawn, force)
     report = check_config(config_path, trust_weights)
     if as_json:
-        print_json({"ok": report.ok, "cameras": report.cameras, "problems": report.problems})
+        print_json({"ok": report.ok, "cameras": report.cameras, "arithmetic": report.arithmetic,
+                    "problems": report.problems})
     else:
         _print_check(report, config_path)
     if report.ok:
@@ -192,6 +193,9 @@ def _print_check(report: CheckReport, config_path: Path) -> None:
             ],
         )
     )
+    if report.arithmetic:
+        models = ", ".join(f"{model} in {arithmetic}" for model, arithmetic in report.arithmetic.items())
+        console.print(f"networks compute on this machine: {models}")
     weights = report.config.appearance.weights
     if weights in TERMS:
         console.print(f"appearance model {weights}: {TERMS[weights]}")

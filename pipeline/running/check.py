@@ -52,11 +52,14 @@ class CheckReport:
     Attributes:
         config: validated, with resolved paths.
         cameras: one row per camera, in the config's order.
+        arithmetic: what each model that could be tried computes with here, such as "int8 and float32", by the config's
+            section: detector, appearance.
         errors: about weights and database, each as a run would end with it.
     """
 
     config: Config
     cameras: tuple[CameraCheck, ...]
+    arithmetic: dict[str, str]
     errors: tuple[ReidpipeError, ...]
 
     @property
@@ -84,7 +87,9 @@ def check_config(path: Path, trust_weights: bool = False) -> CheckReport:
     prepared = prepare(config, trust_weights)
     cameras = tuple(_camera_check(name, camera, config.sources, prepared) for name, camera in config.cameras.items())
     errors = tuple(error for error in prepared.errors if not isinstance(error, SourceError))  # the cameras have theirs
-    return CheckReport(config, cameras, errors)
+    models = {"detector": prepared.detector, "appearance": prepared.embedder}
+    arithmetic = {name: model.arithmetic for name, model in models.items() if model is not None and model.arithmetic}
+    return CheckReport(config, cameras, arithmetic, errors)
 
 
 def _camera_check(name: str, config: CameraConfig, settings: SourcesConfig, prepared: Prepared) -> CameraCheck:
@@ -112,8 +117,6 @@ def _camera_check(name: str, config: CameraConfig, settings: SourcesConfig, prep
         status="partial" if broken else "ok",
         error=f"{broken[0]}{more}" if broken else "",
     )
-
-
 
 
 def _iso(seconds: float) -> str:

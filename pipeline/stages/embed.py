@@ -42,6 +42,11 @@ class CropEmbedder(Protocol):
         """D, the length of one embedding."""
         ...
 
+    @property
+    def arithmetic(self) -> str:
+        """What it computes with on this machine, such as "int8 and float32"; empty before it ran."""
+        ...
+
     def embed(self, crops: list[Image]) -> Appearance:
         """Embed N crops, uint8 (h, w, 3) BGR each, as N rows of D dimensions."""
         ...

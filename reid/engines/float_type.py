@@ -1,10 +1,17 @@
-"""Choose the floating-point type in which OpenVINO computes, and leave out its slowest numbers."""
+"""Choose the floating-point type in which OpenVINO computes, tell it, and leave out its slowest numbers."""
+
+from __future__ import annotations
 
 import platform
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import openvino
 
 CPU_INFO = Path("/proc/cpuinfo")  # of Linux; elsewhere OpenVINO decides
+FLOAT_TYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
 
 
 def fastest_float() -> dict[str, str]:
@@ -22,6 +29,17 @@ def without_denormals() -> dict[str, bool]:
     Small depthwise convolutions meet many: with this, the bundled `fast` takes less than half the time in float32.
     """
     return {"CPU_DENORMALS_OPTIMIZATION": True} if platform.machine() in ("x86_64", "AMD64") else {}
+
+
+def arithmetic_of(network: openvino.CompiledModel, int8: bool) -> str:
+    """What a compiled network computes with, such as "float32" or "int8 and bfloat16".
+
+    Args:
+        network: as OpenVINO compiled it.
+        int8: whether its large convolutions are computed with 8-bit integers.
+    """
+    name = network.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    return "int8 and " * int8 + FLOAT_TYPES.get(name, name)
 
 
 def slow_bfloat16(cpu_info: str) -> bool:

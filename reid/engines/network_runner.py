@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WeightsError
-from .float_type import fastest_float, without_denormals
+from .float_type import arithmetic_of, fastest_float, without_denormals
 from .int8 import computes_int8, quantise, read_ranges
 from .onnx_file import onnx_metadata, read_onnx
 
@@ -31,6 +31,7 @@ class NetworkRunner:
         inputs: element type, such as "u8", and shape of each input.
         outputs: shape of each output.
         computes_int8: whether large convolutions are computed with 8-bit integers.
+        arithmetic: what it computes with, such as "int8 and float32"; empty before it ran.
     """
 
     def __init__(self, path: Path, threads: int, arithmetic: Arithmetic = "auto") -> None:
@@ -68,6 +69,7 @@ class NetworkRunner:
         if arithmetic == "int8" and not self._ranges:
             raise WeightsError(f"{path}: has no ranges for 8-bit integers: export it with --int8 CROPS")
         self.computes_int8 = bool(self._ranges)
+        self.arithmetic = ""
         self._model: openvino.Model | None = model
         self._requests: openvino.AsyncInferQueue | None = None
         self._lock = threading.Lock()  # the queue of requests serves one batch at a time
@@ -112,6 +114,7 @@ class NetworkRunner:
         quantise(self._model, self._ranges)
         compiled = self._core.compile_model(self._model, "CPU", self._options)
         self._model = None  # its weights need not be kept twice
+        self.arithmetic = arithmetic_of(compiled, self.computes_int8)
         return openvino.AsyncInferQueue(compiled)
 
 

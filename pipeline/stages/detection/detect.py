@@ -29,6 +29,11 @@ OWN_SUFFIXES = (".onnx", ".xml")
 class Detector(Protocol):
     """Finds the people in a batch of images."""
 
+    @property
+    def arithmetic(self) -> str:
+        """What it computes with on this machine, such as "int8 and float32"; empty before it ran."""
+        ...
+
     def detect(self, images: Sequence[Image]) -> list[Detections]:
         """Find people in images of any cameras and sizes; may be called by several threads at once.
 

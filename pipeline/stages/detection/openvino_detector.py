@@ -15,7 +15,7 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino.preprocess import PrePostProcessor
 
-from ....reid.engines.float_type import fastest_float
+from ....reid.engines.float_type import arithmetic_of, fastest_float
 from ....reid.engines.onnx_file import onnx_metadata, read_onnx
 from ....trackers import Detections
 from ...config.stages import DetectorConfig
@@ -95,6 +95,7 @@ class OnnxDetector:
         self._model = network
         self._compiled: dict[tuple[int, int], ov.CompiledModel] = {}
         self._compiling = threading.Lock()
+        self.arithmetic = ""  # until it is compiled
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="network")
         self._own = threading.local()  # each worker's infer requests, because a request holds its activations
 
@@ -152,9 +153,12 @@ class OnnxDetector:
         steps.input().preprocess().convert_element_type(ov.Type.f32)
         steps.input().preprocess().convert_color(ov.preprocess.ColorFormat.RGB).scale(255.0)
         options: dict[str, object] = {"INFERENCE_NUM_THREADS": self._threads, "NUM_STREAMS": self._threads}
-        if not is_quantised(model):  # else little of it is float, and that is faster as OpenVINO has it
+        int8 = is_quantised(model)
+        if not int8:  # else little of it is float, and that is faster as OpenVINO has it
             options |= fastest_float()
-        return ov.Core().compile_model(steps.build(), "CPU", options)
+        compiled = ov.Core().compile_model(steps.build(), "CPU", options)
+        self.arithmetic = arithmetic_of(compiled, int8)
+        return compiled
 
 
 def letterboxed(image: Image, hw: tuple[int, int]) -> tuple[NDArray[np.uint8], tuple[float, int, int]]:

@@ -39,6 +39,8 @@ LOADING_ERRORS = (
 class UltralyticsDetector:
     """Weights in any of ultralytics' formats: .pt, .onnx, an OpenVINO folder, a TensorRT engine, or a model name."""
 
+    arithmetic = "what ultralytics chooses"
+
     def __init__(self, weights: str, config: DetectorConfig) -> None:
         self._weights = weights
         self._options = {

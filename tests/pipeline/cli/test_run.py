@@ -211,6 +211,7 @@ def test_check_lists_every_camera_and_fails_if_one_is_bad(store, tmp_path):
     good = reidpipe("check", store())
     assert good.exit_code == 0
     assert "left" in good.output
+    assert re.search(r"networks compute on this machine: detector in \w+, appearance in \w+", good.output)
     write_video(tmp_path / "fine.mp4", 5)
     bad = reidpipe("check", store({"fine": {"source": "fine.mp4"}, "gone": {"source": "gone.mp4"}}), "--json")
     assert bad.exit_code == 3

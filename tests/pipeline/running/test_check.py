@@ -193,3 +193,26 @@ def test_without_any_floor_there_is_nothing_to_draw(checked, tmp_path):
     checked("cameras: {entrance: {source: entrance.mp4}}")
     with pytest.raises(ConfigError, match="no camera has a homography or floor_points"):
         draw_floors(tmp_path / "store.yaml", tmp_path / "floors")
+
+
+def test_a_check_says_what_each_network_computes_with(checked):
+    report = checked(CAMERA)
+    floats = {"float32", "bfloat16", "float16"}
+    assert set(report.arithmetic) == {"detector", "appearance"}
+    assert set(report.arithmetic.values()) <= floats, "tiny networks without 8-bit integers"
+    int8 = checked(CAMERA + "detector: {precision: int8}\nappearance: {precision: int8}")
+    assert {one.removeprefix("int8 and ") for one in int8.arithmetic.values()} <= floats
+    assert all(one.startswith("int8 and ") for one in int8.arithmetic.values())
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("cameras: {entrance: {source: gone.mp4}}", {"appearance"}),
+        (CAMERA + "detector: {weights: w/mine.onnx}", {"appearance"}),
+        (CAMERA + "appearance: {weights: w/mine.onnx}", {"detector"}),
+    ],
+    ids=["no camera to try the detector on", "no detector", "no appearance model"],
+)
+def test_nothing_is_said_of_a_network_that_was_not_tried(line, told, checked):
+    assert set(checked(line).arithmetic) == told

@@ -44,10 +44,14 @@ def test_float_networks_then_run_in_float32(monkeypatch):
     monkeypatch.setattr(
         openvino.Core, "compile_model",
         lambda core, model, device, config: options.append(config) or compile_model(core, model, device, config))
-    Embedder(threads=1)._network._compile()
-    for weights in (BUNDLED["person"], BUNDLED_INT8["person"]):
-        OnnxDetector(read_network(weights), DetectorConfig(), 1)._network(64, 64)
+    embedder = Embedder(threads=1, arithmetic="float")
+    embedder._network._compile()
+    detectors = [OnnxDetector(read_network(one["person"]), DetectorConfig(), 1) for one in (BUNDLED, BUNDLED_INT8)]
+    for detector in detectors:
+        detector._network(64, 64)
     assert [one.get("INFERENCE_PRECISION_HINT") for one in options] == ["f32", "f32", None]
+    assert [embedder.arithmetic, detectors[0].arithmetic] == ["float32", "float32"]
+    assert detectors[1].arithmetic.startswith("int8 and ")
 
 
 def test_the_bundled_detectors_are_told_apart():
