@@ -93,7 +93,8 @@ def with_oracle_mask(occluded: Appearance, clean: Appearance) -> Appearance:
     """
     difference = occluded.embedding - clean.embedding  # (N, D)
     scale = max(float(np.sqrt((difference**2).mean())), SMALLEST_DIFFERENCE)
-    return Appearance(occluded.embedding, 1 / (1 + (difference / np.float32(scale)) ** 2))
+    mask = 1 / (1 + (difference / np.float32(scale)) ** 2)  # (N, D)
+    return Appearance(occluded.embedding, mask.astype(np.float32))
 
 
 def mask_statistics(mask: NDArray[np.float32]) -> MaskStatistics:

@@ -91,10 +91,11 @@ def embed_images(model: ReidModel, images: NDArray[np.uint8]) -> Appearance:
     """uint8 (N, 256, 128, 3) BGR → Appearance (N, D), with PyTorch; leaves the model in evaluation mode."""
     embedding, mask = [], []
     device = next(model.parameters()).device
-    model.eval()
+    model.eval().to(memory_format=torch.channels_last)  # half the time on a CPU
     with torch.inference_mode():
         for block in blocks_of(images):
-            one, its_mask, *_ = model(model.normalise(block.to(device)))  # and the evidence, with regions
+            normalised = model.normalise(block.to(device)).contiguous(memory_format=torch.channels_last)
+            one, its_mask, *_ = model(normalised)  # and the evidence, with regions
             embedding.append(one.cpu())
             mask.append(its_mask.cpu())
     return Appearance(torch.cat(embedding).numpy(), torch.cat(mask).numpy())
