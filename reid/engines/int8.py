@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import openvino
 
 RANGES_KEY: Final = "int8_ranges"  # of the file's metadata
-SMALLEST_MULTIPLICATIONS: Final = 5_000_000  # per image: in smaller convolutions rounding takes what 8 bits save
+SMALLEST_SHARE: Final = 0.005  # of all multiplications: in smaller convolutions rounding takes what 8 bits save
 FEWEST_CHANNELS: Final = 16  # of the input: the first layer, which reads pixels, stays precise
 LEVELS: Final = 256
 WIDEST_SHARE: Final = 0.01  # of the images: their extremes would make the steps of all others coarse
@@ -113,13 +113,21 @@ def ranges_as_metadata(ranges: Ranges) -> dict[str, str]:
 
 def _large_convolutions(model: openvino.Model) -> Iterator[openvino.Node]:
     """Convolutions without groups, with constant weights, that are worth it."""
-    for one in model.get_ops():
-        if one.get_type_name() != "Convolution" or one.input_value(1).get_node().get_type_name() != "Constant":
+    convolutions = [one for one in model.get_ops() if one.get_type_name() in ("Convolution", "GroupConvolution")]
+    smallest = SMALLEST_SHARE * sum(_multiplications(one) for one in convolutions)
+    for one in convolutions:
+        weights = one.input_value(1)
+        if one.get_type_name() != "Convolution" or weights.get_node().get_type_name() != "Constant":
             continue
-        weights: Sequence[int] = list(one.input_value(1).shape)  # (O, I, h, w)
-        cells = math.prod(list(one.output(0).shape)[2:])
-        if weights[1] >= FEWEST_CHANNELS and math.prod(weights) * cells >= SMALLEST_MULTIPLICATIONS:
+        if list(weights.shape)[1] >= FEWEST_CHANNELS and _multiplications(one) >= smallest:
             yield one
+
+
+def _multiplications(convolution: openvino.Node) -> int:
+    """For one image, of fixed shape."""
+    weights = list(convolution.input_value(1).shape)  # (O, I, h, w), or with groups (G, O, I, h, w)
+    cells = list(convolution.output(0).shape)[2:]
+    return math.prod(int(one) for one in weights + cells)
 
 
 def _name(tensor: openvino.Output) -> str:

@@ -18,8 +18,8 @@ SIDE, CHANNELS = 64, 16
 def network(tmp_path):
     """Pixels / 255, repeated to 16 channels, ReLU of a large and then of a small convolution."""
     rng = np.random.default_rng(0)
-    large = rng.normal(0, 0.1, (32, CHANNELS, 3, 3)).astype(np.float32)  # 19 million multiplications
-    small = rng.normal(0, 0.1, (2, 32, 1, 1)).astype(np.float32)
+    large = rng.normal(0, 0.1, (32, CHANNELS, 5, 5)).astype(np.float32)
+    small = rng.normal(0, 0.1, (1, 32, 1, 1)).astype(np.float32)  # a quarter of a percent of all multiplications
     tensors = [
         numpy_helper.from_array(value, name)
         for name, value in (
@@ -31,14 +31,14 @@ def network(tmp_path):
         helper.make_node("Mul", ["float", "scale"], ["scaled"]),
         helper.make_node("Unsqueeze", ["scaled", "axes"], ["single"]),
         helper.make_node("Tile", ["single", "repeats"], ["wide"]),
-        helper.make_node("Conv", ["wide", "large"], ["first"], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["wide", "large"], ["first"], pads=[2, 2, 2, 2]),
         helper.make_node("Relu", ["first"], ["positive"]),
         helper.make_node("Conv", ["positive", "small"], ["out"]),
     ]
     graph = helper.make_graph(
         nodes, "convolutions",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", SIDE, SIDE])],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 2, SIDE, SIDE])], tensors)
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 1, SIDE, SIDE])], tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
     def write(metadata=None):
@@ -80,9 +80,9 @@ def test_only_large_convolutions_are_rounded_and_the_result_is_nearly_the_same(n
     int8.quantise(model, ranges)
     assert sum(one.get_type_name() == "FakeQuantize" for one in model.get_ops()) == 1  # its input
     small = [one for one in model.get_ops() if one.get_output_element_type(0) == openvino.Type.i8]
-    assert [list(one.shape) for one in small] == [[32, CHANNELS, 3, 3]]  # its weights
+    assert [list(one.shape) for one in small] == [[32, CHANNELS, 5, 5]]  # its weights
     found = NetworkRunner(network(calibrated), 1, "int8").run(images, ["out"])[0]
-    assert 0 < np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
+    assert 0 < np.abs(found - expected).max() < 0.03 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize(
