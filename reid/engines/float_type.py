@@ -38,7 +38,7 @@ def arithmetic_of(network: openvino.CompiledModel, int8: bool) -> str:
         network: as OpenVINO compiled it.
         int8: whether its large convolutions are computed with 8-bit integers.
     """
-    name = network.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    name: str = network.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     return "int8 and " * int8 + FLOAT_TYPES.get(name, name)
 
 
