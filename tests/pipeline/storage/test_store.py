@@ -216,7 +216,7 @@ def test_a_full_disk_is_reported_at_the_next_call_and_keeps_what_was_stored(tmp_
     assert rows(tmp_path / "a.db", "select count(*) > 0 from observations") == [(1,)]
 
 
-def test_a_full_disk_is_told_once(tmp_path, caplog):
+def test_a_full_disk_is_reported_once(tmp_path, caplog):
     """The error that ends the run says it; neither that it cannot be closed nor that it cannot be marked adds to it."""
 
     @contextmanager
@@ -236,7 +236,7 @@ def test_a_full_disk_is_told_once(tmp_path, caplog):
     assert rows(tmp_path / "a.db", "select status from runs") == [("running",)], "until its process has ended"
 
 
-def test_a_full_disk_is_told_beside_another_error_that_ends_the_run(tmp_path, caplog):
+def test_a_full_disk_is_reported_beside_another_error_that_ends_the_run(tmp_path, caplog):
     with (
         Store.open(tmp_path / "a.db", create=True) as store,
         pytest.raises(ZeroDivisionError),
