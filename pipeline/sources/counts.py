@@ -51,10 +51,10 @@ class FootageCounts:
             self.damaged += count
             self.status = "partial"
 
-    def add_problem(self, text: str) -> None:
-        """Log one line about footage that could not be used, and keep it for the report."""
+    def add_problem(self, text: str, level: int = logging.WARNING) -> None:
+        """Log one line about footage that was not used, and keep it for the report."""
         self._problems.append(text)
-        log.warning("camera %s: %s", self.camera, text)
+        log.log(level, "camera %s: %s", self.camera, text)
         self.status = "partial"
 
     def break_off(self, text: str) -> None:
@@ -88,7 +88,7 @@ class FootageCounts:
         if self._broken_off:
             return
         if not reached_end:
-            self.add_problem(f"stopped after {seconds:.1f} s of footage")
+            self.add_problem(f"stopped after {seconds:.1f} s of footage", logging.INFO)  # who stopped it knows
         elif self.decoded == 0:
             self.status = "failed"
             if not self._problems:

@@ -168,9 +168,11 @@ class RunWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_details: object) -> None:
-        if kind is None:
+    def __exit__(self, _kind: type[BaseException] | None, first: BaseException | None, _traceback: object) -> None:
+        if first is None:
             self.finish("complete")
+            return
+        if self._error is not None and first.__cause__ is self._error:  # nothing can be written, as the error says
             return
         try:
             self.finish("partial", ended=False)
@@ -280,4 +282,4 @@ class RunWriter:
             with self._writing() as connection:
                 self._close(connection, "partial")
         except StoreError as error:
-            logger.warning("run %d could not be marked as partial: %s", self.run, error)
+            logger.debug("run %d could not be marked as partial: %s", self.run, error)

@@ -37,7 +37,7 @@ class Remembered:
             found = self._values.get(key)
             if found is not None:
                 same, recent = found[0] == current, time.monotonic() - found[1] < RUNNING_SECONDS
-                if same or (recent and _decided(found[0]) == _decided(current)):
+                if same or (recent and found[0][:3] == current[:3]):
                     return cast(Value, found[2])
             value = compute(store, run)
             with self._lock:
@@ -61,7 +61,7 @@ class Remembered:
 def version(store: Store, run: int) -> Version:
     """What changes with every change of a run's identities; read without going through its rows.
 
-    The first two are of people's decisions, which must be seen at once; the others change while the run goes on.
+    The first three must be seen at once: people's decisions, and that the run has ended; the last changes until then.
     """
     with store.reading() as connection:
         status, heartbeat = connection.execute(select(Run.status, Run.heartbeat_at).where(Run.id == run)).one()
@@ -69,7 +69,3 @@ def version(store: Store, run: int) -> Version:
             connection.scalar(select(func.max(CorrectionRow.id)).where(CorrectionRow.run_id == run)),
             connection.scalar(select(LinkSet.id).where(LinkSet.run_id == run, LinkSet.selected == 1)),
             status, heartbeat if status == "running" else None)
-
-
-def _decided(found: Version) -> Version:
-    return found[:2]

@@ -52,6 +52,18 @@ export async function upload(path, blob) {
   return answer(await reach(path, { method: "POST", headers: { "content-type": blob.type, "x-csrf-token": state.csrf }, body: blob }));
 }
 
+// Tell `changed` the state of the run after every change; returns what ends that.
+export function watch(changed) {
+  const events = new EventSource(addressOf("/api/events"));
+  events.onmessage = (event) => {
+    const live = JSON.parse(event.data), own = state.runs.find((one) => one.run === live.run);
+    if (live.error || live.run !== state.run) return;
+    if (own) own.status = live.status;
+    changed(live);
+  };
+  return () => events.close();
+}
+
 // Write a correction, say what it did, and offer to undo it; `after` shows the new state.
 export async function correct(path, body, after) {
   const done = await post(path, body);

@@ -1,6 +1,6 @@
 // The first page: the run's state live, cameras, people over time, and what waits for a decision.
 
-import { addressOf, cropAddress, get, state } from "./api.js";
+import { addressOf, cropAddress, get, watch } from "./api.js";
 import { dot, empty, make } from "./dom.js";
 import { clock, colourOf, day, duration, plural } from "./format.js";
 import { NUMBERS, OVERVIEW as T } from "./words.js";
@@ -96,11 +96,8 @@ export async function showOverview(place) {
   const themed = () => paint();
   window.addEventListener("themechange", themed);
 
-  const events = new EventSource(addressOf("/api/events"));
   let pictured = Date.now();
-  events.onmessage = (event) => {
-    const next = JSON.parse(event.data);
-    if (next.error || next.run !== state.run) return;
+  const unwatch = watch((next) => {
     const ended = live.status === "running" && next.status !== "running";
     live = next;
     show();
@@ -109,9 +106,9 @@ export async function showOverview(place) {
       pictured = Date.now();
       for (const [id, card] of cards) if (card.picture.isConnected && !card.picture.dataset.crop) card.picture.src = addressOf(`/media/previews/${id}`, { at: pictured });
     }
-  };
+  });
   const watcher = new ResizeObserver(() => paint());
   watcher.observe(chart);
   show();
-  return () => { events.close(); watcher.disconnect(); window.removeEventListener("themechange", themed); };
+  return () => { unwatch(); watcher.disconnect(); window.removeEventListener("themechange", themed); };
 }

@@ -1,34 +1,52 @@
 // The timeline: identities as rows, visits as bars. One canvas of the window's size, redrawn for what is in sight.
 
-import { addressOf, get, portraitAddress, state } from "./api.js";
+import { addressOf, get, portraitAddress, state, watch } from "./api.js";
 import { dot, empty, make, toast } from "./dom.js";
 import { clock, colourOf, day, duration, moment, percent, plural, titleOf } from "./format.js";
 import { timeFields } from "./times.js";
 import { NUMBERS, TIMELINE as T } from "./words.js";
 
-const WAIT_MS = 5000; // between two looks for the first person of a run that goes on
+const WAIT_MS = 10000; // between two looks at a run that goes on: for so long the server's answer stands, too
 const ROW = 40, AXIS = 30, BAR = 18;
 const LEAST_SPAN = 2; // seconds across the window
 const UNSURE = 0.75; // a visit whose least sure link has a lower probability is hatched
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
 const BLOCK = 150; // rows in one request: those in sight, and some around them
 
+const isRunning = () => state.runs.find((one) => one.run === state.run)?.status === "running";
+
+// Look again while the run goes on, and once when it has ended; returns what ends that.
+function follow(look) {
+  if (!isRunning()) return () => {};
+  let looked = Date.now(), looking = false;
+  const end = watch(async (live) => {
+    const ended = live.status !== "running";
+    if (looking || (!ended && Date.now() - looked < WAIT_MS)) return;
+    looking = true;
+    try {
+      await look(live);
+      if (ended) end();
+    } catch { /* the next event looks again */ }
+    looking = false;
+    looked = Date.now();
+  });
+  return end;
+}
+
 export async function showTimeline(place) {
   let found = await get("/api/timeline", { sort: "first", limit: BLOCK });
   if (found.total === 0) {
-    const running = state.runs.find((one) => one.run === state.run)?.status === "running";
-    place.append(running ? empty(T.nobodyYet, T.wait) : empty(T.nobody, T.noIdentity));
-    const again = running && setInterval(() => get("/api/timeline", { limit: 1 })
-      .then((now) => { if (now.total) window.dispatchEvent(new Event("hashchange")); }).catch(() => {}), WAIT_MS);
-    return () => clearInterval(again);
+    place.append(isRunning() ? empty(T.nobodyYet, T.wait) : empty(T.nobody, T.noIdentity));
+    return follow(async (live) => {
+      const now = await get("/api/timeline", { limit: 1 });
+      if (now.total || live.status !== "running") window.dispatchEvent(new Event("hashchange"));
+    });
   }
   const cameras = new Map(found.cameras.map((one, order) => [one.id, { ...one, colour: colourOf(order) }]));
   const off = new Set();
   const range = { from: null, to: null }, least = { seconds: 0, cameras: 1 };
   let rows = [], asked = new Set(), version = 0, sort = "first", chosen = 0, hovered = null;
-  let begin = found.first_seconds, span = Math.max(LEAST_SPAN, found.last_seconds - found.first_seconds);
-  begin -= span * 0.02; span *= 1.04;
-  const whole = { begin, span };
+  let whole = extentOf(found), { begin, span } = whole;
   const labels = make("div", { class: "labels" }, make("div", { class: "axis-corner" }, make("span", {}, T.person),
     make("button", { class: "quiet", type: "button", "aria-label": T.zoomOut, title: `${T.zoomOut} (−)`, onclick: () => zoom(1.5) }, "−"),
     make("button", { class: "quiet", type: "button", "aria-label": T.zoomIn, title: `${T.zoomIn} (+)`, onclick: () => zoom(1 / 1.5) }, "+"),
@@ -87,9 +105,50 @@ export async function showTimeline(place) {
     arrange();
   }
 
-  function arrange() {
+  function extentOf({ first_seconds: first, last_seconds: last }) {
+    const long = Math.max(LEAST_SPAN, last - first);
+    return { begin: first - long * 0.02, span: long * 1.04 };
+  }
+
+  // What is new in a run that goes on; the window, the choice and the rows in sight stay where they are.
+  let seen = [];
+  async function refresh(live) {
+    const ended = live.status !== "running", now = `${live.people} ${live.tracklets}`;
+    if (!ended && (grabbed || (seen[0] === now && seen[1] === now))) return; // the first answer may have been an older one
+    const top = Math.floor(chart.scrollTop / ROW), low = Math.floor((chart.scrollTop + chart.clientHeight) / ROW);
+    const block = Math.floor(top / BLOCK), blocks = Math.floor(low / BLOCK) - block + 1;
+    if (off.size === cameras.size) return; // nothing is shown
+    const own = ++version;
+    const answer = await get("/api/timeline", { ...filters(), sort, limit: BLOCK * blocks, offset: BLOCK * block });
+    if (own !== version || !answer.total) return;
+    seen = [seen.at(-1), now];
+    const isAll = begin === whole.begin && span === whole.span;
+    const inSight = rows[top]?.identity, choice = rows[chosen]?.identity;
+    found = answer;
+    whole = extentOf(found);
+    if (isAll) ({ begin, span } = whole);
+    arrange(block, blocks);
+    const placeOf = (identity, before) => { const at = rows.findIndex((one) => one && one.identity === identity); return at < 0 ? before : at; };
+    chosen = Math.min(placeOf(choice, chosen), Math.max(0, rows.length - 1));
+    if (top > 0) chart.scrollTop += (placeOf(inSight, top) - top) * ROW;
+    hovered = hovered && (rows[placeOf(hovered[0], -1)]?.visits.find((one) => one[1] === hovered[1] && one[2] === hovered[2]) ?? null);
+    renewLabels();
+  }
+
+  // Their names and portraits may be other ones now; what is shown stays until the new picture is there.
+  function renewLabels() {
+    const names = new Map(rows.filter((one) => one).map((one) => [one.identity, titleOf(one.identity, one.name)]));
+    for (const [identity, label] of portraits) {
+      if (!label.isConnected || !names.has(identity)) { label.remove(); portraits.delete(identity); continue; }
+      label.title = label.lastChild.textContent = names.get(identity);
+      label.firstChild.style.visibility = "";
+      label.firstChild.src = `${portraitAddress(identity)}&at=${Date.now()}`;
+    }
+  }
+
+  function arrange(block = 0, blocks = 1) {
     rows = new Array(found.matching);
-    asked = new Set([0]);
+    asked = new Set(Array.from({ length: blocks }, (_, order) => block + order));
     fill(found);
     chosen = Math.min(chosen, Math.max(0, rows.length - 1));
     sheet.hidden = found.matching_visits === 0;
@@ -329,6 +388,7 @@ export async function showTimeline(place) {
   const watcher = new ResizeObserver(resize);
   watcher.observe(chart);
   window.addEventListener("themechange", draw);
-  place.addEventListener("shown", arrange);
-  return () => { watcher.disconnect(); document.removeEventListener("keydown", focus); window.removeEventListener("themechange", draw); };
+  place.addEventListener("shown", () => arrange());
+  const unfollow = follow(refresh);
+  return () => { unfollow(); watcher.disconnect(); document.removeEventListener("keydown", focus); window.removeEventListener("themechange", draw); };
 }

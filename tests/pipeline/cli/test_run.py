@@ -1,16 +1,21 @@
 """The command line of a run: stored rows, messages, invalid input and help."""
 
 import json
+import logging
 import os
 import re
 import sqlite3
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from reidpipe.pipeline.errors import StoreError
 from reidpipe.pipeline.storage.connection.revision import VERSION_TABLE
+from reidpipe.pipeline.storage.writing import writer
+from reidpipe.pipeline.storage.writing.writer import RunWriter
 
 from ..commands import reidpipe
 from ..media import cut, damage, write_images, write_sound, write_video
@@ -225,6 +230,22 @@ def test_check_names_bad_cameras_beside_a_bad_database(store, tmp_path):
     assert len(done.stderr.splitlines()) == 1
     assert "missing.mp4: no such file" in done.stderr
     assert "is a folder: give the path of a database file" in done.stderr
+
+
+def test_a_full_disk_ends_a_run_with_one_line(store, monkeypatch, caplog):
+    @contextmanager
+    def full():
+        raise StoreError("people.db: its disk is full: make room (what is already stored is kept)")
+        yield
+
+    initialise = RunWriter.__init__
+    monkeypatch.setattr(RunWriter, "__init__", lambda self, _writing, *rest: initialise(self, full, *rest))
+    monkeypatch.setattr(writer, "COMMIT_SECONDS", 0.0)  # it fails at once, and the cameras are stopped
+    done = reidpipe("run", "--cameras", store(), "--quiet")
+    assert done.exit_code == 5, done.output
+    assert done.stderr.splitlines() == [
+        "reidpipe: people.db: its disk is full: make room (what is already stored is kept)"]
+    assert [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.skipif(not Path("/proc").exists() or os.name != "posix", reason="needs a POSIX system")

@@ -206,7 +206,7 @@ def test_a_check_says_what_each_network_computes_with(checked):
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "reported"),
     [
         ("cameras: {entrance: {source: gone.mp4}}", {"appearance"}),
         (CAMERA + "detector: {weights: w/mine.onnx}", {"appearance"}),
@@ -214,5 +214,5 @@ def test_a_check_says_what_each_network_computes_with(checked):
     ],
     ids=["no camera to try the detector on", "no detector", "no appearance model"],
 )
-def test_nothing_is_said_of_a_network_that_was_not_tried(line, told, checked):
-    assert set(checked(line).arithmetic) == told
+def test_nothing_is_said_of_a_network_that_was_not_tried(line, reported, checked):
+    assert set(checked(line).arithmetic) == reported

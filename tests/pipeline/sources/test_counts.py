@@ -1,5 +1,7 @@
 """A camera's report adds up, whether its footage was analysed to the end or not."""
 
+import logging
+
 from reidpipe.pipeline.sources.counts import FootageCounts, camera_report
 from reidpipe.pipeline.types import CameraReport
 
@@ -32,6 +34,12 @@ def test_footage_that_was_not_read_to_its_end_is_partial():
     footage.finish(reached_end=False, seconds=0.2)
     report = camera_report(footage, analysed=1)
     assert (report.dropped, report.status, report.error) == (2, "partial", "stopped after 0.2 s of footage")
+
+
+def test_that_a_run_was_stopped_is_no_warning(caplog):
+    """Who stopped it knows, or reads the error that ended the run."""
+    counts(3).finish(reached_end=False, seconds=0.2)
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
 
 
 def test_footage_without_a_frame_has_failed():

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -213,6 +214,37 @@ def test_a_full_disk_is_reported_at_the_next_call_and_keeps_what_was_stored(tmp_
             run.finish("complete")
     assert rows(tmp_path / "a.db", "select status from runs") == [("partial",)]
     assert rows(tmp_path / "a.db", "select count(*) > 0 from observations") == [(1,)]
+
+
+def test_a_full_disk_is_reported_once(tmp_path, caplog):
+    """The error that ends the run says it; neither that it cannot be closed nor that it cannot be marked adds to it."""
+
+    @contextmanager
+    def full():
+        raise StoreError("a.db: its disk is full: make room (what is already stored is kept)")
+        yield
+
+    with Store.open(tmp_path / "a.db", create=True) as store:
+        with pytest.raises(StoreError, match="its disk is full"), store.start_run("{}", [camera()]) as run:
+            run._writing = full
+            for frame in range(1000):
+                run.add_observations(boxes(frame, [1]))
+                time.sleep(0.01)
+        assert [one.getMessage() for one in caplog.records] == []
+        run._thread.join()
+    Store.open(tmp_path / "a.db").close()
+    assert rows(tmp_path / "a.db", "select status from runs") == [("running",)], "until its process has ended"
+
+
+def test_a_full_disk_is_reported_beside_another_error_that_ends_the_run(tmp_path, caplog):
+    with (
+        Store.open(tmp_path / "a.db", create=True) as store,
+        pytest.raises(ZeroDivisionError),
+        store.start_run("{}", [camera()]) as run,
+    ):
+        run._error = StoreError("a.db: its disk is full")
+        raise ZeroDivisionError
+    assert [one.getMessage() for one in caplog.records] == ["run 1 could not be closed: a.db: its disk is full"]
 
 
 def lock(path):

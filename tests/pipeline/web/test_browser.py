@@ -21,15 +21,17 @@ from playwright.sync_api import expect, sync_playwright
 
 from reidpipe.pipeline.pictures.palette import PALETTE, colour_indexes, text_colour
 from reidpipe.pipeline.storage.floor_plans import write_floor_plan
-from reidpipe.pipeline.storage.store import Store
-from reidpipe.pipeline.types import FloorPlan
+from reidpipe.pipeline.storage.store import CameraRow, Store
+from reidpipe.pipeline.types import CameraReport, Crop, FloorPlan, Link, Observations, Tracklet
 from reidpipe.pipeline.web.access.security import Sessions
+from reidpipe.pipeline.web.api import overview
 from reidpipe.pipeline.web.app import make_app
 from reidpipe.pipeline.web.database import Database
 from reidpipe.pipeline.web.jobs import Jobs
 from reidpipe.pipeline.web.media.pictures import webp_file
+from reidpipe.pipeline.web.reads import remembered
 from reidpipe.pipeline.web.search.finder import Finder
-from tests.pipeline.web.small_store import RED, ColourEmbedder, WholePicture, small_store
+from tests.pipeline.web.small_store import RED, START, ColourEmbedder, WholePicture, small_store
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TOKEN = "a token of twenty chars"
@@ -115,6 +117,63 @@ def test_somebody_finds_a_wrong_link_and_corrects_it(chromium, address):
     expect(page.locator("tbody tr")).to_have_count(4)
     assert "red, not blue" in page.locator("tbody").inner_text()
     assert page.problems == []
+
+
+def walk_by(run, identity, seconds):
+    """Somebody new at the door, linked to nobody else."""
+    crop = np.full((40, 20, 3), RED, np.uint8)
+    boxes = np.array([[20, 80, 60, 200]], np.float32)
+    run.add_observations(Observations(
+        "door", round(10 * (seconds - START)), seconds, np.array([identity]), boxes, np.ones(1), np.ones(1)))
+    appearance = ColourEmbedder().embed([crop])
+    run.add_tracklet(Tracklet("door", identity, seconds, seconds + 2, 20, appearance, [
+        Crop(0, seconds, 0.9, crop)], appearance))
+    run.add_links([Link("door", identity, identity, None, None, None)])
+
+
+def test_the_timeline_follows_a_run_and_leaves_what_is_looked_at(chromium, address, tmp_path, monkeypatch):
+    monkeypatch.setattr(remembered, "RUNNING_SECONDS", 0.0)
+    monkeypatch.setattr(overview, "EVENT_SECONDS", 0.2)
+    cameras = [CameraRow("door", "door.mp4", 320, 240, 10, START)]
+    with Store.open(tmp_path / "store.db") as store, store.start_run("{}", cameras) as run:
+        page = open_page(chromium, address)
+        page.clock.install()  # the page looks at most every ten seconds
+        page.goto(f"{address}/#/timeline")
+        page.get_by_text("Nobody was seen yet").wait_for()
+        page.problems.clear()  # the first page had no frame of the door to show
+        for identity in range(1, 31):
+            walk_by(run, identity, START + identity)
+        pass_until(page, lambda: page.locator(".count").is_visible())
+        expect(page.locator(".count")).to_have_text("30 people, 30 visits")
+        page.get_by_label("Least number of cameras").fill("1")
+        page.get_by_label("sort by").select_option("number")
+        page.get_by_role("button", name="Zoom in").click()
+        page.locator(".chart").evaluate("(chart) => chart.scrollTop = 250")
+        page.locator("canvas").focus()
+        page.locator('a.label[href="#/identity/10"]').wait_for()
+        before = page.locator('a.label[href="#/identity/10"]').bounding_box()
+        walk_by(run, 31, START + 40)
+        pass_until(page, lambda: page.locator(".count").inner_text() == "31 people, 31 visits")
+        assert page.locator('a.label[href="#/identity/10"]').bounding_box() == before
+        assert page.locator("canvas").evaluate("(canvas) => canvas === document.activeElement")
+        expect(page.get_by_label("sort by")).to_have_value("number")
+        page.locator(".chart").evaluate("(chart) => chart.scrollTop = 1e6")
+        page.locator('a.label[href="#/identity/31"]').wait_for()
+        walk_by(run, 32, START + 50)
+        run.report(CameraReport("door", decoded=500, analysed=500))
+        run.settle_links()
+        run.finish("complete")
+        pass_until(page, lambda: page.locator(".count").inner_text() == "32 people, 32 visits")
+    assert page.problems == []
+
+
+def pass_until(page, condition):
+    """Let the page's clock run fast until something is so."""
+    ends = time.monotonic() + WAIT_MS / 1000
+    while not condition():
+        assert time.monotonic() < ends
+        page.clock.run_for(2000)
+        page.wait_for_timeout(100)
 
 
 def test_review_by_keys(chromium, address):
