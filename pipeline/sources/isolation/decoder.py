@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from ...config.cameras import CameraConfig
@@ -107,6 +108,7 @@ def _decode_and_exit(connection: socket.socket) -> None:
         Path("/proc/self/oom_score_adj").write_text(KILLED_FIRST)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold people's pictures
+    cv2.setNumThreads(1)  # other cameras and the networks fill the cores
     try:
         _decode(Link(connection))
     except DisconnectedError:  # the run has closed its end
