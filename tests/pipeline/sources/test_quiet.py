@@ -1,13 +1,24 @@
 """Frames in which nothing has moved have the last one's detections; whoever enters, moves or leaves is searched."""
 
+import threading
+from dataclasses import replace
+from fractions import Fraction
+
+import av
+import cv2
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange, VideoReformatter
 
+from reidpipe.pipeline.output.video.writer import VideoWriter
+from reidpipe.pipeline.sources.quiet import QuietScene, grey_of, grey_plane, has_changed
+from reidpipe.pipeline.sources.video.frame_image import bgr_image, small_grey
 from reidpipe.pipeline.stages.detection.detect import detect_ahead
-from reidpipe.pipeline.stages.detection.quiet import QuietCameras
 from reidpipe.pipeline.stopwatch import Stopwatch
 from reidpipe.pipeline.types import Frame
 from reidpipe.trackers import Detections
+
+from ..media import open_camera, write_images
 
 RATE = 10
 
@@ -41,10 +52,17 @@ def frames_of(images, camera="a"):
     return [Frame(camera, i, i / RATE, image) for i, image in enumerate(images)]
 
 
+def is_quiet(scene, image, seconds):
+    return scene.is_quiet(grey_plane(grey_of(image)), seconds)
+
+
 def run(frames, look_seconds, restart_seconds=np.inf, batch=2):
-    detector = BrightDetector()
-    quiet = QuietCameras(look_seconds, restart_seconds)
-    pairs = list(detect_ahead(iter(frames), detector, batch, Stopwatch(), quiet))
+    detector, scenes = BrightDetector(), {}
+    told_apart = (
+        replace(one, quiet=is_quiet(scenes.setdefault(one.camera, QuietScene(look_seconds, restart_seconds)),
+                                    one.image, one.seconds))
+        for one in frames)
+    pairs = list(detect_ahead(told_apart, detector, batch, Stopwatch()))
     assert [(frame.camera, frame.index) for frame, _ in pairs] == [(frame.camera, frame.index) for frame in frames]
     return detector.searched, [people.xyxy.round().tolist() for _, people in pairs]
 
@@ -86,16 +104,16 @@ def test_cameras_do_not_silence_each_other():
 
 @pytest.mark.parametrize("seconds", [-1.0, 5.0])
 def test_a_frame_of_another_time_is_searched(seconds):
-    cameras = QuietCameras(5.0)
-    assert not cameras.is_quiet(Frame("a", 0, 0.0, picture()))
-    assert not cameras.is_quiet(Frame("a", 1, seconds, picture()))
-    assert cameras.is_quiet(Frame("a", 1, seconds + 0.1, picture()))
+    scene = QuietScene(5.0)
+    assert not is_quiet(scene, picture(), 0.0)
+    assert not is_quiet(scene, picture(), seconds)
+    assert is_quiet(scene, picture(), seconds + 0.1)
 
 
 def test_another_picture_size_is_searched():
-    cameras = QuietCameras(5.0)
-    cameras.is_quiet(Frame("a", 0, 0.0, picture()))
-    assert not cameras.is_quiet(Frame("a", 1, 0.1, picture(width=360, height=640)))
+    scene = QuietScene(5.0)
+    is_quiet(scene, picture(), 0.0)
+    assert not is_quiet(scene, picture(width=360, height=640), 0.1)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 4])
@@ -111,8 +129,68 @@ def test_what_is_searched_after_a_restart_does_not_depend_on_what_came_before(ba
 
 def test_large_and_tiny_pictures_are_compared_too():
     for width, height in ((3840, 2160), (40, 2000), (33, 17)):
-        cameras = QuietCameras(5.0)
+        scene = QuietScene(5.0)
         images = [picture(None, width=width, height=height) for i in range(2)]
-        assert [cameras.is_quiet(Frame("a", i, i / RATE, image)) for i, image in enumerate(images)] == [False, True]
+        assert [is_quiet(scene, image, i / RATE) for i, image in enumerate(images)] == [False, True]
         images[0][:, :20] = 200
-        assert not cameras.is_quiet(Frame("a", 2, 0.2, images[0]))
+        assert not is_quiet(scene, images[0], 0.2)
+
+
+@pytest.mark.parametrize("noise", range(1, 7))
+def test_noise_is_measured_by_the_median_change(noise):
+    """A change counts if it is larger than the limit by as much as half of the plane has changed."""
+    before = np.full((180, 320), 100, np.uint8)
+    before[::2] += 60  # as much contrast as a lit scene
+    after = before + np.uint8(noise)
+    after[40:50, 40:50] += 5
+    assert has_changed(before, after) == (noise + 5 >= 5 + min(noise, 4))
+    after[40:50, 40:50] -= 1
+    assert has_changed(before, after) == (noise + 4 >= 5 + min(noise, 4))
+
+
+def show(path, images):
+    """A video of these pictures."""
+    height, width = images[0].shape[:2]
+    with VideoWriter(path, (width, height), Fraction(RATE), path) as writer:
+        for number, image in enumerate(images):
+            writer.write(image, number / RATE)
+    return path
+
+
+@pytest.mark.parametrize("isolate", [True, False])
+def test_a_source_searches_what_changes_and_repeats_the_last_picture_that_is_not_quiet(tmp_path, isolate):
+    images = [picture(None if i < 10 else 300) for i in range(20)]
+    video = show(tmp_path / "a.mp4", images)
+    every = list(open_camera(video, isolate).frames(threading.Event()))
+    told = list(open_camera(video, isolate).frames(threading.Event(), QuietScene(60.0)))
+    assert [frame.index for frame in told if not frame.quiet] == [0, 10]
+    assert not any(frame.quiet for frame in every)
+    places = [[(one.index, one.seconds, one.place) for one in frames] for frames in (told, every)]
+    assert places[0] == places[1]
+    for frame in told:
+        assert (frame.image == every[10 * (frame.index >= 10)].image).all()
+
+
+def test_a_folder_of_images_is_told_apart_too(tmp_path):
+    folder = write_images(tmp_path / "in", 3)
+    for number, left in enumerate([None, None, 300]):
+        cv2.imwrite(str(folder / f"frame_{number}.png"), picture(left))
+    told = list(open_camera(folder, fps=10).frames(threading.Event(), QuietScene(60.0)))
+    assert [frame.quiet for frame in told] == [False, True, False]
+    assert (told[1].image == told[0].image).all()
+
+
+FORMATS = ["yuv420p", "yuvj420p", "yuv422p", "yuv444p", "nv12", "yuv420p10le", "gray", "rgb24", "gbrp"]
+
+
+@pytest.mark.parametrize("pixels", FORMATS)
+@pytest.mark.parametrize("full", [True, False], ids=["full range", "limited range"])
+def test_what_is_compared_is_the_grey_of_the_picture_in_every_format(pixels, full):
+    grey = cv2.cvtColor(picture(300, width=1288, height=728), cv2.COLOR_BGR2GRAY)
+    wanted = ColorRange.JPEG if full else ColorRange.MPEG
+    frame = av.VideoFrame.from_ndarray(cv2.merge([grey] * 3), "bgr24").reformat(
+        format=pixels, dst_color_range=wanted)
+    small = small_grey(frame, VideoReformatter())
+    assert small.shape == (181, 320)
+    converted = grey_plane(grey_of(bgr_image(frame, VideoReformatter())))
+    assert np.abs(small.astype(int) - converted).max() <= 4  # libswscale rounds in its way; a wrong range is 16 off
