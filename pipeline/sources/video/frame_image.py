@@ -46,7 +46,7 @@ def bgr_image(frame: VideoFrame, reformatter: VideoReformatter) -> Image:
 
 
 def small_grey(frame: VideoFrame, reformatter: VideoReformatter) -> GreyPlane:
-    """A decoded frame as `grey_plane` makes it small, before it is turned upright; it shares no memory with the decoder.
+    """A decoded frame made small as by `grey_plane`, not turned upright; it shares no memory with the decoder.
 
     Most formats hold the luma as a plane of its own; then nothing is converted but that, once it is small.
     """

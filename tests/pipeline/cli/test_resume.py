@@ -29,8 +29,8 @@ KILLS = 3
 FULL_BYTES = 1_500_000  # of the database's log: enough for the beginning of the tiny store
 # Checkpoints in every second of footage, and links of tracks that are two seconds long: the store is ten seconds long.
 PROGRAM = (
-    "from reidpipe.pipeline import run; from reidpipe.pipeline.running import stages; "
-    "run.CHECKPOINT_SECONDS = stages.CHECKPOINT_SECONDS = 1.0; stages.EARLY_SECONDS = 2.0; "
+    "from reidpipe.pipeline.running import stages; "
+    "stages.CHECKPOINT_SECONDS = 1.0; stages.EARLY_SECONDS = 2.0; "
     "from reidpipe.pipeline.cli.main import main; main()")
 NEVER_EQUAL = {"started_at", "finished_at", "heartbeat_at", "created_at", "writer", "config"}
 OPEN_TRACKS_WITH_IDENTITY = (
