@@ -58,11 +58,11 @@ def is_quiet(scene, image, seconds):
 
 def run(frames, look_seconds, restart_seconds=np.inf, batch=2):
     detector, scenes = BrightDetector(), {}
-    told_apart = (
+    compared = (
         replace(one, quiet=is_quiet(scenes.setdefault(one.camera, QuietScene(look_seconds, restart_seconds)),
                                     one.image, one.seconds))
         for one in frames)
-    pairs = list(detect_ahead(told_apart, detector, batch, Stopwatch()))
+    pairs = list(detect_ahead(compared, detector, batch, Stopwatch()))
     assert [(frame.camera, frame.index) for frame, _ in pairs] == [(frame.camera, frame.index) for frame in frames]
     return detector.searched, [people.xyxy.round().tolist() for _, people in pairs]
 
@@ -162,12 +162,12 @@ def test_a_source_searches_what_changes_and_repeats_the_last_picture_that_is_not
     images = [picture(None if i < 10 else 300) for i in range(20)]
     video = show(tmp_path / "a.mp4", images)
     every = list(open_camera(video, isolate).frames(threading.Event()))
-    told = list(open_camera(video, isolate).frames(threading.Event(), QuietScene(60.0)))
-    assert [frame.index for frame in told if not frame.quiet] == [0, 10]
+    compared = list(open_camera(video, isolate).frames(threading.Event(), QuietScene(60.0)))
+    assert [frame.index for frame in compared if not frame.quiet] == [0, 10]
     assert not any(frame.quiet for frame in every)
-    places = [[(one.index, one.seconds, one.place) for one in frames] for frames in (told, every)]
+    places = [[(one.index, one.seconds, one.place) for one in frames] for frames in (compared, every)]
     assert places[0] == places[1]
-    for frame in told:
+    for frame in compared:
         assert (frame.image == every[10 * (frame.index >= 10)].image).all()
 
 
@@ -175,9 +175,9 @@ def test_a_folder_of_images_is_told_apart_too(tmp_path):
     folder = write_images(tmp_path / "in", 3)
     for number, left in enumerate([None, None, 300]):
         cv2.imwrite(str(folder / f"frame_{number}.png"), picture(left))
-    told = list(open_camera(folder, fps=10).frames(threading.Event(), QuietScene(60.0)))
-    assert [frame.quiet for frame in told] == [False, True, False]
-    assert (told[1].image == told[0].image).all()
+    compared = list(open_camera(folder, fps=10).frames(threading.Event(), QuietScene(60.0)))
+    assert [frame.quiet for frame in compared] == [False, True, False]
+    assert (compared[1].image == compared[0].image).all()
 
 
 FORMATS = ["yuv420p", "yuvj420p", "yuv422p", "yuv444p", "nv12", "yuv420p10le", "gray", "rgb24", "gbrp"]
