@@ -45,15 +45,16 @@ class QuietScene:
         self.look_seconds, self.restart_seconds = look_seconds, restart_seconds
         self._reference: _Reference | None = None
 
-    def is_quiet(self, plane: GreyPlane, seconds: float) -> bool:
+    def is_quiet(self, plane: GreyPlane, seconds: float, gain: float = 1.0) -> bool:
         """Whether a frame need not be searched; otherwise it is the one that the following frames are compared with.
 
         Args:
             plane: of the camera's next frame, as `grey_plane` gives it.
             seconds: the frame's time, UTC epoch.
+            gain: see `has_changed`.
         """
         last = self._reference
-        if last is not None and self._holds_at(last, seconds) and not has_changed(last.plane, plane):
+        if last is not None and self._holds_at(last, seconds) and not has_changed(last.plane, plane, gain):
             return True
         self._reference = _Reference(plane, seconds)
         return False
@@ -63,18 +64,25 @@ class QuietScene:
         return 0 <= seconds - reference.seconds < self.look_seconds and not restarted
 
 
-def has_changed(before: GreyPlane, after: GreyPlane) -> bool:
-    """Whether anything has moved, appeared or gone between two grey planes, uint8 (h, w)."""
+def has_changed(before: GreyPlane, after: GreyPlane, gain: float = 1.0) -> bool:
+    """Whether anything has moved, appeared or gone between two grey planes, uint8 (h, w).
+
+    Args:
+        before, after: the planes.
+        gain: grey levels per level of the planes: 255 / 219 for luma of limited range. What is small is multiplied,
+            because rounding whole planes would add noise.
+    """
     if before.shape != after.shape:
         return True
     difference = cv2.absdiff(before, after)
-    most = float(cv2.blur(difference, BLOCK).max())
+    most = gain * float(cv2.blur(difference, BLOCK).max())
     if most < LEAST_CHANGE:
         return False
-    least = max(LEAST_CHANGE, CHANGE * min(1.0, float(cv2.meanStdDev(before)[1][0, 0]) / CONTRAST))
+    contrast = gain * float(cv2.meanStdDev(before)[1][0, 0])
+    least = max(LEAST_CHANGE, CHANGE * min(1.0, contrast / CONTRAST))
     if not least <= most < least + MOST_NOISE:  # whatever the noise is
         return most >= least
-    return most >= least + min(_median(difference), MOST_NOISE)
+    return most >= least + min(gain * _median(difference), MOST_NOISE)
 
 
 def _median(levels: GreyPlane) -> int:

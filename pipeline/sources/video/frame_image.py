@@ -20,8 +20,7 @@ BT601 = (0.299, 0.114)
 # What red and blue contribute to luma, by matrix coefficients in ITU-T H.273; 2 is unspecified.
 RED_BLUE = {1: (0.2126, 0.0722), 2: BT601, 5: BT601, 6: BT601}
 FULL_RANGE_FORMATS = ("yuvj420p", "yuvj422p", "yuvj440p", "yuvj444p")
-# Luma of limited range, from 16 for black to 235 for white, as grey levels from 0 to 255.
-FROM_LIMITED = ((np.arange(256) - 16) * (255 / 219)).round().clip(0, 255).astype(np.uint8)
+BLACK, WHITE = 16, 235  # luma of limited range
 QUARTER_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
@@ -45,15 +44,17 @@ def bgr_image(frame: VideoFrame, reformatter: VideoReformatter) -> Image:
     return np.ascontiguousarray(image if turn is None else cv2.rotate(image, turn), np.uint8)
 
 
-def small_grey(frame: VideoFrame, reformatter: VideoReformatter) -> GreyPlane:
+def small_grey(frame: VideoFrame, reformatter: VideoReformatter) -> tuple[GreyPlane, float]:
     """A decoded frame made small as by `grey_plane`, not turned upright; it shares no memory with the decoder.
 
-    Most formats hold the luma as a plane of its own; then nothing is converted but that, once it is small.
+    Most formats hold the luma as a plane of its own; then nothing is converted.
+
+    Returns:
+        The plane, and how many grey levels from 0 to 255 one of its levels is.
     """
     if not _begins_with_luma(frame.format.name):
-        return grey_plane(grey_of(_by_libswscale(frame, reformatter)))
-    plane = grey_plane(first_plane(frame))
-    return plane if _is_full_range(frame) else np.asarray(cv2.LUT(plane, FROM_LIMITED), np.uint8)
+        return grey_plane(grey_of(_by_libswscale(frame, reformatter))), 1.0
+    return grey_plane(first_plane(frame)), 1.0 if _is_full_range(frame) else 255 / (WHITE - BLACK)
 
 
 def first_plane(frame: VideoFrame) -> GreyPlane:
@@ -86,7 +87,7 @@ def _by_libswscale(frame: VideoFrame, reformatter: VideoReformatter) -> Image:
 def _from_full_colour(frame: VideoFrame) -> Image:
     """A frame of YUV 4:4:4 as BGR (H, W, 3), within one grey level of libswscale, which takes six times as long."""
     planes = [_pixels(plane) for plane in frame.planes]
-    black, luma, chroma = (0, 1.0, 1.0) if _is_full_range(frame) else (16, 255 / 219, 255 / 224)
+    black, luma, chroma = (0, 1.0, 1.0) if _is_full_range(frame) else (BLACK, 255 / (WHITE - BLACK), 255 / 224)
     red, blue = RED_BLUE[frame.colorspace]
     green = 1 - red - blue
     from_u, from_v = 2 * (1 - blue) * chroma, 2 * (1 - red) * chroma

@@ -137,7 +137,8 @@ class VideoSource:
         seconds, place = self.start_seconds + self._seconds, self._place_of(index, reader, frame)
         if self._quiet is None:
             return Frame(self.camera, index, seconds, bgr_image(frame, self._reformatter), place)
-        is_quiet = self._quiet.is_quiet(small_grey(frame, self._reformatter), seconds)
+        plane, gain = small_grey(frame, self._reformatter)
+        is_quiet = self._quiet.is_quiet(plane, seconds, gain)
         if self._image is None or not is_quiet:
             self._image = None  # lets go of it before the next is made
             self._image = bgr_image(frame, self._reformatter)
