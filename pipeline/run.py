@@ -19,11 +19,10 @@ from .linking.linker import Linker
 from .listener import RunListener
 from .running.prepare import prepare
 from .running.resume import Earlier, can_be_resumed, earlier_run, inputs_of, run_to_resume, unpacked
-from .running.stages import CHECKPOINT_SECONDS, RunStages
+from .running.stages import RunStages, quiet_scene
 from .sources.opening import Source
 from .sources.time_order import CameraReader, in_time_order
 from .stages.detection.detect import Detector, detect_ahead
-from .stages.detection.quiet import QuietCameras
 from .stopwatch import Stopwatch
 from .storage.runs import find_run, list_cameras
 from .storage.store import CameraRow, Store
@@ -128,9 +127,9 @@ def _detected(
     config: Config, sources: Mapping[str, Source], detector: Detector, stop: threading.Event, clock: Stopwatch
 ) -> Iterator[tuple[Frame, Detections]]:
     """The frames of all cameras in time order, and who is in them; decoding and detection are ahead."""
-    readers = [CameraReader(source, stop, clock, config.sources.stall_seconds) for source in sources.values()]
-    quiet = QuietCameras(config.detector.quiet_seconds, CHECKPOINT_SECONDS)
-    return detect_ahead(in_time_order(readers), detector, config.detector.batch, clock, quiet)
+    stall_seconds = config.sources.stall_seconds
+    readers = [CameraReader(source, stop, clock, stall_seconds, quiet_scene(config)) for source in sources.values()]
+    return detect_ahead(in_time_order(readers), detector, config.detector.batch, clock)
 
 
 def _begin(

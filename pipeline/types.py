@@ -39,8 +39,9 @@ class Frame:
         camera: the camera's name in the config.
         index: 0-based number in the camera's footage, counting every frame that could be decoded.
         seconds: UTC epoch seconds, from the stream's own timestamps.
-        image: uint8 (H, W, 3) BGR.
+        image: uint8 (H, W, 3) BGR; of a quiet frame, that of the last one that is not.
         place: where the footage can be continued after it; None if its source cannot be.
+        quiet: whether it looks like the camera's last frame that is not quiet, so that whoever is there stands here.
     """
 
     camera: str
@@ -48,6 +49,7 @@ class Frame:
     seconds: float
     image: Image
     place: Place | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ def visible_shares(xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns:
         float32 (N,) in [0, 1].
     """
+    if len(xyxy) < 2:  # nobody else can stand in front
+        return np.ones(len(xyxy), np.float32)
     columns = (np.arange(GRID_COLUMNS, dtype=np.float32) + 0.5) / GRID_COLUMNS
     rows = (np.arange(GRID_ROWS, dtype=np.float32) + 0.5) / GRID_ROWS
     left, top, right, bottom = xyxy.T

@@ -12,6 +12,7 @@ from ..config.schema import Config
 from ..linking.linker import BATCH_SECONDS, EARLY_SECONDS, Linker, can_be_linked_early
 from ..sources.counts import camera_report
 from ..sources.opening import Source
+from ..sources.quiet import QuietScene
 from ..stages.embed import CropEmbedder
 from ..stages.track import TrackStage
 from ..stopwatch import Stopwatch
@@ -143,3 +144,9 @@ def analysed_rate(config: Config, source: Source) -> float:
     """Analysed frames per second."""
     camera = config.cameras[source.camera]
     return min(source.fps / camera.every, camera.fps or math.inf)
+
+
+def quiet_scene(config: Config) -> QuietScene | None:
+    """What tells the quiet frames of one camera apart; None if all frames are searched."""
+    look_seconds = config.detector.quiet_seconds
+    return QuietScene(look_seconds, CHECKPOINT_SECONDS) if look_seconds else None

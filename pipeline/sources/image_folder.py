@@ -16,6 +16,7 @@ from ..config.cameras import CameraConfig
 from ..errors import SourceError
 from ..types import Frame, Image, Place
 from .counts import FootageCounts
+from .quiet import QuietScene, grey_of, grey_plane
 from .timestamps import Thinning
 from .video.header import DEFAULT_FPS
 
@@ -54,12 +55,14 @@ class ImageSource:
         """Leave out the images up to a place; see `Source.continue_after`."""
         self._place = place
 
-    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+    def frames(self, stop: threading.Event, quiet: QuietScene | None = None) -> Iterator[Frame]:
         """Read the images in order; damage is counted, never raised.
 
         Args:
             stop: once set, no further frame is yielded.
+            quiet: see `Source.frames`.
         """
+        latest: Image | None = None  # that is not quiet
         reached_end = False
         seconds = 0.0
         left_out: list[str] = []
@@ -84,8 +87,11 @@ class ImageSource:
                     continue
                 index = self.counts.add_decoded()
                 if index > last_index:
-                    place = Place(index, self.counts.state())
-                    yield Frame(self.camera, index, self.start_seconds + seconds, image, place)
+                    moment, place = self.start_seconds + seconds, Place(index, self.counts.state())
+                    is_quiet = quiet is not None and quiet.is_quiet(grey_plane(grey_of(image)), moment)
+                    if latest is None or not is_quiet:
+                        latest = image
+                    yield Frame(self.camera, index, moment, latest, place, is_quiet)
             reached_end = True
         finally:
             if left_out:

@@ -20,6 +20,7 @@ from .background import in_background
 from .counts import FootageCounts, describe
 from .image_folder import IMAGE_SUFFIXES, ImageSource
 from .isolation.isolated_source import IsolatedSource, isolated_problems
+from .quiet import QuietScene
 from .video.file import VideoReader
 from .video.segments import VideoSource
 
@@ -53,8 +54,13 @@ class Source(Protocol):
         """Leave out the frames up to a place that an earlier source of the same footage gave; before `frames`."""
         ...
 
-    def frames(self, stop: threading.Event) -> Iterator[Frame]:
-        """Decode the footage once, from start to end or until `stop` is set."""
+    def frames(self, stop: threading.Event, quiet: QuietScene | None = None) -> Iterator[Frame]:
+        """Decode the footage once, from start to end or until `stop` is set.
+
+        Args:
+            stop: once set, no further frame is yielded.
+            quiet: a new one, that tells quiet frames apart while they are decoded; without it no frame is quiet.
+        """
         ...
 
 

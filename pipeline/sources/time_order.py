@@ -14,6 +14,7 @@ from ..types import Frame
 from .background import in_background
 from .counts import describe
 from .opening import Source
+from .quiet import QuietScene
 
 FRAMES_AHEAD = 1  # per camera: enough to decode while the detector runs, because detection is ahead of tracking, too
 WAIT_SECONDS = 0.2  # between two checks of the stop event
@@ -31,6 +32,7 @@ class CameraReader:
         stop: ends the reading when set.
         clock: measures the stage "decode".
         stall_seconds: longest wait without progress.
+        quiet: see `Source.frames`.
     """
 
     def __init__(
@@ -39,8 +41,9 @@ class CameraReader:
         stop: threading.Event,
         clock: Stopwatch,
         stall_seconds: float = DEFAULT_STALL_SECONDS,
+        quiet: QuietScene | None = None,
     ) -> None:
-        self._source, self._clock = source, clock
+        self._source, self._clock, self._quiet = source, clock, quiet
         self._stop = _EitherEvent(stop)
         self._stall_seconds, self._stalled = stall_seconds, False
         self._frames: queue.Queue[Frame | None] = queue.Queue()
@@ -82,7 +85,7 @@ class CameraReader:
 
     def _decode(self) -> None:
         try:
-            frames = self._source.frames(self._stop)
+            frames = self._source.frames(self._stop, self._quiet)
             while self._has_room():
                 with self._clock.stage("decode"):
                     frame = next(frames, None)

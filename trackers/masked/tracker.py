@@ -114,6 +114,8 @@ class MaskedTracker:
 
     def _associate(self, xyxy: NDArray[np.float32], confidence: NDArray[np.float32], seconds: float) -> None:
         """Continue tracks with the frame's boxes, and start new ones."""
+        if not len(xyxy):  # most frames of a quiet camera; the arithmetic on empty arrays takes as long as any
+            return
         settings, tracks = self._settings, self._tracks
         iou = box_iou(join([track.motion for track in tracks]).xyxy, xyxy)  # (T, N)
         last = box_iou(np.array([track.xyxy for track in tracks], np.float32).reshape(-1, 4), xyxy)
@@ -144,11 +146,14 @@ class MaskedTracker:
         """Remove tracks that were lost before they had enough boxes: false detections."""
         oldest = seconds - UNCONFIRMED_SECONDS
         gone = [track for track in self._tracks if track.boxes < CONFIRMING_BOXES and track.last_seconds < oldest]
-        self._window.relabel(dict.fromkeys((track.track_id for track in gone), 0), -np.inf)
-        self._tracks = [track for track in self._tracks if track not in gone]
+        if gone:
+            self._window.relabel(dict.fromkeys((track.track_id for track in gone), 0), -np.inf)
+            self._tracks = [track for track in self._tracks if track not in gone]
 
     def _question(self, visible: NDArray[np.float32], xyxy: NDArray[np.float32], seconds: float) -> None:
         """Open doubts of the tracks that overlap with others, lost ones too, or are hidden."""
+        if not self._tracks:
+            return
         boxes = np.array([
             xyxy[track.row] if track.row >= 0 else track.motion.xyxy[0] for track in self._tracks]).reshape(-1, 4)
         iou = box_iou(boxes, boxes)

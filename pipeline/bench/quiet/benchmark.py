@@ -19,10 +19,10 @@ from ...evaluation.metrics import identity_score
 from ...evaluation.scene import camera_scene
 from ...evaluation.tracking import MIN_VISIBLE
 from ...running.prepare import network_threads, open_cameras
-from ...running.stages import CHECKPOINT_SECONDS, analysed_rate
+from ...running.stages import analysed_rate, quiet_scene
 from ...sources.opening import Source
+from ...sources.quiet import grey_of, grey_plane
 from ...stages.detection.detect import Detector, open_detector
-from ...stages.detection.quiet import QuietCameras
 from ...stages.embed import CropEmbedder, open_embedder
 from ...stages.track import TrackStage
 from ...stopwatch import Stopwatch
@@ -120,12 +120,12 @@ def _measured(
     config: Config, source: Source, footage: Iterator[Frame], detector: Detector, embedder: CropEmbedder
 ) -> _Pass:
     result, latest, stretch = _Pass(), Detections.none(), list[Image]()
-    quiet = QuietCameras(config.detector.quiet_seconds, CHECKPOINT_SECONDS)
+    quiet = quiet_scene(config)
     rate, size = analysed_rate(config, source), (source.width, source.height)
     full_stage, quiet_stage = (TrackStage(source.camera, config, rate, size, embedder, Stopwatch()) for _ in range(2))
     while batch := list(islice(footage, config.detector.batch)):
         for frame, people in zip(batch, detector.detect([frame.image for frame in batch]), strict=True):
-            if not quiet.is_quiet(frame):
+            if quiet is None or not quiet.is_quiet(grey_plane(grey_of(frame.image)), frame.seconds):
                 latest = people
                 result.searched += 1
             result.frames.append(frame.index)

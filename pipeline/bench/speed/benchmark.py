@@ -214,19 +214,17 @@ def _pipeline(config: Config, plan: Plan, what: str = "pipeline") -> Measurement
 def _bare(config: Config, plan: Plan) -> Measurement:
     """Only the pipeline's decoding threads and its detector, in the same frames."""
     from ...running.prepare import network_threads, open_cameras
-    from ...running.stages import CHECKPOINT_SECONDS
+    from ...running.stages import quiet_scene
     from ...sources.time_order import CameraReader, in_time_order
     from ...stages.detection.detect import detect_ahead, open_detector
-    from ...stages.detection.quiet import QuietCameras
     from ...stopwatch import Stopwatch
 
     clock, rate = Stopwatch(), _Rate(plan.frames)
     with PeakMemory() as memory:
         sources, _ = open_cameras(config)
         detector = open_detector(config.detector, network_threads(config), plan.trust_weights)
-        readers = [CameraReader(source, rate.stop, clock) for source in sources.values()]
-        quiet = QuietCameras(config.detector.quiet_seconds, CHECKPOINT_SECONDS)
-        for frame, people in detect_ahead(in_time_order(readers), detector, config.detector.batch, clock, quiet):
+        readers = [CameraReader(source, rate.stop, clock, quiet=quiet_scene(config)) for source in sources.values()]
+        for frame, people in detect_ahead(in_time_order(readers), detector, config.detector.batch, clock):
             if not rate.stop.is_set():
                 rate.analysed(frame, len(people))
         speed = rate.per_second()

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from ...config.cameras import CameraConfig
@@ -23,6 +24,7 @@ from ...errors import SourceError
 from ...types import Place
 from ..counts import FootageCounts, describe
 from ..opening import Source, header_problem, open_here
+from ..quiet import QuietScene
 from .messages import SLOTS, DisconnectedError, Link, Message
 
 MEMORY_BYTES = 6 << 30  # address space of a decoder: 8K footage needs less than 2 GiB
@@ -106,6 +108,7 @@ def _decode_and_exit(connection: socket.socket) -> None:
         Path("/proc/self/oom_score_adj").write_text(KILLED_FIRST)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold people's pictures
+    cv2.setNumThreads(1)  # other cameras and the networks fill the cores
     try:
         _decode(Link(connection))
     except DisconnectedError:  # the run has closed its end
@@ -151,7 +154,7 @@ def _decode(link: Link) -> None:
         source.continue_after(Place(**order["after"]))
     threading.Thread(target=_report_progress, args=(link, source.counts), daemon=True).start()
     try:
-        _send_frames(link, source, file)
+        _send_frames(link, source, file, None if order["quiet"] is None else QuietScene(*order["quiet"]))
     except DisconnectedError:
         raise
     except Exception as error:  # noqa: BLE001 - the outermost loop of the process
@@ -159,18 +162,20 @@ def _decode(link: Link) -> None:
     return link.send({"ended": True, "counts": source.counts.state()})
 
 
-def _send_frames(link: Link, source: Source, file: int) -> None:
+def _send_frames(link: Link, source: Source, file: int, quiet: QuietScene | None) -> None:
     memory = mmap.mmap(file, SLOTS * source.height * source.width * 3)
     slots = np.frombuffer(memory, np.uint8).reshape(SLOTS, source.height, source.width, 3)
     free = deque(range(SLOTS))
-    for frame in source.frames(threading.Event()):
-        if not free:
-            released = link.receive()
-            if released is None:
-                return
-            free.append(released["free"])
-        slot = free.popleft()
-        slots[slot] = frame.image
+    for frame in source.frames(threading.Event(), quiet):
+        slot = None
+        if not frame.quiet:
+            if not free:
+                released = link.receive()
+                if released is None:
+                    return
+                free.append(released["free"])
+            slot = free.popleft()
+            slots[slot] = frame.image
         inside = "" if frame.place is None else frame.place.inside
         link.send({"frame": [frame.index, frame.seconds, slot], "inside": inside, "counts": source.counts.state()})
         del frame  # its picture need not be kept while the next one is made

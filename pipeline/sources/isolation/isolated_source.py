@@ -33,6 +33,7 @@ from ...errors import SourceError
 from ...memory import ONE_PICTURE_AFTER_THE_OTHER
 from ...types import Frame, Image, Place
 from ..counts import FootageCounts
+from ..quiet import QuietScene
 from .messages import SLOTS, DisconnectedError, Header, Link, Message, Opened, Progress, in_order
 
 WAIT_SECONDS = 0.2  # between two checks of the stop event
@@ -150,16 +151,18 @@ class IsolatedSource:
         """Leave out the frames up to a place; see `Source.continue_after`."""
         self._place = place
 
-    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+    def frames(self, stop: threading.Event, quiet: QuietScene | None = None) -> Iterator[Frame]:
         """Receive the decoded frames; damage and crashes are counted, never raised.
 
         Args:
             stop: once set, no further frame is yielded.
+            quiet: see `Source.frames`.
         """
         reached_end = False
         moment, seconds = -math.inf, 0.0
+        image: Image | None = None  # of the last frame that was not quiet
         try:
-            slots = self._shared_memory()  # (SLOTS, H, W, 3)
+            slots = self._shared_memory(quiet)  # (SLOTS, H, W, 3)
             while not stop.is_set():
                 try:
                     message = self._link.receive(WAIT_SECONDS)
@@ -178,11 +181,13 @@ class IsolatedSource:
                 if progress.frame is not None:
                     index, moment, slot = progress.frame
                     seconds = moment - self.start_seconds
-                    image: Image = slots[slot].copy()
-                    with suppress(DisconnectedError):  # it may have ended; what it sent before is still to be read
-                        self._link.send({"free": slot})
+                    if slot is not None:
+                        image = slots[slot].copy()
+                        with suppress(DisconnectedError):  # it may have ended; what it sent before is still to be read
+                            self._link.send({"free": slot})
+                    assert image is not None  # the first frame has one
                     place = Place(index, self.counts.state(), progress.inside)
-                    yield Frame(self.camera, index, moment, image, place)
+                    yield Frame(self.camera, index, moment, image, place, quiet=slot is None)
                 reached_end = progress.ended
                 if reached_end:
                     return
@@ -190,7 +195,7 @@ class IsolatedSource:
             self._link.close()
             self.counts.finish(reached_end=reached_end, seconds=seconds)
 
-    def _shared_memory(self) -> Image:
+    def _shared_memory(self, quiet: QuietScene | None) -> Image:
         size = SLOTS * self.height * self.width * 3
         file = os.memfd_create(f"reidpipe-{os.getpid()}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
@@ -200,7 +205,8 @@ class IsolatedSource:
             memory = mmap.mmap(file, size)
             with suppress(DisconnectedError):
                 after = None if self._place is None else asdict(self._place)
-                self._link.send({"read": True, "after": after}, file)
+                look = None if quiet is None else [quiet.look_seconds, quiet.restart_seconds]
+                self._link.send({"read": True, "after": after, "quiet": look}, file)
         finally:
             os.close(file)
         return np.frombuffer(memory, np.uint8).reshape(SLOTS, self.height, self.width, 3)

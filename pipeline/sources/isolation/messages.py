@@ -6,6 +6,7 @@ A decoder that sends anything else ends its own camera, like one that crashes.
 from __future__ import annotations
 
 import json
+import math
 import socket
 import threading
 from typing import Annotated, Any
@@ -68,14 +69,14 @@ class Progress(_Checked):
     """One message while the footage is read.
 
     Attributes:
-        frame: its index, its UTC epoch seconds, and where it lies in shared memory.
+        frame: its index, its UTC epoch seconds, and where it lies in shared memory; None for a quiet frame.
         inside: of the frame's `Place`.
         counts: the counts so far.
         log: logger, level and text of what the decoder logged.
         ended: whether the footage is read to its end.
     """
 
-    frame: tuple[Count, Seconds, Slot] | None = None
+    frame: tuple[Count, Seconds, Slot | None] | None = None
     inside: Annotated[str, Field(max_length=PLACE_LENGTH)] = ""
     counts: Counts | None = None
     log: list[tuple[str, int, Line]] = []
@@ -86,11 +87,15 @@ def in_order(message: Message, after_seconds: float) -> Progress:
     """A message of the reading, checked.
 
     Raises:
-        ValueError: it is none, or its frame is not later than the one before.
+        ValueError: it is none, its frame is not later than the one before, or quiet without one before.
     """
     progress = Progress.model_validate(message)
-    if progress.frame is not None and not progress.frame[1] > after_seconds:
-        raise ValueError("frames must follow each other in time")
+    if progress.frame is not None:
+        _, seconds, slot = progress.frame
+        if not seconds > after_seconds:
+            raise ValueError("frames must follow each other in time")
+        if slot is None and after_seconds == -math.inf:
+            raise ValueError("the first frame must have a picture")
     return progress
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...types import Image
+from ..quiet import GreyPlane
 from ..timestamps import ClockState
 
 MARK_STEP = 16  # pixels between two that are compared: decoding the same frame again gives the same ones
@@ -22,7 +22,7 @@ class VideoPlace(BaseModel):
         file: 0-based number of the file.
         file_start_seconds: where it starts, since the camera's first frame.
         timestamp: the frame's, in ticks, as the file has it.
-        mark: of the frame's picture, see `mark_of`.
+        mark: of the frame's pixels, see `mark_of`.
         clock: the file's clock after the frame.
         next_slot: of the thinning.
     """
@@ -37,6 +37,6 @@ class VideoPlace(BaseModel):
     next_slot: Ticks
 
 
-def mark_of(image: Image) -> int:
-    """A checksum of a picture's every 16th pixel, which tells it from its neighbours."""
-    return zlib.crc32(image[::MARK_STEP, ::MARK_STEP].tobytes())
+def mark_of(plane: GreyPlane) -> int:
+    """A checksum of every 16th pixel of a frame's plane, uint8 (H, W), which tells it from its neighbours."""
+    return zlib.crc32(plane[::MARK_STEP, ::MARK_STEP].tobytes())

@@ -15,9 +15,10 @@ from ...config.cameras import CameraConfig
 from ...errors import SourceError
 from ...types import Frame, Image, Place
 from ..counts import FootageCounts
+from ..quiet import QuietScene
 from ..timestamps import Thinning
 from .file import VideoInfo, VideoReader, probe_video
-from .frame_image import bgr_image, upright_size
+from .frame_image import bgr_image, first_plane, small_grey, upright_size
 from .place import VideoPlace, mark_of
 
 
@@ -45,17 +46,21 @@ class VideoSource:
         self._reformatter = VideoReformatter()
         self._file, self._file_start_seconds = 0, 0.0  # the one that is read, and where it starts
         self._place: Place | None = None
+        self._quiet: QuietScene | None = None
+        self._image: Image | None = None  # of the last frame that was not quiet, while quiet ones are looked for
 
     def continue_after(self, place: Place) -> None:
         """Leave out the frames up to a place; see `Source.continue_after`."""
         self._place = place
 
-    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+    def frames(self, stop: threading.Event, quiet: QuietScene | None = None) -> Iterator[Frame]:
         """Decode the footage from its start; damage is counted, never raised.
 
         Args:
             stop: once set, no further frame is yielded.
+            quiet: see `Source.frames`.
         """
+        self._quiet = quiet
         reached_end = False
         last_index = -1 if self._place is None else self._place.index
         try:
@@ -85,7 +90,7 @@ class VideoSource:
             return None
 
         def is_it(frame: VideoFrame) -> bool:
-            return mark_of(bgr_image(frame, self._reformatter)) == at.mark
+            return mark_of(first_plane(frame)) == at.mark
 
         found = reader.skip_to(at.timestamp, at.clock, is_it, stop)
         if found or stop.is_set():
@@ -97,13 +102,13 @@ class VideoSource:
         self._thinning.next_slot = at.next_slot
         return reader
 
-    def _place_of(self, index: int, reader: VideoReader, image: Image) -> Place:
+    def _place_of(self, index: int, reader: VideoReader, frame: VideoFrame) -> Place:
         if reader.place is None:
             return Place(index, self.counts.state())
         timestamp, clock = reader.place
         at = VideoPlace(
-            file=self._file, file_start_seconds=self._file_start_seconds, timestamp=timestamp, mark=mark_of(image),
-            clock=clock, next_slot=self._thinning.next_slot)
+            file=self._file, file_start_seconds=self._file_start_seconds, timestamp=timestamp,
+            mark=mark_of(first_plane(frame)), clock=clock, next_slot=self._thinning.next_slot)
         return Place(index, self.counts.state(), at.model_dump_json())
 
     def _frames_of(self, reader: VideoReader, last_index: int, stop: threading.Event) -> Iterator[Frame]:
@@ -129,9 +134,15 @@ class VideoSource:
 
     def _converted(self, frame: VideoFrame, index: int, reader: VideoReader) -> Frame:
         """A decoded frame as one of this camera; `_frames_of` keeps no name of its picture while it makes the next."""
-        image = bgr_image(frame, self._reformatter)
-        place = self._place_of(index, reader, image)
-        return Frame(self.camera, index, self.start_seconds + self._seconds, image, place)
+        seconds, place = self.start_seconds + self._seconds, self._place_of(index, reader, frame)
+        if self._quiet is None:
+            return Frame(self.camera, index, seconds, bgr_image(frame, self._reformatter), place)
+        plane, gain = small_grey(frame, self._reformatter)
+        is_quiet = self._quiet.is_quiet(plane, seconds, gain)
+        if self._image is None or not is_quiet:
+            self._image = None  # lets go of it before the next is made
+            self._image = bgr_image(frame, self._reformatter)
+        return Frame(self.camera, index, seconds, self._image, place, is_quiet)
 
     def _report_problems(self, reader: VideoReader, odd_sizes: int) -> None:
         if reader.problem:

@@ -17,7 +17,6 @@ from ...errors import WeightsError
 from ...stopwatch import Stopwatch
 from ...trust import require_data_only
 from ...types import Frame, Image
-from .quiet import QuietCameras
 
 BATCHES_AHEAD = 2  # detected while an earlier batch is tracked
 
@@ -99,46 +98,36 @@ def detect_ahead(
     detector: Detector,
     batch: int,
     clock: Stopwatch,
-    quiet: QuietCameras | None = None,
 ) -> Iterator[tuple[Frame, Detections]]:
     """Detect people in frames of all cameras; yields them in order while the next batches are being detected.
+
+    A quiet frame is not searched: it has the detections of its camera's last frame that is not quiet.
 
     Args:
         frames: in the order in which they are yielded.
         detector: shared by all cameras.
         batch: frames per call of the detector.
         clock: measures the stage "detect".
-        quiet: which frames have the detections of the last one of their camera that was searched; None for none.
     """
-    cameras = quiet or QuietCameras(0.0)
     latest: dict[str, Detections] = {}  # of each camera's last frame that was searched
 
     def detect(images: list[Image]) -> list[Detections]:
         with clock.stage("detect"):
-            return detector.detect(images) if images else []
+            return detector.detect(images)
 
-    in_flight: deque[tuple[list[Frame], list[bool], Future[list[Detections]]]] = deque()
+    in_flight: deque[tuple[list[Frame], Future[list[Detections]] | None]] = deque()
     with ThreadPoolExecutor(BATCHES_AHEAD, thread_name_prefix="detect") as workers:
         while True:
-            following, skipped = _next_batch(frames, cameras, batch, clock)
+            following = list(islice(frames, batch))
             if following:
-                images = [frame.image for frame, skip in zip(following, skipped, strict=True) if not skip]
-                in_flight.append((following, skipped, workers.submit(detect, images)))
+                images = [frame.image for frame in following if not frame.quiet]
+                in_flight.append((following, workers.submit(detect, images) if images else None))
             if in_flight and (not following or len(in_flight) > BATCHES_AHEAD):
-                done, were_skipped, future = in_flight.popleft()
-                found = iter(future.result())
-                for frame, skip in zip(done, were_skipped, strict=True):
-                    if not skip:
+                done, future = in_flight.popleft()
+                found = iter([] if future is None else future.result())
+                for frame in done:
+                    if not frame.quiet:
                         latest[frame.camera] = next(found)
                     yield frame, latest[frame.camera]
             if not following and not in_flight:
                 return
-
-
-def _next_batch(
-    frames: Iterator[Frame], cameras: QuietCameras, batch: int, clock: Stopwatch
-) -> tuple[list[Frame], list[bool]]:
-    """As many frames as a batch has, and which of them need no search."""
-    following = list(islice(frames, batch))
-    with clock.stage("detect"):
-        return following, [cameras.is_quiet(frame) for frame in following]

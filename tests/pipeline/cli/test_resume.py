@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,8 +18,7 @@ import pytest
 import yaml
 
 from reidpipe.pipeline.output.video.writer import VideoWriter
-from reidpipe.pipeline.stages.detection.quiet import QuietCameras
-from reidpipe.pipeline.types import Frame
+from reidpipe.pipeline.sources.quiet import QuietScene
 
 from ..commands import reidpipe
 from ..media import open_camera, read, write_video
@@ -29,8 +29,8 @@ KILLS = 3
 FULL_BYTES = 1_500_000  # of the database's log: enough for the beginning of the tiny store
 # Checkpoints in every second of footage, and links of tracks that are two seconds long: the store is ten seconds long.
 PROGRAM = (
-    "from reidpipe.pipeline import run; from reidpipe.pipeline.running import stages; "
-    "run.CHECKPOINT_SECONDS = stages.CHECKPOINT_SECONDS = 1.0; stages.EARLY_SECONDS = 2.0; "
+    "from reidpipe.pipeline.running import stages; "
+    "stages.CHECKPOINT_SECONDS = 1.0; stages.EARLY_SECONDS = 2.0; "
     "from reidpipe.pipeline.cli.main import main; main()")
 NEVER_EQUAL = {"started_at", "finished_at", "heartbeat_at", "created_at", "writer", "config"}
 OPEN_TRACKS_WITH_IDENTITY = (
@@ -138,9 +138,8 @@ def write_pause(path):
 
 def test_quiet_footage_that_is_resumed_ends_as_an_unbroken_run(tmp_path):
     write_pause(tmp_path / "left.mp4")
-    quiet = QuietCameras(2.0, restart_seconds=1.0)
-    footage = enumerate(pictures(tmp_path / "left.mp4"))
-    assert 30 < sum(quiet.is_quiet(Frame("left", index, index / 10, image)) for index, image in footage) < 50
+    footage = open_camera(tmp_path / "left.mp4").frames(threading.Event(), QuietScene(2.0, restart_seconds=1.0))
+    assert 30 < sum(frame.quiet for frame in footage) < 50
     results = []
     for moments in ([], [10, 25]):  # frames are stored 2.5 s later, so both lie in the pause
         folder = tmp_path / f"killed {len(moments)} times"

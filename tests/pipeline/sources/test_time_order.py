@@ -19,7 +19,7 @@ class ListSource:
         self.read = 0
         self.counts = FootageCounts(camera)
 
-    def frames(self, stop):
+    def frames(self, stop, quiet=None):
         for seconds in self._seconds:
             self.read += 1
             yield Frame(self.camera, self.counts.add_decoded(), seconds, None)

@@ -229,6 +229,13 @@ def test_senseless_messages_of_a_decoder_keep_the_frames_before(hostile, message
     assert "its decoder sent damaged data after 0.1 s" in source.counts.error
 
 
+def test_a_decoder_that_calls_the_first_frame_quiet_ends_its_camera(hostile):
+    hostile(SOUND, frame(0.1, slot=None), frame(0.9))
+    source = open_camera("x.mp4")
+    assert read(source) == []
+    assert "its decoder sent damaged data" in source.counts.error
+
+
 # --- files that name other files --------------------------------------------------------------------------------------
 
 
