@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
+from openvino.passes import ConstantFolding, Manager
 
 from ...reid.disk.files import make_folder, replacing
 from ...reid.disk.guard import MARK, Guard
@@ -59,7 +61,7 @@ def quantise_detector(
     guard = Guard([weights, *footage], force=force)
     for path in (target, target.with_suffix(".bin")):
         guard.check(path, lambda one: _is_own(one.with_suffix(".xml")))
-    network = read_network(weights)
+    network = _with_plain_biases(read_network(weights))
     images = list(_frames(footage, image_size))
     layers = [re.match(r"/model\.(\d+)/", one.get_friendly_name()) for one in network.get_ops()]
     last = max((int(layer[1]) for layer in layers if layer), default=0)  # the head
@@ -72,9 +74,12 @@ def quantise_detector(
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(images),
         ignored_scope=scope,
-        # One frame with an extreme number must not make the steps of all others coarse.
         advanced_parameters=nncf.AdvancedQuantizationParameters(
-            activations_range_estimator_params=RangeEstimatorParametersSet.MEAN_NO_OUTLIERS_MINMAX),
+            # One frame with an extreme number must not make the steps of all others coarse.
+            activations_range_estimator_params=RangeEstimatorParametersSet.MEAN_NO_OUTLIERS_MINMAX,
+            # By default, NNCF corrects no bias of a layer one of whose biases would more than double: nearly all layers.
+            bias_correction_params=nncf.AdvancedBiasCorrectionParameters(threshold=math.inf),
+        ),
     )
     quantised.set_rt_info(MARK, ["framework", MADE_BY])
     make_folder(out)
@@ -85,6 +90,18 @@ def quantise_detector(
             with replacing(target.with_suffix(suffix)) as temporary:
                 shutil.copyfile(written.with_suffix(suffix), temporary)
     return target
+
+
+def _with_plain_biases(network: ov.Model) -> ov.Model:
+    """The network with constants as biases, in place.
+
+    OpenVINO reads the bias of a convolution in ONNX as a constant and operations that give it its shape, and NNCF
+    does not find it behind them: it would correct none.
+    """
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(network)
+    return network
 
 
 def _activations(network: ov.Model) -> list[str]:
