@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ from ...reid.wording import counted
 from ..errors import ConfigError, WeightsError
 from ..stages.detection.openvino_detector import letterboxed, network_hw, read_network
 from ..trust import OPENVINO_FOLDER
+from .rounding import round_weights
 
 CALIBRATION_FRAMES = 240
 SMALLEST_SHARE = 0.02  # of the footage before the first and after the last frame: often black, or of another scene
@@ -33,7 +33,7 @@ MADE_BY = "made_by"  # key of the exported model, by which later exports know th
 def quantise_detector(
     weights: Path, footage: Sequence[Path], out: Path, image_size: int = 640, force: bool = False
 ) -> Path:
-    """Quantise an ONNX detector by post-training quantisation (NNCF), and write it as an OpenVINO folder.
+    """Quantise an ONNX detector after training (NNCF, weights rounded by GPTQ), and write it as an OpenVINO folder.
 
     Args:
         weights: an ONNX detector as `reidpipe train-detector` or `yolo export format=onnx` writes it.
@@ -74,13 +74,11 @@ def quantise_detector(
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(images),
         ignored_scope=scope,
+        # One frame with an extreme number must not make the steps of all others coarse.
         advanced_parameters=nncf.AdvancedQuantizationParameters(
-            # One frame with an extreme number must not make the steps of all others coarse.
-            activations_range_estimator_params=RangeEstimatorParametersSet.MEAN_NO_OUTLIERS_MINMAX,
-            # By default, NNCF corrects no bias of a layer one of whose biases would more than double: nearly all layers.
-            bias_correction_params=nncf.AdvancedBiasCorrectionParameters(threshold=math.inf),
-        ),
+            activations_range_estimator_params=RangeEstimatorParametersSet.MEAN_NO_OUTLIERS_MINMAX),
     )
+    round_weights(quantised, network, images)
     quantised.set_rt_info(MARK, ["framework", MADE_BY])
     make_folder(out)
     with tempfile.TemporaryDirectory() as folder:  # OpenVINO wants the real suffixes
@@ -93,10 +91,10 @@ def quantise_detector(
 
 
 def _with_plain_biases(network: ov.Model) -> ov.Model:
-    """The network with constants as biases, in place.
+    """The network with constants as weights and biases, changed in place.
 
-    OpenVINO reads the bias of a convolution in ONNX as a constant and operations that give it its shape, and NNCF
-    does not find it behind them: it would correct none.
+    OpenVINO reads the bias of a convolution in ONNX as a constant and operations that give it its shape; NNCF does not
+    find it behind them, and would correct none.
     """
     passes = Manager()
     passes.register_pass(ConstantFolding())
