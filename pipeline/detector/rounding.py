@@ -66,7 +66,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """How a convolution cuts windows from its input; those of one input that cut alike share their moments."""
+    """How a convolution cuts windows from its input; equal ones share their mean and covariance."""
 
     tensor: tuple[str, int]  # the operation that computes the input, and which of its outputs
     kernel_hw: tuple[int, int]
@@ -103,8 +103,8 @@ def round_weights(quantised: ov.Model, original: ov.Model, images: Sequence[Floa
         images: calibration frames as the network takes them, float32 (1, 3, H, W).
     """
     names = {one.get_friendly_name() for one in quantised.get_ops() if _is_quantised(one)}
-    layers = [Layer.of(one) for one in original.get_ordered_ops() if one.get_friendly_name() in names]
-    layers = [one for one in layers if one is not None]
+    candidates = [Layer.of(one) for one in original.get_ordered_ops() if one.get_friendly_name() in names]
+    layers = [one for one in candidates if one is not None]
     at = {one.get_friendly_name(): one for one in quantised.get_ops()}
     largest = {layer.name: _largest_integer(at[layer.name].input_value(1)) for layer in layers}
     for layer in layers:  # what a layer reads is then only off by what rounding the activations takes
@@ -197,4 +197,4 @@ def _largest_integer(weights: ov.Output) -> int:
     node = weights.get_node()
     while node.get_type_name() != "Constant":
         node = node.input_value(0).get_node()
-    return int(np.abs(np.asarray(node.data, np.float32)).max())
+    return max(int(np.abs(np.asarray(node.data, np.float32)).max()), 1)

@@ -36,7 +36,7 @@ def test_a_quantised_detector_finds_what_the_original_finds(tmp_path):
     assert again.exit_code == 0, "its own export may be replaced"
 
 
-def test_weights_that_are_rounded_alike_shift_no_confidence(tmp_path):
+def test_weights_that_are_all_rounded_down_shift_no_confidence(tmp_path):
     pytest.importorskip("nncf", reason="NNCF (the extra int8) is not installed")
     weights, video = write_convolution(tmp_path / "cells.onnx", uneven=True), write_video(tmp_path / "door.mp4", 20)
     out = tmp_path / "cells_int8_openvino_model"

@@ -35,6 +35,6 @@ def test_integers_stay_within_their_limit_and_inputs_that_never_change_do_no_har
     weights = np.full((2, 4), 126.6, np.float32)
     whole = compensated(weights, np.zeros((4, 4), np.float32), 126)
     assert whole.min() == whole.max() == 126
-    alike = compensated(weights * [[1], [-1]], np.ones((4, 4), np.float32), 126)
-    assert np.abs(alike).max() <= 126
-    assert np.isfinite(alike).all()
+    equal = compensated(weights * [[1], [-1]], np.ones((4, 4), np.float32), 126)
+    assert np.abs(equal).max() <= 126
+    assert np.isfinite(equal).all()
