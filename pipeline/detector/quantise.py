@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
+from openvino.passes import ConstantFolding, Manager
 
 from ...reid.disk.files import make_folder, replacing
 from ...reid.disk.guard import MARK, Guard
@@ -20,6 +21,7 @@ from ...reid.wording import counted
 from ..errors import ConfigError, WeightsError
 from ..stages.detection.openvino_detector import letterboxed, network_hw, read_network
 from ..trust import OPENVINO_FOLDER
+from .rounding import round_weights
 
 CALIBRATION_FRAMES = 240
 SMALLEST_SHARE = 0.02  # of the footage before the first and after the last frame: often black, or of another scene
@@ -31,7 +33,7 @@ MADE_BY = "made_by"  # key of the exported model, by which later exports know th
 def quantise_detector(
     weights: Path, footage: Sequence[Path], out: Path, image_size: int = 640, force: bool = False
 ) -> Path:
-    """Quantise an ONNX detector by post-training quantisation (NNCF), and write it as an OpenVINO folder.
+    """Quantise an ONNX detector after training (NNCF, weights rounded by GPTQ), and write it as an OpenVINO folder.
 
     Args:
         weights: an ONNX detector as `reidpipe train-detector` or `yolo export format=onnx` writes it.
@@ -59,7 +61,7 @@ def quantise_detector(
     guard = Guard([weights, *footage], force=force)
     for path in (target, target.with_suffix(".bin")):
         guard.check(path, lambda one: _is_own(one.with_suffix(".xml")))
-    network = read_network(weights)
+    network = _with_plain_biases(read_network(weights))
     images = list(_frames(footage, image_size))
     layers = [re.match(r"/model\.(\d+)/", one.get_friendly_name()) for one in network.get_ops()]
     last = max((int(layer[1]) for layer in layers if layer), default=0)  # the head
@@ -76,6 +78,7 @@ def quantise_detector(
         advanced_parameters=nncf.AdvancedQuantizationParameters(
             activations_range_estimator_params=RangeEstimatorParametersSet.MEAN_NO_OUTLIERS_MINMAX),
     )
+    round_weights(quantised, network, images)
     quantised.set_rt_info(MARK, ["framework", MADE_BY])
     make_folder(out)
     with tempfile.TemporaryDirectory() as folder:  # OpenVINO wants the real suffixes
@@ -85,6 +88,18 @@ def quantise_detector(
             with replacing(target.with_suffix(suffix)) as temporary:
                 shutil.copyfile(written.with_suffix(suffix), temporary)
     return target
+
+
+def _with_plain_biases(network: ov.Model) -> ov.Model:
+    """The network with constants as weights and biases, changed in place.
+
+    OpenVINO reads the bias of a convolution in ONNX as a constant and operations that give it its shape; NNCF does not
+    find it behind them, and would correct none.
+    """
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(network)
+    return network
 
 
 def _activations(network: ov.Model) -> list[str]:

@@ -36,6 +36,21 @@ def test_a_quantised_detector_finds_what_the_original_finds(tmp_path):
     assert again.exit_code == 0, "its own export may be replaced"
 
 
+def test_weights_that_are_all_rounded_down_shift_no_confidence(tmp_path):
+    pytest.importorskip("nncf", reason="NNCF (the extra int8) is not installed")
+    weights, video = write_convolution(tmp_path / "cells.onnx", uneven=True), write_video(tmp_path / "door.mp4", 20)
+    out = tmp_path / "cells_int8_openvino_model"
+    done = export(weights, out, "--int8", "--calibrate", video, "--image-size", 64)
+    assert done.exit_code == 0, done.output
+    image = np.full((64, 64, 3), 110, np.uint8)  # about as bright as the footage
+    found = [
+        open_detector(DetectorConfig(weights=str(path), image_size=64, confidence=0.2), threads=1).detect([image])[0]
+        for path in (weights, out)
+    ]
+    assert found[0].confidence == pytest.approx([0.3 + 110 / 255], abs=0.02)
+    assert found[1].confidence == pytest.approx(found[0].confidence, abs=0.15)
+
+
 def test_activations_stay_within_the_convolution_before_them(tmp_path):
     pytest.importorskip("nncf", reason="NNCF (the extra int8) is not installed")
     weights, video = write_convolution(tmp_path / "cells.onnx", activated=True), write_video(tmp_path / "door.mp4", 20)
