@@ -76,6 +76,11 @@ class _Remembering:
         """D, the length of one embedding."""
         return self._embedder.dimensions
 
+    @property
+    def arithmetic(self) -> str:
+        """As of the embedder."""
+        return self._embedder.arithmetic
+
     def embed(self, crops: list[NDArray[np.uint8]]) -> Appearance:
         """As the embedder."""
         keys = [blake2b(crop.tobytes() + bytes(str(crop.shape), "ascii")).digest() for crop in crops]
