@@ -17,6 +17,11 @@ def export(*arguments):
     return CliRunner().invoke(main, ["export-detector", *map(str, arguments)])
 
 
+def people_in(image, weights, confidence):
+    config = DetectorConfig(weights=str(weights), image_size=64, confidence=confidence)
+    return open_detector(config, threads=1).detect([image])[0]
+
+
 def test_a_quantised_detector_finds_what_the_original_finds(tmp_path):
     pytest.importorskip("nncf", reason="NNCF (the extra int8) is not installed")
     weights, video = write_convolution(tmp_path / "cells.onnx"), write_video(tmp_path / "door.mp4", 20)
@@ -26,10 +31,7 @@ def test_a_quantised_detector_finds_what_the_original_finds(tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ["cells.bin", "cells.xml"]
     image = np.zeros((64, 64, 3), np.uint8)
     image[:32, 32:] = 110  # within the range of the footage
-    found = [
-        open_detector(DetectorConfig(weights=str(path), image_size=64, confidence=0.3), threads=1).detect([image])[0]
-        for path in (weights, out)
-    ]
+    found = [people_in(image, path, confidence=0.3) for path in (weights, out)]
     assert [len(one) for one in found] == [1, 1]
     assert found[1].confidence == pytest.approx(found[0].confidence, abs=0.05)
     again = export(weights, out, "--int8", "--calibrate", video, "--image-size", 64)
@@ -43,10 +45,7 @@ def test_weights_that_are_all_rounded_down_shift_no_confidence(tmp_path):
     done = export(weights, out, "--int8", "--calibrate", video, "--image-size", 64)
     assert done.exit_code == 0, done.output
     image = np.full((64, 64, 3), 110, np.uint8)  # about as bright as the footage
-    found = [
-        open_detector(DetectorConfig(weights=str(path), image_size=64, confidence=0.2), threads=1).detect([image])[0]
-        for path in (weights, out)
-    ]
+    found = [people_in(image, path, confidence=0.2) for path in (weights, out)]
     assert found[0].confidence == pytest.approx([0.3 + 110 / 255], abs=0.02)
     assert found[1].confidence == pytest.approx(found[0].confidence, abs=0.15)
 
