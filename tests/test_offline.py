@@ -16,6 +16,7 @@ import yaml
 
 from reidpipe import offline
 from reidpipe.pipeline.cli.main import main
+from reidpipe.pipeline.stages.detection.detect import BUNDLED
 from reidpipe.reid.model.network import ModelSpec, create_model, packed_model
 
 from .pipeline.media import write_video
@@ -132,6 +133,7 @@ COMMANDS = {
         ["export-model", "best.pt", "model.onnx"],
         ["evaluate-reid", "--data", ".", "--page", "../page.png"],
         ["explain", CROP, "--out", "explained.png"],
+        ["thin-detector", str(BUNDLED["person"]), "thin.onnx", "--footage", "left.mp4", "--steps", "2"],
     ],
 }
 WITH_WEIGHTS_OF_ULTRALYTICS = ["train-detector"]  # needs a checkpoint, see below

@@ -22,7 +22,12 @@ from .identities.correct import identities_group
 from .identities.explain import explain_link_command
 from .identities.link import check_identities, link_command
 from .identities.search import search_command
-from .models.detector import evaluate_detector_command, export_detector_command, train_detector_command
+from .models.detector import (
+    evaluate_detector_command,
+    export_detector_command,
+    thin_detector_command,
+    train_detector_command,
+)
 from .models.evaluate import evaluate_reid_command, explain_group
 from .models.train import (
     ablate_command,
@@ -222,6 +227,7 @@ for _command in (
     search_command,
     export_model_command,
     train_detector_command,
+    thin_detector_command,
     export_detector_command,
     evaluate_detector_command,
 ):

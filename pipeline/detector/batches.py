@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ...reid.disk.files import read_image
+from ..errors import ConfigError
 
 Image = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
 
 PAD_GREY = 114
+JPEG_QUALITY = 92
 COVERED_PEOPLE = 0.2  # share of people of whom a part is covered by a piece of the picture where nobody is
 MOST_COVERED = 0.55  # people of whom more is covered are no labels
 MOST_ROWS = 4  # of a grid of upright pictures
@@ -32,12 +35,16 @@ def batches(
     """
     upright = [path for path in paths if _is_upright(path)]
     is_upright = set(upright)
+
+    def draw() -> tuple[Image, Boxes]:
+        return _labelled(upright[int(rng.integers(len(upright)))])
+
     for _ in range(epochs):
         order = rng.permutation(len(paths))
         for start in range(0, len(paths) - batch + 1, batch):
             chosen = [paths[row] for row in order[start : start + batch]]
             samples = [
-                _augmented(_grid(upright, hw, rng) if path in is_upright else _labelled(path), hw, rng)
+                _augmented(_grid(draw, hw, rng) if path in is_upright else _labelled(path), hw, rng)
                 for path in chosen
             ]
             stacked = np.stack([image[..., ::-1] for image, _ in samples]).transpose(0, 3, 1, 2)  # RGB
@@ -51,6 +58,44 @@ def batches(
                     "batch_idx": torch.from_numpy(owner).float(),
                 },
             )
+
+
+def unlabelled_batches(
+    footage: Sequence[Path], every: int, steps: int, batch: int, hw: tuple[int, int], rng: np.random.Generator
+) -> Iterator[NDArray[np.float32]]:
+    """Batches of frames without labels, float32 (N, 3, H, W) RGB in [0, 1], augmented as those of `batches`.
+
+    Args:
+        footage: videos, and folders of .jpg.
+        every: every N-th frame of each is used.
+        steps: number of batches.
+        batch: N.
+        hw: height and width.
+        rng: source of randomness.
+
+    Raises:
+        ConfigError: there are no frames.
+    """
+    # As JPEG: thousands of frames would not fit into memory as they are.
+    stored = [cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1] for path in footage
+              for _, image in frames(path, every)]
+    if not stored:
+        raise ConfigError("--footage: holds no frames: give videos, or folders of .jpg")
+
+    def picture(row: int) -> tuple[Image, Boxes]:
+        return np.asarray(cv2.imdecode(stored[row], cv2.IMREAD_COLOR), np.uint8), np.zeros((0, 4), np.float32)
+
+    def draw() -> tuple[Image, Boxes]:
+        return picture(int(rng.integers(len(stored))))
+
+    order = np.concatenate([rng.permutation(len(stored)) for _ in range(-(-steps * batch // len(stored)))])
+    for step in range(steps):
+        images = []
+        for row in order[step * batch : (step + 1) * batch].tolist():
+            image, nobody = picture(row)
+            upright = image.shape[0] > image.shape[1]
+            images.append(_augmented(_grid(draw, hw, rng) if upright else (image, nobody), hw, rng)[0])
+        yield np.stack([image[..., ::-1] for image in images]).transpose(0, 3, 1, 2).astype(np.float32) / 255
 
 
 def _is_upright(path: Path) -> bool:
@@ -67,14 +112,16 @@ def _labelled(path: Path) -> tuple[Image, Boxes]:
     return image, xyxy * np.array([*image.shape[1::-1]] * 2, np.float32)
 
 
-def _grid(paths: Sequence[Path], hw: tuple[int, int], rng: np.random.Generator) -> tuple[Image, Boxes]:
+def _grid(
+    draw: Callable[[], tuple[Image, Boxes]], hw: tuple[int, int], rng: np.random.Generator
+) -> tuple[Image, Boxes]:
     """A picture of height and width `hw`, filled by one to `MOST_ROWS` rows of pictures, and its boxes (M, 4)."""
     canvas, found = np.full((*hw, 3), PAD_GREY, np.uint8), [np.zeros((0, 4), np.float32)]
     rows = rng.integers(1, MOST_ROWS + 1)
     for top in np.arange(rows) * (hw[0] // rows):
         left = 0
         while left < hw[1]:
-            image, xyxy = _labelled(paths[int(rng.integers(len(paths)))])
+            image, xyxy = draw()
             scale = hw[0] // rows / image.shape[0]
             tile = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             tile = tile[: hw[0] - top, : hw[1] - left]
@@ -173,3 +220,23 @@ def _shared_area(xyxy: Boxes, other: Boxes) -> Boxes:
     """Area that boxes (N, 4) share with another (1, 4), (N,)."""
     top_left, bottom_right = np.maximum(xyxy[:, :2], other[:, :2]), np.minimum(xyxy[:, 2:], other[:, 2:])
     return np.asarray((bottom_right - top_left).clip(0).prod(1), np.float32)
+
+
+def frames(path: Path, every: int) -> Iterator[tuple[int, Image]]:
+    """Every N-th frame of a video or picture of a folder, uint8 (H, W, 3) BGR, with its number.
+
+    Raises:
+        ConfigError: the video cannot be decoded.
+    """
+    if path.is_dir():
+        for index, picture in enumerate(sorted(path.glob("*.jpg"))):
+            if index % every == 0:
+                yield index, read_image(picture)
+        return
+    try:
+        with av.open(str(path)) as container:
+            for index, frame in enumerate(container.decode(video=0)):
+                if index % every == 0:
+                    yield index, np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+    except (av.FFmpegError, IndexError) as error:  # IndexError: it holds no video
+        raise ConfigError(f"{path}: is damaged or no video: give another one, or a folder of .jpg") from error

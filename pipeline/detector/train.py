@@ -8,11 +8,10 @@ import shutil
 import struct
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
-import av
 import cv2
 import numpy as np
 import onnx
@@ -22,12 +21,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ultralytics import YOLO
 from ultralytics.nn.tasks import DetectionModel
 
-from ...reid.disk.files import make_folder, read_image, replacing, write_new
+from ...reid.disk.files import make_folder, replacing, write_new
 from ...reid.disk.guard import MARK, Guard
 from ...reid.engines.onnx_file import read_metadata
 from ..stages.detection.ultralytics_detector import open_yolo
 from ..trust import require_data_only
-from .batches import batches
+from .batches import JPEG_QUALITY, batches, frames
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,6 @@ STRIDE = 32  # sides of the network's input are multiples of it
 LABEL_CONFIDENCE = 0.3  # detections of the original model below it are not used as labels
 LABEL_IMAGE_SIZE = 960  # larger than at inference, for better labels
 LABEL_ENLARGEMENT = 1.5  # at most, of small pictures: with more, the boxes of people who fill them end at the knees
-JPEG_QUALITY = 92
 LOSS_GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # ultralytics' own
 BACKBONE_STAGES = 10
 BACKBONE_RATE = 0.25  # of the learning rate: features of real images serve for rendered ones, too
@@ -98,7 +96,7 @@ def train_detector(
         require_data_only("--start-from", str(path), trust_weights)
     guard = Guard([weights, *starts, *scenes, *footage], force=force)
     guard.check(out / "person.pt", _is_own_checkpoint)
-    guard.check(out / "person.onnx", _is_own_export)
+    guard.check(out / "person.onnx", is_own_export)
     for part in ("images", "labels"):
         make_folder(out / "real" / part)
     labeller = open_yolo(str(weights), "--weights")
@@ -239,14 +237,15 @@ def _is_own_checkpoint(path: Path) -> bool:
         return False
 
 
-def _is_own_export(path: Path) -> bool:
+def is_own_export(path: Path) -> bool:
+    """Whether an ONNX file is of this program."""
     return read_metadata(path).get(MADE_BY) == MARK
 
 
 def label_footage(model: YOLO, footage: Iterable[Path], out: Path, every: int, guard: Guard) -> None:
     """Write every N-th frame of the footage as JPEG, with the model's person detections as YOLO labels."""
     for path in footage:
-        for index, image in _frames(path, every):
+        for index, image in frames(path, every):
             name = f"{path.parent.name}_{path.stem}_{index:06d}"
             if (out / "labels" / f"{name}.txt").exists():  # written by an earlier, interrupted training
                 continue
@@ -258,16 +257,3 @@ def label_footage(model: YOLO, footage: Iterable[Path], out: Path, every: int, g
             guard.check(picture, _is_own_jpeg)
             write_new(picture, JPEG_BEGINNING + jpeg.tobytes()[2:])
             write_new(labels, "\n".join(rows).encode())
-
-
-def _frames(path: Path, every: int) -> Iterator[tuple[int, Image]]:
-    """Every N-th frame of a video or picture of a folder, with its number."""
-    if path.is_dir():
-        for index, picture in enumerate(sorted(path.glob("*.jpg"))):
-            if index % every == 0:
-                yield index, read_image(picture)
-        return
-    with av.open(str(path)) as container:
-        for index, frame in enumerate(container.decode(video=0)):
-            if index % every == 0:
-                yield index, np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)

@@ -1,4 +1,4 @@
-"""Commands of the person detector: train-detector, export-detector, evaluate-detector."""
+"""Commands of the person detector: train-detector, thin-detector, export-detector, evaluate-detector."""
 
 from __future__ import annotations
 
@@ -60,22 +60,40 @@ def train_detector_command(
 
     from ...detector.train import train_detector
 
-    for path in (weights, *([start_from] if start_from else []), *scenes, *footage):
-        with failing_as(ConfigError, path):
-            if not path.exists():
-                raise ConfigError(f"{path} does not exist")
-            if path.is_dir():
-                names = [one.suffix for one in path.iterdir()]
-                if ".jpg" not in names and path not in scenes:
-                    raise ConfigError(f"{path} holds no .jpg: give a video, or a folder of photos")
-            else:
-                path.open("rb").close()
+    for path in (weights, *([start_from] if start_from else []), *scenes):
+        _check_readable(path)
+    _check_footage(footage)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     exported = train_detector(
         weights, scenes, footage, out, every, epochs, learning_rate=learning_rate, start_from=start_from,
         kept_backbone=keep_backbone, force=force, trust_weights=trust_weights,
     )
     click.echo(f"{exported}: {exported.stat().st_size / 2**20:.1f} MiB")
+
+
+@click.command("thin-detector")
+@click.argument("weights", type=FILE)
+@click.argument("out", type=FILE)
+@click.option("--footage", type=ANY_PATH, multiple=True, required=True, help="video, or folder of .jpg; repeatable")
+@click.option("--every", type=click.IntRange(1, 10**6), default=10, show_default=True, help="use every N-th frame")
+@click.option("--channels", type=click.IntRange(1, 1024), default=32, show_default=True, help="inside the new head")
+@click.option("--steps", type=click.IntRange(1, 10**6), default=2000, show_default=True, help="of 16 images")
+@force_option
+def thin_detector_command(
+    weights: Path, out: Path, footage: tuple[Path, ...], every: int, channels: int, steps: int, force: bool
+) -> None:
+    """Make an ONNX detector faster: give it a thinner head that learns from its own.
+
+    Needs no labels, but footage with people as the detector will see them. WEIGHTS must have the head of a YOLOv8.
+    """
+    import logging
+
+    from ...detector.thinning import thin_detector
+
+    _check_footage(footage)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    written = thin_detector(weights, footage, out, channels, every, steps, force=force)
+    click.echo(f"{written}: {written.stat().st_size / 2**20:.1f} MiB")
 
 
 @click.command("export-detector")
@@ -150,3 +168,21 @@ def evaluate_detector_command(
         ],
     )
     return terminal().print(table)
+
+
+def _check_footage(footage: tuple[Path, ...]) -> None:
+    """Refuse what is neither a file nor a folder of .jpg."""
+    for path in footage:
+        _check_readable(path)
+        if path.is_dir() and all(one.suffix != ".jpg" for one in path.iterdir()):
+            raise ConfigError(f"{path} holds no .jpg: give a video, or a folder of photos")
+
+
+def _check_readable(path: Path) -> None:
+    with failing_as(ConfigError, path):
+        if not path.exists():
+            raise ConfigError(f"{path} does not exist")
+        if path.is_dir():
+            list(path.iterdir())
+        else:
+            path.open("rb").close()

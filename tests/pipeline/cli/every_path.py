@@ -8,6 +8,7 @@ import yaml
 from click.testing import CliRunner
 
 from reidpipe.pipeline.cli.main import main
+from reidpipe.pipeline.stages.detection.detect import BUNDLED
 
 from ...permissions import binding_permissions
 
@@ -67,6 +68,10 @@ INPUTS = {
     "train-detector scenes": Place(
         "train-detector --out {folder}/new --weights {folder}/best.pt --scenes {}", is_folder=True
     ),
+    "thin-detector weights": Place(
+        "thin-detector {} {folder}/new.onnx --footage {folder}/door.mp4", code=4, suffix=".onnx"
+    ),
+    "thin-detector footage": Place(f"thin-detector {BUNDLED['person']} {{folder}}/new.onnx --footage {{}}"),
     "evaluate-detector config": Place("evaluate-detector --truth {folder} --cameras {}"),
     "evaluate-detector truth": Place("evaluate-detector --cameras {folder}/store.yaml --truth {}", is_folder=True),
     "run source": Place("run --quiet --cameras {config}", code=3, suffix=".mp4", section=("store", "source")),
@@ -91,6 +96,9 @@ OUTPUTS = {
     "ablate": Place("ablate --config {folder}/study.yaml --seeds 1 --out {}", is_folder=True),
     "leave-one-out": Place("leave-one-out --config {folder}/left.yaml --out {}", is_folder=True),
     "train-detector": Place("train-detector --trust-weights --weights {folder}/best.pt --out {}", is_folder=True),
+    "thin-detector": Place(
+        f"thin-detector {BUNDLED['person']} {{}} --footage {{folder}}/door.mp4 --every 100 --steps 1", suffix=".onnx"
+    ),
     "run database": Place("run --quiet --cameras {config}", code=5, section=("store", "database")),
 }
 OUTPUTS = {name: Place(**{**vars(place), "is_output": True, "code": 5 if place.section else 6})
