@@ -95,7 +95,8 @@ def unlabelled_batches(
             image, nobody = picture(row)
             upright = image.shape[0] > image.shape[1]
             images.append(_augmented(_grid(draw, hw, rng) if upright else (image, nobody), hw, rng)[0])
-        yield np.stack([image[..., ::-1] for image in images]).transpose(0, 3, 1, 2).astype(np.float32) / 255
+        pixels = np.stack([image[..., ::-1] for image in images]).transpose(0, 3, 1, 2)
+        yield np.divide(pixels, 255, dtype=np.float32)
 
 
 def _is_upright(path: Path) -> bool:

@@ -80,6 +80,10 @@ class Head(nn.Module):
         """maps: for each branch what it reads, (N, C, H, W) → what each writes, (N, O, H, W)."""
         return [branch(one) for branch, one in zip(self.branches, maps, strict=True)]
 
+    def convolutions(self) -> list[list[nn.Conv2d]]:
+        """The three convolutions of each branch."""
+        return [[one for one in branch.modules() if isinstance(one, nn.Conv2d)] for branch in self.branches]
+
 
 def thin_detector(
     weights: Path,
@@ -122,8 +126,8 @@ def thin_detector(
     teacher = _Teacher(model, branches, (batch, 3, *hw))
     images = unlabelled_batches(footage, every, steps, batch, hw, np.random.default_rng(0))
     average = _fit(head, teacher, images, steps)
-    for branch, thin in zip(branches, average.branches, strict=True):
-        _write(model.graph, branch, [layer for layer in thin if isinstance(layer, nn.Conv2d)])
+    for branch, convolutions in zip(branches, average.convolutions(), strict=True):
+        _write(model.graph, branch, convolutions)
     if all(entry.key != MADE_BY for entry in model.metadata_props):
         model.metadata_props.add(key=MADE_BY, value=MARK)
     with replacing(out) as temporary:
@@ -149,7 +153,10 @@ def distillation_loss(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> tupl
     ):
         truth = old_scores.float().sigmoid()  # (N, classes, H, W)
         confidences = confidences + functional.binary_cross_entropy_with_logits(scores.float(), truth, reduction="sum")
-        sides, old_sides = (one.float().unflatten(1, (4, BINS)).log_softmax(2) for one in (boxes, old_boxes))
+        rows, columns = boxes.shape[2:]
+        sides, old_sides = (
+            one.float().reshape(-1, 4, BINS, rows, columns).log_softmax(2) for one in (boxes, old_boxes)
+        )
         divergence = (old_sides.exp() * (old_sides - sides)).sum((1, 2))  # (N, H, W)
         weight = truth.amax(1)  # (N, H, W)
         distributions = distributions + (divergence * weight).sum()
@@ -194,7 +201,7 @@ def _fit(head: Head, teacher: _Teacher, images: Iterator[NDArray[np.float32]], s
             found = head([one.to(memory_format=torch.channels_last) for one in maps])
         confidence, boxes = distillation_loss(found, wanted)
         optimiser.zero_grad()
-        (confidence + BOX_WEIGHT * boxes).backward()
+        (confidence + BOX_WEIGHT * boxes).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         average.update_parameters(head)
