@@ -82,7 +82,7 @@ def _equal_gates(model: openvino.Model) -> list[list[_Gate]]:
             for source, value in zip(sources, values, strict=True):
                 if source in gate_of:
                     gates[gate_of[source]].results[source, value.get_index()] = value
-            if _is_pooled(node):
+            if op == "ReduceMean" and _has_one_cell(node.output(0)):
                 function, gate_of[name] = (op, str(node.get_output_partial_shape(0))), len(gates)
                 gates.append(_Gate(node, upstream[name]))
                 upstream[name] |= 1 << gate_of[name]
@@ -90,17 +90,20 @@ def _equal_gates(model: openvino.Model) -> list[list[_Gate]]:
             functions[name] = numbers.setdefault(function, len(numbers))
     groups: dict[Hashable, list[_Gate]] = {}
     for gate in gates:
-        outputs = list(gate.results)
-        if len(outputs) == 1 and outputs[0] != (gate.pooled.get_name(), 0):
+        if len(gate.results) != 1:
+            continue
+        ((name, index), result), *_ = gate.results.items()
+        if name != gate.pooled.get_name() and _has_one_cell(result):
             # Of two gates that depend on the same means, none depends on the other.
-            groups.setdefault((functions[outputs[0][0]], outputs[0][1], gate.upstream), []).append(gate)
+            groups.setdefault((functions[name], index, gate.upstream), []).append(gate)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _is_pooled(node: openvino.Node) -> bool:
-    """Whether a node gives the mean of maps, of any number of images, over all cells."""
-    shape = node.get_output_partial_shape(0) if node.get_type_name() == "ReduceMean" else []
-    return len(shape) == 4 and shape[0].is_dynamic and shape[2] == 1 and shape[3] == 1
+def _has_one_cell(value: openvino.Output) -> bool:
+    """Whether a value has the shape (N, C, 1, 1), for any number of images N."""
+    shape = value.partial_shape
+    known = shape.rank.is_static and len(shape) == 4
+    return known and shape[0].is_dynamic and bool(shape[2] == 1 and shape[3] == 1)
 
 
 def scale_outside(model: openvino.Model) -> tuple[int, int] | None:
@@ -137,7 +140,7 @@ def _only_reader(value: openvino.Output) -> openvino.Node | None:
     """The one node that reads a value, as its first input and beside constants; None if there is no such node."""
     readers = list(value.get_target_inputs())
     shape = value.partial_shape
-    if len(readers) != 1 or readers[0].get_index() != 0 or len(shape) != 4 or shape.is_dynamic:
+    if len(readers) != 1 or readers[0].get_index() != 0 or shape.is_dynamic or len(shape) != 4:
         return None
     node = readers[0].get_node()
     constants = [one.get_node().get_type_name() == "Constant" for one in node.input_values()[1:]]

@@ -69,6 +69,12 @@ def other_channels(x):
     return ops.concat([ops.multiply(one, ops.sigmoid(ops.reduce_mean(one, axes, True))) for one in maps], 1)
 
 
+def for_one_image(x):
+    weights, shape = drawn(CHANNELS, CHANNELS), np.array([1, CHANNELS, 1, 1])
+    gates = [ops.reshape(gate(one, weights), shape, False) for one in (x, ops.relu(x))]
+    return ops.add(ops.multiply(x, gates[0]), ops.multiply(ops.relu(x), gates[1]))
+
+
 def means_alone(x):
     axes = ops.constant(np.array([2, 3]))
     return ops.multiply(x, ops.add(ops.reduce_mean(x, axes, True), ops.reduce_mean(ops.relu(x), axes, True)))
@@ -93,6 +99,7 @@ def count(model, op):
         pytest.param(one_after_the_other, 2, id="one after the other"),
         pytest.param(read_inside, 2, id="read inside"),
         pytest.param(other_channels, 2, id="other channels"),
+        pytest.param(for_one_image, 2, id="for one image only"),
         pytest.param(means_alone, 0, id="means alone"),
     ],
 )
