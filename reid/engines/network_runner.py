@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +13,7 @@ from ..errors import WeightsError
 from .float_type import arithmetic_of, fastest_float, without_denormals
 from .int8 import computes_int8, quantise, read_ranges
 from .onnx_file import onnx_metadata, read_onnx
+from .rewriting import merge_gates, scale_outside
 
 if TYPE_CHECKING:
     import openvino
@@ -42,7 +44,7 @@ class NetworkRunner:
             threads: number of CPU threads.
             arithmetic: `int8` computes large convolutions with 8-bit integers, `float` all in the floating-point
                 numbers that are fastest here, `exact` in float32; `auto` takes int8 where the processor has
-                instructions for it and the file has ranges.
+                instructions for it and the file has ranges.  All but `exact` round pixels that are scaled.
 
         Raises:
             WeightsError: no such file, or not an ONNX model that OpenVINO can run, or one without ranges for int8.
@@ -62,7 +64,8 @@ class NetworkRunner:
             raise WeightsError(f"{path}: has damaged names or metadata: export it again") from error
         self._options: dict[str, object] = {
             "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads, **without_denormals(), **fastest_float()}
-        if arithmetic == "exact":
+        self._exact = arithmetic == "exact"
+        if self._exact:
             self._options["INFERENCE_PRECISION_HINT"] = "f32"
         wanted = arithmetic == "int8" or (arithmetic == "auto" and computes_int8())
         self._ranges = read_ranges(path, self.metadata) if wanted else {}
@@ -72,6 +75,7 @@ class NetworkRunner:
         self.arithmetic = ""
         self._model: openvino.Model | None = model
         self._requests: openvino.AsyncInferQueue | None = None
+        self._scaled: tuple[int, int] | None = None  # columns and rows of images that are scaled before they go in
         self._lock = threading.Lock()  # the queue of requests serves one batch at a time
 
     def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
@@ -98,7 +102,8 @@ class NetworkRunner:
                 requests = self._requests = self._requests or self._compile()
                 requests.set_callback(receive)
                 for row, image in enumerate(images):
-                    requests.start_async({0: image[None]}, row)
+                    fitting = cv2.resize(image, self._scaled) if self._scaled else image
+                    requests.start_async({0: fitting[None]}, row)
                 requests.wait_all()
             except RuntimeError as error:
                 reason = str(error).strip().splitlines()[-1]
@@ -110,7 +115,10 @@ class NetworkRunner:
 
         (shape,) = (shape for _, shape in self.inputs.values())
         assert self._model is not None
+        merge_gates(self._model)
         self._model.reshape([1, *shape[1:]])
+        if not self._exact:
+            self._scaled = scale_outside(self._model)
         quantise(self._model, self._ranges)
         compiled = self._core.compile_model(self._model, "CPU", self._options)
         self._model = None  # its weights need not be kept twice
