@@ -20,7 +20,7 @@ from ...reid.wording import shortened
 from ..config.schema import Config
 from ..credentials import config_without_credentials
 from ..errors import ConfigError, SourceError, StoreError
-from ..sources.opening import find_footage
+from ..sources.finding import find_footage
 from ..stages.detection.detect import BUNDLED as DETECTORS
 from ..stages.embed import BUNDLED as EMBEDDERS
 from ..storage.connection.database import database_file, file_exists, parse_database

@@ -35,6 +35,7 @@ from ...types import Frame, Image, Place
 from ..counts import FootageCounts
 from ..quiet import QuietScene
 from .messages import SLOTS, DisconnectedError, Header, Link, Message, Opened, Progress, in_order
+from .pictures import PictureMemory
 
 WAIT_SECONDS = 0.2  # between two checks of the stop event
 DAMAGED = "its decoder sent damaged data"  # as one does that hostile footage has taken over
@@ -161,6 +162,7 @@ class IsolatedSource:
         reached_end = False
         moment, seconds = -math.inf, 0.0
         image: Image | None = None  # of the last frame that was not quiet
+        pictures = PictureMemory()
         try:
             slots = self._shared_memory(quiet)  # (SLOTS, H, W, 3)
             while not stop.is_set():
@@ -182,7 +184,7 @@ class IsolatedSource:
                     index, moment, slot = progress.frame
                     seconds = moment - self.start_seconds
                     if slot is not None:
-                        image = slots[slot].copy()
+                        image = pictures.copy(slots[slot])
                         with suppress(DisconnectedError):  # it may have ended; what it sent before is still to be read
                             self._link.send({"free": slot})
                     assert image is not None  # the first frame has one
