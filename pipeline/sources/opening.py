@@ -14,6 +14,7 @@ from ..types import Frame, Place
 from .background import in_background
 from .counts import FootageCounts, describe
 from .isolation.isolated_source import IsolatedSource, isolated_problems
+from .isolation.pictures import PictureMemory
 from .quiet import QuietScene
 
 
@@ -53,20 +54,23 @@ class Source(Protocol):
         ...
 
 
-def open_source(camera: str, config: CameraConfig, settings: SourcesConfig | None = None) -> Source:
+def open_source(
+    camera: str, config: CameraConfig, settings: SourcesConfig | None = None, pictures: PictureMemory | None = None
+) -> Source:
     """Find a camera's footage and decode its first frame, so that bad footage is reported before the run.
 
     Args:
         camera: the camera's name.
         config: its section of the config; a relative `source` is resolved against the working folder.
         settings: the `sources` section of the config; the defaults if None.
+        pictures: shared with other cameras; its own if None.
 
     Raises:
         SourceError: one line that names the camera and the file and says what to do.
     """
     settings = settings or SourcesConfig()
     if settings.isolate:
-        return IsolatedSource(camera, config, settings)
+        return IsolatedSource(camera, config, settings, pictures or PictureMemory())
     try:
         return in_background(partial(_open_or_say_why, camera, config)).result(settings.stall_seconds)
     except TimeoutError as error:
@@ -94,8 +98,10 @@ def open_sources(
         cameras: sections of the config by name.
         settings: the `sources` section.
     """
+    pictures = PictureMemory()
     opening = {
-        name: in_background(partial(open_source, name, config, settings)) for name, config in cameras.items()
+        name: in_background(partial(open_source, name, config, settings, pictures))
+        for name, config in cameras.items()
     }
     opened: dict[str, Source] = {}
     failed: dict[str, SourceError] = {}

@@ -133,12 +133,18 @@ def _connected(camera: str) -> Link:
 class IsolatedSource:
     """One camera's footage, decoded in another process; see `Source`. It can be read once.
 
+    Args:
+        camera, config, settings: as of `open_source`.
+        pictures: where its pictures lie.
+
     Raises:
         SourceError: the footage cannot be opened, or not within `stall_seconds`, or the decoder crashed.
     """
 
-    def __init__(self, camera: str, config: CameraConfig, settings: SourcesConfig) -> None:
-        self.camera = camera
+    def __init__(
+        self, camera: str, config: CameraConfig, settings: SourcesConfig, pictures: PictureMemory
+    ) -> None:
+        self.camera, self._pictures = camera, pictures
         self.counts = FootageCounts(camera)
         self._link = _connected(camera)
         request = {"camera": camera, "config": config.model_dump(mode="json")}
@@ -162,7 +168,6 @@ class IsolatedSource:
         reached_end = False
         moment, seconds = -math.inf, 0.0
         image: Image | None = None  # of the last frame that was not quiet
-        pictures = PictureMemory()
         try:
             slots = self._shared_memory(quiet)  # (SLOTS, H, W, 3)
             while not stop.is_set():
@@ -184,7 +189,7 @@ class IsolatedSource:
                     index, moment, slot = progress.frame
                     seconds = moment - self.start_seconds
                     if slot is not None:
-                        image = pictures.copy(slots[slot])
+                        image = self._pictures.copy(slots[slot])
                         with suppress(DisconnectedError):  # it may have ended; what it sent before is still to be read
                             self._link.send({"free": slot})
                     assert image is not None  # the first frame has one

@@ -35,3 +35,13 @@ def test_a_copy_does_not_change_with_what_was_copied():
     copy = PictureMemory().copy(original)
     original[:] = 2
     np.testing.assert_array_equal(copy, picture(1))
+
+
+def test_pictures_of_two_sizes_share_nothing():
+    memory = PictureMemory()
+    wide = memory.copy(picture(1))
+    del wide
+    high = memory.copy(np.full((64, 36, 3), 2, np.uint8))
+    wide = memory.copy(picture(3))
+    np.testing.assert_array_equal(high, np.full((64, 36, 3), 2))
+    np.testing.assert_array_equal(wide, picture(3))
