@@ -106,6 +106,7 @@ def run_pipeline(
             for frame, people in _detected(config, sources, detector, stop, clock):
                 if not stop.is_set():  # else the user waits, and a resumed run comes here again
                     listener.analysed(frame, stages.process(frame, people))
+                del frame  # its picture need not be kept while the next are waited for
             stages.finish()
             interrupted = stop.is_set()
         finally:

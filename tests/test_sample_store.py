@@ -93,7 +93,7 @@ def test_a_run_with_the_defaults_imports_no_large_package_that_it_does_not_need(
         "from reidpipe.pipeline.run import run_pipeline\n"
         f"outcome = run_pipeline(load_config(Path({str(path)!r})), Silent(), threading.Event())\n"
         "assert outcome.observations > 0\n"
-        "print({'torch', 'ultralytics', 'supervision', 'scipy'} & set(sys.modules))\n")
+        "print({'torch', 'ultralytics', 'supervision', 'scipy', 'av'} & set(sys.modules))\n")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "set()", done.stdout + done.stderr
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .geometry import visible_shares
 from .protocol import TrackerSettings
 
 BORDER_PX = 2.0  # a box this close to the frame's border is cut by it
@@ -29,10 +28,14 @@ class CropChooser:
         self._budget = 0.0  # crops
         self._last: dict[int, float] = {}  # by track id, when it was last embedded
 
-    def quality(self, xyxy: NDArray[np.float32]) -> NDArray[np.float64]:
-        """How good a view of the person each box is, (N,) in [0, 1]; 0 for boxes that must not be embedded."""
+    def quality(self, xyxy: NDArray[np.float32], visible: NDArray[np.float32]) -> NDArray[np.float64]:
+        """How good a view of the person each box is, (N,) in [0, 1]; 0 for boxes that must not be embedded.
+
+        Args:
+            xyxy: float32 (N, 4) pixels.
+            visible: float32 (N,), see `visible_shares`.
+        """
         low, high = xyxy[:, :2], xyxy[:, 2:]
-        visible = visible_shares(xyxy)
         useful = (visible >= self._settings.min_visible) & ((high - low)[:, 1] >= self._settings.min_height_px)
         cut = (low <= BORDER_PX).any(1)
         if self._settings.frame_wh is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .crops import CropChooser
+from .geometry import visible_shares
 from .protocol import TIMESTAMP_SLACK_SECONDS, Detections, Embed, TrackedFrame, TrackerSettings
 from .window import Window
 
@@ -95,7 +96,8 @@ class UltralyticsTracker:
         open_tracks = (*self._tracker.tracked_stracks, *self._tracker.lost_stracks)
         self._last_seconds = {track.track_id: observed.get(track.track_id, seconds) for track in open_tracks}
         self._people = len(ids)
-        chosen = self._crops.choose(seconds, ids, self._crops.quality(boxes.xyxy[rows]), {})
+        xyxy = boxes.xyxy[rows]
+        chosen = self._crops.choose(seconds, ids, self._crops.quality(xyxy, visible_shares(xyxy)), {})
         if len(chosen):
             embed(rows[chosen])
         self._window.add(seconds, boxes.xyxy, boxes.conf, dict(zip(ids, rows.tolist(), strict=True)))

@@ -12,7 +12,8 @@ from ..config.cameras import CameraConfig, SourcesConfig
 from ..config.loader import load_config
 from ..config.schema import Config
 from ..errors import ReidpipeError, SourceError
-from ..sources.opening import Footage, find_footage, unreadable
+from ..sources.finding import Footage, find_footage
+from ..sources.opening import unreadable
 from .prepare import Prepared, prepare
 
 

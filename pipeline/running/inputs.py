@@ -14,7 +14,7 @@ from ...reid.disk.guard import Guard
 from ..config.cameras import ADDRESS
 from ..config.schema import Config
 from ..errors import OutputError, SourceError, StoreError
-from ..sources.opening import find_footage
+from ..sources.finding import find_footage
 from ..storage.connection.database import database_file, parse_database
 from ..storage.runs import list_sources, run_config
 from ..storage.store import Store

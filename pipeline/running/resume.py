@@ -6,7 +6,8 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import takewhile
@@ -20,7 +21,7 @@ from ...reid.wording import shortened
 from ..config.schema import Config
 from ..credentials import config_without_credentials
 from ..errors import ConfigError, SourceError, StoreError
-from ..sources.opening import find_footage
+from ..sources.finding import find_footage
 from ..stages.detection.detect import BUNDLED as DETECTORS
 from ..stages.embed import BUNDLED as EMBEDDERS
 from ..storage.connection.database import database_file, file_exists, parse_database
@@ -126,14 +127,27 @@ def check_cameras(run: int, began_with: set[str], opened: set[str], errors: Mapp
                           "run without --resume")
 
 
-def packed(meta: Mapping[str, Any], states: Mapping[str, State]) -> bytes:
-    """States of several parts, and JSON values, as an .npz file."""
-    arrays: dict[str, Any] = {
-        f"{part}/{name}": array for part, state in states.items() for name, array in state.items()}
-    arrays[META] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+def packed(meta: Mapping[str, Any], states: Iterable[tuple[str, State]]) -> bytes:
+    """States of several parts, and JSON values, as an .npz file.
+
+    Args:
+        meta: the values.
+        states: the name of each part, and its state; each is let go of before the next is asked for.
+    """
     file = io.BytesIO()
-    np.savez(file, **arrays)
+    with zipfile.ZipFile(file, "w") as archive:
+        _write(archive, {META: np.frombuffer(json.dumps(meta).encode(), np.uint8)})
+        for part, state in states:
+            _write(archive, {f"{part}/{name}": array for name, array in state.items()})
+            del state
     return file.getvalue()
+
+
+def _write(archive: zipfile.ZipFile, arrays: State) -> None:
+    """As `numpy.savez` does, which would need those of all parts at once."""
+    for name, array in arrays.items():
+        with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+            np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
 def unpacked(content: bytes, database: str) -> tuple[dict[str, Any], dict[str, State]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..stopwatch import Stopwatch
 from ..storage.writing.checkpoints import Checkpoint
 from ..storage.writing.writer import RunWriter
 from ..types import CameraReport, Frame, Observations, Place, Tracklet
-from .resume import State, check_cameras, packed
+from .resume import State, can_be_resumed, check_cameras, packed
 
 CHECKPOINT_SECONDS = 10.0  # of footage between two checkpoints; what is lost when a run breaks off
 
@@ -41,7 +41,7 @@ class RunStages:
             name: TrackStage(
                 name, config, analysed_rate(config, source), (source.width, source.height), embedder, clock)
             for name, source in sources.items()}
-        self._linking = config.linking
+        self._linking, self._keeps_checkpoints = config.linking, can_be_resumed(config)
         self._unlinked: list[Tracklet] = []  # without their images
         self._link_at_seconds = self._checkpoint_at_seconds = -math.inf
         self._places: dict[str, Place] = {}  # of each camera's last frame
@@ -105,19 +105,24 @@ class RunStages:
         """
         self._link(now_seconds)  # so that no tracklets wait
         self._checkpoint_at_seconds = (now_seconds // CHECKPOINT_SECONDS + 1) * CHECKPOINT_SECONDS
+        if not self._keeps_checkpoints:
+            return
         with self._clock.stage("checkpoint"):
-            states: dict[str, State] = {"linker": self._linker.state()}
-            for number, camera in enumerate(self._cameras.values()):
-                state = camera.state()
-                if state is None:
-                    return
-                states[f"camera {number}"] = state
             content = packed({
                 "cameras": list(self._cameras), "places": {name: asdict(one) for name, one in self._places.items()},
                 "link_at": self._link_at_seconds, "checkpoint_at": self._checkpoint_at_seconds,
                 "observations": self.observations, "tracklets": self.tracklets,
-            }, states)
+            }, self._states())
         self._writer.checkpoint(Checkpoint(now_seconds, content))
+
+    def _states(self) -> Iterator[tuple[str, State]]:
+        """Name and state of all that a checkpoint stores."""
+        yield "linker", self._linker.state()
+        for number, camera in enumerate(self._cameras.values()):
+            state = camera.state()
+            assert state is not None  # of a tracker that can be resumed
+            yield f"camera {number}", state
+            del state
 
     def _store(self, frames: list[Observations], tracklets: list[Tracklet]) -> None:
         for observations in frames:

@@ -17,8 +17,7 @@ from ..errors import SourceError
 from ..types import Frame, Image, Place
 from .counts import FootageCounts
 from .quiet import QuietScene, grey_of, grey_plane
-from .timestamps import Thinning
-from .video.header import DEFAULT_FPS
+from .timestamps import DEFAULT_FPS, Thinning
 
 log = logging.getLogger(__name__)
 

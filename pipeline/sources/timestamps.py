@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple, Protocol
 
 LOWEST_FPS, HIGHEST_FPS = 0.001, 1000.0  # larger ones in headers are the clock's ticks per second, not a frame rate
+DEFAULT_FPS = 25.0  # of footage that does not state it; libav assumes the same for raw streams
 SMALLEST_STEP_SECONDS = 0.001  # added to repeated timestamps: one tick of the coarsest container, Matroska
 JUMP_BACK_SECONDS = 1.0  # a larger step back is not jitter but a clock that was reset
 LONGEST_PAUSE_SECONDS = 7 * 86_400.0  # a larger step ahead is no pause of a recorder but a clock that was set

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import box_iou
 from .appearance import Views
 from .motion import Motion
 
@@ -68,18 +67,21 @@ class Track:
         doubt = Doubt(seconds, seconds, newborn=True)
         return cls(track_id, motion, motion, seconds, seconds, xyxy[row], row, doubt=doubt)
 
-    def observe(
-        self, xyxy: NDArray[np.float32], confidence: NDArray[np.float32], row: int, seconds: float, gap_seconds: float
-    ) -> None:
-        """Continue with the detection in a row of xyxy (N, 4); after a longer gap than `gap_seconds` with a doubt."""
+    def observe(self, xyxy: NDArray[np.float32], row: int, fit: float, seconds: float, gap_seconds: float) -> None:
+        """Continue with a box (4,), the detection in a row; its motion has yet to be corrected by it.
+
+        Args:
+            xyxy, row: the box.
+            fit: its overlap with the prediction.
+            seconds: now.
+            gap_seconds: after a longer gap, the motion is replayed, and there is a doubt.
+        """
         gap = seconds - self.last_seconds
-        fit = float(box_iou(self.motion.xyxy, xyxy[row : row + 1])[0, 0])
         self.fits = [*self.fits[1 - FITS :], (seconds, fit - gap)]
         if gap > gap_seconds:
-            self.motion = self.observed.through(self.xyxy, xyxy[row], gap)
+            self.motion = self.observed.through(self.xyxy, xyxy, gap)
             self.question(self.last_seconds, seconds)
-        self.motion = self.motion.correct(xyxy[row : row + 1], confidence[row : row + 1])
-        self.observed, self.xyxy, self.last_seconds = self.motion, xyxy[row], seconds
+        self.xyxy, self.last_seconds = xyxy, seconds
         self.row, self.boxes = row, self.boxes + 1
 
     def question(self, began: float, ended: float) -> Doubt:

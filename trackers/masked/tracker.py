@@ -16,7 +16,7 @@ from ..window import Window
 from .appearance import Views
 from .assignment import best_columns
 from .decide import INSTANT, Change, can_decide, decide, looks_different, views_after, views_needed
-from .motion import join
+from .motion import Motion, join
 from .stored import State, tracks_of, tracks_state
 from .track import Track
 
@@ -67,8 +67,7 @@ class MaskedTracker:
         confidence = np.ascontiguousarray(detections.confidence, np.float32)
         step = 0.0 if self._seconds is None else seconds - self._seconds
         self._seconds = seconds
-        self._predict(step, seconds)
-        self._associate(xyxy, confidence, seconds)
+        self._associate(self._predict(step, seconds), xyxy, confidence, seconds)
         self._forget_unconfirmed(seconds)
         visible = visible_shares(xyxy[[track.row for track in self._present()]])
         if self._settings.appearance != "none":
@@ -104,20 +103,23 @@ class MaskedTracker:
     def _present(self) -> list[Track]:
         return [track for track in self._tracks if track.row >= 0]
 
-    def _predict(self, step: float, seconds: float) -> None:
-        """End the tracks that were lost too long ago, and predict the others."""
+    def _predict(self, step: float, seconds: float) -> Motion:
+        """End the tracks that were lost too long ago, and predict the others, T of them."""
         oldest = seconds - self._settings.lost_seconds - TIMESTAMP_SLACK_SECONDS
         self._tracks = [track for track in self._tracks if track.last_seconds >= oldest]
         motion = join([track.motion for track in self._tracks]).predict(step)
         for row, track in enumerate(self._tracks):
             track.motion, track.row = motion[row : row + 1], -1
+        return motion
 
-    def _associate(self, xyxy: NDArray[np.float32], confidence: NDArray[np.float32], seconds: float) -> None:
-        """Continue tracks with the frame's boxes, and start new ones."""
+    def _associate(
+        self, predicted: Motion, xyxy: NDArray[np.float32], confidence: NDArray[np.float32], seconds: float
+    ) -> None:
+        """Continue tracks, which are predicted to this frame, with its N boxes, and start new ones."""
         if not len(xyxy):  # most frames of a quiet camera; the arithmetic on empty arrays takes as long as any
             return
         settings, tracks = self._settings, self._tracks
-        iou = box_iou(join([track.motion for track in tracks]).xyxy, xyxy)  # (T, N)
+        iou = box_iou(predicted.xyxy, xyxy)  # (T, N)
         last = box_iou(np.array([track.xyxy for track in tracks], np.float32).reshape(-1, 4), xyxy)
         high = confidence >= settings.high_confidence
         low = ~high & (confidence >= settings.low_confidence)
@@ -127,16 +129,32 @@ class MaskedTracker:
             (iou * low * recent[:, None], LOW_CONFIDENCE_IOU),
             (np.maximum(iou, last) * high, LAST_PLACE_IOU),
         )
+        rows = np.full(len(tracks), -1)  # of the boxes that continue them
         taken = np.zeros(len(xyxy), np.bool_)
         for score, least in rounds:
-            free = np.array([track.row < 0 for track in tracks], np.bool_)
-            gain = np.where((score >= max(least, INSTANT)) & free[:, None] & ~taken, score, 0.0)
-            for one, row in enumerate(best_columns(gain).tolist()):
-                if row >= 0 and gain[one, row] > 0:
-                    tracks[one].observe(xyxy, confidence, row, seconds, DOUBTFUL_GAP_SECONDS)
-                    taken[row] = True
+            gain = np.where((score >= max(least, INSTANT)) & (rows < 0)[:, None] & ~taken, score, 0.0)
+            if gain.any():
+                columns = best_columns(gain)
+                found = np.flatnonzero((columns >= 0) & (gain[np.arange(len(tracks)), columns] > 0))
+                rows[found] = columns[found]
+                taken[columns[found]] = True
+        continued = np.flatnonzero(rows >= 0)
+        if len(continued):
+            self._observe(continued, rows[continued], iou[continued, rows[continued]], xyxy, confidence, seconds)
         for row in np.flatnonzero(~taken & high & (confidence >= settings.new_track_confidence)).tolist():
             self._tracks.append(Track.start(self._new_id(), xyxy, row, seconds))
+
+    def _observe(
+        self, tracks: NDArray[np.int64], rows: NDArray[np.int64], iou: NDArray[np.float64], xyxy: NDArray[np.float32],
+        confidence: NDArray[np.float32], seconds: float,
+    ) -> None:
+        """Continue K tracks with the boxes in K rows, which overlap with the predictions by `iou` (K,)."""
+        seen = [self._tracks[one] for one in tracks.tolist()]
+        for track, row, fit in zip(seen, rows.tolist(), iou.tolist(), strict=True):
+            track.observe(xyxy[row], row, fit, seconds, DOUBTFUL_GAP_SECONDS)
+        corrected = join([track.motion for track in seen]).correct(xyxy[rows], confidence[rows])
+        for place, track in enumerate(seen):
+            track.motion = track.observed = corrected[place : place + 1]
 
     def _new_id(self) -> int:
         self._tracks_so_far += 1
@@ -177,7 +195,7 @@ class MaskedTracker:
             and (track.doubt.newborn or seconds > track.doubt.ended)
             and len(views_after(track)) <= views_needed(track.doubt)}
         ids = [track.track_id for track in present]
-        chosen = self._crops.choose(seconds, ids, self._crops.quality(xyxy[rows]), urgent)
+        chosen = self._crops.choose(seconds, ids, self._crops.quality(xyxy[rows], visible), urgent)
         if not len(chosen):
             return
         embeddings, masks = embed(rows[chosen])

@@ -23,7 +23,8 @@ from ...config.cameras import CameraConfig
 from ...errors import SourceError
 from ...types import Place
 from ..counts import FootageCounts, describe
-from ..opening import Source, header_problem, open_here
+from ..in_process import header_problem, open_here
+from ..opening import Source
 from ..quiet import QuietScene
 from .messages import SLOTS, DisconnectedError, Link, Message
 

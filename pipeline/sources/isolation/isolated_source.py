@@ -35,6 +35,7 @@ from ...types import Frame, Image, Place
 from ..counts import FootageCounts
 from ..quiet import QuietScene
 from .messages import SLOTS, DisconnectedError, Header, Link, Message, Opened, Progress, in_order
+from .pictures import PictureMemory
 
 WAIT_SECONDS = 0.2  # between two checks of the stop event
 DAMAGED = "its decoder sent damaged data"  # as one does that hostile footage has taken over
@@ -132,12 +133,18 @@ def _connected(camera: str) -> Link:
 class IsolatedSource:
     """One camera's footage, decoded in another process; see `Source`. It can be read once.
 
+    Args:
+        camera, config, settings: as of `open_source`.
+        pictures: where its pictures lie.
+
     Raises:
         SourceError: the footage cannot be opened, or not within `stall_seconds`, or the decoder crashed.
     """
 
-    def __init__(self, camera: str, config: CameraConfig, settings: SourcesConfig) -> None:
-        self.camera = camera
+    def __init__(
+        self, camera: str, config: CameraConfig, settings: SourcesConfig, pictures: PictureMemory
+    ) -> None:
+        self.camera, self._pictures = camera, pictures
         self.counts = FootageCounts(camera)
         self._link = _connected(camera)
         request = {"camera": camera, "config": config.model_dump(mode="json")}
@@ -182,7 +189,7 @@ class IsolatedSource:
                     index, moment, slot = progress.frame
                     seconds = moment - self.start_seconds
                     if slot is not None:
-                        image = slots[slot].copy()
+                        image = self._pictures.copy(slots[slot])
                         with suppress(DisconnectedError):  # it may have ended; what it sent before is still to be read
                             self._link.send({"free": slot})
                     assert image is not None  # the first frame has one

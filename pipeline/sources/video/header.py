@@ -11,9 +11,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from ...errors import SourceError
-from ..timestamps import HIGHEST_FPS, LOWEST_FPS
+from ..timestamps import DEFAULT_FPS, HIGHEST_FPS, LOWEST_FPS
 
-DEFAULT_FPS = 25.0  # if the file does not state it; libav assumes the same for raw streams
 LONGEST_SECONDS = 366 * 86_400.0  # a header that states more is damaged
 TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})  # libav renders plain text as video
 MP4_MARKS = frozenset({b"ftyp", b"mdat", b"moov", b"moof", b"wide", b"free"})

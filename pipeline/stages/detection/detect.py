@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -115,19 +115,24 @@ def detect_ahead(
         with clock.stage("detect"):
             return detector.detect(images)
 
-    in_flight: deque[tuple[list[Frame], Future[list[Detections]] | None]] = deque()
+    def started(frames: Iterable[Frame]) -> Future[list[Detections]] | None:
+        images = [frame.image for frame in frames if not frame.quiet]
+        return workers.submit(detect, images) if images else None
+
+    in_flight: deque[tuple[deque[Frame], Future[list[Detections]] | None]] = deque()
     with ThreadPoolExecutor(BATCHES_AHEAD, thread_name_prefix="detect") as workers:
         while True:
-            following = list(islice(frames, batch))
+            following = deque(islice(frames, batch))
             if following:
-                images = [frame.image for frame in following if not frame.quiet]
-                in_flight.append((following, workers.submit(detect, images) if images else None))
+                in_flight.append((following, started(following)))
             if in_flight and (not following or len(in_flight) > BATCHES_AHEAD):
                 done, future = in_flight.popleft()
                 found = iter([] if future is None else future.result())
-                for frame in done:
+                while done:
+                    frame = done.popleft()
                     if not frame.quiet:
                         latest[frame.camera] = next(found)
                     yield frame, latest[frame.camera]
+                    del frame  # its picture need not be kept while the next are waited for
             if not following and not in_flight:
                 return

@@ -27,7 +27,7 @@ from ..schema import (
     TrackletRow,
 )
 
-PART_BYTES = 8 << 20  # MySQL's MEDIUMBLOB ends at 16 MiB, and a server takes statements of 64 MiB
+PART_BYTES = 1 << 20  # each is copied twice on its way; MySQL's MEDIUMBLOB ends at 16 MiB
 IDS_AT_ONCE = 500  # in one statement; databases limit the number of its parameters
 
 

@@ -20,7 +20,8 @@ from ...credentials import without_credentials
 from ...errors import SourceError
 from ...output.video.render import camera_configs
 from ...output.video.writer import VideoWriter
-from ...sources.opening import Footage, find_footage, open_source
+from ...sources.finding import Footage, find_footage
+from ...sources.opening import open_source
 from ...storage.store import Store
 from ..database import Database
 from ..jobs import Jobs, Progress

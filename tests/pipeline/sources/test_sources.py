@@ -12,7 +12,7 @@ import pytest
 from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 
-from reidpipe.pipeline.sources.opening import find_footage
+from reidpipe.pipeline.sources.finding import find_footage
 from reidpipe.pipeline.sources.video.frame_image import bgr_image
 
 from ..media import (

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -99,6 +100,26 @@ def test_detecting_ahead_keeps_every_frame_in_order(tmp_path, count):
     assert [frame.index for frame, _ in pairs] == list(range(count))
     np.testing.assert_allclose([people.confidence[0] for _, people in pairs], 9 * np.arange(count) / 255, atol=0.01)
     assert count == 0 or clock.seconds["detect"] > 0
+
+
+def test_detecting_ahead_keeps_no_picture_that_was_used(tmp_path):
+    detector = open_on(write_detector(tmp_path / "plain.onnx", ONE))
+    pictures = []
+    kept = []
+
+    def made():
+        for index in range(24):
+            frame = Frame("a", index, index / 10, picture(64, 64))
+            pictures.append(weakref.ref(frame.image))
+            yield frame
+            del frame
+
+    for frame, _ in detect_ahead(made(), detector, 4, Stopwatch()):
+        used = frame.index
+        del frame
+        kept += [number for number, one in enumerate(pictures[:used]) if one() is not None]
+    assert len(pictures) == 24
+    assert kept == []
 
 
 def damaged(path):
