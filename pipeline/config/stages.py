@@ -81,8 +81,8 @@ class AppearanceConfig(Section):
 
     weights: Text = Field(
         default="accurate",
-        description="`accurate`, `permissive` (less sure, but trained on no data for research only), `fast` (two to "
-        "three times as fast, less sure) or `dpmpp` (with a mask, but it knows little beyond its training cameras), "
+        description="`accurate`, `permissive` (less sure, but trained on no data for research only), `fast` (about "
+        "twice as fast, less sure) or `dpmpp` (with a mask, but it knows little beyond its training cameras), "
         "all bundled; or the path of an exported ONNX model",
     )
     precision: Literal["auto", "float", "int8"] = Field(
