@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ultralytics import YOLO
@@ -239,7 +240,10 @@ def _is_own_checkpoint(path: Path) -> bool:
 
 def is_own_export(path: Path) -> bool:
     """Whether an ONNX file is of this program."""
-    return read_metadata(path).get(MADE_BY) == MARK
+    try:
+        return read_metadata(path).get(MADE_BY) == MARK
+    except DecodeError:
+        return False
 
 
 def label_footage(model: YOLO, footage: Iterable[Path], out: Path, every: int, guard: Guard) -> None:

@@ -82,9 +82,10 @@ def train_detector_command(
 def thin_detector_command(
     weights: Path, out: Path, footage: tuple[Path, ...], every: int, channels: int, steps: int, force: bool
 ) -> None:
-    """Make an ONNX detector faster: give it a thinner head that learns from its own.
+    """Give an ONNX detector a thinner, faster head.
 
-    Needs no labels, but footage with people as the detector will see them. WEIGHTS must have the head of a YOLOv8.
+    It learns from the head that WEIGHTS has, which must be that of a YOLOv8. Needs no labels, but footage with people
+    as the detector will see them.
     """
     import logging
 

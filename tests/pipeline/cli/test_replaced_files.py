@@ -44,6 +44,7 @@ READ = {  # of the world, by every command that writes a file
     "search": ("people.db", "door.mp4"),
     "link": ("people.db",),
     "export-model": ("best.pt",),
+    "thin-detector": ("door.mp4",),
 }
 PROTECTED = [
     pytest.param(name, target, spelling, force, id=f"{name}-{target}-{spelling.__name__}{'-force' if force else ''}")
@@ -116,7 +117,7 @@ def test_a_file_of_someone_else_is_replaced_only_by_force(world, tmp_path):
 
 @pytest.mark.parametrize("name", [
     "export csv", "export json", "export parquet", "export summary", "export mot", "render",
-    "evaluate-reid page", "evaluate-reid markdown", "explain", "export-model",
+    "evaluate-reid page", "evaluate-reid markdown", "explain", "export-model", "thin-detector",
 ])
 def test_former_outputs_are_replaced_without_force(world, tmp_path, name):
     place = PLACES[name]
