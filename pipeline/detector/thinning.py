@@ -40,7 +40,6 @@ LEARNING_RATE: Final = 2e-3
 WARM_UP: Final = 0.05  # share of the steps
 WEIGHT_DECAY: Final = 5e-4
 AVERAGE_DECAY: Final = 0.995  # the written weights are an average over about the last two hundred steps
-BOX_WEIGHT: Final = 1.0  # of the boxes' distributions against the confidence
 LOGGED_STEPS: Final = 50
 
 Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]  # of three convolutions: weights (O, C, h, w), bias (O,)
@@ -119,8 +118,11 @@ def thin_detector(
     Guard([weights, *footage], force=force).check(out, is_own_export)
     read_network(weights)  # raises if it is damaged
     model = onnx.load(weights)
+    _unshare(model.graph)
     branches = _branches(model.graph, weights)
     old = [_layers(model.graph, branch) for branch in branches]
+    if any(len(layers[-1][1]) != 4 * BINS for layers in old[::2]):
+        raise WeightsError(f"{weights}: expected {BINS} bins for each side of a box, as YOLOv8 has them")
     torch.manual_seed(0)
     head = Head(old, channels).to(memory_format=torch.channels_last)
     teacher = _Teacher(model, branches, (batch, 3, *hw))
@@ -201,7 +203,7 @@ def _fit(head: Head, teacher: _Teacher, images: Iterator[NDArray[np.float32]], s
             found = head([one.to(memory_format=torch.channels_last) for one in maps])
         confidence, boxes = distillation_loss(found, wanted)
         optimiser.zero_grad()
-        (confidence + BOX_WEIGHT * boxes).backward()  # type: ignore[no-untyped-call]
+        (confidence + boxes).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         average.update_parameters(head)
@@ -229,6 +231,15 @@ def _branches(graph: onnx.GraphProto, path: Path) -> list[Branch]:
     if not branches or len(branches) != 2 * len(scales):
         raise WeightsError(f"{path}: expected the head of a YOLOv8, two rows of three convolutions at each scale")
     return [branches[key] for key in sorted(branches)]
+
+
+def _unshare(graph: onnx.GraphProto) -> None:
+    """Give every operation constants of its own, in place: exports store equal ones once, behind an Identity."""
+    constants = {one.name: one for one in graph.initializer}
+    for node in [one for one in graph.node if one.op_type == "Identity" and one.input[0] in constants]:
+        graph.initializer.append(constants[node.input[0]])
+        graph.initializer[-1].name = node.output[0]
+        graph.node.remove(node)
 
 
 def _layers(graph: onnx.GraphProto, branch: Branch) -> Layers:

@@ -1,6 +1,7 @@
 """A thinner head learns the outputs of the old one, and the network runs as before."""
 
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -104,6 +105,16 @@ def test_another_head_is_refused(tmp_path, photos):
     weights = write_convolution(tmp_path / "cells.onnx")
     assert "cells.onnx: expected the head of a YOLOv8" in refused(weights, tmp_path / "out.onnx", "--footage", photos)
     assert not (tmp_path / "out.onnx").exists()
+
+
+def test_a_detector_whose_convolutions_share_constants_can_be_thinned(tmp_path, photos):
+    from ultralytics import YOLO
+
+    YOLO("yolov8n.yaml", verbose=False).save(tmp_path / "new.pt")  # untrained: many biases are equal
+    exported = YOLO(tmp_path / "new.pt").export(format="onnx", imgsz=64, simplify=False, verbose=False)
+    assert "Identity" in {node.op_type for node in onnx.load(exported).graph.node}
+    thin = thin_detector(Path(exported), [photos], tmp_path / "thin.onnx", channels=8, every=1, steps=1, **SMALL)
+    assert np.isfinite(outputs(thin, np.zeros((64, 64, 3), np.uint8))).all()
 
 
 def test_a_video_that_is_none_is_refused(tmp_path):
