@@ -23,10 +23,9 @@ Arithmetic = Literal["auto", "int8", "float", "exact"]
 
 
 class NetworkRunner:
-    """A network whose one input is a batch of images, compiled for one image at a time.
+    """A network whose one input is a batch of images, compiled for a fixed number of them.
 
-    Images are spread over the threads instead of batched: as fast on a processor, and the result for an image then
-    does not depend on what else was in its batch.
+    Batches are spread over the threads.  The result for an image does not depend on what else is in its batch.
 
     Attributes:
         metadata: the file's own entries.
@@ -36,7 +35,7 @@ class NetworkRunner:
         arithmetic: what it computes with, such as "int8 and float32"; empty before it ran.
     """
 
-    def __init__(self, path: Path, threads: int, arithmetic: Arithmetic = "auto") -> None:
+    def __init__(self, path: Path, threads: int, arithmetic: Arithmetic = "auto", batch: int = 1) -> None:
         """Read and compile a network.
 
         Args:
@@ -45,13 +44,14 @@ class NetworkRunner:
             arithmetic: `int8` computes large convolutions with 8-bit integers, `float` all in the floating-point
                 numbers that are fastest here, `exact` in float32; `auto` takes int8 where the processor has
                 instructions for it and the file has ranges.  All but `exact` round pixels that are scaled.
+            batch: number of images that are computed at once, ≥ 1.  A last batch that is not full takes as long.
 
         Raises:
             WeightsError: no such file, or not an ONNX model that OpenVINO can run, or one without ranges for int8.
         """
         import openvino  # imported late, so that importing reidpipe.reid stays cheap
 
-        self._path, self._core = path, openvino.Core()
+        self._path, self._core, self._batch = path, openvino.Core(), batch
         model = read_onnx(path)
         try:
             self.metadata = onnx_metadata(model)
@@ -93,22 +93,29 @@ class NetworkRunner:
         """
         found = [np.empty((len(images), *self.outputs[name][1:]), np.float32) for name in outputs]
 
-        def receive(request: "openvino.InferRequest", row: int) -> None:
+        def receive(request: "openvino.InferRequest", start: int) -> None:
             for rows, name in zip(found, outputs, strict=True):
-                rows[row] = request.get_tensor(name).data[0]
+                part = rows[start : start + self._batch]
+                part[:] = request.get_tensor(name).data[: len(part)]
 
         with self._lock:
             try:
                 requests = self._requests = self._requests or self._compile()
                 requests.set_callback(receive)
-                for row, image in enumerate(images):
-                    fitting = cv2.resize(image, self._scaled) if self._scaled else image
-                    requests.start_async({0: fitting[None]}, row)
+                for start in range(0, len(images), self._batch):
+                    requests.start_async({0: self._fitting(images[start : start + self._batch])}, start)
                 requests.wait_all()
             except RuntimeError as error:
                 reason = str(error).strip().splitlines()[-1]
                 raise WeightsError(f"{self._path}: OpenVINO cannot run this model: {reason}") from error
         return found
+
+    def _fitting(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """One full batch of what the network takes, from as many images or fewer."""
+        if self._scaled:
+            images = np.stack([cv2.resize(image, self._scaled) for image in images])
+        missing = self._batch - len(images)
+        return np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.uint8)]) if missing else images
 
     def _compile(self) -> "openvino.AsyncInferQueue":
         import openvino
@@ -120,6 +127,8 @@ class NetworkRunner:
         if not self._exact:
             self._scaled = scale_outside(self._model)
         quantise(self._model, self._ranges)
+        (taken,) = self._model.inputs
+        self._model.reshape([self._batch, *taken.shape[1:]])
         compiled = self._core.compile_model(self._model, "CPU", self._options)
         self._model = None  # its weights need not be kept twice
         self.arithmetic = arithmetic_of(compiled, self.computes_int8)

@@ -16,7 +16,7 @@ from ..backbones.large.clip_model import ClipModel, load_clip
 from ..backbones.protocol import Backbone
 from ..backbones.weights import is_file, read_state
 from ..data.dataset import CropSet
-from ..embedder import Embedder
+from ..embedder import BATCH_CROPS, Embedder
 from ..evaluation.baselines import Baseline
 from ..occlusion.cutouts import draw_cutouts, read_cutouts
 from ..occlusion.pairing import Regions
@@ -218,5 +218,5 @@ def frozen_features(network: Path, images: NDArray[np.uint8], mirrored: bool) ->
 
 
 def _embedded_by(network: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    embedder = Embedder(network, arithmetic="float")
+    embedder = Embedder(network, arithmetic="float", batch=BATCH_CROPS)
     return lambda images: embedder.embed(list(images)).embedding

@@ -46,13 +46,23 @@ def test_no_crops_give_an_empty_appearance(exported):
     assert empty.dimensions == embedder.dimensions == 512
 
 
-def test_batching_changes_nothing(exported):
-    embedder = Embedder(exported, threads=1)
+@pytest.mark.parametrize("batch", [1, 4])
+def test_batching_changes_nothing(exported, batch):
+    embedder, alone = Embedder(exported, threads=2, batch=batch), Embedder(exported, threads=1)
     crops = random_crops(35)
     together = embedder.embed(crops)
     assert len(together) == 35
-    for row in (0, 31, 32, 34):
-        np.testing.assert_allclose(together.embedding[row], embedder.embed([crops[row]]).embedding[0], atol=1e-4)
+    for row in (0, 3, 4, 31, 32, 34):
+        np.testing.assert_allclose(together.embedding[row], alone.embed([crops[row]]).embedding[0], atol=1e-4)
+        np.testing.assert_allclose(together.mask[row], alone.embed([crops[row]]).mask[0], atol=1e-4)
+
+
+def test_a_network_that_scales_its_crops_computes_batches():
+    fast = SHIPPED_WEIGHTS.with_name("fast.onnx")
+    crops = random_crops(5)
+    together = Embedder(fast, threads=1, batch=4).embed(crops)
+    alone = Embedder(fast, threads=1).embed(crops)
+    np.testing.assert_allclose(together.embedding, alone.embedding, atol=1e-3)
 
 
 def test_the_file_describes_its_input(exported):
