@@ -5,6 +5,7 @@ Each stage writes a file to the run's folder, so that a resumed run needs neithe
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from ..occlusion.saliency import SaliencySettings, salient_regions, train_salien
 from ..recipe.schema import Recipe
 from ..supervision.prompt_training import EpochReport, PromptSettings, encode_images, learn_prompts
 from .checkpoint import save
+from .feature_memory import FeatureMemory
 from .process_state import process_state_restored
 from .step.batches import epoch_batches
 
@@ -37,21 +39,29 @@ ENCODED_AT_ONCE = 64
 logger = logging.getLogger(__name__)
 
 
-def embed_with_teacher(recipe: Recipe, crops: CropSet, out: Path) -> Tensor | None:
-    """Embed every clean crop with the teacher: float32 (N, T) of unit length; None without a teacher."""
+def embed_with_teacher(recipe: Recipe, crops: CropSet, out: Path, memory: FeatureMemory) -> Tensor | None:
+    """Embed every clean crop with the teacher: float32 (N, T) of unit length; None without a teacher.
+
+    `memory` is asked first, and keeps the result.
+    """
     if recipe.teacher is None:
         return None
     fingerprint = _fingerprint(recipe, crops, "teacher.network")
     result = _read_result(out / TEACHER_FILE, fingerprint)
     if result is None:
-        logger.info("embedding %d crops with %s", len(crops), recipe.teacher.network.name)
-        result = {"teacher": torch.from_numpy(embed_clean_crops(recipe.teacher.network, crops.images))}
+        network = recipe.teacher.network
+        logger.info("embedding %d crops with %s", len(crops), network.name)
+        features = memory.features(crops.images, f"{network} of unit length", partial(embed_clean_crops, network))
+        result = {"teacher": torch.from_numpy(features)}
         _write_result(out / TEACHER_FILE, fingerprint, result)
     return result["teacher"]
 
 
-def embed_with_start(recipe: Recipe, crops: CropSet, out: Path) -> Tensor | None:
-    """Embed every clean crop with the untrained network or the teacher: float32 (N, D); None without distillation."""
+def embed_with_start(recipe: Recipe, crops: CropSet, out: Path, memory: FeatureMemory) -> Tensor | None:
+    """Embed every clean crop with the untrained network or the teacher: float32 (N, D); None without distillation.
+
+    `memory` is asked first, and keeps the result.
+    """
     section = recipe.distillation
     if section is None:
         return None
@@ -59,7 +69,8 @@ def embed_with_start(recipe: Recipe, crops: CropSet, out: Path) -> Tensor | None
     result = _read_result(out / START_FILE, fingerprint)
     if result is None:
         logger.info("embedding %d crops with %s", len(crops), section.network.name)
-        features = frozen_features(section.network, crops.images, section.mirrored)
+        embed = partial(frozen_features, section.network, mirrored=section.mirrored)
+        features = memory.features(crops.images, f"{section.network} mirrored: {section.mirrored}", embed)
         result = {"start": torch.from_numpy(features)}
         _write_result(out / START_FILE, fingerprint, result)
     return result["start"]

@@ -19,6 +19,7 @@ from ..errors import DatasetError, RecipeError, WeightsError
 from ..recipe.loader import read_recipe
 from ..recipe.schema import Recipe
 from .checkpoint import is_own_checkpoint, resume_run, save, save_checkpoint
+from .feature_memory import FeatureMemory
 from .held_out import HeldOut, evaluate_held_out, split_held_out
 from .process_state import process_state_restored
 from .records.curves import draw_curves
@@ -57,7 +58,12 @@ class Listener(Protocol):
 
 @process_state_restored()
 def train(
-    recipe_path: Path, out: Path, resume: bool = False, listeners: Sequence[Listener] = (), force: bool = False
+    recipe_path: Path,
+    out: Path,
+    resume: bool = False,
+    listeners: Sequence[Listener] = (),
+    force: bool = False,
+    memory: FeatureMemory | None = None,
 ) -> Path:
     """Train a model by a recipe.
 
@@ -73,6 +79,7 @@ def train(
         resume: resume the interrupted run from out/last.pt.
         listeners: called at every epoch and step.
         force: replace files in `out` that are not of an earlier training, too.
+        memory: what frozen networks said of crops in earlier runs of a study; None for a run of its own.
 
     Returns:
         The path of best.pt.
@@ -89,7 +96,7 @@ def train(
     _prepare(recipe, out, resume)
     listeners = _with_event_files(listeners, recipe, out)
     crops, held_out = read_training_crops(recipe)
-    trainer = _trainer(recipe, crops, out)
+    trainer = _trainer(recipe, crops, out, memory or FeatureMemory())
     occluders = gather_occluders(recipe, find_people(recipe, crops, trainer.model.backbone, out))
     first_epoch, best_score = resume_run(out / "last.pt", trainer, len(crops)) if resume else (0, -math.inf)
     log = TrainingLog(out / "log.jsonl")
@@ -255,10 +262,10 @@ def _check_inputs(recipe: Recipe, resume: bool) -> None:
                 raise WeightsError(f"{section.network}: no such weights file")
 
 
-def _trainer(recipe: Recipe, crops: CropSet, out: Path) -> Trainer:
+def _trainer(recipe: Recipe, crops: CropSet, out: Path, memory: FeatureMemory) -> Trainer:
     """Build the trainer, after running teacher, start network and CLIP stage 1 as far as the recipe has them."""
-    teacher = embed_with_teacher(recipe, crops, out)
-    start = embed_with_start(recipe, crops, out)
+    teacher = embed_with_teacher(recipe, crops, out, memory)
+    start = embed_with_start(recipe, crops, out, memory)
     text = learn_text(recipe, crops, out)
     torch.manual_seed(recipe.seed)  # the same whether stage 1 ran now or its result was read
     trainer = Trainer(recipe, identities_to_learn(recipe, crops), len(np.unique(crops.camids)), teacher, text, start)

@@ -12,6 +12,7 @@ from ...disk.guard import Guard, begins_with
 from ...errors import RecipeError
 from ...recipe.loader import check_recipe, read_recipe
 from ...recipe.schema import Recipe
+from ..feature_memory import FeatureMemory
 from ..records.log import TrainingLog
 from ..train import Listener
 from .runs import train_unless_finished
@@ -148,13 +149,14 @@ def run_ablation(
     guard.check(out / "ablation.json", lambda path: begins_with(path, '[\n  {\n    "part": '))
     guard.check(out / "ablation.md", lambda path: begins_with(path, HEADING))
     rows = [Row(part=part, seeds=[], scores={}) for part in chosen]
+    memory = FeatureMemory()
     for number in range(seeds):
         seed = recipe.seed + number
         for row, (part, variant) in zip(rows, chosen.items(), strict=True):
             report(f"{part} off, seed {seed}" if part != EVERYTHING else f"{part}, seed {seed}")
             folder = out / _slug(part) / f"seed-{seed}"
             seeded = variant.model_copy(update={"seed": seed})
-            for name, score in _scores(seeded, folder, listeners, guard, force).items():
+            for name, score in _scores(seeded, folder, listeners, guard, force, memory).items():
                 row["scores"].setdefault(name, []).append(score)
             row["seeds"].append(seed)
             write_text(out / "ablation.json", json.dumps(rows, indent=2) + "\n")
@@ -196,9 +198,11 @@ def _mean_and_std(values: Sequence[float], sign: str = "") -> str:
     return mean if len(values) < 2 else f"{mean} ± {float(np.std(values, ddof=1)):.1f}"
 
 
-def _scores(recipe: Recipe, folder: Path, listeners: Sequence[Listener], guard: Guard, force: bool) -> dict[str, float]:
+def _scores(
+    recipe: Recipe, folder: Path, listeners: Sequence[Listener], guard: Guard, force: bool, memory: FeatureMemory
+) -> dict[str, float]:
     """Train unless finished; return the last epoch's mAP in percent, the mean over all held-out sets."""
-    train_unless_finished(recipe, folder, listeners, guard, force)
+    train_unless_finished(recipe, folder, listeners, guard, force, memory)
     held_out = TrainingLog(folder / "log.jsonl").records()[-1]["held_out"].values()
     return {
         f"{query} {metric}": 100 * float(np.mean([one[query][metric]["mean_average_precision"] for one in held_out]))

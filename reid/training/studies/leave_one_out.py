@@ -27,6 +27,7 @@ from ...model.network import ReidModel, read_model
 from ...recipe.loader import read_recipe
 from ...recipe.schema import LeaveOneOutSection, Recipe
 from ..checkpoint import is_own_checkpoint, save
+from ..feature_memory import FeatureMemory
 from ..fit_discriminant import fit_to_recipe
 from ..held_out import embed_images
 from ..train import Listener
@@ -97,13 +98,14 @@ def run_leave_one_out(
     guard = _guarded(recipe_path, recipe, out, force)
     baselines = [Baseline(path) for path in section.baselines]
     runs: list[ReidModel] = []
+    memory = FeatureMemory()
     rows: list[Row] = []
     for number, folder in enumerate(section.tests):
         name = recipe.train[number].name
         report(f"training without {name}")
         run = out / f"{number + 1}-without-{name}"
         kept = leave_out(recipe, number)
-        runs.append(read_model(train_unless_finished(kept, run, listeners, guard, force)))
+        runs.append(read_model(train_unless_finished(kept, run, listeners, guard, force, memory)))
         report(f"testing on {folder.name}")
         data = _read(folder, section)
         rows += [_baseline_row(baseline, data, True) for baseline in baselines]

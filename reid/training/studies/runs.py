@@ -10,12 +10,13 @@ from ...disk.guard import Guard
 from ...errors import RecipeError
 from ...recipe.loader import read_recipe
 from ...recipe.schema import Recipe
+from ..feature_memory import FeatureMemory
 from ..records.log import TrainingLog
 from ..train import Listener, train
 
 
 def train_unless_finished(
-    recipe: Recipe, folder: Path, listeners: Sequence[Listener], guard: Guard, force: bool
+    recipe: Recipe, folder: Path, listeners: Sequence[Listener], guard: Guard, force: bool, memory: FeatureMemory
 ) -> Path:
     """Train by a recipe, resume the run in `folder`, or do nothing if it is finished.
 
@@ -25,6 +26,7 @@ def train_unless_finished(
         listeners: called at every epoch and step.
         guard: of the study's inputs.
         force: replace files in `folder` that are not of an earlier run, too.
+        memory: of the study's runs.
 
     Returns:
         The path of the run's best.pt.
@@ -40,7 +42,7 @@ def train_unless_finished(
     write_text(path, _written(recipe))
     records = TrainingLog(folder / "log.jsonl").records()
     if not any(record["epoch"] + 1 == recipe.schedule.epochs for record in records):
-        return train(path, folder, (folder / "last.pt").exists(), listeners, force)
+        return train(path, folder, (folder / "last.pt").exists(), listeners, force, memory)
     return folder / "best.pt"
 
 

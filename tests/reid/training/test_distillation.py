@@ -13,6 +13,7 @@ from reidpipe.reid.data.dataset import CropSet, read_unlabelled
 from reidpipe.reid.export import export
 from reidpipe.reid.recipe.loader import read_recipe
 from reidpipe.reid.recipe.schema import Recipe
+from reidpipe.reid.training.feature_memory import FeatureMemory
 from reidpipe.reid.training.records.log import TrainingLog
 from reidpipe.reid.training.stages import embed_with_start, frozen_features
 from reidpipe.reid.training.step.objective import Objective
@@ -218,7 +219,7 @@ def test_a_whole_run_begins_as_its_start_and_ends_as_an_onnx_file(tmp_path, writ
     )
     recipe = read_recipe(recipe_path)
     crops, _ = read_training_crops(recipe)
-    start = embed_with_start(recipe, crops, tmp_path)
+    start = embed_with_start(recipe, crops, tmp_path, FeatureMemory())
     trainer = Trainer(recipe, 3, 3, start=start)
     trainer.start(crops)
     assert recipe.distillation is not None
@@ -272,7 +273,7 @@ def test_a_teacher_leads_a_student_into_its_space_before_training(tmp_path, writ
     )
     recipe = read_recipe(taught)
     crops, _ = read_training_crops(recipe)
-    start = embed_with_start(recipe, crops, tmp_path)
+    start = embed_with_start(recipe, crops, tmp_path, FeatureMemory())
     trainer = Trainer(recipe, 3, 3, start=start)
     trainer.start(crops)
     wanted = torch.from_numpy(Embedder(tmp_path / "teacher.onnx").embed(list(crops.images)).embedding)

@@ -6,6 +6,7 @@ import torch
 from reidpipe.reid import DatasetError, RecipeError
 from reidpipe.reid.backbones.large.clip_model import load_clip
 from reidpipe.reid.recipe.loader import read_recipe
+from reidpipe.reid.training.feature_memory import FeatureMemory
 from reidpipe.reid.training.records.log import TrainingLog
 from reidpipe.reid.training.stages import embed_with_teacher, find_people, gather_occluders, learn_text
 from reidpipe.reid.training.step.trainer import Trainer
@@ -97,7 +98,7 @@ def test_the_teacher_runs_once_per_recipe_and_crops(tmp_path, write_recipe, monk
     for network in ("one.xml", "one.xml", "two.xml"):
         recipe = read_recipe(write_recipe(teacher={"network": network}))
         crops = read_training_crops(recipe)[0]
-        assert embed_with_teacher(recipe, crops, tmp_path).shape == (len(crops), 4)
+        assert embed_with_teacher(recipe, crops, tmp_path, FeatureMemory()).shape == (len(crops), 4)
     assert runs == ["one.xml", "two.xml"]
 
 

@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reidpipe.reid import RecipeError
@@ -90,7 +91,7 @@ def trained(monkeypatch):
     """Runs that take no time: their masked mAP depends on part and seed."""
     calls = []
 
-    def train(path, folder, resume, listeners, force):
+    def train(path, folder, resume, listeners, force, memory):
         one = read_recipe(path)
         calls.append((folder.parent.name, one.seed, resume))
         if len(calls) == 3 and not resume:
@@ -146,3 +147,18 @@ def test_real_runs_fill_the_table(tmp_path, write_recipe):
     assert all(0 < score <= 100 for row in rows for scores in row["scores"].values() for score in scores)
     masked, plain = (rows[1]["scores"][f"occluded {metric}"] for metric in ("masked", "plain"))
     assert masked == pytest.approx(plain)  # there is no mask
+
+
+def test_the_runs_of_a_study_ask_the_teacher_once_about_every_crop(tmp_path, write_recipe, monkeypatch):
+    asked = []
+
+    def embed(network, images):
+        asked.extend(image.tobytes() for image in images)
+        return np.eye(4, dtype=np.float32)[np.arange(len(images)) % 4]
+
+    monkeypatch.setattr("reidpipe.reid.training.stages.embed_clean_crops", embed)
+    (tmp_path / "teacher.xml").touch()
+    sections = {"teacher": {"network": "teacher.xml"}, "schedule": {"epochs": 1, "steps_per_epoch": 1}}
+    run_ablation(write_recipe(**sections), tmp_path / "out", 2, only=["triplet loss"])
+    assert len(list((tmp_path / "out").glob("*/seed-*/teacher.pt"))) == 4
+    assert len(asked) == len(set(asked)) > 0
