@@ -151,7 +151,8 @@ def average(models: Sequence[ReidModel], recipe: Recipe, start_share: float) -> 
     Args:
         models: of one architecture.
         recipe: that they were trained by; `backbone.pretrained` is the start, and its section `discriminant`, if it has
-            one, says how the map is fitted to the averaged model.
+            one, says how the map is fitted to the averaged model.  The maps of students that have a teacher lead into
+            its space, and are averaged like all else.
         start_share: share of the start's weights in the backbone, in [0, 1).
 
     Returns:
@@ -170,7 +171,7 @@ def average(models: Sequence[ReidModel], recipe: Recipe, start_share: float) -> 
             )
             for parameter, first in zip(model.backbone.parameters(), start.parameters(), strict=True):
                 parameter.lerp_(first, start_share)
-    if recipe.discriminant is not None:
+    if recipe.discriminant is not None and not (recipe.distillation and recipe.distillation.has_teacher):
         fit_to_recipe(model, recipe)
     return model.eval()
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from reidpipe.pipeline.cli.main import main
 from reidpipe.reid import RecipeError
 from reidpipe.reid.export import export_model
-from reidpipe.reid.model.network import read_model
+from reidpipe.reid.model.network import ModelSpec, create_model, read_model
 from reidpipe.reid.recipe.loader import read_recipe
 from reidpipe.reid.recipe.schema import Recipe
 from reidpipe.reid.training.fit_discriminant import fit_to_recipe
@@ -141,6 +141,19 @@ def test_the_map_is_fitted_to_the_people_that_stay_and_in_the_end_to_all(tmp_pat
     fit_to_recipe(again, read_recipe(study(DISCRIMINANT)))
     torch.testing.assert_close(again.discriminant.map, model.discriminant.map)
     assert not torch.allclose(fitted[0], fitted[1])
+
+
+def test_students_of_a_teacher_keep_the_maps_into_its_space():
+    taught = recipe(
+        mask={"kind": "none"},
+        losses={"triplet_by_mask": False},
+        discriminant={},
+        distillation={"network": "teacher.onnx"},
+    )
+    students = [create_model(ModelSpec(width=0.25, mask="none", discriminant=True)) for _ in range(2)]
+    for number, student in enumerate(students):
+        student.discriminant.map.fill_(number)
+    assert torch.all(average(students, taught, 0.0).discriminant.map == 0.5)
 
 
 def test_the_command_adds_a_map_to_a_checkpoint_and_it_is_exported(tmp_path, study, start):
