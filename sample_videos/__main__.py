@@ -47,11 +47,12 @@ def crops(out: Path, seed: int, identities: int, per_identity: int, first: int) 
 @click.option(
     "--videos", type=click.Path(path_type=Path, exists=True), default=Path("sample_videos"), show_default=True
 )
-def cut(out: Path, videos: Path) -> None:
+@click.option("--whole", is_flag=True, help="Leave out whom the border of the picture cuts off.")
+def cut(out: Path, videos: Path, whole: bool) -> None:
     """The sample store's people, cut out by the ground truth: a re-identification test set in Market-1501 naming."""
     from .data_sets.cut import cut_people
 
-    click.echo(f"{sum(1 for _ in cut_people(videos, out))} crops written to {out}")
+    click.echo(f"{sum(1 for _ in cut_people(videos, out, whole))} crops written to {out}")
 
 
 def _report(name: str, frame: int) -> None:

@@ -1,6 +1,7 @@
 """The tiny store's people, cut out as a re-identification test."""
 
 import csv
+import json
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ from reidpipe.reid.data.dataset import read_crop_set
 from sample_videos.data_sets.cut import LEAST_VISIBLE, MOST_PER_CAMERA, cut_people
 
 TINY = Path(__file__).parents[3] / "sample_videos" / "tiny"
+CAMERAS = TINY / "truth" / "cameras.json"
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,23 @@ def test_crops_are_the_boxes_of_the_truth(people):
         height, width = cv2.imread(str(path)).shape[:2]
         assert (width, height) == (int(row["x2"]) - int(row["x1"]), int(row["y2"]) - int(row["y1"]))
         assert float(row["visible"]) >= LEAST_VISIBLE
+
+
+def test_people_whom_the_border_cuts_off_can_be_left_out(people, tmp_path):
+    size = {name: (one["width"], one["height"]) for name, one in json.loads(CAMERAS.read_text()).items()}
+    whole = [path.relative_to(tmp_path) for path in cut_people(TINY, tmp_path, whole=True)]
+    truth = {}
+    for name in size:
+        with (TINY / "truth" / f"{name}.csv").open() as file:
+            truth[name] = {(int(row["identity"]), int(row["frame"])): row for row in csv.DictReader(file)}
+    assert whole
+    for path in whole:
+        name = [*size][int(path.name[6]) - 1]
+        row = truth[name][int(path.name[:4]), int(path.name.split("_")[2])]
+        assert min(int(row["x1"]), int(row["y1"])) > 0
+        assert int(row["x2"]) < size[name][0]
+        assert int(row["y2"]) < size[name][1]
+    assert len(whole) < len([*people.glob("*/*.png")])
 
 
 def test_crops_per_person_and_camera_are_limited(people):
