@@ -52,7 +52,7 @@ def cut_people(videos: Path, out: Path, whole: bool = False) -> Iterator[Path]:
 
 
 def _wanted(truth: Path, within: tuple[int, int] | None) -> Wanted:
-    """Which boxes of one camera are cut out, by frame; `within`: only those inside a picture of that size, in pixels."""
+    """Which boxes of one camera are cut out, by frame; `within`: only those inside a picture of that size."""
     seen: dict[int, list[tuple[int, Box]]] = defaultdict(list)
     with truth.open(newline="", encoding="utf-8") as rows:
         for row in csv.DictReader(rows):
