@@ -130,6 +130,12 @@ def _ablation(result: Json) -> Rows:
         yield one["part"].replace("everything", "(everything on)"), one["seeds"], *one["scores"].values()
 
 
+def _study(result: Json) -> Rows:
+    from reidpipe.reid.training.studies.ablation import cells  # imported late: it needs PyTorch
+
+    yield from cells(result)
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
@@ -139,4 +145,5 @@ MEASURED: dict[str, Callable[..., Rows]] = {
     "appearance": _appearance, "appearance_store": _appearance, "unseen_cameras": _appearance,
     "market1501": _appearance,
     "held_out": _held_out, "bench": _bench, "quiet": _quiet, "search": _search, "ablation": _ablation,
+    "mask_study": _study,
 }  # fmt: skip

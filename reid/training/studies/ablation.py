@@ -1,7 +1,7 @@
 """Ablation study: train with one part of the method off at a time, over several seeds, and tabulate the scores."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -169,20 +169,26 @@ def table(rows: Sequence[Row]) -> str:
 
     Differences are paired by seed, since the seed also decides which identities are held out.
     """
-    names = list(rows[0]["scores"])
+    head, *parts = cells(rows)
     lines = [
         f"{HEADING}, after the last epoch; mean ± standard deviation over seeds, and in brackets "
         "the difference to everything, paired by seed.",
         "",
-        f"| off | seeds | {' | '.join(names)} |",
-        f"|---|---|{'---|' * len(names)}",
+        f"| {' | '.join(head)} |",
+        f"|{'---|' * len(head)}",
+        *(f"| {' | '.join(part)} |" for part in parts),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def cells(rows: Sequence[Row]) -> Iterator[list[str]]:
+    """The cells of `table`, line by line, the names of the columns first."""
+    names = list(rows[0]["scores"])
+    yield ["off", "seeds", *names]
     for row in rows:
         if row["seeds"]:
-            cells = [_cell(row["scores"][name], rows[0]["scores"][name], row["part"] != EVERYTHING) for name in names]
-            part = f"({EVERYTHING} on)" if row["part"] == EVERYTHING else row["part"]
-            lines.append(f"| {part} | {len(row['seeds'])} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+            scores = [_cell(row["scores"][name], rows[0]["scores"][name], row["part"] != EVERYTHING) for name in names]
+            yield [f"({EVERYTHING} on)" if row["part"] == EVERYTHING else row["part"], str(len(row["seeds"])), *scores]
 
 
 def _cell(scores: Sequence[float], everything: Sequence[float], compare: bool) -> str:
