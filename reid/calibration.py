@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .crops import HEIGHT_PX, WIDTH_PX, stack_crops
 from .disk.files import failing_as, read_image
-from .embedder import BATCH_CROPS, Embedder
+from .embedder import CROPS_AT_ONCE, Embedder
 from .engines.int8 import measure_ranges, ranges_as_metadata
 from .engines.onnx_file import read_metadata, read_onnx, write_metadata
 from .errors import DatasetError, ExportError
@@ -43,8 +43,8 @@ def calibrate(model: Path, crops: Sequence[NDArray[np.uint8]], name: Path) -> st
         raise ExportError(f"{name}: no convolution is large enough for 8-bit integers to pay: export it without --int8")
     described = read_metadata(model) | ranges_as_metadata(ranges)
     write_metadata(model, described)
-    exact = Embedder(model, threads=1, arithmetic="exact", batch=BATCH_CROPS).embed(crops)
-    rounded = Embedder(model, threads=1, arithmetic="int8", batch=BATCH_CROPS).embed(crops)
+    exact = Embedder(model, threads=1, arithmetic="exact", batch=CROPS_AT_ONCE).embed(crops)
+    rounded = Embedder(model, threads=1, arithmetic="int8", batch=CROPS_AT_ONCE).embed(crops)
     cosine = float((exact.embedding * rounded.embedding).sum(1).mean())
     mask = float(np.abs(exact.mask - rounded.mask).mean())
     result = f"mean cosine with float32 {cosine:.4f}, mean difference of masks {mask:.2g}, on {len(crops)} crops"

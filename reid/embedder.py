@@ -19,7 +19,7 @@ FORMAT_VERSION = "1"
 EVIDENCE_SHAPE = (16, 8)  # rows and columns of cells over one crop, from the top left
 LARGEST_DIMENSIONS = 65_536
 CALL_CROPS = 32  # bounds memory
-BATCH_CROPS = 4  # where many crops are embedded: larger batches are hardly faster
+CROPS_AT_ONCE = 4  # where many crops are embedded: larger batches are hardly faster
 
 
 class Embedder:
@@ -34,7 +34,7 @@ class Embedder:
             weights: an ONNX file written by `export.export`.
             threads: number of CPU threads for one call.
             arithmetic: as of `NetworkRunner`: auto, int8, float or exact.
-            batch: number of crops that are computed at once; `BATCH_CROPS` saves a tenth to a quarter of the time of
+            batch: number of crops that are computed at once; `CROPS_AT_ONCE` saves a tenth to a quarter of the time of
                 many crops, 1 is best for a few.  It does not change the result.
 
         Raises:

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from ..appearance import Appearance
 from ..data.dataset import CropSet, read_crop_set, read_split
 from ..disk.files import failing_as
-from ..embedder import BATCH_CROPS, SHIPPED_WEIGHTS, Embedder
+from ..embedder import CROPS_AT_ONCE, SHIPPED_WEIGHTS, Embedder
 from ..engines.network_runner import Arithmetic
 from ..errors import DatasetError, WeightsError
 from ..similarity import masked_similarity
-from .baselines import BATCH_CROPS as BASELINE_CROPS
-from .baselines import Baseline
+from .baselines import BATCH_CROPS, Baseline
 from .mask_metrics import MaskStatistics, compare_metrics, mask_statistics, occluded_queries, with_oracle_mask
 from .metrics import RankingScores, ranking_scores
 from .ranked_page import draw_ranked_page
@@ -109,7 +108,7 @@ def evaluate(task: Task) -> Report:
         DatasetError: crops are missing, unreadable or misnamed.
         WeightsError: the model or a baseline cannot be used.
     """
-    embedder = Embedder(task.weights, arithmetic=task.arithmetic, batch=BATCH_CROPS)
+    embedder = Embedder(task.weights, arithmetic=task.arithmetic, batch=CROPS_AT_ONCE)
     baselines = [Baseline(path) for path in task.baselines]
     if len({baseline.name for baseline in baselines} - SIMILARITIES.keys()) < len(baselines):
         names = ", ".join(baseline.name for baseline in baselines)
@@ -135,7 +134,7 @@ def evaluate(task: Task) -> Report:
         reports.append(QueryReport(name, scores, mask_statistics(appearance.mask)))
     speeds, page = [], None
     if task.with_speed:
-        crops = gallery.images[np.resize(np.arange(len(gallery)), BASELINE_CROPS)]
+        crops = gallery.images[np.resize(np.arange(len(gallery)), BATCH_CROPS)]
         speeds = measure_speeds(OURS, embedder, baselines, list(crops))
     if task.with_page:
         name = next((one for one in sets if one != CLEAN), CLEAN)  # occlusion is what the mask is for

@@ -28,13 +28,10 @@ class FeatureMemory:
         Returns:
             float32 (N, T), a row for every image.
         """
-        keys = [hashlib.blake2b(one.tobytes(), key=_short(network)).digest() for one in images]
-        missing = {key: row for row, key in enumerate(keys) if key not in self._rows}
+        key = hashlib.blake2b(network.encode()).digest()
+        keys = [hashlib.blake2b(one.tobytes(), key=key).digest() for one in images]
+        missing = {one: row for row, one in enumerate(keys) if one not in self._rows}
         if missing:
             found = embed(images[list(missing.values())])
             self._rows |= dict(zip(missing, found, strict=True))
-        return np.stack([self._rows[key] for key in keys])
-
-
-def _short(text: str) -> bytes:
-    return hashlib.blake2b(text.encode()).digest()
+        return np.stack([self._rows[one] for one in keys])

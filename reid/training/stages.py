@@ -17,7 +17,7 @@ from ..backbones.large.clip_model import ClipModel, load_clip
 from ..backbones.protocol import Backbone
 from ..backbones.weights import is_file, read_state
 from ..data.dataset import CropSet
-from ..embedder import BATCH_CROPS, Embedder
+from ..embedder import CROPS_AT_ONCE, Embedder
 from ..evaluation.baselines import Baseline
 from ..occlusion.cutouts import draw_cutouts, read_cutouts
 from ..occlusion.pairing import Regions
@@ -229,5 +229,5 @@ def frozen_features(network: Path, images: NDArray[np.uint8], mirrored: bool) ->
 
 
 def _embedded_by(network: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    embedder = Embedder(network, arithmetic="float", batch=BATCH_CROPS)
+    embedder = Embedder(network, arithmetic="float", batch=CROPS_AT_ONCE)
     return lambda images: embedder.embed(list(images)).embedding

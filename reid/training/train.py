@@ -58,11 +58,7 @@ class Listener(Protocol):
 
 @process_state_restored()
 def train(
-    recipe_path: Path,
-    out: Path,
-    resume: bool = False,
-    listeners: Sequence[Listener] = (),
-    force: bool = False,
+    recipe_path: Path, out: Path, resume: bool = False, listeners: Sequence[Listener] = (), force: bool = False,
     memory: FeatureMemory | None = None,
 ) -> Path:
     """Train a model by a recipe.
@@ -107,8 +103,7 @@ def train(
         began, skipped = time.monotonic(), trainer.skipped
         for listener in listeners:
             listener.began(epoch, recipe.schedule.epochs, steps)
-        batches = epoch_batches(crops, recipe, epoch, steps, occluders)
-        losses = _train_epoch(trainer, batches, epoch, steps, listeners)
+        losses = _train_epoch(trainer, epoch_batches(crops, recipe, epoch, steps, occluders), epoch, steps, listeners)
         scores: Scores = {}
         if (epoch + 1) % recipe.held_out.every_epochs == 0 or epoch + 1 == recipe.schedule.epochs:
             scores, best_score = _keep_best(trainer, held_out, best_score, out / "best.pt")
